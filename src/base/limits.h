@@ -1,0 +1,38 @@
+/*
+ * Bounds on everything that somebody else can make grow. Each is a hard maximum of the program; the administrator's policy
+ * may set lower ones.
+ */
+#ifndef DAYFLY_BASE_LIMITS_H
+#define DAYFLY_BASE_LIMITS_H
+
+/* One request line, with its newline. */
+#define LIMIT_REQUEST_BYTES (2u << 20)
+/* Nesting of a request's JSON. */
+#define LIMIT_REQUEST_DEPTH 16
+/* Raw bytes after one "input" request. */
+#define LIMIT_INPUT_BYTES (1u << 20)
+/* A request that has begun must be complete within this time. */
+#define LIMIT_REQUEST_SECONDS 10
+/* Descriptors that may come with one request. */
+#define LIMIT_REQUEST_FDS 16
+
+#define LIMIT_ARGV_COUNT 65536
+#define LIMIT_ENV_COUNT  4096
+/* argv and env together, with their NULs. */
+#define LIMIT_EXEC_BYTES (1536u << 10)
+/* One string of argv or env: the kernel's MAX_ARG_STRLEN. */
+#define LIMIT_ARG_BYTES  (128u << 10)
+#define LIMIT_PATH_BYTES 4096
+#define LIMIT_NAME_BYTES 64
+#define LIMIT_TAG_BYTES  128 /* the client's "id" */
+#define LIMIT_MOUNTS     12
+#define LIMIT_LABELS     16
+#define LIMIT_PLAN_BYTES (2u << 20)
+
+/* Connections to the daemon, in total and of one uid. */
+#define LIMIT_CONNECTIONS     1024
+#define LIMIT_CONNECTIONS_UID 256
+/* Requests of one connection that wait for an answer. */
+#define LIMIT_CONNECTION_REQUESTS 1024
+
+#endif

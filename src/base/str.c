@@ -1,0 +1,179 @@
+/* Small helpers on strings: see str.h. */
+#include "base/str.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DISTANCE_MAX_LEN 64
+
+static size_t min3(size_t a, size_t b, size_t c)
+{
+	size_t m = a < b ? a : b;
+	return m < c ? m : c;
+}
+
+size_t str_distance(const char *a, const char *b)
+{
+	size_t la = strlen(a), lb = strlen(b);
+	if (la > DISTANCE_MAX_LEN || lb > DISTANCE_MAX_LEN)
+		return SIZE_MAX;
+	size_t rows[3][DISTANCE_MAX_LEN + 1];
+	for (size_t j = 0; j <= lb; j++)
+		rows[0][j] = j;
+	for (size_t i = 1; i <= la; i++) {
+		size_t *cur = rows[i % 3], *up = rows[(i + 2) % 3], *up2 = rows[(i + 1) % 3];
+		cur[0] = i;
+		for (size_t j = 1; j <= lb; j++) {
+			cur[j] = min3(up[j] + 1, cur[j - 1] + 1, up[j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+				up2[j - 2] + 1 < cur[j])
+				cur[j] = up2[j - 2] + 1;
+		}
+	}
+	return rows[la % 3][lb];
+}
+
+const char *str_nearest(const char *word, const char *const *names, size_t n)
+{
+	const char *best = NULL;
+	size_t best_distance = SIZE_MAX;
+	for (size_t i = 0; i < n; i++) {
+		size_t d = str_distance(word, names[i]);
+		if (d < best_distance) {
+			best_distance = d;
+			best = names[i];
+		}
+	}
+	size_t allowed = strlen(word) <= 4 ? 1 : strlen(word) <= 8 ? 2 : 3;
+	return best_distance <= allowed ? best : NULL;
+}
+
+/* Length of the well-formed character at p, 0 if ill-formed, or -1 if it is a good start cut off by the end. */
+static int utf8_char(const uint8_t *p, size_t left)
+{
+	uint8_t c = p[0];
+	if (c < 0x80)
+		return 1;
+	int len = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+	if (c < 0xc2 || c > 0xf4)
+		return 0;
+	for (int i = 1; i < len; i++) {
+		if ((size_t)i >= left)
+			return -1;
+		uint8_t low = 0x80, high = 0xbf;
+		if (i == 1) {
+			/* Overlong forms, surrogates and values above U+10FFFF show in the second byte. */
+			if (c == 0xe0)
+				low = 0xa0;
+			else if (c == 0xed)
+				high = 0x9f;
+			else if (c == 0xf0)
+				low = 0x90;
+			else if (c == 0xf4)
+				high = 0x8f;
+		}
+		if (p[i] < low || p[i] > high)
+			return 0;
+	}
+	return len;
+}
+
+size_t str_utf8_prefix(const char *data, size_t len)
+{
+	const uint8_t *p = (const uint8_t *)data;
+	size_t i = 0;
+	while (i < len) {
+		int n = utf8_char(p + i, len - i);
+		if (n == 0)
+			return SIZE_MAX;
+		if (n < 0)
+			break;
+		i += (size_t)n;
+	}
+	return i;
+}
+
+bool str_is_utf8(const char *data, size_t len)
+{
+	return str_utf8_prefix(data, len) == len;
+}
+
+bool str_starts(const char *s, const char *prefix)
+{
+	return !strncmp(s, prefix, strlen(prefix));
+}
+
+bool str_is_name(const char *s, size_t max)
+{
+	static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	static const char rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+	size_t len = strlen(s);
+	return len >= 1 && len <= max && strchr(first, s[0]) && strspn(s, rest) == len;
+}
+
+void str_escape(const char *s, size_t len, char *out, size_t out_size)
+{
+	size_t o = 0;
+	for (size_t i = 0; i < len; i++) {
+		uint8_t c = (uint8_t)s[i];
+		if (o + 8 > out_size) {
+			snprintf(out + o, out_size - o, "...");
+			return;
+		}
+		if (c < 0x20 || c == 0x7f || c == '\\')
+			o += (size_t)snprintf(out + o, out_size - o, "\\x%02x", c);
+		else
+			out[o++] = (char)c;
+	}
+	if (out_size)
+		out[o] = '\0';
+}
+
+void strv_free(char **v)
+{
+	if (!v)
+		return;
+	for (char **p = v; *p; p++)
+		free(*p);
+	free(v);
+}
+
+size_t strv_len(char *const *v)
+{
+	size_t n = 0;
+	while (v && v[n])
+		n++;
+	return n;
+}
+
+int strv_add(char ***v, const char *s)
+{
+	size_t n = strv_len(*v);
+	char *copy = strdup(s);
+	char **grown = copy ? realloc(*v, (n + 2) * sizeof(char *)) : NULL;
+	if (!grown) {
+		free(copy);
+		return -ENOMEM;
+	}
+	grown[n] = copy;
+	grown[n + 1] = NULL;
+	*v = grown;
+	return 0;
+}
+
+char **strv_copy(char *const *v)
+{
+	size_t n = strv_len(v);
+	char **copy = calloc(n + 1, sizeof(char *));
+	for (size_t i = 0; copy && i < n; i++) {
+		copy[i] = strdup(v[i]);
+		if (!copy[i]) {
+			strv_free(copy);
+			return NULL;
+		}
+	}
+	return copy;
+}

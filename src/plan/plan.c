@@ -1,0 +1,177 @@
+/* Plans: names, life and rules. See plan.h. */
+#include "plan/plan.h"
+
+#include "base/cleanup.h"
+#include "base/limits.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_FN(fn, type, ...)                                                                     \
+	const char *fn(type v)                                                                     \
+	{                                                                                          \
+		static const char *const names[] = { __VA_ARGS__ };                                \
+		return (unsigned)v < ARRAY_SIZE(names) ? names[v] : "?";                           \
+	}
+
+NAME_FN(plan_user_name, enum plan_user, "agent", "root")
+NAME_FN(plan_network_name, enum plan_network, "none", "host")
+NAME_FN(plan_profile_name, enum plan_profile, "dev", "strict")
+NAME_FN(plan_image_name, enum plan_image, "host", "dir")
+NAME_FN(plan_mode_name, enum plan_mode, "cow", "ro", "rw")
+
+struct plan *plan_create(void)
+{
+	struct plan *p = calloc(1, sizeof(*p));
+	if (p) {
+		p->image_source.fd_index = -1;
+		p->workspace.source.fd_index = -1;
+	}
+	return p;
+}
+
+static void mount_finish(struct plan_mount *m)
+{
+	free(m->source.path);
+	free(m->target);
+}
+
+void plan_destroy(struct plan *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->n_mounts; i++)
+		mount_finish(&p->mounts[i]);
+	free(p->mounts);
+	mount_finish(&p->workspace);
+	free(p->image_source.path);
+	free(p->cwd);
+	strv_free(p->env);
+	strv_free(p->argv);
+	free(p->task);
+	free(p);
+}
+
+static size_t count_source(const struct plan_source *s, size_t n)
+{
+	return s->fd_index >= 0 && (size_t)s->fd_index >= n ? (size_t)s->fd_index + 1 : n;
+}
+
+size_t plan_source_count(const struct plan *p)
+{
+	size_t n = 0;
+	if (p->image == PLAN_IMAGE_DIR)
+		n = count_source(&p->image_source, n);
+	if (p->has_workspace)
+		n = count_source(&p->workspace.source, n);
+	for (size_t i = 0; i < p->n_mounts; i++)
+		n = count_source(&p->mounts[i].source, n);
+	return n;
+}
+
+/* An absolute path without empty, "." or ".." components and not "/" itself. */
+static bool is_clean_path(const char *path)
+{
+	if (path[0] != '/' || !path[1] || strlen(path) >= LIMIT_PATH_BYTES)
+		return false;
+	for (const char *p = path; *p;) {
+		size_t len = strcspn(++p, "/");
+		if (len == 0 || len > 255 || (len == 1 && p[0] == '.') || (len == 2 && p[0] == '.' && p[1] == '.'))
+			return false;
+		p += len;
+	}
+	return true;
+}
+
+static int check_source(const struct plan_source *s, const char *field, struct err *e)
+{
+	if (s->fd_index >= 0)
+		return s->fd_index < LIMIT_REQUEST_FDS ? 0 :
+			err_set_field(e, ERR_OUT_OF_RANGE, field, "descriptor number is above %d", LIMIT_REQUEST_FDS - 1);
+	if (!s->path || s->path[0] != '/' || strlen(s->path) >= LIMIT_PATH_BYTES)
+		return err_set_field(e, ERR_BAD_VALUE, field, "must be an absolute path of less than %d bytes",
+			LIMIT_PATH_BYTES);
+	return 0;
+}
+
+/* Places that the jail makes itself: nothing may be mounted on or below them. */
+static bool is_reserved_target(const char *target)
+{
+	static const char *const reserved[] = { "/proc", "/sys", "/dev" };
+	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++) {
+		size_t len = strlen(reserved[i]);
+		if (!strncmp(target, reserved[i], len) && (target[len] == '\0' || target[len] == '/'))
+			return true;
+	}
+	return false;
+}
+
+static int check_mount(const struct plan_mount *m, const char *field, struct err *e)
+{
+	if (m->mode >= PLAN_MODE_COUNT)
+		return err_set_field(e, ERR_BAD_VALUE, field, "unknown mode");
+	if (!m->target || !is_clean_path(m->target))
+		return err_set_field(e, ERR_BAD_VALUE, field,
+			"target must be an absolute path below / without \".\", \"..\" or empty parts");
+	if (is_reserved_target(m->target))
+		return err_set_field(e, ERR_BAD_VALUE, field, "nothing can be mounted at %s: the jail makes /proc, /sys and /dev itself",
+			m->target);
+	return check_source(&m->source, field, e);
+}
+
+static int check_strings(char *const *v, size_t max_count, size_t *total, const char *field, struct err *e)
+{
+	size_t n = strv_len(v);
+	if (n > max_count)
+		return err_set_field(e, ERR_TOO_LARGE, field, "%zu entries; at most %zu are allowed", n, max_count);
+	for (size_t i = 0; i < n; i++) {
+		size_t len = strlen(v[i]) + 1;
+		if (len > LIMIT_ARG_BYTES)
+			return err_set_field(e, ERR_TOO_LARGE, field, "entry %zu has %zu bytes; the kernel takes at most %u", i,
+				len, LIMIT_ARG_BYTES);
+		*total += len;
+	}
+	if (*total > LIMIT_EXEC_BYTES)
+		return err_set_field(e, ERR_TOO_LARGE, field, "arguments and environment have over %u bytes", LIMIT_EXEC_BYTES);
+	return 0;
+}
+
+static int check_command(const struct plan *p, struct err *e)
+{
+	size_t total = 0;
+	if (!p->argv || !p->argv[0] || !p->argv[0][0])
+		return err_set_field(e, ERR_BAD_VALUE, "task.argv", "must have at least one entry, and the first must not be empty");
+	int r = check_strings(p->argv, LIMIT_ARGV_COUNT, &total, "task.argv", e);
+	if (r == 0)
+		r = check_strings(p->env, LIMIT_ENV_COUNT, &total, "task.env", e);
+	for (char **v = p->env; r == 0 && v && *v; v++)
+		if (**v == '=' || !strchr(*v, '='))
+			r = err_set_field(e, ERR_BAD_VALUE, "task.env", "an entry has no name or no value");
+	if (r == 0 && p->cwd && (p->cwd[0] != '/' || strlen(p->cwd) >= LIMIT_PATH_BYTES))
+		r = err_set_field(e, ERR_BAD_VALUE, "task.cwd", "must be an absolute path inside the jail");
+	return r;
+}
+
+int plan_check(const struct plan *p, struct err *e)
+{
+	if (p->user >= PLAN_USER_COUNT || p->network >= PLAN_NETWORK_COUNT || p->profile >= PLAN_PROFILE_COUNT ||
+		p->image >= PLAN_IMAGE_COUNT)
+		return err_set_field(e, ERR_BAD_VALUE, "task", "unknown user, network, profile or image kind");
+	int r = check_command(p, e);
+	if (r == 0 && p->image == PLAN_IMAGE_DIR)
+		r = check_source(&p->image_source, "task.image", e);
+	if (r == 0 && p->has_workspace)
+		r = check_mount(&p->workspace, "task.workspace", e);
+	if (r == 0 && p->n_mounts > LIMIT_MOUNTS)
+		r = err_set_field(e, ERR_TOO_LARGE, "task.mounts", "%zu mounts; at most %d are allowed", p->n_mounts, LIMIT_MOUNTS);
+	for (size_t i = 0; r == 0 && i < p->n_mounts; i++) {
+		r = check_mount(&p->mounts[i], "task.mounts", e);
+		if (r == 0 && p->mounts[i].mode == PLAN_MODE_COW)
+			r = err_set_field(e, ERR_BAD_VALUE, "task.mounts", "mode must be ro or rw; only the workspace can be cow");
+	}
+	if (r == 0 && (!p->limits.disk_bytes || !p->limits.disk_inodes || !p->limits.open_files || !p->limits.processes))
+		r = err_set_field(e, ERR_OUT_OF_RANGE, "task.limits", "disk, inodes, open_files and processes must be above 0");
+	return r;
+}

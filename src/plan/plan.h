@@ -1,0 +1,113 @@
+/*
+ * A plan says everything about one jail and its task: the daemon makes it from a validated request (build.c), seals it as bytes
+ * (codec.c) and hands it down; the warden, which trusts nothing, decodes and checks it again (plan_decode) and acts on it.
+ * Pure: nothing here touches the kernel.
+ */
+#ifndef DAYFLY_PLAN_PLAN_H
+#define DAYFLY_PLAN_PLAN_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PLAN_MAGIC   0x6e616c70u /* "plan" */
+#define PLAN_VERSION 1
+
+/* Inside every jail. */
+#define PLAN_AGENT_ID   1000
+#define PLAN_AGENT_NAME "agent"
+#define PLAN_AGENT_HOME "/home/agent"
+#define PLAN_HOSTNAME   "dayfly"
+
+enum plan_user { PLAN_USER_AGENT, PLAN_USER_ROOT, PLAN_USER_COUNT };
+enum plan_network { PLAN_NETWORK_NONE, PLAN_NETWORK_HOST, PLAN_NETWORK_COUNT };
+enum plan_profile { PLAN_PROFILE_DEV, PLAN_PROFILE_STRICT, PLAN_PROFILE_COUNT };
+enum plan_image { PLAN_IMAGE_HOST, PLAN_IMAGE_DIR, PLAN_IMAGE_COUNT };
+enum plan_mode { PLAN_MODE_COW, PLAN_MODE_RO, PLAN_MODE_RW, PLAN_MODE_COUNT };
+
+/* "agent", "none", "dev", "host", "cow", ...: also the words of the protocol. */
+const char *plan_user_name(enum plan_user v);
+const char *plan_network_name(enum plan_network v);
+const char *plan_profile_name(enum plan_profile v);
+const char *plan_image_name(enum plan_image v);
+const char *plan_mode_name(enum plan_mode v);
+
+/*
+ * A directory or file of the host. Either a descriptor that the client passed, by its place among the source descriptors that
+ * come with the plan (fd_index >= 0), or an absolute path (fd_index = -1) that a child of the warden opens with the client's rights.
+ * path may be set beside a descriptor, for messages only.
+ */
+struct plan_source {
+	int fd_index;
+	char *path;
+};
+
+struct plan_mount {
+	struct plan_source source;
+	char *target; /* absolute path inside the jail */
+	enum plan_mode mode;
+};
+
+/* Numbers that jail init applies itself. 0 = none asked for, unless said otherwise. */
+struct plan_limits {
+	uint64_t disk_bytes;   /* of everything writable in the jail; > 0 */
+	uint64_t disk_inodes;  /* likewise; > 0 */
+	uint64_t open_files;   /* RLIMIT_NOFILE; > 0 */
+	uint64_t file_bytes;   /* RLIMIT_FSIZE */
+	uint64_t core_bytes;   /* RLIMIT_CORE; 0 means no core files */
+	uint64_t processes;    /* RLIMIT_NPROC of the task's uid in its own user namespace; > 0 */
+	uint64_t memory_bytes; /* best effort without a cgroup: RLIMIT_DATA of each process */
+	uint64_t cpu_ms;       /* best effort without a cgroup: RLIMIT_CPU of each process, rounded up to seconds */
+};
+
+struct plan {
+	char *task;  /* task id, for messages */
+	char **argv; /* NULL-terminated, at least one entry */
+	char **env;  /* NULL-terminated "NAME=value", the request's additions only */
+	char *cwd;   /* absolute, inside the jail; NULL: the workspace, or the home */
+	enum plan_user user;
+	enum plan_network network;
+	enum plan_profile profile;
+	enum plan_image image;
+	struct plan_source image_source; /* PLAN_IMAGE_DIR */
+	bool has_workspace;
+	struct plan_mount workspace;
+	struct plan_mount *mounts;
+	size_t n_mounts;
+	bool tty;
+	uint16_t rows, cols; /* of the tty; 0 = unknown */
+	bool has_stdin;      /* a stdin descriptor comes with the plan; else /dev/null */
+	struct plan_limits limits;
+};
+
+struct plan *plan_create(void);
+void plan_destroy(struct plan *p);
+
+static inline void plan_cleanup(struct plan **p)
+{
+	plan_destroy(*p);
+}
+#define auto_plan __attribute__((cleanup(plan_cleanup)))
+
+/* How many source descriptors the plan refers to: one more than the highest fd_index. */
+size_t plan_source_count(const struct plan *p);
+
+/*
+ * The rules that every plan must meet, whoever made it: bounds, absolute targets without "." or "..", words in range.
+ * Returns 0 or -EINVAL with *e naming the field ("task.argv").
+ */
+int plan_check(const struct plan *p, struct err *e);
+
+/* codec.c: appends the plan's bytes to *out. Returns 0 or -errno. */
+int plan_encode(const struct plan *p, struct buf *out);
+
+/*
+ * codec.c: reads and checks a plan from untrusted bytes. Everything must be there and nothing more. *ret_plan is the caller's.
+ * Returns 0 or -errno.
+ */
+int plan_decode(const void *data, size_t len, struct plan **ret_plan, struct err *e);
+
+#endif

@@ -1,0 +1,123 @@
+/*
+ * The records between dayflyd and dayfly-warden on their SOCK_SEQPACKET pair. One record is one message: a fixed struct in host
+ * byte order (same machine, same build: a version mismatch ends the connection), descriptors by SCM_RIGHTS.
+ * `jail` is a number that dayflyd gives to each jail and never uses twice in one connection.
+ *
+ *   down   START   descriptors: see below         make a jail and run the task
+ *          SIGNAL  value = signal number           to the task's process group
+ *          KILL                                    SIGKILL to jail init: the whole jail dies
+ *   up     HELLO   once, first                    what this warden can do
+ *          STARTED                                 the setup is complete and the task has been executed (or, for a failed exec, tried)
+ *          TTY     descriptor: the pty's master    only for tasks with a tty; comes before STARTED
+ *          EXITED  status, main process gone       stragglers are being killed
+ *          FAILED  err                             the jail could not be made, or the exec failed; GONE follows
+ *          GONE    the last record of a jail       nothing of it is left: no process, no mount
+ *
+ * START descriptors, in this order: [0] the client's connection (its SO_PEERCRED says with whose rights paths are opened),
+ * [1] the sealed plan, then stdin if plan.has_stdin, then stdout and stderr unless plan.tty, then the plan's sources.
+ */
+#ifndef DAYFLY_PLAN_WIRE_H
+#define DAYFLY_PLAN_WIRE_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define WIRE_VERSION 1
+
+enum wire_type {
+	WIRE_START = 1,
+	WIRE_SIGNAL,
+	WIRE_KILL,
+	WIRE_HELLO = 64,
+	WIRE_STARTED,
+	WIRE_TTY,
+	WIRE_EXITED,
+	WIRE_FAILED,
+	WIRE_GONE,
+};
+
+struct wire_request {
+	uint32_t version;
+	uint32_t type;
+	uint64_t jail;
+	int32_t value;
+	uint32_t reserved;
+};
+
+/*
+ * What is in force for a task, as the result's `enforced` object names it. A control is a bit; what was asked for and is weaker
+ * than its full form has a line in `degraded`.
+ */
+enum control {
+#define CONTROL(enumerator, name, meaning) enumerator,
+#include "plan/controls.def"
+#undef CONTROL
+	CONTROL_COUNT
+};
+const char *control_name(enum control c);
+const char *control_meaning(enum control c);
+
+enum warden_mode {
+	WARDEN_MODE_ROOT,    /* every task has its own range of 65536 ids */
+	WARDEN_MODE_SUBUID,  /* rootless, with a range from /etc/subuid */
+	WARDEN_MODE_SINGLE,  /* rootless, one id */
+};
+const char *warden_mode_name(enum warden_mode m); /* "root" "rootless-subuid" "rootless" */
+
+#define WIRE_DEGRADED_MAX  8
+#define WIRE_DEGRADED_SIZE 160
+#define WIRE_INFO_SIZE     1024
+
+struct wire_event {
+	uint32_t version;
+	uint32_t type;
+	uint64_t jail;
+	union {
+		struct {
+			uint32_t mode;           /* enum warden_mode */
+			uint32_t upper_on_disk;  /* 1: tmpfs cannot serve as an overlay upper here */
+			int32_t landlock_abi;    /* 0: none */
+			uint32_t reserved;
+			char info[WIRE_INFO_SIZE]; /* one line for `info` and the log */
+		} hello;
+		struct {
+			int32_t pid;             /* of jail init, as the warden sees it */
+			uint32_t n_degraded;
+			uint64_t enforced;       /* bits by enum control */
+			uint64_t setup_ns;       /* from receipt of START to execve */
+			char degraded[WIRE_DEGRADED_MAX][WIRE_DEGRADED_SIZE]; /* "control: why" */
+		} started;
+		struct {
+			int32_t status;          /* as from waitpid */
+			uint32_t reserved;
+			uint64_t at_ns;          /* CLOCK_MONOTONIC */
+		} exited;
+		struct {
+			uint32_t phase_exec;     /* 1: the exec itself failed; 0: a setup step */
+			uint32_t reserved;
+			struct err err;
+		} failed;
+		struct {
+			int32_t init_status;     /* of jail init, as from waitpid */
+			uint32_t has_disk;       /* the disk_ counters are known */
+			uint32_t has_changes;    /* the changes_ counters are known */
+			uint32_t reserved;
+			uint64_t user_us, sys_us;     /* CPU time of everything in the jail */
+			uint64_t max_rss_bytes;       /* of the largest process */
+			uint64_t disk_bytes, disk_inodes; /* in use at the end */
+			uint64_t changes_added, changes_modified, changes_deleted; /* files of a cow workspace */
+		} gone;
+	};
+};
+
+/* Fills in version and type; everything else is zero. */
+void wire_event_init(struct wire_event *ev, enum wire_type type, uint64_t jail);
+void wire_request_init(struct wire_request *rq, enum wire_type type, uint64_t jail);
+
+/* Checks a received record's length, version and type (and that its texts end). Returns 0 or -EPROTO. */
+int wire_event_check(struct wire_event *ev, size_t len);
+int wire_request_check(const struct wire_request *rq, size_t len);
+
+#endif
