@@ -127,7 +127,8 @@ EXAMPLES  := $(if $(LIBRARIES),$(patsubst contrib/examples/%.c,$(BUILD)/examples
 .PHONY: all
 all: $(PROGRAMS) $(LIBRARIES) ## build the programs and the library (variables: WERROR=1 DEBUG=1 COV=1 SAN=address,undefined)
 .DELETE_ON_ERROR:
-.SECONDARY:
+.PRECIOUS: $(BUILD)/tests/%.o
+.PHONY: FORCE
 FORCE:
 
 # ---- compile and link --------------------------------------------------------------------------
@@ -137,7 +138,7 @@ $(BUILD)/.flags: FORCE
 	@$(PKG_CONFIG) --exists libuv jansson libseccomp || { \
 		echo "dayfly: pkg-config does not find libuv, jansson and libseccomp;" \
 			"to install what is missing: sh contrib/install-deps.sh build" >&2; exit 1; }
-	@printf '%s\n' '$(subst ','\'',$(CC) $(DF_CPPFLAGS) $(DF_CFLAGS) $(DF_LDFLAGS))' "$$($(CC) -dumpfullversion -dumpmachine)" \
+	@printf '%s\n' '$(call shell_escape,$(CC) $(DF_CPPFLAGS) $(DF_CFLAGS) $(DF_LDFLAGS))' "$$($(CC) -dumpfullversion -dumpmachine)" \
 		>$@.new; if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 $(BUILD)/obj/%.o: src/%.c $(BUILD)/.flags
@@ -291,10 +292,11 @@ tidy: compile_commands.json ## clang-tidy and cppcheck over src/
 
 COMPDB_FILES = $(filter %.c,$(C_FILES))
 json_escape  = $(subst ",\",$(subst \,\\,$(1)))
+shell_escape = $(subst ','\'',$(1))
 compile_commands.json: FORCE ## the compile commands for editors and clang tools
 	@{ sep='['; for f in $(COMPDB_FILES); do \
 		printf '%s\n{"directory":"%s","file":"%s","command":"%s -c %s"}' "$$sep" '$(CURDIR)' "$$f" \
-			'$(call json_escape,$(CC) $(TEST_CPPFLAGS) $(DF_CFLAGS))' "$$f"; sep=,; \
+			'$(call shell_escape,$(call json_escape,$(CC) $(TEST_CPPFLAGS) $(DF_CFLAGS)))' "$$f"; sep=,; \
 	done; printf '\n]\n'; } >$@
 
 # ---- install -----------------------------------------------------------------------------------

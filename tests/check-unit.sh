@@ -33,7 +33,7 @@ for program in $programs; do
     set -- 0 1 0
   fi
   passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
-  [ "$3" -ne 0 ] && grep '^\[  SKIPPED \]' "$out" | sed "s|^|${program#"$BUILD"/}: |"
+  [ "$3" -ne 0 ] && sed -n "s|^\[  SKIPPED \] \([^0-9]\)|${program#"$BUILD"/}: skipped \1|p" "$out" | sort -u
   if [ "$2" -ne 0 ]; then
     echo "--- ${program#"$BUILD"/}: exit status $status"
     grep -v '^\[ RUN  \|^\[       OK' "$out" | tail -n 60
