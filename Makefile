@@ -303,7 +303,8 @@ compile_commands.json: FORCE ## the compile commands for editors and clang tools
 DOCS := $(wildcard README.md CHANGELOG.md SECURITY.md LICENSE docs/*.md)
 ETC  := $(wildcard etc/*)
 MAN  := $(wildcard docs/man/*.[158])
-$(BUILD)/libdayfly.pc: contrib/libdayfly.pc.in $(BUILD)/.flags FORCE
+$(BUILD)/libdayfly.pc: contrib/libdayfly.pc.in FORCE
+	@mkdir -p $(@D)
 	@sed -e 's|@PREFIX@|$(PREFIX)|g; s|@LIBDIR@|$(LIBDIR)|g; s|@INCLUDEDIR@|$(INCLUDEDIR)|g; s|@VERSION@|$(VERSION)|g' $< >$@
 
 # Files to install, one word each: mode:source:target.

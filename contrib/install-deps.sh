@@ -1,0 +1,127 @@
+#!/bin/sh
+# Installs what dayfly's build (or its tests) needs and this machine lacks, with apt, dnf, pacman or apk.
+#
+#   sh contrib/install-deps.sh [build|test|all]     build: to compile (the default); test: to run `make check`; all: both
+#
+# Each need is probed by itself, so a second run finds nothing to do and asks for no rights. Not root: sudo or doas is used when it
+# is there; otherwise the command that an administrator can run is printed and the exit status is 1.
+set -eu
+
+group=${1:-build}
+case $group in build | test | all) ;; *)
+  echo "usage: sh contrib/install-deps.sh [build|test|all]" >&2
+  exit 2
+  ;;
+esac
+
+if command -v apt-get >/dev/null 2>&1; then
+  manager=apt
+elif command -v dnf >/dev/null 2>&1; then
+  manager=dnf
+elif command -v pacman >/dev/null 2>&1; then
+  manager=pacman
+elif command -v apk >/dev/null 2>&1; then
+  manager=apk
+else
+  manager=none
+fi
+
+# "there KIND NAME": whether a need is met.
+there() {
+  case $1 in
+  command) command -v "$2" >/dev/null 2>&1 || [ -x "/usr/sbin/$2" ] ;;
+  header) [ -e "/usr/include/$2" ] || [ -e "/usr/include/$(uname -m)-linux-gnu/$2" ] ;;
+  # pkg-config itself may still be missing: then a library counts as missing too, which is harmless.
+  library) command -v pkg-config >/dev/null 2>&1 && pkg-config --exists "$2" ;;
+  archive) [ -n "$(ls /usr/lib/"$2" /usr/lib64/"$2" "/usr/lib/$(uname -m)-linux-gnu/$2" 2>/dev/null)" ] ;;
+  esac
+}
+
+# Group, kind of probe, what is probed, then the package for apt, dnf, pacman and apk ("-": comes with another one).
+needs() {
+  cat <<'TABLE'
+build command cc            gcc              gcc                 gcc               gcc
+build command make          make             make                make              make
+build command pkg-config    pkg-config       pkgconf-pkg-config  pkgconf           pkgconf
+build header  stdio.h       libc6-dev        glibc-devel         glibc             musl-dev
+build header  linux/mount.h linux-libc-dev   kernel-headers      linux-api-headers linux-headers
+build library libuv         libuv1-dev       libuv-devel         libuv             libuv-dev
+build library jansson       libjansson-dev   jansson-devel       jansson           jansson-dev
+build library libseccomp    libseccomp-dev   libseccomp-devel    libseccomp        libseccomp-dev
+test  library cmocka        libcmocka-dev    libcmocka-devel     cmocka            cmocka-dev
+test  archive libc.a        libc6-dev        glibc-static        glibc             musl-dev
+test  command readelf       binutils         binutils            binutils          binutils
+test  command python3       python3          python3             python            python3
+test  command newuidmap     uidmap           shadow-utils        shadow            shadow-uidmap
+test  command git           git              git-core            git               git
+test  command gdb           gdb              gdb                 gdb               gdb
+test  command strace        strace           strace              strace            strace
+TABLE
+}
+
+missing= packages=
+while read -r for_group kind name apt dnf pacman apk; do
+  [ "$group" = all ] || [ "$group" = "$for_group" ] || continue
+  there "$kind" "$name" && continue
+  missing="$missing $name"
+  case $manager in
+  apt) package=$apt ;;
+  dnf) package=$dnf ;;
+  pacman) package=$pacman ;;
+  apk) package=$apk ;;
+  none) package=$name ;;
+  esac
+  case " $packages " in *" $package "*) ;; *) packages="$packages $package" ;; esac
+done <<EOT
+$(needs)
+EOT
+[ -n "$packages" ] || exit 0
+
+case $manager in
+apt) command="apt-get install -y --no-install-recommends$packages" ;;
+dnf) command="dnf install -y$packages" ;;
+pacman) command="pacman -S --needed --noconfirm$packages" ;;
+apk) command="apk add$packages" ;;
+none)
+  echo "install-deps: no apt, dnf, pacman or apk here; install these by hand:$missing" >&2
+  exit 1
+  ;;
+esac
+
+if [ "$(id -u)" = 0 ]; then
+  as_root=
+elif command -v sudo >/dev/null 2>&1 && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+  as_root=sudo
+elif command -v doas >/dev/null 2>&1 && { doas -n true 2>/dev/null || [ -t 0 ]; }; then
+  as_root=doas
+else
+  {
+    echo "install-deps: missing on this machine:$missing"
+    echo "  You are not root and cannot become root here. Ask the administrator to run:"
+    if [ "$manager" = apt ]; then
+      echo "    apt-get update && $command"
+    else
+      echo "    $command"
+    fi
+  } >&2
+  exit 1
+fi
+
+echo "install-deps: installing$packages" >&2
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+install() {
+  # shellcheck disable=SC2086
+  if [ "$manager" = apt ]; then
+    # A list that could not be refreshed may still serve: only the installation decides.
+    $as_root apt-get update -qq || :
+    $as_root env DEBIAN_FRONTEND=noninteractive $command
+  else
+    $as_root $command
+  fi
+}
+if ! install >"$log" 2>&1; then
+  tail -n 40 "$log" >&2
+  echo "install-deps: failed: $command" >&2
+  exit 1
+fi

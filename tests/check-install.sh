@@ -1,0 +1,35 @@
+#!/bin/sh
+# `make install` into an empty folder puts every file where it belongs, the installed command line runs from there, a program builds
+# against the installed library, and `make uninstall` leaves no file behind.
+set -u
+: "${BUILD:?}"
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+fail() {
+  echo "$1"
+  [ -e "$root/log" ] && tail -n 20 "$root/log"
+  echo "install: 0 passed, 1 failed, 0 skipped"
+  exit 1
+}
+tree=$root/tree
+# MAKEFLAGS of the calling make (its job server, its -s) are not for this one; the variables that chose the build are.
+run_make() { ${MAKE:-make} BUILD="$BUILD" CC="${CC:-cc}" DESTDIR="$tree" PREFIX=/opt/dayfly "$@" >"$root/log" 2>&1; }
+# The build folder was made for another PREFIX, so the programs are copied as they are, not built again.
+run_make -o all install || fail "make install failed"
+for file in bin/dayfly sbin/dayflyd libexec/dayfly/dayfly-warden lib/libdayfly.a lib/libdayfly.so lib/pkgconfig/libdayfly.pc \
+  include/dayfly/client.h share/doc/dayfly/README.md; do
+  [ -e "$tree/opt/dayfly/$file" ] || fail "not installed: $file"
+done
+"$tree/opt/dayfly/bin/dayfly" version >"$root/log" 2>&1 || fail "the installed dayfly does not run"
+PKG_CONFIG_PATH=$tree/opt/dayfly/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$tree
+export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR
+flags=$(${PKG_CONFIG:-pkg-config} --cflags --libs libdayfly 2>"$root/log") || fail "pkg-config does not find libdayfly"
+for example in contrib/examples/*.c; do
+  # shellcheck disable=SC2086
+  ${CC:-cc} -std=c99 -D_POSIX_C_SOURCE=200809L -o "$root/example" "$example" $flags ${SAN:+-fsanitize=$SAN} >"$root/log" 2>&1 ||
+    fail "$example does not build against the installed library"
+done
+run_make uninstall || fail "make uninstall failed"
+rest=$(find "$tree" ! -type d)
+[ -z "$rest" ] || fail "left behind: $rest"
+echo "install: 1 passed, 0 failed, 0 skipped"
