@@ -1,4 +1,5 @@
-/* The filter: argument checks (seccomp_check.c), then what libseccomp makes of the table of calls. */
+/* The filter: argument checks (seccomp_check.c), then what libseccomp makes of the table of calls.
+ */
 #include "jail/seccomp.h"
 
 #include "base/cleanup.h"
@@ -38,7 +39,8 @@ static int add_calls(scmp_filter_ctx ctx, enum plan_profile profile, struct err 
 	return 0;
 }
 
-static int set_attribute(scmp_filter_ctx ctx, enum scmp_filter_attr attr, uint32_t value, struct err *e)
+static int set_attribute(
+	scmp_filter_ctx ctx, enum scmp_filter_attr attr, uint32_t value, struct err *e)
 {
 	int r = seccomp_attr_set(ctx, attr, value);
 	return r < 0 ? err_set(e, ERR_INTERNAL, -r, "seccomp attribute %d", (int)attr) : 0;
@@ -86,8 +88,8 @@ static int append_file(int fd, struct sock_filter *insns, size_t *len, struct er
 	return 0;
 }
 
-int seccomp_filter_compile(enum plan_profile profile, enum plan_network network,
-	struct sock_fprog *ret, struct err *e)
+int seccomp_filter_compile(
+	enum plan_profile profile, enum plan_network network, struct sock_fprog *ret, struct err *e)
 {
 	auto_close int fd = -1;
 	int r = export_calls(profile, &fd, e);

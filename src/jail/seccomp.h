@@ -1,9 +1,11 @@
 /*
- * The system call filter of a task. The policy is a table (seccomp_policy.def); it is compiled once, when the warden starts, with libseccomp
- * into a classic BPF program on the heap. Loading it in jail init's child is one raw system call: no allocation, no library.
+ * The system call filter of a task. The policy is a table (seccomp_policy.def); it is compiled
+ * once, when the warden starts, with libseccomp into a classic BPF program on the heap. Loading it
+ * in jail init's child is one raw system call: no allocation, no library.
  *
- * Default is ENOSYS: what the policy does not know looks "not implemented", so that C libraries and runtimes fall back. Known but
- * forbidden calls are EPERM. A foreign ABI (i386 and x32 on x86_64) kills the process with SIGSYS.
+ * Default is ENOSYS: what the policy does not know looks "not implemented", so that C libraries and
+ * runtimes fall back. Known but forbidden calls are EPERM. A foreign ABI (i386 and x32 on x86_64)
+ * kills the process with SIGSYS.
  *
  * The names begin with seccomp_filter_ because libseccomp itself has a seccomp_load.
  */
@@ -17,8 +19,9 @@
 #include <stdio.h>
 
 /*
- * Makes the program for a profile; the network matters to `strict` only, which has no Internet sockets when there is no network.
- * *ret is the caller's, to be freed with seccomp_filter_finish. Returns 0 or -errno with *e set.
+ * Makes the program for a profile; the network matters to `strict` only, which has no Internet
+ * sockets when there is no network. *ret is the caller's, to be freed with seccomp_filter_finish.
+ * Returns 0 or -errno with *e set.
  */
 int seccomp_filter_compile(enum plan_profile profile, enum plan_network network,
 	struct sock_fprog *ret, struct err *e);
@@ -27,12 +30,13 @@ int seccomp_filter_compile(enum plan_profile profile, enum plan_network network,
 void seccomp_filter_finish(struct sock_fprog *prog);
 
 /*
- * Puts the filter on the calling thread. no_new_privs must be set before (or the caller have CAP_SYS_ADMIN). Does not allocate: safe
- * after fork. Returns 0 or -errno.
+ * Puts the filter on the calling thread. no_new_privs must be set before (or the caller have
+ * CAP_SYS_ADMIN). Does not allocate: safe after fork. Returns 0 or -errno.
  */
 int seccomp_filter_load(const struct sock_fprog *prog);
 
-/* The policy as text, one call per line, for `dayfly-warden --print-seccomp`. Returns 0 or -errno. */
+/* The policy as text, one call per line, for `dayfly-warden --print-seccomp`. Returns 0 or -errno.
+ */
 int seccomp_filter_print(FILE *out, enum plan_profile profile);
 
 #endif

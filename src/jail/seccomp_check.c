@@ -1,9 +1,11 @@
 /*
- * Argument checks as classic BPF, put in front of libseccomp's program. libseccomp has no order between the rules of one call and
- * only one errno for what no rule matches; the policy wants "the first that holds decides". Every load here is of the low half of
- * an argument: the high half, which the kernel ignores for these calls, cannot change a verdict.
+ * Argument checks as classic BPF, put in front of libseccomp's program. libseccomp has no order
+ * between the rules of one call and only one errno for what no rule matches; the policy wants "the
+ * first that holds decides". Every load here is of the low half of an argument: the high half,
+ * which the kernel ignores for these calls, cannot change a verdict.
  *
- * Only nr and arch are read on the way past the checks, so the kernel can still keep allowed calls in its bitmap and skip the filter.
+ * Only nr and arch are read on the way past the checks, so the kernel can still keep allowed calls
+ * in its bitmap and skip the filter.
  */
 #include "jail/seccomp_policy.h"
 
@@ -78,15 +80,17 @@ static void emit_check(struct emitter *em, const struct policy_check *check)
 		rest -= condition_length(c);
 		uint8_t on_equal = c->op == POLICY_EQ ? 0 : (uint8_t)rest;
 		uint8_t on_other = c->op == POLICY_EQ ? (uint8_t)rest : 0;
-		emit(em, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, c->value, on_equal,
-			on_other));
+		emit(em, (struct sock_filter)BPF_JUMP(
+				 BPF_JMP | BPF_JEQ | BPF_K, c->value, on_equal, on_other));
 	}
-	uint32_t action = check->verdict ? SECCOMP_RET_ERRNO | ((uint32_t)check->verdict & SECCOMP_RET_DATA)
-					 : SECCOMP_RET_ALLOW;
+	uint32_t action =
+		check->verdict ? SECCOMP_RET_ERRNO | ((uint32_t)check->verdict & SECCOMP_RET_DATA)
+			       : SECCOMP_RET_ALLOW;
 	emit(em, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, action));
 }
 
-/* Everything about one call. Returns false if its list does not end with an unconditional verdict. */
+/* Everything about one call. Returns false if its list does not end with an unconditional verdict.
+ */
 static bool emit_call(struct emitter *em, const struct policy_call *call, int nr, unsigned when)
 {
 	bool decided = false;

@@ -18,13 +18,13 @@
 #define IPPROTO_ICMPV6 58
 #endif
 
-#define GROUP(text)             { .group = (text) },
-#define ALLOW(call)             { .name = #call, .x86_64_number = -1 },
+#define GROUP(text)		{ .group = (text) },
+#define ALLOW(call)		{ .name = #call, .x86_64_number = -1 },
 #define ALLOW_NEW(call, number) { .name = #call, .x86_64_number = (number) },
-#define ALLOW_DEV(call)         { .name = #call, .x86_64_number = -1, .verdict = { 0, EPERM } },
-#define FORBID(call)            { .name = #call, .x86_64_number = -1, .verdict = { EPERM, EPERM } },
-#define ABSENT(call)            { .name = #call, .x86_64_number = -1, .verdict = { ENOSYS, ENOSYS } },
-#define CHECKED(call)           { .name = #call, .x86_64_number = -1, .checked = true },
+#define ALLOW_DEV(call)		{ .name = #call, .x86_64_number = -1, .verdict = { 0, EPERM } },
+#define FORBID(call)		{ .name = #call, .x86_64_number = -1, .verdict = { EPERM, EPERM } },
+#define ABSENT(call)		{ .name = #call, .x86_64_number = -1, .verdict = { ENOSYS, ENOSYS } },
+#define CHECKED(call)		{ .name = #call, .x86_64_number = -1, .checked = true },
 #define CHECK(...)
 const struct policy_call policy_calls[] = {
 #include "jail/seccomp_policy.def"
@@ -39,11 +39,11 @@ const struct policy_call policy_calls[] = {
 #undef CHECK
 const size_t policy_calls_count = ARRAY_SIZE(policy_calls);
 
-#define DEV            (1u << 0)
+#define DEV	       (1u << 0)
 #define STRICT_OFFLINE (1u << 1)
 #define STRICT_ONLINE  (1u << 2)
-#define STRICT         (STRICT_OFFLINE | STRICT_ONLINE)
-#define ANY            (DEV | STRICT)
+#define STRICT	       (STRICT_OFFLINE | STRICT_ONLINE)
+#define ANY	       (DEV | STRICT)
 
 /* In clone(2) of s390x the flags come second. */
 #if defined(__s390__)
@@ -55,14 +55,32 @@ const size_t policy_calls_count = ARRAY_SIZE(policy_calls);
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |             \
 		CLONE_NEWPID | CLONE_NEWNET)
 
-#define ALL                 0xffffffffu
-#define SOCKET_TYPE         0xfu /* the rest are SOCK_NONBLOCK and SOCK_CLOEXEC */
-#define EQ(arg, value)      { POLICY_EQ, arg, ALL, value, "== " #value }
-#define NE(arg, value)      { POLICY_NE, arg, ALL, value, "!= " #value }
-#define TYPE_EQ(arg, value) { POLICY_EQ, arg, SOCKET_TYPE, value, "& SOCKET_TYPE == " #value }
-#define TYPE_NE(arg, value) { POLICY_NE, arg, SOCKET_TYPE, value, "& SOCKET_TYPE != " #value }
-#define ANY_BIT(arg, bits)  { POLICY_NE, arg, bits, 0, "& " #bits " != 0" }
-#define NONE                { 0 }
+#define ALL	    0xffffffffu
+#define SOCKET_TYPE 0xfu /* the rest are SOCK_NONBLOCK and SOCK_CLOEXEC */
+#define EQ(arg, value)                                                                             \
+	{                                                                                          \
+		POLICY_EQ, arg, ALL, value, "== " #value                                           \
+	}
+#define NE(arg, value)                                                                             \
+	{                                                                                          \
+		POLICY_NE, arg, ALL, value, "!= " #value                                           \
+	}
+#define TYPE_EQ(arg, value)                                                                        \
+	{                                                                                          \
+		POLICY_EQ, arg, SOCKET_TYPE, value, "& SOCKET_TYPE == " #value                     \
+	}
+#define TYPE_NE(arg, value)                                                                        \
+	{                                                                                          \
+		POLICY_NE, arg, SOCKET_TYPE, value, "& SOCKET_TYPE != " #value                     \
+	}
+#define ANY_BIT(arg, bits)                                                                         \
+	{                                                                                          \
+		POLICY_NE, arg, bits, 0, "& " #bits " != 0"                                        \
+	}
+#define NONE                                                                                       \
+	{                                                                                          \
+		0                                                                                  \
+	}
 
 #define GROUP(text)
 #define ALLOW(call)
@@ -139,7 +157,8 @@ static void print_checks(FILE *out, const char *call, unsigned whens)
 				check->conditions[j].text);
 			between = " and";
 		}
-		fprintf(out, "%s\n", whens == DEV ? "" : when_name(check->when & whens));
+		unsigned narrowed = check->when & whens;
+		fprintf(out, "%s\n", narrowed == whens ? "" : when_name(narrowed));
 	}
 }
 
@@ -154,10 +173,10 @@ int seccomp_filter_print(FILE *out, enum plan_profile profile)
 			fprintf(out, "\n# %s\n", call->group);
 			continue;
 		}
-		const char *note = policy_call_number(call) < 0 ? " (not on this machine)" : "";
+		const char *note = policy_call_number(call) < 0 ? " (unknown here)" : "";
 		if (call->checked) {
-			fprintf(out, "%-15s %s%s, the first that holds:\n", "by arguments", call->name,
-				note);
+			fprintf(out, "%-15s %s%s, the first that holds:\n", "by arguments",
+				call->name, note);
 			print_checks(out, call->name, whens);
 		} else {
 			fprintf(out, "%-15s %s%s\n", policy_verdict_name(call->verdict[profile]),

@@ -1,6 +1,6 @@
 /*
- * The system call policy as tables, made from seccomp_policy.def. For seccomp*.c and their tests only.
- * A verdict is 0 for "allow" or the errno that the call fails with.
+ * The system call policy as tables, made from seccomp_policy.def. For seccomp*.c and their tests
+ * only. A verdict is 0 for "allow" or the errno that the call fails with.
  */
 #ifndef DAYFLY_JAIL_SECCOMP_POLICY_H
 #define DAYFLY_JAIL_SECCOMP_POLICY_H
@@ -17,7 +17,7 @@ struct policy_call {
 	const char *group; /* a heading: the other members are not used */
 	const char *name;
 	int x86_64_number; /* -1: libseccomp knows the name */
-	bool checked;      /* decided by policy_checks */
+	bool checked;	   /* decided by policy_checks */
 	int verdict[PLAN_PROFILE_COUNT];
 };
 
@@ -55,8 +55,9 @@ const char *policy_verdict_name(int verdict);
 int policy_call_number(const struct policy_call *call);
 
 /*
- * seccomp_check.c: appends to prog[*len] (room for max) the instructions that decide the checked calls of the native architecture
- * and let everything else fall through to what comes after them. Returns 0, -ENOSPC or -EINVAL (a table error).
+ * seccomp_check.c: appends to prog[*len] (room for max) the instructions that decide the checked
+ * calls of the native architecture and let everything else fall through to what comes after them.
+ * Returns 0, -ENOSPC or -EINVAL (a table error).
  */
 int policy_emit_checks(unsigned when, struct sock_filter *prog, size_t max, size_t *len);
 
