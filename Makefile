@@ -120,6 +120,7 @@ UNIT_BINS := $(UNIT_SRCS:%.c=$(BUILD)/%)
 FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BINS := $(FUZZ_SRCS:%.c=$(BUILD)/%)
 PROBE     := $(if $(wildcard tests/jail/probe/*.c),$(BUILD)/tests/probe)
+FAULT_WARDEN := $(if $(wildcard tests/jail/fault/*.c),$(if $(wildcard src/jail/main.c),$(BUILD)/tests/fault/dayfly-warden))
 BENCH_BINS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 EXAMPLES  := $(if $(LIBRARIES),$(patsubst contrib/examples/%.c,$(BUILD)/examples/%,$(sort $(wildcard contrib/examples/*.c))))
 
@@ -205,6 +206,12 @@ $(BUILD)/tests/probe: $(wildcard tests/jail/probe/*.[ch]) $(BUILD)/.flags
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -std=gnu17 -O2 -g $(filter -W%,$(WARN)) -Wno-missing-prototypes -static -o $@ $(filter %.c,$^)
 
+# The warden of the fault tests: the same objects, but each setup step can be made to fail, to kill or to stall.
+$(BUILD)/tests/fault/dayfly-warden: $(BUILD)/obj/jail/main.o $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/jail/fault/*.c)) \
+		$(call layer_archives,jail)
+	@mkdir -p $(@D)
+	$(CC) $(DF_CFLAGS) $(DF_LDFLAGS) -o $@ $(filter %.o,$^) $(call link_layer,jail)
+
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(call layer_archives,client)
 	$(CC) $(DF_CFLAGS) $(DF_LDFLAGS) -o $@ $< $(call link_layer,client)
 
@@ -215,7 +222,7 @@ $(BUILD)/examples/%: contrib/examples/%.c $(wildcard include/dayfly/*.h) $(LIBRA
 		-L$(BUILD) -ldayfly -Wl,-rpath,'$$ORIGIN/..' $(MODE_LDFLAGS) $(LDFLAGS)
 
 .PHONY: tests
-tests: all $(UNIT_BINS) $(FUZZ_BINS) $(PROBE) $(BENCH_BINS) $(EXAMPLES) ## build the programs and every test program
+tests: all $(UNIT_BINS) $(FUZZ_BINS) $(PROBE) $(FAULT_WARDEN) $(BENCH_BINS) $(EXAMPLES) ## build the programs and every test program
 
 # ---- checks ------------------------------------------------------------------------------------
 # Each check prints one line "name: N passed, N failed, N skipped" and exits 1 on a failure; check-all.sh runs them all and sums up.
@@ -280,7 +287,7 @@ coverage-here: $(UNIT_BINS) $(FUZZ_BINS)
 
 # ---- tools -------------------------------------------------------------------------------------
 C_FILES = $(sort $(wildcard src/*/*.[ch] include/dayfly/*.h tests/unit/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch] \
-	tests/jail/probe/*.[ch] tests/bench/*.[ch] contrib/examples/*.c))
+	tests/jail/*/*.[ch] tests/bench/*.[ch] contrib/examples/*.c))
 .PHONY: format tidy
 format: ## format the sources with clang-format
 	clang-format -i $(C_FILES)
