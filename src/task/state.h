@@ -3,10 +3,8 @@
  * printed from it.
  *
  *   queued ──▶ starting ──▶ running ──▶ stopping ──▶ collecting ──▶ done
- *     │           │ │ │        └───────────────────────▶ ▲           ▲
- *     │           │ │ └──────────────────▶ stopping      │           │
- *     │           │ └────────────────────────────────────┘           │
- *     └───────────┴──────────────────────────────────────────────────┘
+ *
+ *   and the short cuts queued ──▶ done, starting ──▶ stopping, starting ──▶ collecting, starting ──▶ done, running ──▶ collecting.
  *
  *   queued      waits for a slot
  *   starting    the warden makes the jail
@@ -61,28 +59,28 @@ enum task_event {
 };
 const char *task_event_name(enum task_event ev); /* "slot_free", ... */
 
-/* What the task does, in this order. */
+/* What the task does, in this order: first what is remembered, then the deadline, then what may fail and bring the next event. */
 enum task_action {
-	ACTION_UNEXPECTED = 1 << 0,      /* cannot happen if all is well: log a warning. Never with another action */
-	ACTION_RECORD_KILL = 1 << 1,     /* verdict_record_kill(), before any signal */
-	ACTION_RECORD_STARTED = 1 << 2,  /* keep what WIRE_STARTED says */
-	ACTION_RECORD_FAILURE = 1 << 3,  /* keep the error of START or WIRE_FAILED */
-	ACTION_RECORD_EXIT = 1 << 4,     /* keep the status */
-	ACTION_RECORD_GONE = 1 << 5,     /* keep the counters; the jail is gone */
-	ACTION_RECORD_LOST = 1 << 6,     /* the warden is lost; the jail counts as gone */
-	ACTION_UNQUEUE = 1 << 7,         /* leave the scheduler's queue */
-	ACTION_START_JAIL = 1 << 8,      /* send START; on failure handle EVENT_START_FAILED */
-	ACTION_SIGNAL_TERM = 1 << 9,     /* SIGTERM (and SIGCONT) to the task */
-	ACTION_KILL_JAIL = 1 << 10,      /* send KILL */
-	ACTION_CLOSE_STREAMS = 1 << 11,  /* give up draining: the streams count as drained */
-	ACTION_NOTE_STUCK = 1 << 12,     /* if the jail is not gone: log it, keep the slot */
-	ACTION_ARM_SETUP = 1 << 13,      /* fires EVENT_DEADLINE_SETUP */
-	ACTION_ARM_WALL = 1 << 14,       /* fires EVENT_DEADLINE_WALL */
-	ACTION_ARM_GRACE = 1 << 15,      /* fires EVENT_GRACE_OVER */
-	ACTION_ARM_KILL = 1 << 16,       /* fires EVENT_KILL_OVER */
-	ACTION_ARM_COLLECT = 1 << 17,    /* fires EVENT_COLLECT_OVER */
+	ACTION_UNEXPECTED = 1 << 0,     /* cannot happen if all is well: log a warning. Never with another action */
+	ACTION_RECORD_KILL = 1 << 1,    /* verdict_record_kill(), before any signal */
+	ACTION_RECORD_STARTED = 1 << 2, /* keep what WIRE_STARTED says */
+	ACTION_RECORD_FAILURE = 1 << 3, /* keep the error of START or WIRE_FAILED */
+	ACTION_RECORD_EXIT = 1 << 4,    /* keep the status */
+	ACTION_RECORD_GONE = 1 << 5,    /* keep the counters; the jail is gone */
+	ACTION_RECORD_LOST = 1 << 6,    /* the warden is lost; the jail counts as gone */
+	ACTION_UNQUEUE = 1 << 7,        /* leave the scheduler's queue */
+	ACTION_ARM_SETUP = 1 << 8,      /* fires EVENT_DEADLINE_SETUP */
+	ACTION_ARM_WALL = 1 << 9,       /* fires EVENT_DEADLINE_WALL */
+	ACTION_ARM_GRACE = 1 << 10,     /* fires EVENT_GRACE_OVER */
+	ACTION_ARM_KILL = 1 << 11,      /* fires EVENT_KILL_OVER */
+	ACTION_ARM_COLLECT = 1 << 12,   /* fires EVENT_COLLECT_OVER */
+	ACTION_SIGNAL_TERM = 1 << 13,   /* SIGTERM, and SIGCONT for a stopped task */
+	ACTION_KILL_JAIL = 1 << 14,     /* send KILL, if the jail is not gone */
+	ACTION_CLOSE_STREAMS = 1 << 15, /* if the jail is gone: give up draining, the streams count as drained */
+	ACTION_NOTE_STUCK = 1 << 16,    /* if the jail is not gone: log it; the slot stays taken */
+	ACTION_START_JAIL = 1 << 17,    /* send START; on failure handle EVENT_START_FAILED */
 	ACTION_CHECK_COLLECTED = 1 << 18, /* perhaps EVENT_COLLECTED */
-	ACTION_FINISH = 1 << 19,         /* disarm, verdict, free the slot, send the result */
+	ACTION_FINISH = 1 << 19,        /* disarm, verdict, free the slot, send the result */
 };
 #define ACTION_BITS 20
 const char *task_action_name(unsigned bit); /* of 1 << bit: "record_kill", ... */
