@@ -243,7 +243,7 @@ check-layers: ## includes go downwards only
 check-size: ## no source file is too long
 	@$(RUN_CHECK) tests/check-size.sh
 check-docs: ## links, step names and tables in the documents are right
-	@$(RUN_CHECK) tests/check-docs.sh
+	@$(RUN_CHECK) tests/check-all.sh docs
 check-needed: all ## the programs link what they should and no more
 	@$(RUN_CHECK) tests/check-needed.sh
 check-tested: ## every source file has a unit test or is listed in tests/unit/untested.txt

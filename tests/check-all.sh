@@ -13,7 +13,11 @@ for check in "$@"; do
   echo "== $check"
   case $check in
   jail | system) set -- "${PYTHON:-python3}" tests/run.py "$check" ;;
-  *) set -- sh "tests/check-$check.sh" ;;
+  *) if [ -e "tests/check-$check.py" ]; then
+      set -- "${PYTHON:-python3}" "tests/check-$check.py"
+    else
+      set -- sh "tests/check-$check.sh"
+    fi ;;
   esac
   {
     "$@" 2>&1 </dev/null
