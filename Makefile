@@ -35,6 +35,7 @@ LIBEXECDIR := $(PREFIX)/libexec/dayfly
 INCLUDEDIR := $(PREFIX)/include
 DOCDIR     := $(PREFIX)/share/doc/dayfly
 MANDIR     := $(PREFIX)/share/man
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
 
 # ---- flags -------------------------------------------------------------------------------------
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith \
@@ -314,26 +315,32 @@ $(BUILD)/libdayfly.pc: contrib/libdayfly.pc.in FORCE
 	@mkdir -p $(@D)
 	@sed -e 's|@PREFIX@|$(PREFIX)|g; s|@LIBDIR@|$(LIBDIR)|g; s|@INCLUDEDIR@|$(INCLUDEDIR)|g; s|@VERSION@|$(VERSION)|g' $< >$@
 
+$(BUILD)/dayflyd.service: contrib/systemd/dayflyd.service.in FORCE
+	@mkdir -p $(@D)
+	@sed -e 's|@SBINDIR@|$(SBINDIR)|g; s|@DOCDIR@|$(DOCDIR)|g' $< >$@
+
 # Files to install, one word each: mode:source:target.
 INSTALL_FILES = 755:$(BUILD)/dayfly:$(BINDIR)/dayfly 755:$(BUILD)/dayflyd:$(SBINDIR)/dayflyd \
 	755:$(BUILD)/dayfly-warden:$(LIBEXECDIR)/dayfly-warden \
 	644:$(BUILD)/libdayfly.a:$(LIBDIR)/libdayfly.a \
 	755:$(BUILD)/libdayfly.so.$(SOMAJOR):$(LIBDIR)/libdayfly.so.$(SOMAJOR) \
 	644:$(BUILD)/libdayfly.pc:$(LIBDIR)/pkgconfig/libdayfly.pc \
+	644:$(BUILD)/dayflyd.service:$(UNITDIR)/dayflyd.service \
+	644:contrib/apparmor/dayfly:$(DOCDIR)/apparmor/dayfly \
 	$(foreach h,$(wildcard include/dayfly/*.h),644:$(h):$(INCLUDEDIR)/dayfly/$(notdir $(h))) \
 	$(foreach d,$(DOCS),644:$(d):$(DOCDIR)/$(notdir $(d))) \
 	$(foreach e,$(ETC),644:$(e):$(DOCDIR)/etc/$(notdir $(e))) \
 	$(foreach m,$(MAN),644:$(m):$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
 
 .PHONY: install uninstall
-install: all $(BUILD)/libdayfly.pc ## install under PREFIX (DESTDIR is put before it)
+install: all $(BUILD)/libdayfly.pc $(BUILD)/dayflyd.service ## install under PREFIX (DESTDIR is put before it)
 	@set -e; for entry in $(INSTALL_FILES); do \
 		mode=$${entry%%:*}; rest=$${entry#*:}; from=$${rest%%:*}; to='$(DESTDIR)'$${rest#*:}; \
 		install -d "$${to%/*}"; install -m "$$mode" "$$from" "$$to"; echo "$$to"; \
 	done; ln -sf libdayfly.so.$(SOMAJOR) '$(DESTDIR)$(LIBDIR)/libdayfly.so'; echo '$(DESTDIR)$(LIBDIR)/libdayfly.so'
 uninstall: ## remove what install put there
 	@set -e; for entry in $(INSTALL_FILES) x:x:$(LIBDIR)/libdayfly.so; do rm -f '$(DESTDIR)'"$${entry##*:}"; done; \
-	for dir in $(LIBEXECDIR) $(INCLUDEDIR)/dayfly $(DOCDIR)/etc $(DOCDIR) $(LIBDIR)/pkgconfig; do \
+	for dir in $(LIBEXECDIR) $(INCLUDEDIR)/dayfly $(DOCDIR)/etc $(DOCDIR)/apparmor $(DOCDIR) $(LIBDIR)/pkgconfig; do \
 		rmdir '$(DESTDIR)'"$$dir" 2>/dev/null || :; done
 
 .PHONY: dist clean help
