@@ -27,7 +27,7 @@ void sched_finish(struct sched *s)
 
 static struct sched_user *find_user(struct sched *s, uid_t uid)
 {
-	list_for_each(link, &s->users) {
+	list_for_each (link, &s->users) {
 		struct sched_user *u = list_entry(link, struct sched_user, link);
 		if (u->uid == uid)
 			return u;
@@ -46,12 +46,13 @@ static struct sched_user *add_user(struct sched *s, uid_t uid)
 	return u;
 }
 
-static enum sched_verdict admit(const struct sched *s, const struct sched_user *u, size_t *ret_depth)
+static enum sched_verdict admit(
+	const struct sched *s, const struct sched_user *u, size_t *ret_depth)
 {
 	size_t user_ready = u ? u->n_ready : 0;
 	size_t user_running = u ? u->n_running : 0;
 	bool can_run_now = user_ready == 0 && user_running < s->caps.max_running_uid &&
-		s->n_running < s->caps.max_running;
+			   s->n_running < s->caps.max_running;
 	*ret_depth = s->n_ready;
 	if (can_run_now)
 		return SCHED_OK;
@@ -89,7 +90,7 @@ struct sched_entry *sched_next(struct sched *s)
 {
 	if (s->n_ready == 0 || s->n_running >= s->caps.max_running)
 		return NULL;
-	list_for_each(link, &s->users) {
+	list_for_each (link, &s->users) {
 		struct sched_user *u = list_entry(link, struct sched_user, link);
 		if (u->n_ready == 0 || u->n_running >= s->caps.max_running_uid)
 			continue;

@@ -1,7 +1,8 @@
 /*
- * Any number of deadlines on one CLOCK_BOOTTIME timer: an intrusive heap, so setting one never fails. The owner polls heap.fd for
- * reading; when it is readable it calls deadline_pop_due() until that returns NULL, which also arms the timer anew. The timer is only
- * touched when the earliest deadline moves forward: a cancelled one may cost a wake-up for nothing.
+ * Any number of deadlines on one CLOCK_BOOTTIME timer: an intrusive heap, so setting one never
+ * fails. The owner polls heap.fd for reading; when it is readable it calls deadline_pop_due() until
+ * that returns NULL, which also arms the timer anew. The timer is only touched when the earliest
+ * deadline moves forward: a cancelled one may cost a wake-up for nothing.
  */
 #ifndef DAYFLY_TASK_DEADLINE_H
 #define DAYFLY_TASK_DEADLINE_H
@@ -13,11 +14,11 @@ struct deadline {
 	uint64_t at_ns; /* CLOCK_BOOTTIME */
 	bool is_set;
 	struct deadline *child, *next; /* heap: first child, next sibling */
-	struct deadline *prev;         /* previous sibling, or the parent for a first child */
+	struct deadline *prev;	       /* previous sibling, or the parent for a first child */
 };
 
 struct deadline_heap {
-	int fd;            /* timerfd, or -1: no timer (deadlines are only popped by hand) */
+	int fd;		   /* timerfd, or -1: no timer (deadlines are only popped by hand) */
 	uint64_t armed_ns; /* what the timer is set to; UINT64_MAX: nothing */
 	struct deadline *root;
 };

@@ -1,9 +1,10 @@
 /*
  * The ring file and its index: see output_log.h.
  *
- * Offsets are logical and only grow; byte o of the log lies at o % ring in the file. start and every point to which it can advance is
- * the offset of an index entry, so the oldest record is always known without reading. Entries of what has been evicted stay, thinned
- * out, so that a reader who comes back late is told roughly how much it missed.
+ * Offsets are logical and only grow; byte o of the log lies at o % ring in the file. start and
+ * every point to which it can advance is the offset of an index entry, so the oldest record is
+ * always known without reading. Entries of what has been evicted stay, thinned out, so that a
+ * reader who comes back late is told roughly how much it missed.
  */
 #include "task/output_log.h"
 
@@ -20,7 +21,7 @@
 #define RECORD_MAGIC 0x6c6f6766u /* "logf" */
 #define RING_MIN     (512u << 10)
 #define STRIDE_MIN   (64u << 10)
-/* With stride >= ring / 1024 the kept records have at most 1025 entries: as many again for the past. */
+/* With stride >= ring / 1024 what is kept has at most 1025 entries: as many again for the past. */
 #define STRIDES_MAX 1024
 #define INDEX_MAX   (2 * STRIDES_MAX + 2)
 #define INDEX_FIRST 16
@@ -30,7 +31,8 @@ struct record_head {
 	uint32_t len;
 	uint64_t seq;
 	uint64_t at_ns;
-	uint64_t seen[OUTPUT_STREAM_COUNT]; /* bytes of each stream before this record, kept or not */
+	uint64_t seen[OUTPUT_STREAM_COUNT]; /* bytes of each stream before this record, kept or not
+					     */
 	uint32_t stream;
 	uint32_t reserved;
 };
@@ -79,8 +81,8 @@ static int open_unlinked(const char *dir)
 	return fd < 0 ? -errno : fd;
 }
 
-int output_log_create(const char *dir, uint64_t cap_bytes, uint64_t stream_limit_bytes,
-	struct output_log **ret)
+int output_log_create(
+	const char *dir, uint64_t cap_bytes, uint64_t stream_limit_bytes, struct output_log **ret)
 {
 	auto_close int fd = open_unlinked(dir);
 	if (fd < 0)
@@ -135,8 +137,8 @@ static int ring_write(const struct output_log *log, const void *data, size_t len
 	return r;
 }
 
-static int ring_write_record(const struct output_log *log, const struct record_head *head,
-	const void *data)
+static int ring_write_record(
+	const struct output_log *log, const struct record_head *head, const void *data)
 {
 	uint64_t at = log->end % log->ring;
 	struct iovec parts[2] = {
@@ -176,8 +178,8 @@ static int ring_read(const struct output_log *log, void *data, size_t len, uint6
 	return r;
 }
 
-static int read_head(const struct output_log *log, uint64_t offset, uint64_t seq,
-	struct record_head *ret)
+static int read_head(
+	const struct output_log *log, uint64_t offset, uint64_t seq, struct record_head *ret)
 {
 	int r = ring_read(log, ret, sizeof(*ret), offset);
 	if (r < 0)
@@ -236,7 +238,7 @@ static void index_add(struct output_log *log)
 static bool index_is_wanted(const struct output_log *log)
 {
 	return log->first_kept == log->n_index ||
-		log->end - log->index[log->n_index - 1].offset >= log->stride;
+	       log->end - log->index[log->n_index - 1].offset >= log->stride;
 }
 
 /* The last entry among from..n_index-1 with this seq or a lower one; from when there is none. */
@@ -258,7 +260,7 @@ static const struct index_entry *index_find(const struct output_log *log, size_t
 static void evict_for(struct output_log *log, size_t need)
 {
 	while (log->end + need - log->start > log->ring) {
-		/* The ring is at least eight strides of records wide, so the newest entry is never reached. */
+		/* The ring is eight strides wide or more: the newest entry is never reached. */
 		assert(log->first_kept + 1 < log->n_index);
 		const struct index_entry *e = &log->index[++log->first_kept];
 		log->start = e->offset;
@@ -266,8 +268,8 @@ static void evict_for(struct output_log *log, size_t need)
 	}
 }
 
-static int append_record(struct output_log *log, enum output_stream stream, const void *data,
-	size_t len)
+static int append_record(
+	struct output_log *log, enum output_stream stream, const void *data, size_t len)
 {
 	struct record_head head = {
 		.magic = RECORD_MAGIC,
@@ -392,7 +394,7 @@ int output_reader_init(struct output_reader *ret, struct output_log *log, uint64
 			pos = index_find(log, 0, after_seq + 1)->seen;
 		reader_set(&r, seq, log->start, pos);
 	} else {
-		/* From the entry before, record by record: that tells what was dropped in between. */
+		/* From the entry before it, to learn what was dropped in between. */
 		const struct index_entry *e = index_find(log, log->first_kept, after_seq);
 		reader_set(&r, e->seq, e->offset, e->seen);
 		while (r.seq <= after_seq) {

@@ -1,6 +1,7 @@
 /*
- * The record of a finished task and its JSON form. Every number is an integer (bytes, microseconds, counts); what is not known is null,
- * never 0, so a number here is a struct known_u64 that starts out unknown.
+ * The record of a finished task and its JSON form. Every number is an integer (bytes, microseconds,
+ * counts); what is not known is null, never 0, so a number here is a struct known_u64 that starts
+ * out unknown.
  */
 #ifndef DAYFLY_TASK_RESULT_H
 #define DAYFLY_TASK_RESULT_H
@@ -29,35 +30,35 @@ static inline struct known_u64 known(uint64_t value)
 enum pool_use { POOL_OFF, POOL_HIT, POOL_MISS };
 
 struct result_output {
-	struct known_u64 bytes;   /* what the task wrote to the stream */
+	struct known_u64 bytes;	  /* what the task wrote to the stream */
 	struct known_u64 dropped; /* of these, never kept: over the output limit, or no space */
 };
 
 struct task_result {
 	char task[ID_TASK_SIZE];
-	char *name;          /* NULL: none */
+	char *name; /* NULL: none */
 	struct verdict verdict;
 	bool has_error;
-	struct err error;    /* why it could not be run */
+	struct err error; /* why it could not be run */
 
 	/* Stamps: CLOCK_REALTIME; 0 = never. Durations: CLOCK_MONOTONIC, microseconds. */
 	uint64_t created_ns, started_ns, finished_ns;
 	struct known_u64 queued_us, setup_us, run_us, collect_us, destroy_us;
 
 	struct known_u64 cpu_user_us, cpu_sys_us;
-	const char *cpu_source;     /* "rusage", "cgroup"; NULL: unknown */
+	const char *cpu_source; /* "rusage", "cgroup"; NULL: unknown */
 	struct known_u64 memory_peak, memory_swap_peak, memory_oom_kills;
-	const char *memory_source;  /* "rusage" (the largest process), "cgroup"; NULL: unknown */
+	const char *memory_source; /* "rusage" (the largest process), "cgroup"; NULL: unknown */
 	struct known_u64 pids_peak;
 	struct known_u64 io_read_bytes, io_write_bytes;
 	struct known_u64 disk_bytes, disk_inodes, disk_limit;
-	struct known_u64 disk_hit;  /* 0 or 1: the limit was reached */
+	struct known_u64 disk_hit; /* 0 or 1: the limit was reached */
 	struct result_output output[OUTPUT_STREAM_COUNT];
 	struct known_u64 changes_added, changes_modified, changes_deleted;
 
-	bool has_enforced;          /* false before WIRE_STARTED: enforced is null */
-	uint64_t enforced;          /* bits by enum control */
-	enum plan_profile profile;  /* for "seccomp" */
+	bool has_enforced;	   /* false before WIRE_STARTED: enforced is null */
+	uint64_t enforced;	   /* bits by enum control */
+	enum plan_profile profile; /* for "seccomp" */
 	uint32_t n_degraded;
 	char degraded[WIRE_DEGRADED_MAX][WIRE_DEGRADED_SIZE]; /* "control: why" */
 	enum pool_use pool;
@@ -76,7 +77,10 @@ void result_set_error(struct task_result *r, const struct err *e);
 /* A new object, or NULL when there is no memory. */
 json_t *result_to_json(const struct task_result *r);
 
-/* {"code","message","field","errno","step","hint"}, only those that are set; NULL when there is no memory. */
+/*
+ * {"code","message","field","errno","step","hint"}, only those that are set; NULL when there is no
+ * memory.
+ */
 json_t *result_error_to_json(const struct err *e);
 
 #endif

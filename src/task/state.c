@@ -249,5 +249,5 @@ struct state_decision state_decide(enum task_state s, enum task_event ev)
 bool state_move_is_legal(enum task_state from, enum task_state to)
 {
 	return (unsigned)from < TASK_STATE_COUNT && (unsigned)to < TASK_STATE_COUNT &&
-		(allowed[from] & 1u << to);
+	       (allowed[from] & 1u << to);
 }

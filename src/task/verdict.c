@@ -92,8 +92,8 @@ enum kill_reason kill_reason_from_event(enum task_event ev)
 	return (unsigned)ev < TASK_EVENT_COUNT ? by_event[ev] : KILL_REASON_NONE;
 }
 
-bool verdict_record_kill(struct verdict_facts *f, enum kill_reason reason, enum task_state state,
-	uint64_t mono_ns)
+bool verdict_record_kill(
+	struct verdict_facts *f, enum kill_reason reason, enum task_state state, uint64_t mono_ns)
 {
 	if (f->kill_reason != KILL_REASON_NONE || reason == KILL_REASON_NONE)
 		return false;
@@ -143,8 +143,8 @@ static bool ended_before_kill(const struct verdict_facts *f)
 
 static struct verdict decide_kill(const struct verdict_facts *f)
 {
-	struct verdict v = verdict_of(reasons[f->kill_reason].outcome, reasons[f->kill_reason].cause,
-		phase_of_state(f->kill_state));
+	struct verdict v = verdict_of(reasons[f->kill_reason].outcome,
+		reasons[f->kill_reason].cause, phase_of_state(f->kill_state));
 	if (f->kill_reason == KILL_REASON_SHUTDOWN && f->kill_state == TASK_STATE_QUEUED)
 		v.outcome = OUTCOME_REJECTED;
 	return v;

@@ -1,5 +1,6 @@
 /*
- * How a task ended: from recorded facts to outcome, cause, phase and exit. Pure. The first rule that fits decides:
+ * How a task ended: from recorded facts to outcome, cause, phase and exit. Pure. The first rule
+ * that fits decides:
  *
  *    1  the daemon crashed while the task was not done        lost       daemon_crash
  *    2  a kill was decided, and the main process had not      by reason, see below
@@ -23,8 +24,9 @@
  *   setup          error      setup          |  shutdown       killed     shutdown
  *   cancel         cancelled  cancel         |  ... in the queue: rejected, shutdown
  *
- * The cause never comes from the exit code: a task that exits with 137 has exited. `exit` is filled whenever the main process's status is
- * known, also for a killed task. `phase` is where the task was when its end was decided.
+ * The cause never comes from the exit code: a task that exits with 137 has exited. `exit` is filled
+ * whenever the main process's status is known, also for a killed task. `phase` is where the task
+ * was when its end was decided.
  */
 #ifndef DAYFLY_TASK_VERDICT_H
 #define DAYFLY_TASK_VERDICT_H
@@ -89,25 +91,28 @@ enum kill_reason kill_reason_from_event(enum task_event ev);
 
 /* What is known. Zero-initialised it says: nothing happened yet. */
 struct verdict_facts {
-	enum kill_reason kill_reason;  /* the first decision; set by verdict_record_kill() only */
-	enum task_state kill_state;    /* the state in which it was taken */
-	uint64_t kill_mono_ns;         /* when */
-	bool started;                  /* WIRE_STARTED came */
-	bool exec_failed;              /* WIRE_FAILED with phase_exec */
-	bool setup_failed;             /* WIRE_FAILED without, or START could not be sent */
-	bool has_status;               /* WIRE_EXITED came */
-	int status;                    /* as from waitpid */
-	uint64_t exited_mono_ns;       /* 0: unknown */
-	bool jail_gone;                /* WIRE_GONE came */
+	enum kill_reason kill_reason; /* the first decision; set by verdict_record_kill() only */
+	enum task_state kill_state;   /* the state in which it was taken */
+	uint64_t kill_mono_ns;	      /* when */
+	bool started;		      /* WIRE_STARTED came */
+	bool exec_failed;	      /* WIRE_FAILED with phase_exec */
+	bool setup_failed;	      /* WIRE_FAILED without, or START could not be sent */
+	bool has_status;	      /* WIRE_EXITED came */
+	int status;		      /* as from waitpid */
+	uint64_t exited_mono_ns;      /* 0: unknown */
+	bool jail_gone;		      /* WIRE_GONE came */
 	bool warden_lost;
-	bool daemon_crash;             /* found by the next daemon */
-	bool has_cpu_limit;            /* a limit of CPU time was set */
-	uint64_t oom_kills;            /* by how much the jail's oom_kill counter rose; 0 when not known */
+	bool daemon_crash;  /* found by the next daemon */
+	bool has_cpu_limit; /* a limit of CPU time was set */
+	uint64_t oom_kills; /* by how much the jail's oom_kill counter rose; 0 when not known */
 };
 
-/* Keeps the first decision; later ones change nothing. Call it before any signal is sent. Returns whether it was the first. */
-bool verdict_record_kill(struct verdict_facts *f, enum kill_reason reason, enum task_state state,
-	uint64_t mono_ns);
+/*
+ * Keeps the first decision; later ones change nothing. Call it before any signal is sent. Returns
+ * whether it was the first.
+ */
+bool verdict_record_kill(
+	struct verdict_facts *f, enum kill_reason reason, enum task_state state, uint64_t mono_ns);
 
 struct task_exit {
 	bool has_code, has_signal;
