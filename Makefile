@@ -230,9 +230,9 @@ tests: all $(UNIT_BINS) $(FUZZ_BINS) $(PROBE) $(FAULT_WARDEN) $(BENCH_BINS) $(EX
 RUN_CHECK = BUILD='$(BUILD)' CC='$(CC)' CPPFLAGS="$(subst ",\",$(DF_CPPFLAGS))" PYTHON='$(PYTHON)' MAKE='$(MAKE)' sh
 
 .PHONY: check check-unit check-fuzz check-headers check-layers check-size check-docs check-needed check-tested check-install \
-	check-examples check-jail check-system check-san check-valgrind check-format
+	check-readme check-jail check-system check-san check-valgrind check-format
 check: tests ## run every test and print one line: N passed, N failed, N skipped
-	@$(RUN_CHECK) tests/check-all.sh unit fuzz headers layers size docs needed tested install jail system
+	@$(RUN_CHECK) tests/check-all.sh unit fuzz headers layers size docs needed tested install readme jail system
 check-unit: $(UNIT_BINS) ## unit tests (needs gcc, make, pkg-config and the libraries only)
 	@$(RUN_CHECK) tests/check-unit.sh
 check-fuzz: $(FUZZ_BINS) ## fuzz targets over their saved corpus
@@ -245,6 +245,8 @@ check-size: ## no source file is too long
 	@$(RUN_CHECK) tests/check-size.sh
 check-docs: ## links, step names and tables in the documents are right
 	@$(RUN_CHECK) tests/check-all.sh docs
+check-readme: all ## every command that README.md shows, and the quick start
+	@$(RUN_CHECK) tests/check-all.sh readme
 check-needed: all ## the programs link what they should and no more
 	@$(RUN_CHECK) tests/check-needed.sh
 check-tested: ## every source file has a unit test or is listed in tests/unit/untested.txt
