@@ -99,12 +99,14 @@ static void assert_same_lines(char *expected, char *actual)
 	}
 }
 
+#ifndef DAYFLY_TEST_SOURCE
+#define DAYFLY_TEST_SOURCE "."
+#endif
+
 static void golden_path(char *out, size_t size, enum plan_profile profile)
 {
-	const char *file = __FILE__;
-	const char *slash = strrchr(file, '/');
-	snprintf(out, size, "%.*s/seccomp_%s.golden", slash ? (int)(slash - file) : 1,
-		slash ? file : ".", plan_profile_name(profile));
+	snprintf(out, size, "%s/tests/unit/jail/seccomp_%s.golden", DAYFLY_TEST_SOURCE,
+		plan_profile_name(profile));
 }
 
 static void check_golden(enum plan_profile profile)
