@@ -10,7 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
+/* alloca, and what the fortified headers of some compilers define as macros. */
 #undef alloca
+#undef sprintf
+#undef vsprintf
 #define DAYFLY_BANNED(name) sorry_##name##_is_a_banned_function
 #define strcpy(x, y) DAYFLY_BANNED(strcpy)
 #define strcat(x, y) DAYFLY_BANNED(strcat)

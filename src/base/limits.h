@@ -27,6 +27,7 @@
 #define LIMIT_TAG_BYTES  128 /* the client's "id" */
 #define LIMIT_MOUNTS     12
 #define LIMIT_LABELS     16
+#define LIMIT_LABEL_BYTES 256 /* of a label's value */
 #define LIMIT_PLAN_BYTES (2u << 20)
 
 /* Connections to the daemon, in total and of one uid. */

@@ -1,0 +1,193 @@
+/* One request line -> struct request: see request.h. */
+#include "proto/request.h"
+
+#include "base/cleanup.h"
+#include "base/limits.h"
+#include "base/str.h"
+#include "proto/scan.h"
+#include "proto/schema.h"
+
+#include <jansson.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void cleanup_json(json_t **json)
+{
+	json_decref(*json);
+}
+#define auto_json __attribute__((cleanup(cleanup_json)))
+
+static void cleanup_request(struct request **rq)
+{
+	request_destroy(*rq);
+}
+
+static int load_failed(const json_error_t *why, struct err *e)
+{
+	char text[JSON_ERROR_TEXT_LENGTH];
+	enum json_error_code cause = json_error_code(why);
+	str_escape(why->text, strlen(why->text), text, sizeof(text));
+	switch (cause) {
+	case json_error_out_of_memory:
+		return err_set(e, ERR_INTERNAL, ENOMEM, "read the request");
+	case json_error_null_character:
+	case json_error_null_byte_in_key:
+		return err_set(e, ERR_PROTOCOL, 0, "not a request: a NUL in a string (byte %d)",
+			why->position);
+	case json_error_numeric_overflow:
+		return err_set(
+			e, ERR_OUT_OF_RANGE, 0, "not a request: %s (byte %d)", text, why->position);
+	default:
+		return err_set(
+			e, ERR_PROTOCOL, 0, "not a request: %s (byte %d)", text, why->position);
+	}
+}
+
+static int load(const char *line, size_t len, json_t **ret, struct err *e)
+{
+	int r = scan_request(line, len, e);
+	if (r < 0)
+		return r;
+	/* Keys are hashed with a random seed, so that nobody can send keys that fall into one
+	 * chain. Only the first call counts. */
+	json_object_seed(0);
+	json_error_t why;
+	json_t *json = json_loadb(line, len, JSON_REJECT_DUPLICATES, &why);
+	if (!json)
+		return load_failed(&why, e);
+	*ret = json;
+	return 0;
+}
+
+/* The tag, if there is one fit to be sent back. */
+static int find_id(json_t *json, char **ret_id)
+{
+	json_t *id = json_object_get(json, "id");
+	if (!json_is_string(id) || json_string_length(id) > LIMIT_TAG_BYTES ||
+		!json_string_length(id))
+		return 0;
+	*ret_id = strdup(json_string_value(id));
+	return *ret_id ? 0 : -ENOMEM;
+}
+
+static int find_op(json_t *json, enum op *ret, struct err *e)
+{
+	json_t *value = json_object_get(json, "op");
+	if (!value)
+		return err_set_field(e, ERR_MISSING_FIELD, "op", "is missing: the operation");
+	if (!json_is_string(value))
+		return err_set_field(e, ERR_WRONG_TYPE, "op", "must be a string");
+	const char *name = json_string_value(value);
+	*ret = op_from_name(name);
+	if (*ret != OP_COUNT)
+		return 0;
+	char shown[64];
+	const char *names[OP_COUNT];
+	str_escape(name, strlen(name), shown, sizeof(shown));
+	err_set_field(e, ERR_UNKNOWN_OP, "op", "there is no operation \"%s\"", shown);
+	for (unsigned i = 0; i < OP_COUNT; i++)
+		names[i] = op_name((enum op)i);
+	const char *nearest = str_nearest(name, names, OP_COUNT);
+	if (nearest)
+		err_hint(e, "did you mean \"%s\"?", nearest);
+	return -EINVAL;
+}
+
+static int check_source(const struct spec_source *source, const char *field, struct err *e)
+{
+	if (source->path || source->fd >= 0)
+		return 0;
+	return err_set_field(e, ERR_MISSING_FIELD, field, "needs \"path\" or \"fd\"");
+}
+
+static int check_mount(const struct spec_mount *mount, const char *field, struct err *e)
+{
+	char target[64];
+	int r = check_source(&mount->source, field, e);
+	if (r < 0 || mount->target || mount->source.path)
+		return r;
+	snprintf(target, sizeof(target), "%s.target", field);
+	return err_set_field(e, ERR_MISSING_FIELD, target,
+		"is missing: a descriptor without a path has no place of its own");
+}
+
+static int check_run(const struct task_spec *spec, struct err *e)
+{
+	if (!spec->argv[0][0])
+		return err_set_field(
+			e, ERR_BAD_VALUE, "task.argv[0]", "the command must not be empty");
+	if (spec->image && strcmp(spec->image, "host") && spec->image[0] != '/') {
+		err_set_field(e, ERR_BAD_VALUE, "task.image", "there is no such image");
+		err_hint(e, "send \"host\", or the absolute path of a directory that holds a root "
+			    "file system");
+		return -EINVAL;
+	}
+	int r = spec->has_workspace ? check_source(&spec->workspace.source, "task.workspace", e)
+				    : 0;
+	for (size_t i = 0; r == 0 && i < spec->n_mounts; i++) {
+		char field[48];
+		snprintf(field, sizeof(field), "task.mounts[%zu]", i);
+		r = check_mount(&spec->mounts[i], field, e);
+	}
+	return r;
+}
+
+static int check_input(const struct request *rq, struct err *e)
+{
+	if (rq->data && rq->bytes)
+		return err_set_field(e, ERR_BAD_VALUE, "bytes",
+			"only one of \"text\", \"base64\" and \"bytes\" can be given");
+	if (!rq->data && !rq->bytes && !rq->eof)
+		return err_set_field(e, ERR_MISSING_FIELD, "text",
+			"\"input\" needs \"text\", \"base64\", \"bytes\" or \"eof\"");
+	return 0;
+}
+
+/* What no single field shows. */
+static int check_together(const struct request *rq, struct err *e)
+{
+	if (rq->op == OP_RUN)
+		return check_run(rq->spec, e);
+	return rq->op == OP_INPUT ? check_input(rq, e) : 0;
+}
+
+int request_parse(const char *line, size_t len, struct request **ret, char **ret_id, struct err *e)
+{
+	*ret_id = NULL;
+	auto_json json_t *json = NULL;
+	enum op op = OP_COUNT;
+	int r = load(line, len, &json, e);
+	if (r < 0)
+		return r;
+	auto_free char *id = NULL;
+	__attribute__((cleanup(cleanup_request))) struct request *rq = calloc(1, sizeof(*rq));
+	if (!rq || find_id(json, &id) < 0)
+		return err_set(e, ERR_INTERNAL, ENOMEM, "read the request");
+	r = find_op(json, &op, e);
+	if (r == 0)
+		r = schema_read_request(json, op, rq, e);
+	if (r == 0)
+		r = check_together(rq, e);
+	if (r < 0) {
+		*ret_id = take_ptr(id);
+		return r;
+	}
+	*ret = take_ptr(rq);
+	return 0;
+}
+
+void request_destroy(struct request *rq)
+{
+	if (rq)
+		schema_free(&schema_request, rq);
+	free(rq);
+}
+
+void task_spec_destroy(struct task_spec *spec)
+{
+	if (spec)
+		schema_free(&schema_task, spec);
+	free(spec);
+}

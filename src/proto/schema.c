@@ -1,0 +1,263 @@
+/* The table of requests: see schema.h. The rows stand in the order in which docs/protocol.md shows
+ * them. */
+#include "proto/schema.h"
+
+#include "base/cleanup.h"
+#include "base/limits.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define KIB	    (1ull << 10)
+#define MIB	    (1ull << 20)
+#define SIZE_LIMIT  (1ull << 50)
+#define SECOND_MS   1000ull
+#define YEAR_MS	    (365 * 86400 * SECOND_MS)
+#define EXACT_LIMIT (1ull << 53) /* above, a JSON number may have been rounded on its way */
+#define TTY_LIMIT   65535
+
+static const struct {
+	const char *name;
+	const char *meaning;
+} ops[OP_COUNT] = {
+	[OP_RUN] = { "run", "starts a task and streams it to its end" },
+	[OP_ATTACH] = { "attach", "streams a task of the same user to its end: what is kept of its "
+				  "output, then what comes" },
+	[OP_INPUT] = { "input", "gives a task bytes on its standard input, or the end of it" },
+	[OP_RESIZE] = { "resize", "sets the size of a task's terminal" },
+	[OP_SIGNAL] = { "signal", "sends a signal to a task's process group" },
+	[OP_CANCEL] = { "cancel", "stops a task, whatever its state; harmless when it is done" },
+	[OP_LIST] = { "list", "shows the user's tasks" },
+	[OP_INSPECT] = { "inspect", "shows all about one task" },
+	[OP_WAIT] = { "wait", "answers when a task is done, with its result" },
+	[OP_LOGS] = { "logs", "sends what is kept of a task's output" },
+	[OP_INFO] = { "info", "shows the daemon's version, mode, limits and counts" },
+	[OP_PING] = { "ping", "answers at once" },
+};
+
+const char *op_name(enum op op)
+{
+	return (unsigned)op < OP_COUNT ? ops[op].name : "?";
+}
+
+const char *op_meaning(enum op op)
+{
+	return (unsigned)op < OP_COUNT ? ops[op].meaning : "";
+}
+
+enum op op_from_name(const char *name)
+{
+	for (unsigned i = 0; i < OP_COUNT; i++)
+		if (!strcmp(ops[i].name, name))
+			return (enum op)i;
+	return OP_COUNT;
+}
+
+/* The values of the first three are those of plan.h, which this layer does not know; the planner's
+ * test compares them. */
+static const struct schema_word user_words[] = { { "agent", 0 }, { "root", 1 }, { NULL, 0 } };
+static const struct schema_word network_words[] = { { "none", 0 }, { "host", 1 }, { NULL, 0 } };
+static const struct schema_word profile_words[] = { { "dev", 0 }, { "strict", 1 }, { NULL, 0 } };
+static const struct schema_word workspace_words[] = { { "cow", 0 }, { "ro", 1 }, { "rw", 2 },
+	{ NULL, 0 } };
+static const struct schema_word mount_words[] = { { "ro", 1 }, { "rw", 2 }, { NULL, 0 } };
+static const struct schema_word framing_words[] = { { "json", FRAMING_JSON },
+	{ "raw", FRAMING_RAW }, { NULL, 0 } };
+static const struct schema_word stdin_words[] = { { "none", STDIN_NONE },
+	{ "stream", STDIN_STREAM }, { NULL, 0 } };
+static const struct schema_word disconnect_words[] = { { "kill", ON_DISCONNECT_KILL },
+	{ "keep", ON_DISCONNECT_KEEP }, { NULL, 0 } };
+static const struct schema_word output_limit_words[] = { { "drop", ON_OUTPUT_LIMIT_DROP },
+	{ "kill", ON_OUTPUT_LIMIT_KILL }, { NULL, 0 } };
+static const struct schema_word best_effort_words[] = { { "memory", BEST_EFFORT_MEMORY },
+	{ "cpus", BEST_EFFORT_CPUS }, { "pids", BEST_EFFORT_PIDS }, { NULL, 0 } };
+
+/* clang-format off */
+#define FIELD(type, member, field_name, field_kind) \
+	.name = field_name, .kind = field_kind, .offset = offsetof(type, member), .ops = OPS_ALL
+#define LIMIT(member, field_name, field_kind) FIELD(struct spec_limits, member, field_name, field_kind)
+
+static const struct schema_field limits_fields[] = {
+	{ LIMIT(wall_ms, "wall", KIND_DURATION), .min = 1, .max = YEAR_MS, .absent = "10m",
+		.doc = "how long the task may run; then it is stopped and the cause is `timeout_wall`" },
+	{ LIMIT(grace_ms, "grace", KIND_DURATION), .min = 1, .max = YEAR_MS, .absent = "5s",
+		.doc = "between SIGTERM and SIGKILL, when a task is stopped" },
+	{ LIMIT(queue_ms, "queue", KIND_DURATION), .min = 1, .max = YEAR_MS, .absent = "10m",
+		.doc = "how long the task may wait for a free slot" },
+	{ LIMIT(memory_bytes, "memory", KIND_SIZE), .min = MIB, .max = SIZE_LIMIT,
+		.absent = "no limit", .doc = "memory of the whole task" },
+	{ LIMIT(cpu_millis, "cpus", KIND_CPUS), .min = 10, .max = 65536 * 1000ull,
+		.absent = "no limit", .doc = "CPU time per second of real time" },
+	{ LIMIT(pids, "pids", KIND_UINT), .min = 1, .max = 4194304,
+		.absent = "no limit", .doc = "processes and threads at one time" },
+	{ LIMIT(disk_bytes, "disk", KIND_SIZE), .min = MIB, .max = SIZE_LIMIT, .absent = "2GiB",
+		.doc = "bytes that the task may write inside its jail" },
+	{ LIMIT(disk_inodes, "inodes", KIND_UINT), .min = 64, .max = UINT32_MAX, .absent = "500000",
+		.doc = "files and directories that the task may make inside its jail" },
+	{ LIMIT(output_bytes, "output", KIND_SIZE), .min = 1, .max = SIZE_LIMIT, .absent = "64MiB",
+		.doc = "bytes of each of stdout and stderr; what happens then says `on_output_limit`" },
+	{ LIMIT(open_files, "open_files", KIND_UINT), .min = 16, .max = 1 << 30, .absent = "65536, or this host's hard limit",
+		.doc = "open files of each process" },
+	{ LIMIT(file_bytes, "file_size", KIND_SIZE), .min = 1, .max = SIZE_LIMIT, .absent = "no limit of its own",
+		.doc = "bytes of one file" },
+	{ LIMIT(core_bytes, "core", KIND_SIZE), .min = 0, .max = SIZE_LIMIT, .absent = "0: no core files",
+		.doc = "bytes of a core file" },
+};
+
+#define MOUNT(member, field_name, field_kind) FIELD(struct spec_mount, member, field_name, field_kind)
+#define SOURCE_FIELDS \
+	{ MOUNT(source.path, "path", KIND_PATH), .min = 1, .max = LIMIT_PATH_BYTES - 1, \
+		.doc = "path on the host, opened with the rights of the client; beside `fd` only a name for messages" }, \
+	{ MOUNT(source.fd, "fd", KIND_FD), .min = 0, .max = LIMIT_REQUEST_FDS - 1, \
+		.doc = "place of an open directory or file among the descriptors sent with the request" }
+
+static const struct schema_field workspace_fields[] = {
+	SOURCE_FIELDS,
+	{ MOUNT(mode, "mode", KIND_WORD), .words = workspace_words,
+		.doc = "`cow`: changes go to a private layer that is destroyed; `ro`: read-only; `rw`: changes are made outside" },
+	{ MOUNT(target, "target", KIND_PATH), .min = 2, .max = LIMIT_PATH_BYTES - 1, .absent = "`path`, or `/workspace` without one",
+		.doc = "where the task sees it" },
+};
+
+static const struct schema_field mount_fields[] = {
+	SOURCE_FIELDS,
+	{ MOUNT(mode, "mode", KIND_WORD), .words = mount_words,
+		.doc = "`ro`: read-only; `rw`: changes are made outside" },
+	{ MOUNT(target, "target", KIND_PATH), .min = 2, .max = LIMIT_PATH_BYTES - 1, .absent = "`path`; needed without one",
+		.doc = "where the task sees it" },
+};
+
+#define SPEC(member, field_name, field_kind) FIELD(struct task_spec, member, field_name, field_kind)
+
+static const struct schema_field task_fields[] = {
+	{ SPEC(argv, "argv", KIND_STRINGS), .min = 1, .max = LIMIT_ARGV_COUNT, .required = OPS_ALL,
+		.doc = "the command and its arguments; the first is looked up in the task's PATH if it has no slash" },
+	{ SPEC(env, "env", KIND_ENV), .min = 0, .max = LIMIT_ENV_COUNT, .absent = "nothing is added",
+		.doc = "names and values added to the clean environment (PATH HOME USER LANG TERM TMPDIR)" },
+	{ SPEC(labels, "labels", KIND_LABELS), .min = 0, .max = LIMIT_LABELS, .absent = "none",
+		.doc = "the client's own marks, shown by `list` and `inspect`" },
+	{ SPEC(name, "name", KIND_TASK_NAME), .min = 1, .max = LIMIT_NAME_BYTES, .absent = "none",
+		.doc = "another way to name the task; free again when the task is done" },
+	{ SPEC(cwd, "cwd", KIND_PATH), .min = 1, .max = LIMIT_PATH_BYTES - 1, .absent = "the workspace, or the home",
+		.doc = "current directory, inside the jail" },
+	{ SPEC(image, "image", KIND_STRING), .min = 1, .max = LIMIT_PATH_BYTES - 1, .absent = "host",
+		.doc = "`host`: a view of this host's programs; an absolute path: a directory that holds a root file system" },
+	{ SPEC(user, "user", KIND_WORD), .words = user_words,
+		.doc = "`agent`: uid 1000 without any capability; `root`: uid 0 of the jail's own user namespace" },
+	{ SPEC(network, "network", KIND_WORD), .words = network_words,
+		.doc = "`none`: loopback only; `host`: the host's network, where policy allows it" },
+	{ SPEC(profile, "profile", KIND_WORD), .words = profile_words,
+		.doc = "system calls: `dev` suits compilers, package managers and debuggers; `strict` is narrower" },
+	{ SPEC(tty, "tty", KIND_BOOL), .absent = "false",
+		.doc = "give the task a terminal as stdin, stdout and stderr; its output is the stream `stdout`" },
+	{ SPEC(rows, "rows", KIND_UINT), .min = 1, .max = TTY_LIMIT, .absent = "unknown",
+		.doc = "height of the terminal" },
+	{ SPEC(cols, "cols", KIND_UINT), .min = 1, .max = TTY_LIMIT, .absent = "unknown",
+		.doc = "width of the terminal" },
+	{ SPEC(stdin_mode, "stdin", KIND_WORD), .words = stdin_words,
+		.doc = "`none`: /dev/null; `stream`: what `input` sends. A task with a terminal always has its input" },
+	{ SPEC(workspace, "workspace", KIND_OBJECT), .offset2 = offsetof(struct task_spec, has_workspace), .object = &schema_workspace,
+		.absent = "none", .doc = "the directory that the task works on" },
+	{ SPEC(mounts, "mounts", KIND_LIST), .offset2 = offsetof(struct task_spec, n_mounts), .object = &schema_mount,
+		.max = LIMIT_MOUNTS, .absent = "none", .doc = "other directories or files to show" },
+	{ SPEC(limits, "limits", KIND_OBJECT), .object = &schema_limits, .absent = "the defaults",
+		.doc = "what the task may use" },
+	{ SPEC(best_effort, "best_effort", KIND_WORDS), .words = best_effort_words, .absent = "none",
+		.doc = "limits without which the task may run if this host cannot hold them; the result names them as degraded" },
+	{ SPEC(on_disconnect, "on_disconnect", KIND_WORD), .words = disconnect_words,
+		.doc = "what becomes of the task when the connection that asked for it closes" },
+	{ SPEC(on_output_limit, "on_output_limit", KIND_WORD), .words = output_limit_words,
+		.doc = "`drop`: the task goes on and further output is counted, not kept; `kill`: it is stopped" },
+};
+
+#define REQUEST(member, field_name, field_kind) \
+	.name = field_name, .kind = field_kind, .offset = offsetof(struct request, member)
+#define OPS_STREAM (OP_BIT(OP_RUN) | OP_BIT(OP_ATTACH) | OP_BIT(OP_LOGS))
+#define OPS_TASK   (OPS_ALL & ~(OP_BIT(OP_RUN) | OP_BIT(OP_LIST) | OP_BIT(OP_INFO) | OP_BIT(OP_PING)))
+
+static const struct schema_field request_fields[] = {
+	{ REQUEST(op, "op", KIND_OP), .ops = OPS_ALL, .required = OPS_ALL,
+		.doc = "the operation" },
+	{ REQUEST(id, "id", KIND_STRING), .ops = OPS_ALL, .required = OPS_ALL, .min = 1, .max = LIMIT_TAG_BYTES,
+		.doc = "the client's tag, repeated in every answer" },
+	{ REQUEST(spec, "task", KIND_POINTER), .ops = OP_BIT(OP_RUN), .required = OP_BIT(OP_RUN), .object = &schema_task,
+		.doc = "what to run" },
+	{ REQUEST(task, "task", KIND_NAME), .ops = OPS_TASK, .required = OPS_TASK, .min = 1, .max = LIMIT_NAME_BYTES,
+		.doc = "the task: its id, the beginning of its id if no other task has it, or its name" },
+	{ REQUEST(framing, "framing", KIND_WORD), .ops = OPS_STREAM, .words = framing_words,
+		.doc = "how output comes: as JSON text or base64, or as raw bytes after the event" },
+	{ REQUEST(detach, "detach", KIND_BOOL), .ops = OP_BIT(OP_RUN), .absent = "false",
+		.doc = "answer as soon as the task is accepted, and keep it when the connection closes" },
+	{ REQUEST(after, "after", KIND_UINT), .ops = OP_BIT(OP_ATTACH) | OP_BIT(OP_LOGS), .max = EXACT_LIMIT, .absent = "0: from the start",
+		.doc = "send only output with a higher `seq`" },
+	{ REQUEST(follow, "follow", KIND_BOOL), .ops = OP_BIT(OP_LOGS), .absent = "false",
+		.doc = "go on until the task is done" },
+	{ REQUEST(signal, "signal", KIND_SIGNAL), .ops = OP_BIT(OP_SIGNAL), .required = OP_BIT(OP_SIGNAL), .min = 1, .max = 16,
+		.doc = "\"TERM\", \"SIGTERM\" or \"15\"" },
+	{ REQUEST(rows, "rows", KIND_UINT), .ops = OP_BIT(OP_RESIZE), .required = OP_BIT(OP_RESIZE), .min = 1, .max = TTY_LIMIT,
+		.doc = "new height" },
+	{ REQUEST(cols, "cols", KIND_UINT), .ops = OP_BIT(OP_RESIZE), .required = OP_BIT(OP_RESIZE), .min = 1, .max = TTY_LIMIT,
+		.doc = "new width" },
+	{ REQUEST(data, "text", KIND_TEXT), .offset2 = offsetof(struct request, data_len), .ops = OP_BIT(OP_INPUT),
+		.max = LIMIT_INPUT_BYTES, .doc = "the bytes, as UTF-8 text" },
+	{ REQUEST(data, "base64", KIND_BASE64), .offset2 = offsetof(struct request, data_len), .ops = OP_BIT(OP_INPUT),
+		.max = LIMIT_INPUT_BYTES, .doc = "the bytes, as base64 with padding" },
+	{ REQUEST(bytes, "bytes", KIND_UINT), .ops = OP_BIT(OP_INPUT), .min = 1, .max = LIMIT_INPUT_BYTES,
+		.doc = "so many raw bytes follow the newline of this request" },
+	{ REQUEST(eof, "eof", KIND_BOOL), .ops = OP_BIT(OP_INPUT), .absent = "false",
+		.doc = "the input ends after these bytes" },
+	{ REQUEST(all, "all", KIND_BOOL), .ops = OP_BIT(OP_LIST), .absent = "false",
+		.doc = "finished tasks too, as long as they are kept" },
+	{ REQUEST(label, "label", KIND_STRING), .ops = OP_BIT(OP_LIST), .min = 1, .max = LIMIT_NAME_BYTES + 1 + LIMIT_LABEL_BYTES,
+		.absent = "every task", .doc = "only tasks with this label: \"key\" or \"key=value\"" },
+};
+
+#define OBJECT(heading, table, type) { .title = heading, .fields = table, .n_fields = ARRAY_SIZE(table), .size = sizeof(type) }
+
+const struct schema_object schema_request = OBJECT("request", request_fields, struct request);
+const struct schema_object schema_task = OBJECT("task", task_fields, struct task_spec);
+const struct schema_object schema_workspace = OBJECT("task.workspace", workspace_fields, struct spec_mount);
+const struct schema_object schema_mount = OBJECT("task.mounts[]", mount_fields, struct spec_mount);
+const struct schema_object schema_limits = OBJECT("task.limits", limits_fields, struct spec_limits);
+/* clang-format on */
+
+const struct schema_field *schema_find(
+	const struct schema_object *object, enum op op, const char *name)
+{
+	for (size_t i = 0; i < object->n_fields; i++)
+		if ((object->fields[i].ops & OP_BIT(op)) && !strcmp(object->fields[i].name, name))
+			return &object->fields[i];
+	return NULL;
+}
+
+struct unit {
+	const char *name;
+	uint64_t size;
+};
+
+/* In the largest unit that divides it. */
+static void format_with_unit(const struct unit *units, size_t n, uint64_t value, char *out)
+{
+	size_t i = 0;
+	while (i + 1 < n && (value == 0 || value % units[i].size))
+		i++;
+	snprintf(out, SCHEMA_BOUND_SIZE, "%" PRIu64 "%s", value / units[i].size, units[i].name);
+}
+
+void schema_format_bound(enum schema_kind kind, uint64_t value, char out[SCHEMA_BOUND_SIZE])
+{
+	static const struct unit sizes[] = { { "TiB", 1ull << 40 }, { "GiB", 1ull << 30 },
+		{ "MiB", MIB }, { "KiB", KIB }, { "", 1 } };
+	static const struct unit durations[] = { { "d", 86400 * SECOND_MS },
+		{ "h", 3600 * SECOND_MS }, { "m", 60 * SECOND_MS }, { "s", SECOND_MS },
+		{ "ms", 1 } };
+	if (kind == KIND_SIZE)
+		format_with_unit(sizes, ARRAY_SIZE(sizes), value, out);
+	else if (kind == KIND_DURATION)
+		format_with_unit(durations, ARRAY_SIZE(durations), value, out);
+	else if (kind == KIND_CPUS && value % 1000)
+		snprintf(out, SCHEMA_BOUND_SIZE, "%g", (double)value / 1000);
+	else
+		snprintf(out, SCHEMA_BOUND_SIZE, "%" PRIu64,
+			kind == KIND_CPUS ? value / 1000 : value);
+}
