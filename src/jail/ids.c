@@ -1,0 +1,114 @@
+/* Ids of tasks: see ids.h. */
+#include "jail/ids.h"
+#include "jail/sys.h"
+
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+void ids_init(struct ids *ids, enum warden_mode mode)
+{
+	memset(ids, 0, sizeof(*ids));
+	ids->mode = mode;
+	ids->uid = geteuid();
+	ids->gid = getegid();
+	for (int i = 0; i < IDS_SLOT_COUNT; i++)
+		ids->image_ns[i] = -1;
+}
+
+int ids_take_slot(struct ids *ids)
+{
+	if (ids->mode != WARDEN_MODE_ROOT)
+		return 0;
+	for (int i = 0; i < IDS_SLOT_COUNT; i++) {
+		int slot = (ids->next + i) % IDS_SLOT_COUNT;
+		uint64_t bit = 1ull << (slot % 64);
+		if (ids->used[slot / 64] & bit)
+			continue;
+		ids->used[slot / 64] |= bit;
+		ids->next = (slot + 1) % 64; /* few namespaces are made, yet a range rests before it is used again */
+		return slot;
+	}
+	return -EBUSY;
+}
+
+void ids_release_slot(struct ids *ids, int slot)
+{
+	if (ids->mode == WARDEN_MODE_ROOT && slot >= 0)
+		ids->used[slot / 64] &= ~(1ull << (slot % 64));
+}
+
+uint32_t ids_slot_base(int slot)
+{
+	return IDS_BASE + (uint32_t)(slot + 1) * IDS_PER_TASK;
+}
+
+static int write_map(pid_t pid, const char *file, const char *text)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+	return fd_write_file(AT_FDCWD, path, text);
+}
+
+int ids_write_maps(const struct ids *ids, int slot, pid_t pid, enum plan_user user, struct err *e)
+{
+	char map[96];
+	if (ids->mode == WARDEN_MODE_ROOT)
+		snprintf(map, sizeof(map), "0 %u %u", ids_slot_base(slot), IDS_PER_TASK);
+	else if (user == PLAN_USER_ROOT)
+		snprintf(map, sizeof(map), "0 0 65536");
+	else /* The user's own id, 0 in the warden's namespace, is the task's. */
+		snprintf(map, sizeof(map), "0 1 1000\n1000 0 1\n1001 1001 64535");
+	int r = write_map(pid, "uid_map", map);
+	if (r == 0)
+		r = write_map(pid, "gid_map", map);
+	return r < 0 ? err_set(e, ERR_SETUP, -r, "write the id map of the jail") : 0;
+}
+
+uid_t ids_task_uid(const struct ids *ids, int slot, enum plan_user user)
+{
+	uid_t inside = user == PLAN_USER_ROOT ? 0 : PLAN_AGENT_ID;
+	if (ids->mode == WARDEN_MODE_ROOT)
+		return ids_slot_base(slot) + inside;
+	return ids->mode == WARDEN_MODE_SUBUID ? 0 : ids->uid;
+}
+
+int ids_make_namespace(const char *uid_map, const char *gid_map, struct err *e)
+{
+	auto_close int pidfd = -1;
+	/* The child only holds the namespace until it is open; as its parent we may always kill it. */
+	pid_t pid = sys_clone(CLONE_NEWUSER, &pidfd);
+	if (pid < 0)
+		return err_set(e, ERR_SETUP, (int)-pid, "create a user namespace");
+	if (pid == 0) {
+		for (;;)
+			pause();
+	}
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
+	int r = write_map(pid, "uid_map", uid_map);
+	if (r == 0)
+		r = write_map(pid, "gid_map", gid_map);
+	int fd = r < 0 ? r : open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		err_set(e, ERR_SETUP, r < 0 ? -r : errno, "make an id map for a mount");
+	sys_pidfd_send_signal(pidfd, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return fd < 0 ? -e->errnum : fd;
+}
+
+int ids_image_namespace(struct ids *ids, int slot, struct err *e)
+{
+	if (ids->image_ns[slot] < 0) {
+		char map[64];
+		snprintf(map, sizeof(map), "0 %u %u", ids_slot_base(slot), IDS_PER_TASK);
+		ids->image_ns[slot] = ids_make_namespace(map, map, e);
+	}
+	return ids->image_ns[slot];
+}

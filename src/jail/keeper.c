@@ -1,0 +1,118 @@
+/* The keeper: see keeper.h. It does nothing but wait, so it is what is still there when everything else has died. */
+#include "jail/keeper.h"
+#include "jail/sys.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "plan/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static void start_worker(int fd, const struct warden_options *options)
+{
+	int32_t answer;
+	pid_t pid = fork();
+	if (pid == 0) {
+		sys_close_range(KEEPER_FD, KEEPER_FD);
+		_exit(warden_main(fd, options));
+	}
+	answer = pid < 0 ? -errno : pid;
+	fd_send(KEEPER_FD, &answer, sizeof(answer), NULL, 0);
+}
+
+/* The names are removed only if they are still what dayflyd made. */
+static void unlink_names(const struct keeper_request *names)
+{
+	struct stat st;
+	auto_free char *dir = strdup(names->path);
+	char *slash = dir ? strrchr(dir, '/') : NULL;
+	if (!slash || slash == dir)
+		return;
+	*slash = '\0';
+	auto_close int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dirfd < 0)
+		return;
+	if (fstatat(dirfd, slash + 1, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode) && st.st_dev == names->dev &&
+		st.st_ino == names->ino)
+		unlinkat(dirfd, slash + 1, 0);
+	if (names->remove_dir)
+		rmdir(dir);
+}
+
+static bool is_request(const struct keeper_request *rq, ssize_t n)
+{
+	return n == (ssize_t)sizeof(*rq) && rq->version == KEEPER_VERSION && memchr(rq->path, '\0', sizeof(rq->path));
+}
+
+int keeper_main(const struct warden_options *options)
+{
+	struct keeper_request rq, names = { 0 };
+	int fds[FD_PASS_MAX];
+	size_t n_fds;
+
+	prctl(PR_SET_NAME, "dayfly-keeper");
+	fd_set_cloexec(KEEPER_FD, 1);
+	/* A terminal's Ctrl-C and a stop of the session are the daemon's affair; we end when it does. Wardens are reaped by the kernel. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+	for (;;) {
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		ssize_t n = fd_recv(KEEPER_FD, &rq, sizeof(rq), fds, &n_fds);
+		if (n <= 0)
+			break;
+		if (is_request(&rq, n) && rq.type == KEEPER_WORKER && n_fds == 1)
+			start_worker(fds[0], options);
+		else if (is_request(&rq, n) && rq.type == KEEPER_UNLINK)
+			names = rq;
+		else
+			log_error("bad record from dayflyd");
+		fd_close_many(fds, n_fds);
+	}
+	unlink_names(&names);
+	/* The wardens see the same end of file. What they leave on disk, if they were killed too, is swept here. */
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+		;
+	auto_close int state_fd = options->state_dir ? open(options->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (state_fd >= 0)
+		store_sweep(state_fd);
+	return 0;
+}
+
+int keeper_seal_executable(char **argv)
+{
+	auto_close int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	if (self < 0 || fstat(self, &st) < 0)
+		return -errno;
+	const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+	if (fcntl(self, F_GET_SEALS) == seals)
+		return 0;
+	auto_close int copy = memfd_create("dayfly-warden", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (copy < 0)
+		return -errno;
+	for (off_t done = 0; done < st.st_size;) {
+		ssize_t n = sendfile(copy, self, NULL, (size_t)(st.st_size - done));
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		done += n;
+	}
+	if (fchmod(copy, 0500) < 0 || fcntl(copy, F_ADD_SEALS, seals) < 0)
+		return -errno;
+	fexecve(copy, argv, environ);
+	return -errno;
+}

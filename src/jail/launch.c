@@ -1,0 +1,358 @@
+/* Making one jail: sources become mounts, then the clone, then the id maps. Runs in the warden. */
+#include "jail/idmap.h"
+#include "jail/jail.h"
+#include "jail/mount.h"
+#include "jail/warden.h"
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+/* Everything that a launch opens and the child inherits; closed in the warden when the child exists. */
+static void close_jail_fds(struct jail *in)
+{
+	for (size_t i = 0; i < in->n_shown; i++)
+		fd_close(&in->shown[i].tree_fd);
+	fd_close(&in->image.tree_fd);
+	fd_close(&in->workspace.tree_fd);
+	for (size_t i = 0; i < ARRAY_SIZE(in->mounts); i++)
+		fd_close(&in->mounts[i].tree_fd);
+	fd_close(&in->disk_tree_fd);
+	fd_close(&in->status_fd);
+}
+
+static void clear_source(struct jail_source *s)
+{
+	s->fd = s->tree_fd = -1;
+}
+
+static struct jail *new_jail(struct warden *w, const struct warden_jail *j)
+{
+	struct jail *in = calloc(1, sizeof(*in));
+	if (!in)
+		return NULL;
+	in->id = j->id;
+	in->plan = j->plan;
+	in->mode = w->ids.mode;
+	in->owner_uid = w->ids.uid;
+	in->owner_gid = w->ids.gid;
+	in->landlock_abi = w->landlock_abi;
+	in->upper_on_disk = w->upper_on_disk;
+	in->seccomp = &w->filters[j->plan->profile][j->plan->network];
+	in->etc_masks = w->etc.masks;
+	clear_source(&in->image);
+	clear_source(&in->workspace);
+	for (size_t i = 0; i < ARRAY_SIZE(in->mounts); i++)
+		clear_source(&in->mounts[i]);
+	memcpy(in->stdio, j->stdio, sizeof(in->stdio));
+	in->disk_fd = in->disk_tree_fd = in->status_fd = -1;
+	in->store_fd = in->root_fd = in->proc_fd = in->host_root_fd = -1;
+	in->upper_fd = in->lower_fd = in->tty_fd = in->fail_fd = -1;
+	const char *home = j->plan->user == PLAN_USER_ROOT ? "/root" : PLAN_AGENT_HOME;
+	snprintf(in->cwd, sizeof(in->cwd), "%s",
+		j->plan->cwd ? j->plan->cwd : j->plan->has_workspace ? j->plan->workspace.target : home);
+	return in;
+}
+
+static int source_failed(struct err *e, const char *field, const struct jail_source *s, int errnum, const char *what)
+{
+	err_set_field(e, ERR_SOURCE, field, "%.200s: %s%s%s", s->path[0] ? s->path : "the descriptor", what, errnum ? ": " : "",
+		errnum ? strerror(errnum) : "");
+	e->errnum = errnum ? errnum : EINVAL;
+	return -e->errnum;
+}
+
+/* Finds out what a source is and where it lies. Only directories and regular files are taken. */
+static int examine_source(struct jail_source *s, const char *field, struct stat *st, struct err *e)
+{
+	char link[64];
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", s->fd);
+	ssize_t n = readlink(link, s->path, sizeof(s->path) - 1);
+	if (n < 0 || fstat(s->fd, st) < 0)
+		return source_failed(e, field, s, errno, "look at it");
+	s->path[n] = '\0';
+	if (!S_ISDIR(st->st_mode) && !S_ISREG(st->st_mode))
+		return source_failed(e, field, s, 0, "is neither a directory nor a regular file");
+	s->is_dir = S_ISDIR(st->st_mode);
+	s->dev = st->st_dev;
+	s->ino = st->st_ino;
+	return 0;
+}
+
+/* The id map of a source in root mode. Only root's own requests see more than the client's ids. */
+static int make_source_map(struct warden *w, const struct warden_jail *j, const struct stat *st, bool writable, struct err *e)
+{
+	char uid_map[IDMAP_TEXT_SIZE], gid_map[IDMAP_TEXT_SIZE];
+	uint32_t base = ids_slot_base(j->slot);
+	uint32_t inside = j->plan->user == PLAN_USER_ROOT ? 0 : PLAN_AGENT_ID;
+	if (j->peer.uid != 0) {
+		idmap_text_single(uid_map, j->peer.uid, base + inside);
+		idmap_text_groups(gid_map, base, inside, &j->peer);
+	} else if (writable) {
+		idmap_text_single(uid_map, st->st_uid, base + inside);
+		idmap_text_single(gid_map, st->st_gid, base + inside);
+	} else {
+		idmap_text_swap(uid_map, base, st->st_uid, inside);
+		idmap_text_swap(gid_map, base, st->st_gid, inside);
+	}
+	return ids_make_namespace(uid_map, gid_map, e);
+}
+
+/* A detached, idmapped mount of a source; -1 in tree_fd outside root mode. */
+static int map_source(struct warden *w, struct warden_jail *j, struct jail *in, struct jail_source *s, const struct stat *st,
+	enum plan_mode mode, const char *field, struct err *e)
+{
+	bool writable = mode == PLAN_MODE_RW;
+	if (w->ids.mode != WARDEN_MODE_ROOT)
+		return 0;
+	auto_close int ns = make_source_map(w, j, st, writable, e);
+	if (ns < 0)
+		return ns;
+	bool recursive = mode != PLAN_MODE_COW;
+	auto_close int tree = mount_clone(s->fd, "", recursive, e);
+	if (tree < 0)
+		return source_failed(e, field, s, -tree, "it cannot be mounted (is it in another mount namespace?)");
+	int r = idmap_apply(tree, ns, recursive);
+	if (r < 0 && writable) {
+		source_failed(e, field, s, -r, "its filesystem has no idmapped mounts, so the task could not write there");
+		err_hint(e, "use mode cow or ro, or put it on ext4, xfs, btrfs or tmpfs");
+		return r;
+	}
+	if (r < 0)
+		jail_degrade(in, CONTROL_IDMAPPED_IMAGE, "%.60s: owners show as nobody (%s)", field, strerror(-r));
+	s->tree_fd = fd_take(&tree);
+	return 0;
+}
+
+static int take_source(struct warden_jail *j, const struct plan_source *p, size_t nth, struct jail_source *s, const char *field,
+	struct stat *st, struct err *e)
+{
+	s->fd = p->fd_index >= 0 ? j->sources[p->fd_index] : j->opened[nth];
+	if (s->fd < 0)
+		return err_set_field(e, ERR_SOURCE, field, "no descriptor came with the request");
+	return examine_source(s, field, st, e);
+}
+
+/* The image's own ids: all of them for root's requests; else the client's files are root's inside, and others belong to nobody. */
+static int map_image(struct warden *w, struct warden_jail *j, struct jail *in, struct err *e)
+{
+	if (w->ids.mode != WARDEN_MODE_ROOT)
+		return 0;
+	auto_close int tree = mount_clone(in->image.fd, "", false, e);
+	if (tree < 0)
+		return source_failed(e, "task.image", &in->image, -tree, "it cannot be mounted");
+	auto_close int own = -1;
+	int ns;
+	if (j->peer.uid == 0) {
+		ns = ids_image_namespace(&w->ids, j->slot, e);
+	} else {
+		char uid_map[IDMAP_TEXT_SIZE], gid_map[IDMAP_TEXT_SIZE];
+		idmap_text_single(uid_map, j->peer.uid, ids_slot_base(j->slot));
+		idmap_text_single(gid_map, j->peer.gid, ids_slot_base(j->slot));
+		ns = own = ids_make_namespace(uid_map, gid_map, e);
+	}
+	int r = ns < 0 ? ns : idmap_apply(tree, ns, false);
+	if (r < 0)
+		jail_degrade(in, CONTROL_IDMAPPED_IMAGE, "image: owners show as nobody (%s)", strerror(-r));
+	else
+		jail_enforce(in, CONTROL_IDMAPPED_IMAGE);
+	in->image.tree_fd = fd_take(&tree);
+	return 0;
+}
+
+static int prepare_sources(struct warden *w, struct warden_jail *j, struct jail *in, struct err *e)
+{
+	const struct plan *p = j->plan;
+	struct stat st;
+	int r = 0;
+	if (p->image == PLAN_IMAGE_DIR) {
+		r = take_source(j, &p->image_source, 0, &in->image, "task.image", &st, e);
+		if (r == 0 && !in->image.is_dir)
+			r = source_failed(e, "task.image", &in->image, ENOTDIR, "an image is a directory");
+		if (r == 0)
+			r = map_image(w, j, in, e);
+	}
+	if (r == 0 && p->has_workspace) {
+		r = take_source(j, &p->workspace.source, 1, &in->workspace, "task.workspace", &st, e);
+		if (r == 0 && !in->workspace.is_dir)
+			r = source_failed(e, "task.workspace", &in->workspace, ENOTDIR, "a workspace is a directory");
+		if (r == 0)
+			r = map_source(w, j, in, &in->workspace, &st, p->workspace.mode, "task.workspace", e);
+	}
+	for (size_t i = 0; r == 0 && i < p->n_mounts; i++) {
+		char field[48];
+		snprintf(field, sizeof(field), "task.mounts[%zu]", i);
+		r = take_source(j, &p->mounts[i].source, 2 + i, &in->mounts[i], field, &st, e);
+		if (r == 0)
+			r = map_source(w, j, in, &in->mounts[i], &st, p->mounts[i].mode, field, e);
+	}
+	return r;
+}
+
+/* Whether anything is mounted below a directory of the host: a plain clone of it would then show less than is there. */
+static bool has_mounts_below(const char *dir)
+{
+	auto_fclose FILE *f = fopen("/proc/self/mountinfo", "re");
+	char line[4096], point[1024];
+	size_t len = strlen(dir);
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%*s %*s %*s %*s %1023s", point) == 1 && !strncmp(point, dir, len) && point[len] == '/')
+			return true;
+	return false;
+}
+
+static int map_shown(struct warden *w, struct warden_jail *j, struct jail *in, struct jail_shown *d, const char *path,
+	struct err *e)
+{
+	if (w->ids.mode != WARDEN_MODE_ROOT || has_mounts_below(path))
+		return 0;
+	auto_close int tree = mount_clone(AT_FDCWD, path, false, e);
+	int ns = tree < 0 ? tree : ids_image_namespace(&w->ids, j->slot, e);
+	if (ns < 0)
+		return ns;
+	int r = idmap_apply(tree, ns, false);
+	if (r < 0)
+		/* Without the map, /etc and /usr are what the host's "others" may read. */
+		jail_degrade(in, CONTROL_IDMAPPED_IMAGE, "%s: owners show as nobody (%s)", path, strerror(-r));
+	else
+		jail_enforce(in, CONTROL_IDMAPPED_IMAGE);
+	d->tree_fd = fd_take(&tree);
+	return 0;
+}
+
+static int prepare_host_image(struct warden *w, struct warden_jail *j, struct jail *in, struct err *e)
+{
+	static const char *const names[] = { "usr", "etc", "bin", "sbin", "lib", "lib32", "lib64", "libx32" };
+	int r = etc_scan_refresh(&w->etc, e);
+	in->etc_masks = w->etc.masks;
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(names); i++) {
+		char path[32];
+		struct stat st;
+		snprintf(path, sizeof(path), "/%s", names[i]);
+		if (lstat(path, &st) < 0)
+			continue;
+		struct jail_shown *d = &in->shown[in->n_shown];
+		*d = (struct jail_shown){ .tree_fd = -1 };
+		snprintf(d->name, sizeof(d->name), "%s", names[i]);
+		if (S_ISLNK(st.st_mode)) {
+			ssize_t n = readlink(path, d->link, sizeof(d->link) - 1);
+			d->link[n < 0 ? 0 : n] = '\0';
+			in->n_shown += n > 0;
+		} else if (S_ISDIR(st.st_mode)) {
+			in->n_shown++;
+			r = map_shown(w, j, in, d, path, e);
+		}
+	}
+	return r;
+}
+
+static int compare_ints(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* The child has a copy of every descriptor of the warden: other jails' lifelines among them. Only its own stay. */
+static void close_others(const struct jail *in)
+{
+	int keep[8 + JAIL_SHOWN_MAX + ARRAY_SIZE(in->mounts)];
+	size_t n = 0;
+	for (size_t i = 0; i < 3; i++)
+		keep[n++] = in->stdio[i];
+	keep[n++] = in->status_fd;
+	keep[n++] = in->disk_tree_fd;
+	keep[n++] = in->image.tree_fd;
+	keep[n++] = in->workspace.tree_fd;
+	for (size_t i = 0; i < in->n_shown; i++)
+		keep[n++] = in->shown[i].tree_fd;
+	for (size_t i = 0; i < in->plan->n_mounts; i++)
+		keep[n++] = in->mounts[i].tree_fd;
+	qsort(keep, n, sizeof(keep[0]), compare_ints);
+	unsigned next = 3;
+	for (size_t i = 0; i < n; i++) {
+		if (keep[i] < (int)next)
+			continue;
+		if ((unsigned)keep[i] > next)
+			sys_close_range(next, (unsigned)keep[i] - 1);
+		next = (unsigned)keep[i] + 1;
+	}
+	sys_close_range(next, ~0u);
+}
+
+static int clone_jail(struct warden *w, struct warden_jail *j, struct jail *in, struct err *e)
+{
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set(e, ERR_SETUP, errno, "make a socket pair");
+	j->status_fd = pair[0];
+	in->status_fd = pair[1];
+	uint64_t flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+	if (j->plan->network == PLAN_NETWORK_NONE)
+		flags |= CLONE_NEWNET;
+	pid_t pid = sys_clone(flags, &j->pidfd);
+	if (pid == 0) {
+		close_others(in);
+		jail_init_main(in);
+	}
+	if (pid < 0) {
+		err_set(e, ERR_SETUP, (int)-pid, "create the namespaces");
+		snprintf(e->step, sizeof(e->step), "namespaces");
+		err_hint(e, "`dayfly doctor` finds out why this host refuses it and prints the fix");
+		return pid;
+	}
+	j->pid = pid;
+	return 0;
+}
+
+static int release_jail(struct warden *w, struct warden_jail *j, struct err *e)
+{
+	if (w->ids.mode != WARDEN_MODE_SINGLE) {
+		int r = ids_write_maps(&w->ids, j->slot, j->pid, j->plan->user, e);
+		struct wire_request rq;
+		wire_request_init(&rq, WIRE_START, j->id);
+		if (r == 0)
+			r = (int)fd_send(j->status_fd, &rq, sizeof(rq), NULL, 0);
+		if (r < 0) {
+			snprintf(e->step, sizeof(e->step), "ids");
+			return r;
+		}
+	}
+	j->state = WARDEN_JAIL_LIVE;
+	return 0;
+}
+
+static int prepare_jail(struct warden *w, struct warden_jail *j, struct jail *in, struct err *e)
+{
+	j->slot = ids_take_slot(&w->ids);
+	if (j->slot < 0)
+		return err_set(e, ERR_BUSY, EBUSY, "all %d ranges of ids are in use", IDS_SLOT_COUNT);
+	int r = prepare_sources(w, j, in, e);
+	if (r == 0 && j->plan->image == PLAN_IMAGE_HOST)
+		r = prepare_host_image(w, j, in, e);
+	if (r == 0 && w->upper_on_disk) {
+		r = store_make(w, j, e);
+		snprintf(in->disk_path, sizeof(in->disk_path), "%.440s/%s", w->state_path, j->disk_name);
+		if (r == 0 && w->ids.mode == WARDEN_MODE_ROOT)
+			r = in->disk_tree_fd = mount_clone(w->state_fd, j->disk_name, false, e);
+	}
+	return r < 0 ? r : 0;
+}
+
+int launch_jail(struct warden *w, struct warden_jail *j, struct err *e)
+{
+	auto_free struct jail *in = new_jail(w, j);
+	if (!in)
+		return err_set(e, ERR_INTERNAL, ENOMEM, "make a jail");
+	int r = prepare_jail(w, j, in, e);
+	if (r == 0)
+		r = clone_jail(w, j, in, e);
+	close_jail_fds(in);
+	return r < 0 ? r : release_jail(w, j, e);
+}

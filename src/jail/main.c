@@ -1,0 +1,82 @@
+/* dayfly-warden: only the command line. What it does stands in keeper.c, warden.c and doctor.c. */
+#include "jail/doctor.h"
+#include "jail/keeper.h"
+#include "jail/seccomp.h"
+#include "jail/steps.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+	"usage: dayfly-warden --keeper [--upper auto|tmpfs|disk] [--state-dir DIR] [--log-level LEVEL]\n"
+	"       dayfly-warden --probe | --print-steps | --print-seccomp [dev|strict] | --version\n"
+	"\n"
+	"Makes jails for dayflyd, which starts it; not meant to be started by hand. --probe is what `dayfly doctor` runs.\n";
+
+enum { OPT_KEEPER = 256, OPT_UPPER, OPT_STATE_DIR, OPT_LOG_LEVEL, OPT_PROBE, OPT_STEPS, OPT_SECCOMP, OPT_VERSION, OPT_HELP };
+
+static const struct option options[] = {
+	{ "keeper", no_argument, NULL, OPT_KEEPER },
+	{ "upper", required_argument, NULL, OPT_UPPER },
+	{ "state-dir", required_argument, NULL, OPT_STATE_DIR },
+	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
+	{ "probe", no_argument, NULL, OPT_PROBE },
+	{ "print-steps", no_argument, NULL, OPT_STEPS },
+	{ "print-seccomp", optional_argument, NULL, OPT_SECCOMP },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int print_seccomp(const char *profile)
+{
+	bool strict = profile && !strcmp(profile, "strict");
+	return seccomp_filter_print(stdout, strict ? PLAN_PROFILE_STRICT : PLAN_PROFILE_DEV) < 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct warden_options o = { 0 };
+	enum log_level level = LOG_LEVEL_INFO;
+	int action = OPT_HELP, c;
+	if (fd_reserve_stdio() < 0)
+		return 1;
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == OPT_UPPER)
+			o.upper = optarg;
+		else if (c == OPT_STATE_DIR)
+			o.state_dir = optarg;
+		else if (c == OPT_LOG_LEVEL && log_level_parse(optarg, &level) == 0)
+			continue;
+		else if (c == '?' || c == OPT_LOG_LEVEL)
+			return fputs(usage, stderr), 2;
+		else
+			action = c;
+	}
+	log_init("dayfly-warden", level);
+	switch (action) {
+	case OPT_KEEPER: {
+		int r = keeper_seal_executable(argv);
+		if (r < 0)
+			log_warning("running from the file itself, not from a sealed copy: %s", strerror(-r));
+		return keeper_main(&o);
+	}
+	case OPT_PROBE:
+		return doctor_main(true);
+	case OPT_STEPS:
+		steps_print(stdout);
+		return 0;
+	case OPT_SECCOMP:
+		return print_seccomp(optind < argc ? argv[optind] : NULL);
+	case OPT_VERSION:
+		puts("dayfly-warden " DAYFLY_VERSION);
+		return 0;
+	default:
+		fputs(usage, stdout);
+		return 0;
+	}
+}

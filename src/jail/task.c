@@ -1,0 +1,284 @@
+/* The task's own process, from fork to execve. Single-threaded, a copy of jail init. */
+#include "jail/task.h"
+#include "jail/seccomp.h"
+#include "jail/steps.h"
+#include "jail/sys.h"
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+/* Where the failure pipe lives after close-fds. */
+#define FAIL_FD 3
+
+/* What a task that asked to be root keeps, inside its own user namespace only: enough to install packages into the overlay. */
+static const unsigned root_capabilities[] = {
+	CAP_CHOWN,
+	CAP_DAC_OVERRIDE,
+	CAP_FOWNER,
+	CAP_FSETID,
+	CAP_KILL,
+	CAP_SETGID,
+	CAP_SETUID,
+	CAP_SETFCAP,
+};
+
+uid_t jail_task_uid(const struct jail *j)
+{
+	return j->plan->user == PLAN_USER_ROOT ? 0 : PLAN_AGENT_ID;
+}
+
+int step_session(struct jail *j, struct err *e)
+{
+	if (setsid() < 0)
+		return err_set(e, ERR_SETUP, errno, "start a session");
+	if (j->tty_fd >= 0 && ioctl(j->tty_fd, TIOCSCTTY, 0) < 0)
+		return err_set(e, ERR_SETUP, errno, "take the terminal");
+	return 0;
+}
+
+static int set_rlimit(int resource, const char *name, uint64_t value, struct err *e)
+{
+	struct rlimit old, new = { .rlim_cur = value, .rlim_max = value };
+	if (getrlimit(resource, &old) < 0)
+		return err_set(e, ERR_SETUP, errno, "read limit %s", name);
+	/* Above the hard limit that we were given only the host's root can go: lower than asked is no weaker. */
+	if (old.rlim_max != RLIM_INFINITY && value > old.rlim_max)
+		new.rlim_cur = new.rlim_max = old.rlim_max;
+	if (setrlimit(resource, &new) < 0)
+		return err_set(e, ERR_SETUP, errno, "set limit %s", name);
+	return 0;
+}
+
+int step_rlimits(struct jail *j, struct err *e)
+{
+	const struct plan_limits *l = &j->plan->limits;
+	const struct {
+		int resource;
+		const char *name;
+		uint64_t value;
+	} limits[] = {
+		{ RLIMIT_NOFILE, "open_files", l->open_files },
+		{ RLIMIT_CORE, "core", l->core_bytes },
+		{ RLIMIT_FSIZE, "file_size", l->file_bytes ? l->file_bytes : RLIM_INFINITY },
+		{ RLIMIT_NPROC, "processes", l->processes },
+		{ RLIMIT_DATA, "memory", l->memory_bytes ? l->memory_bytes : RLIM_INFINITY },
+		{ RLIMIT_CPU, "cpu", l->cpu_ms ? (l->cpu_ms + 999) / 1000 : RLIM_INFINITY },
+		{ RLIMIT_RTPRIO, "rtprio", 0 },
+		{ RLIMIT_MSGQUEUE, "msgqueue", 819200 },
+		{ RLIMIT_MEMLOCK, "memlock", 8u << 20 },
+		{ RLIMIT_SIGPENDING, "sigpending", 4096 },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		int r = set_rlimit(limits[i].resource, limits[i].name, limits[i].value, e);
+		if (r < 0)
+			return r;
+	}
+	/* The task goes before the daemon when memory runs out. Without effect where it is not allowed. */
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0 && write(fd, "500", 3) < 0)
+		errno = 0;
+	fd_close(&fd);
+	umask(022);
+	return 0;
+}
+
+int step_stdio(struct jail *j, struct err *e)
+{
+	for (int i = 0; i < 3; i++) {
+		int from = j->tty_fd >= 0 ? j->tty_fd : j->stdio[i];
+		auto_close int null_fd = -1;
+		if (from < 0) {
+			null_fd = open("/dev/null", O_RDWR | O_NOCTTY | O_CLOEXEC);
+			from = null_fd;
+		}
+		if (from < 0 || dup2(from, i) < 0)
+			return err_set(e, ERR_SETUP, errno, "set up descriptor %d", i);
+		/* dup2 onto itself would keep CLOEXEC; it never is: the jail's descriptors lie above 2. */
+	}
+	return 0;
+}
+
+static int drop_bounding_set(const struct jail *j, struct err *e)
+{
+	for (unsigned cap = 0; cap <= 63; cap++) {
+		bool keep = false;
+		for (size_t i = 0; j->plan->user == PLAN_USER_ROOT && i < ARRAY_SIZE(root_capabilities); i++)
+			keep |= root_capabilities[i] == cap;
+		if (keep || prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+			continue;
+		if (errno == EINVAL)
+			return 0; /* past the last one that this kernel has */
+		return err_set(e, ERR_SETUP, errno, "drop capability %u from the bounding set", cap);
+	}
+	return 0;
+}
+
+int step_capabilities(struct jail *j, struct err *e)
+{
+	int r = drop_bounding_set(j, e);
+	if (r < 0)
+		return r;
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return err_set(e, ERR_SETUP, errno, "clear the ambient capabilities");
+	return 0;
+}
+
+static int set_capabilities(uint64_t set, struct err *e)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = {
+		{ .effective = (uint32_t)set, .permitted = (uint32_t)set },
+		{ .effective = (uint32_t)(set >> 32), .permitted = (uint32_t)(set >> 32) },
+	};
+	if (syscall(SYS_capset, &header, data) < 0)
+		return err_set(e, ERR_SETUP, errno, "set capabilities");
+	return 0;
+}
+
+int step_credentials(struct jail *j, struct err *e)
+{
+	uid_t id = jail_task_uid(j);
+	/* In single-id mode setgroups is denied for good, and there are no groups but the one. */
+	if (j->mode != WARDEN_MODE_SINGLE && setgroups(0, NULL) < 0)
+		return err_set(e, ERR_SETUP, errno, "drop supplementary groups");
+	if (setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0)
+		return err_set(e, ERR_SETUP, errno, "become uid %u", id);
+	uint64_t keep = 0;
+	for (size_t i = 0; j->plan->user == PLAN_USER_ROOT && i < ARRAY_SIZE(root_capabilities); i++)
+		keep |= 1ull << root_capabilities[i];
+	return set_capabilities(keep, e);
+}
+
+int step_workdir(struct jail *j, struct err *e)
+{
+	if (chdir(j->cwd) < 0) {
+		err_set_field(e, ERR_BAD_VALUE, "task.cwd", "cannot start in %s: %s", j->cwd, strerror(errno));
+		e->errnum = errno;
+		err_hint(e, "it must be a directory inside the jail that the task may enter");
+		return -errno;
+	}
+	/* A path through a magic link can lead outside the root: the kernel then says "(unreachable)". */
+	char where[4096];
+	long n = syscall(SYS_getcwd, where, sizeof(where));
+	if (n <= 0 || where[0] != '/')
+		return err_set_field(e, ERR_BAD_VALUE, "task.cwd", "%s is not inside the jail", j->cwd);
+	return 0;
+}
+
+int step_no_new_privs(struct jail *j, struct err *e)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_set(e, ERR_SETUP, errno, "set no_new_privs");
+	return 0;
+}
+
+int step_landlock(struct jail *j, struct err *e)
+{
+	/* Scopes came with ABI 6: abstract Unix sockets and signals stay within this domain. */
+	struct {
+		uint64_t handled_access_fs, handled_access_net, scoped;
+	} attr = { .scoped = 3 };
+	if (j->landlock_abi < 6)
+		return 0;
+	auto_close int fd = (int)syscall(444, &attr, sizeof(attr), 0);
+	if (fd < 0 || syscall(446, fd, 0) < 0)
+		return err_set(e, ERR_SETUP, errno, "restrict signals and abstract sockets with Landlock");
+	return 0;
+}
+
+int step_close_fds(struct jail *j, struct err *e)
+{
+	if (j->fail_fd != FAIL_FD && dup3(j->fail_fd, FAIL_FD, O_CLOEXEC) < 0)
+		return err_set(e, ERR_SETUP, errno, "keep the failure pipe");
+	j->fail_fd = FAIL_FD;
+	int r = sys_close_range(FAIL_FD + 1, ~0u);
+	return r < 0 ? err_set(e, ERR_SETUP, -r, "close descriptors") : 0;
+}
+
+int step_seccomp(struct jail *j, struct err *e)
+{
+	int r = seccomp_filter_load(j->seccomp);
+	return r < 0 ? err_set(e, ERR_SETUP, -r, "load the system call filter") : 0;
+}
+
+/* The environment: a fixed base, then the request's own entries, which win. */
+static int make_environment(const struct jail *j, char ***ret_env)
+{
+	bool root = j->plan->user == PLAN_USER_ROOT;
+	const char *const base[] = {
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		root ? "HOME=/root" : "HOME=" PLAN_AGENT_HOME,
+		root ? "USER=root" : "USER=" PLAN_AGENT_NAME,
+		root ? "LOGNAME=root" : "LOGNAME=" PLAN_AGENT_NAME,
+		"LANG=C.UTF-8",
+		j->plan->tty ? "TERM=xterm-256color" : "TERM=dumb",
+		"TMPDIR=/tmp",
+	};
+	size_t n = 0, given = strv_len(j->plan->env);
+	char **env = calloc(ARRAY_SIZE(base) + given + 1, sizeof(char *));
+	if (!env)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_SIZE(base); i++) {
+		size_t name_len = strcspn(base[i], "=") + 1;
+		bool replaced = false;
+		for (size_t k = 0; k < given; k++)
+			replaced |= !strncmp(j->plan->env[k], base[i], name_len);
+		if (!replaced)
+			env[n++] = (char *)base[i];
+	}
+	for (size_t k = 0; k < given; k++)
+		env[n++] = j->plan->env[k];
+	*ret_env = env;
+	return 0;
+}
+
+static void reset_signals(void)
+{
+	struct sigaction sa = { .sa_handler = SIG_DFL };
+	for (int s = 1; s < NSIG; s++)
+		sigaction(s, &sa, NULL);
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static _Noreturn void fail(const struct jail *j, struct task_failure *f)
+{
+	fd_write_all(j->fail_fd, f, sizeof(*f));
+	_exit(127);
+}
+
+void task_main(struct jail *j)
+{
+	struct task_failure f = { 0 };
+	char **env = NULL;
+	if (make_environment(j, &env) < 0) {
+		err_set(&f.err, ERR_SETUP, ENOMEM, "make the environment");
+		fail(j, &f);
+	}
+	reset_signals();
+	if (steps_run_task(j, &f.err) < 0)
+		fail(j, &f);
+
+	/* execvp looks for the command in the task's PATH, not in ours. */
+	environ = env;
+	execvp(j->plan->argv[0], j->plan->argv);
+	f.phase_exec = 1;
+	err_set(&f.err, ERR_EXEC, errno, "execute %.200s", j->plan->argv[0]);
+	fail(j, &f);
+}

@@ -1,0 +1,472 @@
+/* The warden's loop: see warden.h. One record from dayflyd, one event of a jail at a time. */
+#include "jail/warden.h"
+#include "jail/seccomp.h"
+#include "jail/sys.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+/* A jail that was told to die gets this long to count and report before it is killed whole. */
+#define KILL_BACKSTOP_NS (700 * NS_PER_MS)
+/* A jail whose main process has ended gets this long to kill the rest and to report. */
+#define END_BACKSTOP_NS  (5 * NS_PER_S)
+/* Opening paths as the client. */
+#define OPEN_TIMEOUT_NS  (5 * NS_PER_S)
+
+static _Noreturn void die_with_daemon(struct warden *w)
+{
+	/* Our own death kills each jail init (PDEATHSIG, lifeline); this is faster and does not depend on it. */
+	list_for_each(l, &w->jails) {
+		struct warden_jail *j = list_entry(l, struct warden_jail, link);
+		sys_pidfd_send_signal(j->pidfd, SIGKILL);
+	}
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+		;
+	if (w->state_fd >= 0)
+		store_sweep(w->state_fd);
+	_exit(0);
+}
+
+static void tell_daemon(struct warden *w, const struct wire_event *ev, int fd)
+{
+	ssize_t n = fd_send(w->control_fd, ev, sizeof(*ev), &fd, fd >= 0 ? 1 : 0);
+	if (n < 0)
+		die_with_daemon(w);
+}
+
+static struct warden_jail *find_jail(struct warden *w, uint64_t id)
+{
+	list_for_each(l, &w->jails) {
+		struct warden_jail *j = list_entry(l, struct warden_jail, link);
+		if (j->id == id)
+			return j;
+	}
+	return NULL;
+}
+
+static struct warden_jail *jail_create(struct warden *w, uint64_t id)
+{
+	struct warden_jail *j = calloc(1, sizeof(*j));
+	if (!j)
+		return NULL;
+	j->id = id;
+	j->warden = w;
+	j->slot = -1;
+	j->pidfd = j->status_fd = -1;
+	j->received_ns = clock_mono_ns();
+	for (size_t i = 0; i < 3; i++)
+		j->stdio[i] = -1;
+	for (size_t i = 0; i < FD_PASS_MAX; i++)
+		j->sources[i] = -1;
+	for (size_t i = 0; i < LIMIT_MOUNTS + 2; i++)
+		j->opened[i] = -1;
+	list_append(&w->jails, &j->link);
+	return j;
+}
+
+/* What only the launch needs. */
+static void close_inputs(struct warden_jail *j)
+{
+	fd_close_many(j->stdio, 3);
+	fd_close_many(j->sources, FD_PASS_MAX);
+	fd_close_many(j->opened, LIMIT_MOUNTS + 2);
+}
+
+static void jail_destroy(struct warden_jail *j)
+{
+	list_remove(&j->link);
+	close_inputs(j);
+	fd_close(&j->status_fd);
+	fd_close(&j->pidfd);
+	ids_release_slot(&j->warden->ids, j->slot);
+	plan_destroy(j->plan);
+	free(j);
+}
+
+static void report_failed(struct warden *w, struct warden_jail *j, const struct err *e)
+{
+	struct wire_event ev;
+	wire_event_init(&ev, WIRE_FAILED, j->id);
+	ev.failed.err = *e;
+	tell_daemon(w, &ev, -1);
+}
+
+static int watch_add(struct warden *w, int fd, struct watch *watch)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = watch };
+	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+}
+
+/* Watches the child that now works for this jail: its socket, if any, and its end. */
+static int watch_child(struct warden *w, struct warden_jail *j)
+{
+	int r = 0;
+	j->status_watch = (struct watch){ WATCH_STATUS, j };
+	j->pid_watch = (struct watch){ WATCH_PID, j };
+	if (j->status_fd >= 0) {
+		fd_set_nonblock(j->status_fd);
+		r = watch_add(w, j->status_fd, &j->status_watch);
+	}
+	return r < 0 ? r : watch_add(w, j->pidfd, &j->pid_watch);
+}
+
+/* The last word on a jail: nothing of it is left. */
+static void finish_jail(struct warden *w, struct warden_jail *j, int init_status)
+{
+	struct wire_event ev;
+	wire_event_init(&ev, WIRE_GONE, j->id);
+	if (j->has_end)
+		ev.gone = j->end.gone;
+	ev.gone.init_status = init_status;
+	tell_daemon(w, &ev, -1);
+	jail_destroy(j);
+}
+
+/* The jail is dead, or never lived. An upper on disk is removed before that is told. */
+static void end_jail(struct warden *w, struct warden_jail *j, int status)
+{
+	j->kill_at_ns = 0;
+	fd_close(&j->status_fd);
+	fd_close(&j->pidfd);
+	if (j->disk_name[0] && j->state != WARDEN_JAIL_REMOVING && store_remove_start(w, j) == 0) {
+		j->state = WARDEN_JAIL_REMOVING;
+		if (watch_child(w, j) == 0)
+			return;
+	}
+	finish_jail(w, j, status);
+}
+
+static void abandon_jail(struct warden *w, struct warden_jail *j, const struct err *e)
+{
+	report_failed(w, j, e);
+	if (j->pidfd >= 0) {
+		sys_pidfd_send_signal(j->pidfd, SIGKILL);
+		waitpid(j->pid, NULL, 0);
+	}
+	end_jail(w, j, 0);
+}
+
+static void launch(struct warden *w, struct warden_jail *j)
+{
+	struct err e = { 0 };
+	int r = launch_jail(w, j, &e);
+	close_inputs(j);
+	if (r == 0 && watch_child(w, j) < 0)
+		r = err_set(&e, ERR_INTERNAL, EMFILE, "watch a jail");
+	if (r < 0)
+		abandon_jail(w, j, &e);
+}
+
+static bool has_paths(const struct plan *p)
+{
+	bool any = p->image == PLAN_IMAGE_DIR && p->image_source.fd_index < 0;
+	any |= p->has_workspace && p->workspace.source.fd_index < 0;
+	for (size_t i = 0; i < p->n_mounts; i++)
+		any |= p->mounts[i].source.fd_index < 0;
+	return any;
+}
+
+/* The plan must be sealed: bytes that cannot change while we read them. */
+static int read_plan(struct warden_jail *j, int fd, struct err *e)
+{
+	const int needed = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
+	struct stat st;
+	int seals = fcntl(fd, F_GET_SEALS);
+	if (seals < 0 || (seals & needed) != needed || fstat(fd, &st) < 0)
+		return err_set(e, ERR_INTERNAL, EPROTO, "the plan is not sealed");
+	if (st.st_size <= 0 || st.st_size > LIMIT_PLAN_BYTES)
+		return err_set(e, ERR_INTERNAL, EPROTO, "the plan has a bad size");
+	void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (data == MAP_FAILED)
+		return err_set(e, ERR_INTERNAL, errno, "map the plan");
+	int r = plan_decode(data, (size_t)st.st_size, &j->plan, e);
+	munmap(data, (size_t)st.st_size);
+	return r;
+}
+
+/* Gives each descriptor of START its place. All of fds are taken over, or left to the caller to close. */
+static int sort_descriptors(struct warden_jail *j, int *fds, size_t n, struct err *e)
+{
+	size_t next = 2;
+	size_t wanted = next + j->plan->has_stdin + (j->plan->tty ? 0 : 2) + plan_source_count(j->plan);
+	if (n != wanted)
+		return err_set(e, ERR_INTERNAL, EPROTO, "%zu descriptors came with a plan that needs %zu", n, wanted);
+	if (j->plan->has_stdin)
+		j->stdio[0] = fd_take(&fds[next++]);
+	if (!j->plan->tty) {
+		j->stdio[1] = fd_take(&fds[next++]);
+		j->stdio[2] = fd_take(&fds[next++]);
+	}
+	for (size_t i = 0; next < n; i++)
+		j->sources[i] = fd_take(&fds[next++]);
+	return 0;
+}
+
+static int take_request(struct warden_jail *j, int *fds, size_t n, struct err *e)
+{
+	if (n < 2)
+		return err_set(e, ERR_INTERNAL, EPROTO, "a start without a connection and a plan");
+	int r = peer_read(fds[0], &j->peer, e);
+	if (r == 0)
+		r = read_plan(j, fds[1], e);
+	return r < 0 ? r : sort_descriptors(j, fds, n, e);
+}
+
+static void handle_start(struct warden *w, uint64_t id, int *fds, size_t n)
+{
+	struct err e = { 0 };
+	if (find_jail(w, id)) {
+		log_error("jail %llu was started twice", (unsigned long long)id);
+		die_with_daemon(w);
+	}
+	struct warden_jail *j = jail_create(w, id);
+	if (!j)
+		die_with_daemon(w);
+	int r = take_request(j, fds, n, &e);
+	if (r == 0 && !has_paths(j->plan)) {
+		launch(w, j);
+		return;
+	}
+	if (r == 0)
+		r = opener_start(w, j, &e);
+	if (r == 0) {
+		j->kill_at_ns = clock_mono_ns() + OPEN_TIMEOUT_NS;
+		r = watch_child(w, j);
+	}
+	if (r < 0)
+		abandon_jail(w, j, &e);
+}
+
+static void handle_kill(struct warden *w, struct warden_jail *j)
+{
+	if (j->state == WARDEN_JAIL_REMOVING)
+		return;
+	struct wire_request rq;
+	wire_request_init(&rq, WIRE_KILL, j->id);
+	if (j->state == WARDEN_JAIL_OPENING || fd_send(j->status_fd, &rq, sizeof(rq), NULL, 0) < 0)
+		sys_pidfd_send_signal(j->pidfd, SIGKILL);
+	uint64_t at = clock_mono_ns() + KILL_BACKSTOP_NS;
+	if (!j->kill_at_ns || at < j->kill_at_ns)
+		j->kill_at_ns = at;
+}
+
+static void handle_request(struct warden *w, const struct wire_request *rq, int *fds, size_t n)
+{
+	if (rq->type == WIRE_START) {
+		handle_start(w, rq->jail, fds, n);
+		return;
+	}
+	struct warden_jail *j = find_jail(w, rq->jail);
+	if (!j)
+		return; /* It died while the word was on its way. */
+	if (rq->type == WIRE_KILL)
+		handle_kill(w, j);
+	else if (j->state == WARDEN_JAIL_LIVE)
+		fd_send(j->status_fd, rq, sizeof(*rq), NULL, 0);
+}
+
+static void on_control(struct warden *w)
+{
+	struct wire_request rq;
+	int fds[FD_PASS_MAX];
+	size_t n_fds = 0;
+	ssize_t n = fd_recv(w->control_fd, &rq, sizeof(rq), fds, &n_fds);
+	if (n == -EAGAIN)
+		return;
+	if (n <= 0)
+		die_with_daemon(w);
+	if (wire_request_check(&rq, (size_t)n) < 0) {
+		log_error("bad record from dayflyd");
+		die_with_daemon(w);
+	}
+	handle_request(w, &rq, fds, n_fds);
+	fd_close_many(fds, n_fds);
+}
+
+/* Takes one record of jail init on to dayflyd. Returns false when there is none. */
+static bool forward_status(struct warden *w, struct warden_jail *j)
+{
+	struct wire_event ev;
+	int fds[FD_PASS_MAX];
+	size_t n_fds = 0;
+	ssize_t n = fd_recv(j->status_fd, &ev, sizeof(ev), fds, &n_fds);
+	if (n <= 0)
+		return false;
+	if (wire_event_check(&ev, (size_t)n) == 0 && ev.jail == j->id) {
+		if (ev.type == WIRE_GONE) {
+			j->end = ev;
+			j->has_end = true;
+		} else {
+			if (ev.type == WIRE_STARTED) {
+				ev.started.pid = j->pid;
+				ev.started.setup_ns = clock_mono_ns() - j->received_ns;
+			}
+			if (ev.type == WIRE_EXITED && !j->kill_at_ns)
+				j->kill_at_ns = clock_mono_ns() + END_BACKSTOP_NS;
+			tell_daemon(w, &ev, n_fds ? fds[0] : -1);
+		}
+	}
+	fd_close_many(fds, n_fds);
+	return true;
+}
+
+static void on_opened(struct warden *w, struct warden_jail *j)
+{
+	struct err e = { 0 };
+	int r = opener_finish(j, &e);
+	sys_pidfd_send_signal(j->pidfd, SIGKILL);
+	waitpid(j->pid, NULL, 0);
+	fd_close(&j->status_fd);
+	fd_close(&j->pidfd);
+	j->kill_at_ns = 0;
+	if (r == 0)
+		launch(w, j);
+	else
+		abandon_jail(w, j, &e);
+}
+
+static void on_status(struct warden *w, struct warden_jail *j)
+{
+	if (j->state == WARDEN_JAIL_OPENING)
+		on_opened(w, j);
+	else if (!forward_status(w, j))
+		epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, j->status_fd, NULL);
+}
+
+static void on_child_end(struct warden *w, struct warden_jail *j)
+{
+	int status = 0;
+	if (j->state == WARDEN_JAIL_OPENING) {
+		on_opened(w, j);
+		return;
+	}
+	if (waitpid(j->pid, &status, WNOHANG) != j->pid)
+		return;
+	while (j->status_fd >= 0 && forward_status(w, j))
+		;
+	end_jail(w, j, status);
+}
+
+/* Kills what is overdue. Returns how long the next wait may be, in milliseconds; -1: for ever. */
+static int check_deadlines(struct warden *w)
+{
+	uint64_t now = clock_mono_ns(), next = UINT64_MAX;
+	list_for_each(l, &w->jails) {
+		struct warden_jail *j = list_entry(l, struct warden_jail, link);
+		if (!j->kill_at_ns)
+			continue;
+		if (j->kill_at_ns <= now) {
+			sys_pidfd_send_signal(j->pidfd, SIGKILL);
+			j->kill_at_ns = 0;
+		} else if (j->kill_at_ns < next) {
+			next = j->kill_at_ns;
+		}
+	}
+	return next == UINT64_MAX ? -1 : (int)((next - now) / NS_PER_MS) + 1;
+}
+
+static void serve(struct warden *w)
+{
+	for (;;) {
+		/* One at a time: handling an event may destroy the object of the next. */
+		struct epoll_event ev;
+		int n = epoll_wait(w->epoll_fd, &ev, 1, check_deadlines(w));
+		if (n < 0 && errno != EINTR)
+			die_with_daemon(w);
+		if (n <= 0)
+			continue;
+		struct watch *watch = ev.data.ptr;
+		if (watch->kind == WATCH_CONTROL)
+			on_control(w);
+		else if (watch->kind == WATCH_STATUS)
+			on_status(w, watch->jail);
+		else
+			on_child_end(w, watch->jail);
+	}
+}
+
+static int compile_filters(struct warden *w, struct err *e)
+{
+	for (unsigned p = 0; p < PLAN_PROFILE_COUNT; p++)
+		for (unsigned n = 0; n < PLAN_NETWORK_COUNT; n++) {
+			int r = seccomp_filter_compile((enum plan_profile)p, (enum plan_network)n, &w->filters[p][n], e);
+			if (r < 0)
+				return r;
+		}
+	return 0;
+}
+
+static int set_up(struct warden *w, const struct warden_options *options, struct err *e)
+{
+	enum warden_mode mode;
+	struct rlimit files;
+	/* Jails inherit dispositions until their task resets them; a client that went away is an error code, not a signal. */
+	signal(SIGPIPE, SIG_IGN);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	int r = rights_find_mode(&mode, e);
+	if (r < 0)
+		return r;
+	ids_init(&w->ids, mode);
+	etc_scan_init(&w->etc);
+	list_init(&w->jails);
+	w->state_fd = -1;
+	w->landlock_abi = sys_landlock_abi();
+	r = compile_filters(w, e);
+	if (r == 0)
+		r = store_probe(w, options, e);
+	if (r == 0)
+		r = rights_drop(mode, w->upper_on_disk, e);
+	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	w->control_watch = (struct watch){ WATCH_CONTROL, NULL };
+	if (r == 0 && (w->epoll_fd < 0 || watch_add(w, w->control_fd, &w->control_watch) < 0))
+		r = err_set(e, ERR_INTERNAL, errno, "make an epoll descriptor");
+	return r;
+}
+
+static void say_hello(struct warden *w)
+{
+	struct wire_event ev;
+	wire_event_init(&ev, WIRE_HELLO, 0);
+	ev.hello.mode = w->ids.mode;
+	ev.hello.upper_on_disk = w->upper_on_disk;
+	ev.hello.landlock_abi = w->landlock_abi;
+	snprintf(ev.hello.info, sizeof(ev.hello.info), "%s; private layers on %s; Landlock ABI %d", warden_mode_name(w->ids.mode),
+		w->upper_on_disk ? "disk" : "tmpfs", w->landlock_abi);
+	tell_daemon(w, &ev, -1);
+}
+
+int warden_main(int control_fd, const struct warden_options *options)
+{
+	static struct warden w;
+	struct err e = { 0 };
+	prctl(PR_SET_NAME, "dayfly-warden");
+	w.control_fd = control_fd;
+	if (set_up(&w, options, &e) < 0) {
+		log_error("cannot make jails: %s", e.msg);
+		struct wire_event ev;
+		wire_event_init(&ev, WIRE_FAILED, 0);
+		ev.failed.err = e;
+		fd_send(control_fd, &ev, sizeof(ev), NULL, 0);
+		return 1;
+	}
+	say_hello(&w);
+	serve(&w);
+	return 0;
+}

@@ -1,0 +1,102 @@
+/*
+ * The warden: the single-threaded program that makes jails and holds the privileges. It serves one dayflyd over one SOCK_SEQPACKET connection (plan/wire.h),
+ * trusts nothing that comes from it, and never blocks on anything that a task or a client controls.
+ */
+#ifndef DAYFLY_JAIL_WARDEN_H
+#define DAYFLY_JAIL_WARDEN_H
+
+#include "base/fd.h"
+#include "base/limits.h"
+#include "base/list.h"
+#include "jail/etc.h"
+#include "jail/ids.h"
+#include "jail/peer.h"
+#include "plan/plan.h"
+#include "plan/wire.h"
+
+#include <linux/filter.h>
+
+struct warden_options {
+	const char *upper;     /* "auto", "tmpfs", "disk" */
+	const char *state_dir; /* for uppers on disk */
+};
+
+/* What an epoll event is about. */
+enum watch_kind { WATCH_CONTROL, WATCH_STATUS, WATCH_PID };
+struct watch {
+	enum watch_kind kind;
+	struct warden_jail *jail;
+};
+
+/*
+ *   START ──▶ OPENING ──▶ LIVE ──▶ REMOVING ──▶ (gone)
+ *                └─────────┴───────────────────────▲
+ */
+enum warden_jail_state {
+	WARDEN_JAIL_OPENING,  /* a child opens paths with the client's rights */
+	WARDEN_JAIL_LIVE,     /* jail init exists */
+	WARDEN_JAIL_REMOVING, /* a child removes the upper on disk */
+};
+
+struct warden_jail {
+	uint64_t id;
+	enum warden_jail_state state;
+	struct warden *warden;
+	struct plan *plan;
+	struct peer peer;
+	int stdio[3];
+	int sources[FD_PASS_MAX]; /* by the plan's fd_index; then the opened paths, in the order of sources_each() */
+	size_t n_sources;
+	int opened[LIMIT_MOUNTS + 2]; /* image, workspace, mounts: O_PATH, -1 */
+	int slot;
+	pid_t pid;
+	int pidfd;
+	int status_fd;
+	uint64_t received_ns; /* CLOCK_MONOTONIC, when START came */
+	uint64_t kill_at_ns;  /* 0, or when jail init is killed for good */
+	bool has_end;         /* jail init has sent its last report: */
+	struct wire_event end;
+	char disk_name[32]; /* the directory of its upper, "" for none */
+	struct watch status_watch, pid_watch;
+	struct list link; /* warden.jails */
+};
+
+struct warden {
+	int control_fd;
+	int epoll_fd;
+	struct watch control_watch;
+	struct ids ids;
+	struct etc_scan etc;
+	struct sock_fprog filters[PLAN_PROFILE_COUNT][PLAN_NETWORK_COUNT];
+	int landlock_abi;
+	bool upper_on_disk;
+	int state_fd; /* directory for uppers on disk, -1 */
+	char state_path[512];
+	struct list jails; /* warden_jail.link */
+};
+
+/* warden.c: serves control_fd until it closes; then every jail is dead. Returns an exit status. */
+int warden_main(int control_fd, const struct warden_options *options);
+
+/* launch.c: makes the jail of a request whose sources are open. On failure *e says why; nothing is left but the record. Returns 0 or -errno. */
+int launch_jail(struct warden *w, struct warden_jail *j, struct err *e);
+
+/* opener.c: starts the child that opens the plan's paths; it is watched like a jail. Returns 0 or -errno. */
+int opener_start(struct warden *w, struct warden_jail *j, struct err *e);
+/* Takes what it sends. Returns 0 or -errno with *e set. */
+int opener_finish(struct warden_jail *j, struct err *e);
+
+/* store.c: directories for uppers on disk. */
+int store_probe(struct warden *w, const struct warden_options *options, struct err *e);
+int store_make(struct warden *w, struct warden_jail *j, struct err *e);
+/* Starts a child that removes the directory of a dead jail: j->pid and j->pidfd are its. Returns 0 or -errno. */
+int store_remove_start(struct warden *w, struct warden_jail *j);
+/* Removes what dead wardens left. */
+void store_sweep(int state_fd);
+
+/* rights.c: gives up every capability that making jails does not need. Returns 0 or -errno. */
+int rights_drop(enum warden_mode mode, bool upper_on_disk, struct err *e);
+/* Finds out how ids are given to tasks here; may move this process into a user namespace. Returns 0 or -errno. */
+int rights_find_mode(enum warden_mode *ret, struct err *e);
+
+#endif
