@@ -1,0 +1,204 @@
+/* What the system's own files say: read to explain findings, never to decide one. */
+#include "jail/doctor_priv.h"
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+long doctor_sysctl(const char *name, long fallback)
+{
+	auto_free char *text = NULL;
+	char path[128], *end;
+	snprintf(path, sizeof(path), "/proc/sys/%s", name);
+	if (fd_read_file(AT_FDCWD, path, 256, &text) <= 0)
+		return fallback;
+	long v = strtol(text, &end, 10);
+	return end == text ? fallback : v;
+}
+
+const char *doctor_newuidmap_package(const char *distro)
+{
+	static const struct {
+		const char *id, *command;
+	} known[] = {
+		{ "debian", "sudo apt-get install uidmap" },
+		{ "ubuntu", "sudo apt-get install uidmap" },
+		{ "fedora", "sudo dnf install shadow-utils" },
+		{ "rhel", "sudo dnf install shadow-utils" },
+		{ "arch", "sudo pacman -S shadow" },
+		{ "alpine", "sudo apk add shadow-subids" },
+		{ "suse", "sudo zypper install shadow" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (!strcmp(distro, known[i].id))
+			return known[i].command;
+	return NULL;
+}
+
+int doctor_parse_cgroup(const char *text, char *ret, size_t size)
+{
+	for (const char *line = text; *line;) {
+		size_t len = strcspn(line, "\n");
+		if (str_starts(line, "0::/")) {
+			if (len - 3 >= size)
+				return -ENAMETOOLONG;
+			memcpy(ret, line + 3, len - 3);
+			ret[len - 3] = '\0';
+			return 0;
+		}
+		line += len + (line[len] == '\n');
+	}
+	return -ENOENT;
+}
+
+int doctor_parse_os_release(const char *text, const char *key, char *ret, size_t size)
+{
+	size_t key_len = strlen(key);
+	for (const char *line = text; *line;) {
+		size_t len = strcspn(line, "\n");
+		if (len > key_len && !strncmp(line, key, key_len) && line[key_len] == '=') {
+			const char *v = line + key_len + 1;
+			size_t n = len - key_len - 1;
+			if (n >= 2 && (v[0] == '"' || v[0] == '\'') && v[n - 1] == v[0]) {
+				v++;
+				n -= 2;
+			}
+			if (n >= size)
+				return -ENOENT;
+			memcpy(ret, v, n);
+			ret[n] = '\0';
+			return 0;
+		}
+		line += len + (line[len] == '\n');
+	}
+	return -ENOENT;
+}
+
+/* One field of mountinfo, "\040" for a space and so on. Returns false when it does not fit. */
+static bool unescape(const char *from, size_t len, char *to, size_t size)
+{
+	size_t o = 0;
+	for (size_t i = 0; i < len; i++) {
+		char c = from[i];
+		if (c == '\\' && i + 3 < len && strspn(from + i + 1, "01234567") >= 3) {
+			c = (char)((from[i + 1] - '0') << 6 | (from[i + 2] - '0') << 3 |
+				   (from[i + 3] - '0'));
+			i += 3;
+		}
+		if (o + 1 >= size)
+			return false;
+		to[o++] = c;
+	}
+	to[o] = '\0';
+	return true;
+}
+
+int doctor_parse_mount(const char *line, size_t len, struct doctor_mount *ret)
+{
+	/* id parent major:minor root point options optional... - type source super-options */
+	const char *end = line + len, *p = line;
+	bool after_dash = false, fits = true;
+	int field = 0;
+	memset(ret, 0, sizeof(*ret));
+	while (p < end) {
+		size_t n = strcspn(p, " \n");
+		if (p + n > end)
+			n = (size_t)(end - p);
+		if (field == 3)
+			fits = fits && unescape(p, n, ret->root, sizeof(ret->root));
+		else if (field == 4)
+			fits = fits && unescape(p, n, ret->point, sizeof(ret->point));
+		else if (after_dash)
+			return fits && unescape(p, n, ret->fs, sizeof(ret->fs)) ? 0 : -EINVAL;
+		after_dash = field >= 6 && n == 1 && *p == '-';
+		p += n + 1;
+		field++;
+	}
+	return -EINVAL;
+}
+
+int doctor_find_mount(const char *mountinfo, const char *fs, struct doctor_mount *ret)
+{
+	for (const char *line = mountinfo; *line;) {
+		size_t len = strcspn(line, "\n");
+		if (doctor_parse_mount(line, len, ret) == 0 && !strcmp(ret->fs, fs))
+			return 0;
+		line += len + (line[len] == '\n');
+	}
+	return -ENOENT;
+}
+
+int doctor_find_below(const char *mountinfo, const char *dir, char *ret, size_t size)
+{
+	size_t dir_len = strlen(dir);
+	for (const char *line = mountinfo; *line;) {
+		struct doctor_mount m;
+		size_t len = strcspn(line, "\n");
+		if (doctor_parse_mount(line, len, &m) == 0 && str_starts(m.point, dir) &&
+			m.point[dir_len] == '/') {
+			snprintf(ret, size, "%s", m.point);
+			return 0;
+		}
+		line += len + (line[len] == '\n');
+	}
+	return -ENOENT;
+}
+
+static void learn_distro(struct doctor *d)
+{
+	static const char *const families[] = { "debian", "ubuntu", "fedora", "rhel", "arch",
+		"alpine", "suse" };
+	auto_free char *text = NULL;
+	char like[128] = "";
+	if (fd_read_file(AT_FDCWD, "/etc/os-release", 65536, &text) <= 0 &&
+		fd_read_file(AT_FDCWD, "/usr/lib/os-release", 65536, &text) <= 0)
+		return;
+	doctor_parse_os_release(text, "ID", d->distro, sizeof(d->distro));
+	doctor_parse_os_release(text, "ID_LIKE", like, sizeof(like));
+	/* A derivative is taken for the first family that it names, as far as packages go. */
+	for (size_t i = 0; !doctor_newuidmap_package(d->distro) && i < ARRAY_SIZE(families); i++)
+		if (strstr(like, families[i]))
+			snprintf(d->distro, sizeof(d->distro), "%s", families[i]);
+}
+
+static void learn_container(struct doctor *d)
+{
+	static const struct {
+		const char *path, *name;
+	} marks[] = {
+		{ "/run/.containerenv", "podman" },
+		{ "/.dockerenv", "docker" },
+		{ "/var/run/secrets/kubernetes.io", "kubernetes" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
+		if (access(marks[i].path, F_OK) == 0) {
+			snprintf(d->container, sizeof(d->container), "%s", marks[i].name);
+			return;
+		}
+	}
+	/* systemd's own note: readable by all, unlike /proc/1/environ. */
+	auto_free char *text = NULL;
+	if (fd_read_file(AT_FDCWD, "/run/systemd/container", 64, &text) > 0)
+		snprintf(
+			d->container, sizeof(d->container), "%.*s", (int)strcspn(text, "\n"), text);
+}
+
+void doctor_learn_host(struct doctor *d)
+{
+	const struct passwd *pw = getpwuid(d->uid);
+	if (pw)
+		snprintf(d->user, sizeof(d->user), "%s", pw->pw_name);
+	else
+		snprintf(d->user, sizeof(d->user), "%u", d->uid);
+	ssize_t n = readlink("/proc/self/exe", d->self, sizeof(d->self) - 1);
+	d->self[n > 0 ? n : 0] = '\0';
+	learn_distro(d);
+	learn_container(d);
+}

@@ -1,0 +1,299 @@
+/* Checks of overlayfs, the way jails use it, and of idmapped mounts. A mount that succeeds proves
+ * little: each overlay is written to. */
+#include "jail/doctor_priv.h"
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "jail/ids.h"
+#include "jail/mount.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define DISK_BASE "/var/tmp"
+
+struct overlay_work {
+	const char *lower;     /* NULL: made by the probe, and changed through the overlay; else a
+				  directory of the host */
+	const char *disk_path; /* the store; NULL: a new tmpfs */
+	int lower_tree; /* root mode: an idmapped, detached mount of the lower directory; else -1 */
+};
+
+/* Attaches the store on top of "/" and makes it the current directory, as a jail does. */
+static int enter_store(const struct overlay_work *w, struct err *e)
+{
+	static const struct mount_opt opts[] = { { "size", "1m" }, { "nr_inodes", "64" },
+		{ "mode", "0755" }, { NULL, NULL } };
+	static const char *const dirs[] = { "lower", "upper", "work", "merged" };
+	auto_close int store = w->disk_path ? mount_clone(AT_FDCWD, w->disk_path, false, e)
+					    : mount_new("tmpfs", opts, MOUNT_SAFE, e);
+	int r = store < 0 ? store : mount_attach(store, AT_FDCWD, "/", e);
+	if (r < 0)
+		return r;
+	if (fchdir(store) < 0)
+		return err_set(e, ERR_SETUP, errno, "enter the store");
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+		if (mkdir(dirs[i], 0755) < 0)
+			return err_set(e, ERR_SETUP, errno, "make a directory in the store");
+	return 0;
+}
+
+static int make_file(const char *path, struct err *e)
+{
+	auto_close int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0 || write(fd, path, strlen(path)) < 0)
+		return err_set(e, ERR_SETUP, errno, "make a file");
+	return 0;
+}
+
+static int fill_lower(struct err *e)
+{
+	if (mkdir("lower/dir", 0755) < 0)
+		return err_set(e, ERR_SETUP, errno, "make a directory");
+	int r = make_file("lower/dir/old", e);
+	return r < 0 ? r : make_file("lower/file", e);
+}
+
+static int check_empty(const char *path, struct err *e)
+{
+	auto_closedir DIR *dir = opendir(path);
+	struct dirent *entry;
+	if (!dir)
+		return err_set(e, ERR_SETUP, errno, "read a directory made anew");
+	while ((entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			return err_set(e, ERR_SETUP, EIO,
+				"overlay: a directory made anew shows what was removed");
+	return 0;
+}
+
+/* What builds do to a tree. Each line has been seen to fail on an overlay whose mount succeeded. */
+static int use_overlay(struct err *e)
+{
+	if (unlink("merged/dir/old") < 0)
+		return err_set(e, ERR_SETUP, errno, "overlay: remove a file of the lower layer");
+	if (rmdir("merged/dir") < 0)
+		return err_set(
+			e, ERR_SETUP, errno, "overlay: remove a directory of the lower layer");
+	if (mkdir("merged/dir", 0755) < 0)
+		return err_set(e, ERR_SETUP, errno, "overlay: make a removed directory anew");
+	int r = check_empty("merged/dir", e);
+	if (r < 0)
+		return r;
+	if (rename("merged/file", "merged/renamed") < 0)
+		return err_set(e, ERR_SETUP, errno, "overlay: rename a file of the lower layer");
+	if (access("merged/file", F_OK) == 0 || access("merged/renamed", R_OK) < 0)
+		return err_set(
+			e, ERR_SETUP, EIO, "overlay: a renamed file is not where it should be");
+	if (setxattr("merged/renamed", "user.dayfly", "1", 1, 0) < 0)
+		return err_set(e, ERR_SETUP, errno, "overlay: set a user extended attribute");
+	return 0;
+}
+
+static int try_overlay(void *arg, struct err *e)
+{
+	const struct overlay_work *w = arg;
+	int r = enter_store(w, e);
+	if (r == 0 && !w->lower)
+		r = fill_lower(e);
+	if (r == 0 && w->lower_tree >= 0)
+		r = mount_attach(w->lower_tree, AT_FDCWD, "lower", e);
+	if (r < 0)
+		return r;
+	const struct mount_opt opts[] = {
+		{ "lowerdir", w->lower && w->lower_tree < 0 ? w->lower : "lower" },
+		{ "upperdir", "upper" },
+		{ "workdir", "work" },
+		{ "userxattr", NULL },
+		{ NULL, NULL },
+	};
+	auto_close int overlay = mount_new("overlay", opts, MOUNT_SAFE, e);
+	r = overlay < 0 ? overlay : mount_attach(overlay, AT_FDCWD, "merged", e);
+	if (r < 0)
+		return r;
+	return w->lower ? make_file("merged/.dayfly-probe", e) : use_overlay(e);
+}
+
+int doctor_overlay_tmpfs(struct doctor *d, struct doctor_finding *f, struct err *e)
+{
+	struct overlay_work w = { .lower_tree = -1 };
+	struct doctor_finding disk = { 0 };
+	int r = doctor_in_ns(d, DOCTOR_ALL_NS, try_overlay, &w, e);
+	d->tmpfs_upper = r == 0;
+	if (r == 0)
+		return 0;
+	/* A jail can still have its private layer on disk. */
+	if (doctor_overlay_disk(d, &disk, NULL) == 0)
+		doctor_set(f, DOCTOR_DEGRADED,
+			"with its upper layer on a tmpfs it fails, so that layer will be on disk, "
+			"without a cap on its size");
+	return r;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	/* overlayfs leaves a directory of mode 000, sometimes with a whiteout in it: the next walk
+	 * can read it. */
+	if (flag == FTW_DNR)
+		chmod(path, 0700);
+	else
+		remove(path);
+	return 0;
+}
+
+static void remove_tree(const char *path)
+{
+	for (int walk = 0; walk < 3 && access(path, F_OK) == 0; walk++)
+		nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
+static int with_disk_dir(const struct doctor *d, struct overlay_work *w, struct err *e)
+{
+	char path[] = DISK_BASE "/dayfly-probe-XXXXXX";
+	if (!mkdtemp(path))
+		return err_set(e, ERR_SETUP, errno, "make a directory in " DISK_BASE);
+	w->disk_path = path;
+	int r = 0;
+	if (d->is_root && chown(path, doctor_range(), doctor_range()) < 0)
+		r = err_set(e, ERR_SETUP, errno, "give %s to the task's ids", path);
+	if (r == 0)
+		r = doctor_in_ns(d, DOCTOR_ALL_NS, try_overlay, w, e);
+	remove_tree(path);
+	return r;
+}
+
+int doctor_overlay_disk(struct doctor *d, struct doctor_finding *f, struct err *e)
+{
+	struct overlay_work w = { .lower_tree = -1 };
+	sigset_t ends, old;
+	f->needed = !d->tmpfs_upper;
+	/* While there is something on disk, the signals that would end us have to wait; not for
+	 * long. */
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGHUP);
+	sigprocmask(SIG_BLOCK, &ends, &old);
+	int r = with_disk_dir(d, &w, e);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return r;
+}
+
+void doctor_hint_overlay(const struct doctor *d, const struct err *e, struct doctor_finding *f)
+{
+	if (e->errnum == ENODEV) {
+		doctor_why(f, "this kernel has no overlayfs");
+		doctor_fix(f, "sudo modprobe overlay && echo overlay | sudo tee "
+			      "/etc/modules-load.d/dayfly.conf");
+	} else if (!str_starts(e->msg, "overlay")) {
+		doctor_hint_syscall(d, e, f);
+	} else if (e->errnum == EPERM || e->errnum == EINVAL) {
+		doctor_why(f, "overlayfs in a user namespace with userxattr needs Linux 5.11");
+		doctor_fix(f, "install a newer kernel of your distribution and reboot");
+	} else if (e->errnum == EOPNOTSUPP || e->errnum == EIO) {
+		doctor_why(f, "the upper layer needs user extended attributes: a tmpfs has them "
+			      "from Linux 6.6 on, ext4, xfs and btrfs always");
+	}
+}
+
+/* A mount of a host directory whose ids appear shifted into the range, as root mode shows the
+ * image. */
+static int idmapped_tree(const char *path, struct err *e)
+{
+	char map[64];
+	snprintf(map, sizeof(map), "0 %u %u", doctor_range(), IDS_PER_TASK);
+	auto_close int ns = ids_make_namespace(map, map, e);
+	auto_close int tree = ns < 0 ? ns : mount_clone(AT_FDCWD, path, false, e);
+	if (tree < 0)
+		return tree;
+	const struct sys_mount_attr attr = {
+		.attr_set = SYS_MOUNT_ATTR_IDMAP | SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV,
+		.userns_fd = (uint64_t)ns,
+	};
+	int r = sys_mount_setattr(tree, &attr, 0);
+	return r < 0 ? err_set(e, ERR_SETUP, -r, "make an idmapped mount of %s", path)
+		     : fd_take(&tree);
+}
+
+static int overlay_host(const struct doctor *d, const char *path, struct err *e)
+{
+	auto_close int tree = d->is_root ? idmapped_tree(path, e) : -1;
+	if (d->is_root && tree < 0)
+		return tree;
+	struct overlay_work w = { .lower = path, .lower_tree = tree };
+	return doctor_in_ns(d, DOCTOR_ALL_NS, try_overlay, &w, e);
+}
+
+int doctor_overlay_usr(struct doctor *d, struct doctor_finding *f, struct err *e)
+{
+	return overlay_host(d, "/usr", e);
+}
+
+int doctor_overlay_etc(struct doctor *d, struct doctor_finding *f, struct err *e)
+{
+	return overlay_host(d, "/etc", e);
+}
+
+static void hint_below(
+	const char *dir, const char *instead, const struct err *e, struct doctor_finding *f)
+{
+	auto_free char *text = NULL;
+	char point[256];
+	if (!str_starts(e->msg, "overlay"))
+		return;
+	doctor_why(f, "%s", instead);
+	if (fd_read_file(AT_FDCWD, "/proc/self/mountinfo", 1u << 20, &text) <= 0 ||
+		doctor_find_below(text, dir, point, sizeof(point)) < 0)
+		return;
+	doctor_why(f,
+		"%s is mounted below it, and the kernel takes no such directory as a lower layer",
+		point);
+	doctor_fix(f, "sudo umount %s   # if it can be spared", point);
+}
+
+void doctor_hint_below_usr(const struct doctor *d, const struct err *e, struct doctor_finding *f)
+{
+	hint_below("/usr", "in the image `host`, /usr will be read-only", e, f);
+}
+
+void doctor_hint_below_etc(const struct doctor *d, const struct err *e, struct doctor_finding *f)
+{
+	hint_below("/etc", "in the image `host`, /etc will be a copy", e, f);
+}
+
+static int try_idmap(void *arg, struct err *e)
+{
+	const int *tree = arg;
+	struct stat st;
+	if (fstat(*tree, &st) < 0)
+		return err_set(e, ERR_SETUP, errno, "stat an idmapped mount");
+	if (st.st_uid != 0)
+		return err_set(e, ERR_SETUP, EIO,
+			"an idmapped mount shows root's files as those of id %u", st.st_uid);
+	return mount_attach(*tree, AT_FDCWD, "/", e);
+}
+
+int doctor_idmap(struct doctor *d, struct doctor_finding *f, struct err *e)
+{
+	auto_close int tree = idmapped_tree("/usr", e);
+	return tree < 0 ? tree : doctor_in_ns(d, DOCTOR_ALL_NS, try_idmap, &tree, e);
+}
+
+void doctor_hint_idmap(const struct doctor *d, const struct err *e, struct doctor_finding *f)
+{
+	if (e->errnum != EINVAL && e->errnum != ENOSYS)
+		return;
+	doctor_why(f, "the filesystem of /usr, or this kernel, has no idmapped mounts (ext4, xfs "
+		      "from Linux 5.12 on, btrfs 5.15, tmpfs 6.3)");
+	doctor_fix(f, "install a newer kernel of your distribution, or run dayfly as a plain user");
+}
