@@ -75,8 +75,7 @@ struct output_reader {
 	struct output_log *log;
 	uint64_t seq;			   /* of the record at the cursor */
 	uint64_t offset;		   /* of the record at the cursor */
-	uint64_t pos[OUTPUT_STREAM_COUNT]; /* bytes of each stream that were handed out or reported
-					      as missed */
+	uint64_t pos[OUTPUT_STREAM_COUNT]; /* bytes of each stream that were told of, or missed */
 };
 
 /* After the newest record: only what comes from now on. */

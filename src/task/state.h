@@ -66,9 +66,8 @@ const char *task_event_name(enum task_event ev); /* "slot_free", ... */
  * fail and bring the next event.
  */
 enum task_action {
-	ACTION_UNEXPECTED =
-		1 << 0, /* cannot happen if all is well: log a warning. Never with another action */
-	ACTION_RECORD_KILL = 1 << 1,	/* verdict_record_kill(), before any signal */
+	ACTION_UNEXPECTED = 1 << 0,  /* cannot happen if all is well: log a warning; stands alone */
+	ACTION_RECORD_KILL = 1 << 1, /* verdict_record_kill(), before any signal */
 	ACTION_RECORD_STARTED = 1 << 2, /* keep what WIRE_STARTED says */
 	ACTION_RECORD_FAILURE = 1 << 3, /* keep the error of START or WIRE_FAILED */
 	ACTION_RECORD_EXIT = 1 << 4,	/* keep the status */
@@ -82,10 +81,9 @@ enum task_action {
 	ACTION_ARM_COLLECT = 1 << 12,	/* fires EVENT_COLLECT_OVER */
 	ACTION_SIGNAL_TERM = 1 << 13,	/* SIGTERM, and SIGCONT for a stopped task */
 	ACTION_KILL_JAIL = 1 << 14,	/* send KILL, if the jail is not gone */
-	ACTION_CLOSE_STREAMS =
-		1 << 15, /* if the jail is gone: give up draining, the streams count as drained */
-	ACTION_NOTE_STUCK = 1 << 16, /* if the jail is not gone: log it; the slot stays taken */
-	ACTION_START_JAIL = 1 << 17, /* send START; on failure handle EVENT_START_FAILED */
+	ACTION_CLOSE_STREAMS = 1 << 15, /* if the jail is gone: the streams count as drained */
+	ACTION_NOTE_STUCK = 1 << 16,	/* if the jail is not gone: log it; the slot stays taken */
+	ACTION_START_JAIL = 1 << 17,	/* send START; on failure handle EVENT_START_FAILED */
 	ACTION_CHECK_COLLECTED = 1 << 18, /* perhaps EVENT_COLLECTED */
 	ACTION_FINISH = 1 << 19,	  /* disarm, verdict, free the slot, send the result */
 };
