@@ -1,0 +1,396 @@
+"""The host's side of a test: where the programs stand, the daemon's life, and what must not be left."""
+import atexit
+import contextlib
+import glob
+import os
+import pwd
+import re
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from dayfly_client import Client
+
+# A plain user for when the tests run as root: an id that nobody has.
+USER = 61234 if os.geteuid() == 0 else os.geteuid()
+GROUP = 61234 if os.geteuid() == 0 else os.getegid()
+PROGRAMS = ("dayfly", "dayflyd", "dayfly-warden")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def build_dir():
+    path = os.environ.get("DAYFLY_BUILD") or os.environ.get("BUILD") or "build/release"
+    return os.path.join(ROOT, path)
+
+
+@contextlib.contextmanager
+def as_user(uid=USER, gid=GROUP):
+    """What this process opens and connects is done with the rights of that user."""
+    if os.geteuid() != 0 or uid == 0:
+        yield
+        return
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setegid(gid)
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+
+
+class Stage:
+    """A temporary folder with copies of the programs: readable by every user, its path in no other process."""
+
+    instance = None
+
+    @classmethod
+    def get(cls):
+        if cls.instance is None:
+            cls.instance = cls()
+        return cls.instance
+
+    def __init__(self):
+        self.path = tempfile.mkdtemp(prefix="dayfly-test-")
+        os.chmod(self.path, 0o755)
+        self.bin = os.path.join(self.path, "bin")
+        os.mkdir(self.bin, 0o755)
+        self.places = os.path.join(self.path, "places")
+        os.mkdir(self.places, 0o755)
+        for name in PROGRAMS + ("tests/probe",):
+            source = os.path.join(build_dir(), name)
+            target = os.path.join(self.bin, os.path.basename(name))
+            if os.path.exists(source):
+                shutil.copy(source, target)
+                os.chmod(target, 0o755)
+        os.chmod(self.bin, 0o755)
+        atexit.register(shutil.rmtree, self.path, True)
+
+    def give(self, path, owner=None):
+        if os.geteuid() == 0:
+            uid = USER if owner is None else owner
+            os.chown(path, uid, GROUP if uid == USER else 0, follow_symlinks=False)
+
+    def make_dir(self, owner=None, mode=0o755):
+        path = tempfile.mkdtemp(dir=self.places)
+        os.chmod(path, mode)
+        self.give(path, owner)
+        return path
+
+    @contextlib.contextmanager
+    def as_process(self, root=False):
+        """Keyword arguments of subprocess for a child that is the client (or root)."""
+        kwargs = {"env": {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/"}}
+        if os.geteuid() == 0 and not root:
+            kwargs.update(user=USER, group=GROUP, extra_groups=[])
+        yield kwargs
+
+
+def read(path, default=""):
+    try:
+        with open(path) as f:
+            return f.read()
+    except OSError:
+        return default
+
+
+def process_table():
+    """{pid: (ppid, comm, state)}"""
+    table = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        text = read("/proc/%s/stat" % name)
+        if not text:
+            continue
+        head, _, tail = text.rpartition(")")
+        fields = tail.split()
+        table[int(name)] = (int(fields[1]), head.partition("(")[2], fields[0])
+    return table
+
+
+def descendants(table, roots):
+    """All below these processes, themselves included."""
+    children = {}
+    for pid, (ppid, _, _) in table.items():
+        children.setdefault(ppid, []).append(pid)
+    found, queue = set(), [p for p in roots if p in table]
+    while queue:
+        pid = queue.pop()
+        if pid not in found:
+            found.add(pid)
+            queue += children.get(pid, [])
+    return found
+
+
+def processes_of(folder, table=None):
+    """Processes that execute a program of this folder, and everything below them."""
+    table = table or process_table()
+    roots = []
+    for pid in table:
+        try:
+            exe = os.readlink("/proc/%d/exe" % pid)
+        except OSError:
+            continue
+        if exe.startswith(folder + "/") and os.path.basename(exe).split()[0] in PROGRAMS:
+            roots.append(pid)
+    return descendants(table, roots)
+
+
+def count_fds(pid):
+    try:
+        return len(os.listdir("/proc/%d/fd" % pid))
+    except OSError:
+        return None
+
+
+def rss_kib(pid):
+    found = re.search(r"VmRSS:\s+(\d+)", read("/proc/%d/status" % pid))
+    return int(found.group(1)) if found else 0
+
+
+class Daemon:
+    def __init__(self, stage, mode, args=(), env=None):
+        self.stage, self.mode = stage, mode
+        self.args, self.env = [str(a) for a in args], dict(env or {})
+        self.place = stage.make_dir(owner=0 if mode == "root" else None)
+        self.run_dir = os.path.join(self.place, "run")
+        self.home = os.path.join(self.place, "home")
+        self.state_dir = os.path.join(self.place, "state")
+        owner = 0 if mode == "root" else None
+        for path, perm in ((self.run_dir, 0o755 if mode == "root" else 0o700), (self.home, 0o755), (self.state_dir, 0o700)):
+            os.mkdir(path)
+            os.chmod(path, perm)
+            stage.give(path, owner)
+        self.socket = os.path.join(self.run_dir, "dayfly", "dayfly.sock")
+        self.log_path = os.path.join(self.place, "log")
+        self.process = None
+        self._client = None
+        self.baseline_rss = 0
+
+    # ---- life --------------------------------------------------------------------------------
+
+    def environ(self):
+        env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": self.home,
+               "XDG_RUNTIME_DIR": self.run_dir}
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
+            if name in os.environ:
+                env[name] = os.environ[name]
+        env.update(self.env)
+        return env
+
+    def command(self):
+        command = [os.path.join(self.stage.bin, "dayflyd"), "--socket", self.socket, "--state-dir", self.state_dir]
+        if self.mode == "root":
+            command += ["--allow-uid", str(USER)]
+        return command + self.args
+
+    def start(self, timeout=15, **popen):
+        ready_read, ready_write = os.pipe()
+        os.set_inheritable(ready_write, True)
+        kwargs = {"env": self.environ(), "cwd": "/"}
+        if os.geteuid() == 0 and self.mode == "rootless":
+            kwargs.update(user=USER, group=GROUP, extra_groups=[])
+        kwargs.update(popen)
+        kwargs["pass_fds"] = tuple(kwargs.get("pass_fds", ())) + (ready_write,)
+        with open(self.log_path, "ab") as log:
+            kwargs.setdefault("stdin", subprocess.DEVNULL)
+            kwargs.setdefault("stdout", log)
+            kwargs.setdefault("stderr", log)
+            self.process = subprocess.Popen(self.command() + ["--ready-fd", str(ready_write)], **kwargs)
+        os.close(ready_write)
+        try:
+            if not select.select([ready_read], [], [], timeout)[0]:
+                raise AssertionError("dayflyd was not ready in %d s: %s" % (timeout, self.log()))
+            if not os.read(ready_read, 64) or self.process.poll() is not None:
+                raise AssertionError("dayflyd did not start: %s" % self.log())
+        finally:
+            os.close(ready_read)
+
+    def warm_up(self):
+        """The first task and the first connection make what stays: buffers, caches."""
+        for _ in range(3):
+            self.client().run({"argv": ["true"]}, timeout=30)
+        self.close_client()
+        self.settle()
+        self.baseline_rss = rss_kib(self.process.pid)
+
+    def settle(self):
+        """Until nothing but the programs themselves is there."""
+        deadline = time.monotonic() + 3
+        while len(self.processes()) > 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def log(self):
+        return read(self.log_path)[-4000:]
+
+    def processes(self):
+        """dayflyd, its keeper, its warden and whatever tasks there are."""
+        table = process_table()
+        return {pid: table[pid] for pid in processes_of(self.stage.bin, table)}
+
+    def wardens(self):
+        return [pid for pid, (_, comm, _) in self.processes().items() if comm == "dayfly-warden"]
+
+    def stop(self):
+        """Ends it as a service manager would. Returns what is wrong."""
+        self.close_client()
+        problems = []
+        if self.process is None:
+            return problems
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(timeout=15)
+            if code not in (0, -signal.SIGKILL):
+                problems.append("dayflyd ended with %s: %s" % (code, self.log()))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            problems.append("dayflyd did not end on SIGTERM: %s" % self.log())
+        if "Sanitizer" in read(self.log_path):
+            problems.append("a sanitizer complained: %s" % self.log())
+        deadline = time.monotonic() + 2
+        while self.processes() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if self.processes():
+            problems.append("processes are left: %r" % self.processes())
+        left = glob.glob(os.path.join(self.run_dir, "**"), recursive=True)[1:]
+        if left:
+            problems.append("left in the runtime folder: %r" % left)
+        shutil.rmtree(self.place, ignore_errors=True)
+        self.process = None
+        return problems
+
+    def check_memory(self):
+        """The daemon's memory after all tests of a class, against before: no drift."""
+        if self.process is None or self.process.poll() is not None or os.environ.get("ASAN_OPTIONS"):
+            return []
+        grown = rss_kib(self.process.pid) - self.baseline_rss
+        return ["dayflyd grew by %d KiB" % grown] if grown > 16384 else []
+
+    # ---- clients -----------------------------------------------------------------------------
+
+    def connect(self, uid=None):
+        """A new connection by the plain user, or by another (when the tests run as root)."""
+        with as_user(USER if uid is None else uid, GROUP if uid is None else uid):
+            return Client(self.socket)
+
+    @property
+    def client_is_open(self):
+        return self._client is not None
+
+    def client(self):
+        if self._client is None:
+            self._client = self.connect()
+        return self._client
+
+    def close_client(self):
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def client_env(self):
+        return {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": self.home if self.mode == "rootless" else "/",
+                "DAYFLY_SOCKET": self.socket, "XDG_RUNTIME_DIR": self.run_dir, "LANG": "C.UTF-8"}
+
+
+class Leaks:
+    """The host before a test, to be compared with the host after it."""
+
+    def __init__(self, stage, daemon):
+        self.stage, self.daemon = stage, daemon
+        if daemon and daemon.process:
+            daemon.settle()
+        self.before = self.look()
+
+    def look(self):
+        state = {"mounts": self.mounts(), "sockets": self.sockets(), "cgroups": self.cgroups(), "ipc": self.ipc(),
+                 "files": self.files()}
+        table = process_table()
+        ours = processes_of(self.stage.bin, table)
+        state["processes"] = {pid: table[pid][1] for pid in ours}
+        state["fds"] = {pid: count_fds(pid) for pid in ours}
+        state["namespaces"] = self.namespaces(ours)
+        return state
+
+    @staticmethod
+    def mounts():
+        return sorted(" ".join(line.split()[2:6]) for line in read("/proc/self/mountinfo").splitlines())
+
+    def sockets(self):
+        return sorted({line.split()[-1] for line in read("/proc/net/unix").splitlines()[1:] if self.stage.path in line})
+
+    @staticmethod
+    def cgroups():
+        """Every cgroup of version 2, by path."""
+        root = "/sys/fs/cgroup" if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else "/sys/fs/cgroup/unified"
+        return sorted(path for path, _, _ in os.walk(root) if "dayfly" in path)
+
+    @staticmethod
+    def ipc():
+        """System V objects of the host that belong to the test user, by key and id."""
+        found = []
+        for kind in ("shm", "sem", "msg"):
+            for line in read("/proc/sysvipc/" + kind).splitlines()[1:]:
+                found.append("%s %s" % (kind, " ".join(line.split()[:2])))
+        return sorted(found)
+
+    def files(self):
+        """Names in the daemon's places."""
+        if not self.daemon:
+            return []
+        found = []
+        for top in (self.daemon.run_dir, self.daemon.home, self.daemon.state_dir):
+            for path, dirs, files in os.walk(top):
+                found += [os.path.join(path, name) for name in dirs + files]
+        return sorted(found)
+
+    @staticmethod
+    def namespaces(pids):
+        found = set()
+        for pid in pids:
+            for link in glob.glob("/proc/%d/ns/*" % pid):
+                with contextlib.suppress(OSError):
+                    found.add(os.readlink(link))
+        return sorted(found)
+
+    def differences(self):
+        now = self.look()
+        problems = []
+        for name, before in self.before.items():
+            after = now[name]
+            if before == after:
+                continue
+            if isinstance(before, dict):
+                problems.append("%s: %r, before %r" % (name, after, before))
+            else:
+                more = [x for x in after if x not in before]
+                gone = [x for x in before if x not in after]
+                problems.append("%s: new %r, gone %r" % (name, more, gone))
+        return problems
+
+    def check(self, seconds=2.0):
+        """Within 2 s everything is as it was. Returns what is not."""
+        deadline = time.monotonic() + seconds
+        while True:
+            problems = self.differences()
+            if not problems or time.monotonic() > deadline:
+                return problems
+            time.sleep(0.02)
+
+    def renew(self):
+        """For tests that change the daemon itself on purpose."""
+        self.before = self.look()
+
+
+def user_name(uid):
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return None
