@@ -5,9 +5,9 @@
 #include "jail/changes.h"
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/fd.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -35,12 +35,6 @@ static bool is_opaque(int dirfd)
 	return fgetxattr(dirfd, "user.overlay.opaque", &v, 1) == 1 && v == 'y';
 }
 
-static int open_dir(int dirfd, const char *name)
-{
-	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
 /* Whether two regular files have the same bytes. Files that cannot be read count as different. */
 static bool same_bytes(int upper, int lower, const char *name)
 {
@@ -63,8 +57,8 @@ static bool is_same(int upper, int lower, const char *name, const struct stat *u
 	if ((u->st_mode & (S_IFMT | 07777)) != (l->st_mode & (S_IFMT | 07777)) || u->st_size != l->st_size)
 		return false;
 	if (S_ISREG(u->st_mode))
-		return (u->st_mtim.tv_sec == l->st_mtim.tv_sec && u->st_mtim.tv_nsec == l->st_mtim.tv_nsec) ||
-			same_bytes(upper, lower, name);
+		/* Not by time stamp: a task can set it back. */
+		return same_bytes(upper, lower, name);
 	if (S_ISLNK(u->st_mode)) {
 		char x[4096], y[4096];
 		ssize_t n = readlinkat(upper, name, x, sizeof(x)), m = readlinkat(lower, name, y, sizeof(y));
@@ -78,15 +72,12 @@ static int count_tree(struct walk *w, int dirfd, uint64_t *count, int depth)
 {
 	if (depth > CHANGES_MAX_DEPTH)
 		return -ELOOP;
-	int copy = fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
-	auto_closedir DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	auto_closedir DIR *d = dir_list(dirfd);
 	if (!d)
 		return -errno;
 	struct dirent *entry;
-	while ((entry = readdir(d))) {
+	while ((entry = dir_next(d))) {
 		struct stat st;
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
 		if (++w->entries > CHANGES_MAX_ENTRIES)
 			return -E2BIG;
 		if (fstatat(dirfd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -95,7 +86,7 @@ static int count_tree(struct walk *w, int dirfd, uint64_t *count, int depth)
 			*count += !is_whiteout(&st);
 			continue;
 		}
-		auto_close int fd = open_dir(dirfd, entry->d_name);
+		auto_close int fd = dir_open(dirfd, entry->d_name);
 		int r = fd == -EACCES ? 0 : fd < 0 ? fd : count_tree(w, fd, count, depth + 1);
 		if (r < 0)
 			return r;
@@ -110,7 +101,7 @@ static int count_deleted(struct walk *w, int lower, const char *name, const stru
 		w->out->deleted++;
 		return 0;
 	}
-	auto_close int fd = open_dir(lower, name);
+	auto_close int fd = dir_open(lower, name);
 	return fd == -EACCES ? 0 : fd < 0 ? fd : count_tree(w, fd, &w->out->deleted, depth + 1);
 }
 
@@ -118,12 +109,12 @@ static int count_merged(struct walk *w, int upper, int lower, int depth);
 
 static int count_dir(struct walk *w, int upper, int lower, const char *name, const struct stat *l, int depth)
 {
-	auto_close int up = open_dir(upper, name);
+	auto_close int up = dir_open(upper, name);
 	if (up < 0)
 		return up;
 	bool merged = l && S_ISDIR(l->st_mode) && !is_opaque(up);
 	if (merged) {
-		auto_close int low = open_dir(lower, name);
+		auto_close int low = dir_open(lower, name);
 		return low < 0 ? low : count_merged(w, up, low, depth + 1);
 	}
 	int r = l ? count_deleted(w, lower, name, l, depth) : 0;
@@ -157,14 +148,11 @@ static int count_merged(struct walk *w, int upper, int lower, int depth)
 {
 	if (depth > CHANGES_MAX_DEPTH)
 		return -ELOOP;
-	int copy = fcntl(upper, F_DUPFD_CLOEXEC, 3);
-	auto_closedir DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	auto_closedir DIR *d = dir_list(upper);
 	if (!d)
 		return -errno;
 	struct dirent *entry;
-	while ((entry = readdir(d))) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
+	while ((entry = dir_next(d))) {
 		int r = count_entry(w, upper, lower, entry->d_name, depth);
 		if (r < 0)
 			return r;

@@ -3,9 +3,9 @@
 #include "jail/mount.h"
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/fd.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -104,10 +104,10 @@ static int copy_entry(int from, int to, const char *name, uint64_t *left, int de
 		return 0;
 	if (mkdirat(to, name, st.st_mode & 0755) < 0)
 		return -errno;
-	auto_close int from_dir = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	auto_close int to_dir = openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	auto_close int from_dir = dir_open(from, name);
+	auto_close int to_dir = dir_open(to, name);
 	if (from_dir < 0 || to_dir < 0)
-		return errno == EACCES ? 0 : -errno;
+		return from_dir == -EACCES ? 0 : from_dir < 0 ? from_dir : to_dir;
 	return copy_tree(from_dir, to_dir, left, depth + 1);
 }
 
@@ -115,14 +115,11 @@ static int copy_tree(int from, int to, uint64_t *left, int depth)
 {
 	if (depth > COPY_MAX_DEPTH)
 		return -ELOOP;
-	int copy = fcntl(from, F_DUPFD_CLOEXEC, 3);
-	auto_closedir DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	auto_closedir DIR *d = dir_list(from);
 	if (!d)
 		return -errno;
 	struct dirent *entry;
-	while ((entry = readdir(d))) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
+	while ((entry = dir_next(d))) {
 		int r = copy_entry(from, to, entry->d_name, left, depth);
 		if (r < 0)
 			return r;
@@ -134,8 +131,8 @@ int etc_copy(struct jail *j, struct err *e)
 {
 	uint64_t left = COPY_MAX_BYTES;
 	auto_close int from = open("/etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_close int to = openat(j->root_fd, "etc", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	int r = from < 0 || to < 0 ? -errno : copy_tree(from, to, &left, 0);
+	auto_close int to = dir_open(j->root_fd, "etc");
+	int r = from < 0 ? -errno : to < 0 ? to : copy_tree(from, to, &left, 0);
 	return r < 0 ? err_set(e, ERR_SETUP, -r, "copy /etc") : 0;
 }
 

@@ -2,10 +2,10 @@
 #include "jail/etc.h"
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/str.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -69,7 +69,7 @@ static int walk_entry(struct walk *w, int dirfd, const char *name, int depth)
 	if (is_hidden(&st)) {
 		r = strv_add(&w->scan->masks, w->path);
 	} else if (S_ISDIR(st.st_mode)) {
-		auto_close int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		auto_close int fd = dir_open(dirfd, name);
 		if (fd >= 0)
 			r = walk_dir(w, fd, depth + 1);
 		else /* Whatever we cannot look into, nobody in a jail shall. */
@@ -90,14 +90,11 @@ static int walk_dir(struct walk *w, int dirfd, int depth)
 		if (inotify_add_watch(w->scan->inotify_fd, full, SCAN_EVENTS | IN_ONLYDIR | IN_DONT_FOLLOW) < 0)
 			fd_close(&w->scan->inotify_fd);
 	}
-	int copy = fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
-	auto_closedir DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	auto_closedir DIR *d = dir_list(dirfd);
 	if (!d)
 		return -errno;
 	struct dirent *entry;
-	while ((entry = readdir(d))) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
+	while ((entry = dir_next(d))) {
 		int r = walk_entry(w, dirfd, entry->d_name, depth);
 		if (r < 0)
 			return r;

@@ -19,7 +19,7 @@
  */
 #define IDS_BASE       1879048192u
 #define IDS_PER_TASK   65536u
-#define IDS_SLOT_COUNT 4094
+#define IDS_SLOT_COUNT 4093
 
 struct ids {
 	enum warden_mode mode;

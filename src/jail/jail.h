@@ -63,7 +63,7 @@ struct jail {
 	int upper_fd, lower_fd; /* of a cow workspace, for counting changes */
 	int tty_fd;       /* the slave, for the task */
 	int fail_fd;      /* the task's end of its failure pipe */
-	char resolv_conf[2048]; /* of the host, when the task shares its network */
+	char resolv_conf[8192]; /* of the host, when the task shares its network */
 	char cwd[4096];
 
 	uint64_t enforced; /* bits by enum control */

@@ -19,6 +19,10 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U
+#endif
+
 static void start_worker(int fd, const struct warden_options *options)
 {
 	int32_t answer;
@@ -102,7 +106,10 @@ int keeper_seal_executable(char **argv)
 	const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 	if (fcntl(self, F_GET_SEALS) == seals)
 		return 0;
-	auto_close int copy = memfd_create("dayfly-warden", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	/* Where vm.memfd_noexec is set, being executable must be asked for; kernels before 6.3 do not know the flag. */
+	auto_close int copy = memfd_create("dayfly-warden", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+	if (copy < 0 && errno == EINVAL)
+		copy = memfd_create("dayfly-warden", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (copy < 0)
 		return -errno;
 	for (off_t done = 0; done < st.st_size;) {

@@ -5,9 +5,9 @@
 #include "jail/remove.h"
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/fd.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,9 +24,9 @@ struct removal {
 
 static int open_dir(int dirfd, const char *name)
 {
-	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0 || errno != EACCES)
-		return fd < 0 ? -errno : fd;
+	int fd = dir_open(dirfd, name);
+	if (fd != -EACCES)
+		return fd;
 	/* Overlay's own work directory and whatever a task has closed to itself. It is a directory: EACCES came from opening it. */
 	auto_close int path = openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
@@ -36,8 +36,7 @@ static int open_dir(int dirfd, const char *name)
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", path);
 	if (chmod(link, 0700) < 0)
 		return -errno;
-	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	return dir_open(dirfd, name);
 }
 
 static int move_up(struct removal *r, int dirfd, const char *name)
@@ -54,16 +53,13 @@ static int empty_dir(struct removal *r, int dirfd, int depth)
 {
 	/* Writing needs the permission too. */
 	fchmod(dirfd, 0700);
-	int copy = fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
-	auto_closedir DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	auto_closedir DIR *d = dir_list(dirfd);
 	if (!d)
 		return -errno;
 	int result = 0;
 	struct dirent *entry;
-	while ((entry = readdir(d))) {
+	while ((entry = dir_next(d))) {
 		const char *name = entry->d_name;
-		if (!strcmp(name, ".") || !strcmp(name, ".."))
-			continue;
 		if (unlinkat(dirfd, name, 0) == 0)
 			continue;
 		if (errno != EISDIR && errno != EPERM) {

@@ -9,9 +9,9 @@
 #include "jail/warden.h"
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/str.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -89,10 +89,9 @@ int store_remove_start(struct warden *w, struct warden_jail *j)
 
 void store_sweep(int state_fd)
 {
-	int copy = fcntl(state_fd, F_DUPFD_CLOEXEC, 3);
-	auto_closedir DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	auto_closedir DIR *d = dir_list(state_fd);
 	struct dirent *entry;
-	while (d && (entry = readdir(d)))
+	while (d && (entry = dir_next(d)))
 		if (str_starts(entry->d_name, STORE_PREFIX))
 			remove_tree(state_fd, entry->d_name);
 }

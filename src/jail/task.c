@@ -88,11 +88,6 @@ int step_rlimits(struct jail *j, struct err *e)
 		if (r < 0)
 			return r;
 	}
-	/* The task goes before the daemon when memory runs out. Without effect where it is not allowed. */
-	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-	if (fd >= 0 && write(fd, "500", 3) < 0)
-		errno = 0;
-	fd_close(&fd);
 	umask(022);
 	return 0;
 }

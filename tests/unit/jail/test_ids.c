@@ -1,0 +1,68 @@
+/* Slots of ids. */
+#include "jail/ids.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct ids ids;
+
+static void live_slots_are_never_given_twice(void **state)
+{
+	static uint8_t seen[IDS_SLOT_COUNT];
+	memset(seen, 0, sizeof(seen));
+	ids_init(&ids, WARDEN_MODE_ROOT);
+	for (int i = 0; i < IDS_SLOT_COUNT; i++) {
+		int slot = ids_take_slot(&ids);
+		assert_in_range(slot, 0, IDS_SLOT_COUNT - 1);
+		assert_int_equal(seen[slot]++, 0);
+	}
+	assert_int_equal(ids_take_slot(&ids), -EBUSY);
+	ids_release_slot(&ids, 77);
+	assert_int_equal(ids_take_slot(&ids), 77);
+}
+
+static void a_range_rests_before_it_is_used_again(void **state)
+{
+	ids_init(&ids, WARDEN_MODE_ROOT);
+	int first = ids_take_slot(&ids);
+	ids_release_slot(&ids, first);
+	for (int i = 0; i < 32; i++) {
+		int slot = ids_take_slot(&ids);
+		assert_int_not_equal(slot, first);
+		ids_release_slot(&ids, slot);
+	}
+}
+
+static void ranges_do_not_meet_each_other_or_known_users(void **state)
+{
+	assert_true(ids_slot_base(0) >= IDS_BASE + IDS_PER_TASK);
+	for (int i = 0; i + 1 < IDS_SLOT_COUNT; i++)
+		assert_int_equal(ids_slot_base(i) + IDS_PER_TASK, ids_slot_base(i + 1));
+	
+	assert_true((uint64_t)ids_slot_base(IDS_SLOT_COUNT - 1) + IDS_PER_TASK - 1 <= 2147352575u);
+}
+
+static void without_privilege_there_is_one_slot_and_it_is_shared(void **state)
+{
+	ids_init(&ids, WARDEN_MODE_SINGLE);
+	assert_int_equal(ids_take_slot(&ids), 0);
+	assert_int_equal(ids_take_slot(&ids), 0);
+	ids_release_slot(&ids, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(live_slots_are_never_given_twice),
+		cmocka_unit_test(a_range_rests_before_it_is_used_again),
+		cmocka_unit_test(ranges_do_not_meet_each_other_or_known_users),
+		cmocka_unit_test(without_privilege_there_is_one_slot_and_it_is_shared),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
