@@ -39,7 +39,7 @@ UNITDIR    ?= $(PREFIX)/lib/systemd/system
 
 # ---- flags -------------------------------------------------------------------------------------
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith \
-	-Wwrite-strings -Wformat=2 -Wundef -Wno-unused-parameter -Wno-missing-field-initializers
+	-Wformat=2 -Wundef -Wno-unused-parameter -Wno-missing-field-initializers
 HARDEN   := -fstack-protector-strong
 LDHARDEN := -Wl,-z,relro,-z,now -Wl,-z,noexecstack
 # Fortified calls need an optimiser, and a sanitizer does their work better.
