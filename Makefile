@@ -143,12 +143,17 @@ $(BUILD)/.flags: FORCE
 	@printf '%s\n' '$(call shell_escape,$(CC) $(DF_CPPFLAGS) $(DF_CFLAGS) $(DF_LDFLAGS))' "$$($(CC) -dumpfullversion -dumpmachine)" \
 		>$@.new; if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
+# A file that is added, removed or renamed makes the archives anew, so that no object of a file that is gone stays in one.
+$(BUILD)/.sources: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(sort $(wildcard src/*/*.c))' >$@.new; if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
 $(BUILD)/obj/%.o: src/%.c $(BUILD)/.flags
 	@mkdir -p $(@D)
 	$(CC) $(DF_CPPFLAGS) $(DF_CFLAGS) -MMD -MP -c -o $@ $<
 
 define layer_archive
-$(call lib,$(1)): $(call objs,$(call srcs,$(1))) $(BUILD)/.flags
+$(call lib,$(1)): $(call objs,$(call srcs,$(1))) $(BUILD)/.sources
 	@mkdir -p $$(@D)
 	@rm -f $$@
 	$(AR) rcs $$@ $$(filter %.o,$$^)
