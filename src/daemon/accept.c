@@ -1,0 +1,164 @@
+/* New clients: who they are, whether they may come in, and what happens when there are too many or no descriptors are left. */
+#include "daemon/connection.h"
+#include "daemon/server.h"
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "proto/answer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ACCEPTS_PER_TURN 64
+#define PAUSE_MS         100
+
+/* Whether one of the peer's groups is allowed. */
+static bool has_allowed_group(const struct options *o, int fd, gid_t gid)
+{
+	socklen_t size = 0;
+	auto_free gid_t *groups = NULL;
+	if (!o->n_allow_gids)
+		return false;
+	/* Asked with no room it fails and says how much there is. */
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &size) < 0 && errno == ERANGE && size)
+		groups = malloc(size);
+	if (!groups || getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)
+		size = 0;
+	for (size_t i = 0; i < o->n_allow_gids; i++) {
+		if (o->allow_gids[i] == gid)
+			return true;
+		for (size_t k = 0; k < size / sizeof(gid_t); k++)
+			if (groups[k] == o->allow_gids[i])
+				return true;
+	}
+	return false;
+}
+
+static bool may_connect(const struct server *s, int fd, const struct ucred *peer)
+{
+	const struct options *o = s->options;
+	/* A daemon of one user is for that user; root's is for root and whom its options name. */
+	uid_t owner = s->start->is_root_mode ? 0 : geteuid();
+	if (peer->uid == owner || o->allow_all)
+		return true;
+	for (size_t i = 0; i < o->n_allow_uids; i++)
+		if (o->allow_uids[i] == peer->uid)
+			return true;
+	return has_allowed_group(o, fd, peer->gid);
+}
+
+static size_t count_of_uid(const struct server *s, uid_t uid)
+{
+	size_t n = 0;
+	list_for_each(pos, &s->connections)
+		n += list_entry(pos, struct connection, link)->uid == uid;
+	return n;
+}
+
+/* One line, as far as the socket takes it at once. */
+static void refuse(int fd, enum err_code code, const char *text)
+{
+	struct err e;
+	struct buf line;
+	err_set(&e, code, 0, "%s", text);
+	buf_init(&line, 0);
+	if (answer_error(&line, NULL, &e) == 0 && send(fd, buf_data(&line), buf_len(&line), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		log_debug("refusal not sent");
+	buf_finish(&line);
+}
+
+static void admit(struct server *s, int take_fd)
+{
+	auto_close int fd = take_fd;
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	struct connection *c;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return;
+	if (!may_connect(s, fd, &peer)) {
+		log_warning("client uid %u pid %d: not allowed", peer.uid, peer.pid);
+		refuse(fd, ERR_NOT_ALLOWED, "this user may not use this daemon");
+		return;
+	}
+	if (s->n_connections >= LIMIT_CONNECTIONS || count_of_uid(s, peer.uid) >= LIMIT_CONNECTIONS_UID) {
+		refuse(fd, ERR_BUSY, "too many connections");
+		return;
+	}
+	int r = connection_create(s, fd_take(&fd), peer.uid, peer.gid, peer.pid, &c);
+	if (r < 0) {
+		log_error("client uid %u pid %d: %s", peer.uid, peer.pid, strerror(-r));
+		return;
+	}
+	list_append(&s->connections, &c->link);
+	s->n_connections++;
+}
+
+static int open_reserve(void)
+{
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/*
+ * No descriptors are left: the waiting client would keep the socket readable and the loop spinning. Its place is made by giving up the
+ * reserve; it learns why, and the reserve is taken again.
+ */
+static void refuse_one(struct server *s)
+{
+	if (s->reserve_fd >= 0) {
+		fd_close(&s->reserve_fd);
+		auto_close int fd = accept4(s->start->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd >= 0)
+			refuse(fd, ERR_BUSY, "no descriptors are left");
+	}
+	s->reserve_fd = open_reserve();
+	watch_set(s->listen_watch, 0);
+	alarm_set(s->listen_pause, PAUSE_MS);
+}
+
+static void on_listener(void *owner, int events)
+{
+	struct server *s = owner;
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		int fd = accept4(s->start->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd >= 0) {
+			admit(s, fd);
+		} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+			log_warning("accept: %s", strerror(errno));
+			refuse_one(s);
+			return;
+		} else if (errno != EINTR && errno != ECONNABORTED) {
+			return;
+		}
+	}
+}
+
+static void on_pause_over(void *owner)
+{
+	struct server *s = owner;
+	if (s->reserve_fd < 0)
+		s->reserve_fd = open_reserve();
+	if (s->listen_watch)
+		watch_set(s->listen_watch, WATCH_READ);
+}
+
+int accept_init(struct server *s)
+{
+	s->reserve_fd = open_reserve();
+	int r = alarm_create(s->loop, on_pause_over, s, &s->listen_pause);
+	if (r == 0)
+		r = watch_create(s->loop, s->start->listener.fd, on_listener, s, &s->listen_watch);
+	if (r == 0)
+		watch_set(s->listen_watch, WATCH_READ);
+	return r;
+}
+
+void accept_stop(struct server *s)
+{
+	watch_destroy(&s->listen_watch);
+	alarm_destroy(&s->listen_pause);
+	fd_close(&s->reserve_fd);
+}

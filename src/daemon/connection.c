@@ -1,0 +1,227 @@
+/* One client: see connection.h. */
+#include "daemon/connection.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "daemon/jobs.h"
+#include "daemon/server.h"
+#include "daemon/stream.h"
+#include "proto/answer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* Fill and send so often in one turn before other clients have theirs. */
+#define ROUNDS_PER_TURN 8
+
+/* ---- sending ---- */
+
+bool connection_answered(struct connection *c, int r)
+{
+	if (r < 0 && !c->is_dead) {
+		log_warning("client uid %u pid %d: answer not sent: %s", c->uid, c->pid,
+			r == -ENOBUFS ? "it does not read its answers" : strerror(-r));
+		connection_fail(c);
+	}
+	if (!c->is_dead)
+		connection_kick(c);
+	return !c->is_dead;
+}
+
+void connection_send_error(struct connection *c, const char *id, const struct err *e)
+{
+	connection_answered(c, answer_error(&c->out, id, e));
+}
+
+void connection_send_result(struct connection *c, const char *id, const char *task, json_t *take_result)
+{
+	connection_answered(c, take_result ? answer_result(&c->out, id, task, take_result) : -ENOMEM);
+	json_decref(take_result);
+}
+
+/* Returns whether everything was sent. */
+static bool flush(struct connection *c)
+{
+	while (buf_len(&c->out)) {
+		ssize_t n = send(c->fd, buf_data(&c->out), buf_len(&c->out), MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == ENOBUFS))
+			return false;
+		if (n < 0) {
+			connection_fail(c);
+			return false;
+		}
+		buf_consume(&c->out, (size_t)n);
+		stream_note_progress(c);
+	}
+	return true;
+}
+
+void connection_kick(struct connection *c)
+{
+	if (list_empty(&c->kick_link))
+		list_append(&c->server->kicked, &c->kick_link);
+}
+
+static bool has_more_to_say(const struct connection *c)
+{
+	return buf_len(&c->out) || !list_empty(&c->streams) || !list_empty(&c->acks) || c->feed.is_active;
+}
+
+static void set_watch(struct connection *c)
+{
+	int events = WATCH_HANGUP;
+	if (connection_may_read(c))
+		events |= WATCH_READ;
+	if (buf_len(&c->out))
+		events |= WATCH_WRITE;
+	watch_set(c->watch, events);
+}
+
+void connection_settle(struct connection *c)
+{
+	bool is_sent = false;
+	if (c->feed.is_active)
+		intake_run(c); /* perhaps there is room again */
+	list_remove(&c->kick_link);
+	for (int i = 0; i < ROUNDS_PER_TURN && !c->is_dead; i++) {
+		bool has_added = stream_fill(c);
+		is_sent = flush(c);
+		if (!is_sent || !has_added)
+			break;
+		is_sent = false; /* perhaps there is more */
+	}
+	if (c->is_dead)
+		return;
+	stream_check_lag(c);
+	if ((c->is_closing || c->is_read_closed) && is_sent && !has_more_to_say(c)) {
+		connection_fail(c);
+		return;
+	}
+	if (!buf_len(&c->out) && list_empty(&c->streams))
+		buf_finish(&c->out);
+	if (!is_sent && !buf_len(&c->out))
+		connection_kick(c); /* this turn's share is used up */
+	set_watch(c);
+}
+
+/* ---- life ---- */
+
+bool connection_may_read(const struct connection *c)
+{
+	if (c->is_dead || c->is_closing || c->is_read_closed)
+		return false;
+	if (c->feed.is_active)
+		return c->feed.raw_left && !(c->feed.job && streams_input_is_full(&c->feed.job->task->streams));
+	return buf_len(&c->out) < CONNECTION_OUT_HIGH;
+}
+
+void connection_fail(struct connection *c)
+{
+	if (c->is_dead)
+		return;
+	c->is_dead = true;
+	watch_set(c->watch, 0);
+	list_remove(&c->kick_link);
+	list_remove(&c->link);
+	list_append(&c->server->dead, &c->link);
+}
+
+void connection_close_soon(struct connection *c)
+{
+	c->is_closing = true;
+	connection_kick(c);
+}
+
+void connection_finish(struct connection *c)
+{
+	c->is_read_closed = true;
+	connection_kick(c);
+}
+
+static bool has_hung_up(int fd)
+{
+	struct pollfd p = { .fd = fd };
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR));
+}
+
+static void on_socket(void *owner, int events)
+{
+	struct connection *c = owner;
+	assert(c->magic == CONNECTION_MAGIC);
+	if (c->is_dead)
+		return;
+	if (events & WATCH_HANGUP) {
+		if (!has_hung_up(c->fd))
+			log_warning("client uid %u pid %d: sends out of band", c->uid, c->pid);
+		connection_fail(c);
+		return;
+	}
+	if (events & WATCH_WRITE)
+		connection_kick(c);
+	if (events & WATCH_READ)
+		intake_run(c);
+	/* Half-closed it may still want its answers; altogether closed it is gone. */
+	if (c->is_read_closed && has_hung_up(c->fd))
+		connection_fail(c);
+}
+
+int connection_create(struct server *server, int take_fd, uid_t uid, gid_t gid, pid_t pid, struct connection **ret)
+{
+	struct connection *c = calloc(1, sizeof(*c));
+	if (!c) {
+		fd_close(&take_fd);
+		return -ENOMEM;
+	}
+	c->magic = CONNECTION_MAGIC;
+	c->server = server;
+	c->fd = take_fd;
+	c->uid = uid;
+	c->gid = gid;
+	c->pid = pid;
+	list_init(&c->link);
+	list_init(&c->kick_link);
+	list_init(&c->streams);
+	list_init(&c->acks);
+	list_init(&c->jobs);
+	buf_init(&c->out, CONNECTION_OUT_MAX);
+	intake_init(c);
+	int r = watch_create(server->loop, c->fd, on_socket, c, &c->watch);
+	if (r < 0) {
+		connection_destroy(c);
+		return r;
+	}
+	watch_set(c->watch, WATCH_READ | WATCH_HANGUP);
+	*ret = c;
+	return 0;
+}
+
+void connection_destroy(struct connection *c)
+{
+	if (!c)
+		return;
+	c->is_dead = true;
+	list_remove(&c->link);
+	list_remove(&c->kick_link);
+	stream_finish_all(c);
+	intake_finish(c);
+	list_for_each_safe(pos, &c->jobs) {
+		struct job *j = list_entry(pos, struct job, conn_link);
+		list_remove(&j->conn_link);
+		task_handle(j->task, EVENT_CLIENT_GONE);
+	}
+	watch_destroy(&c->watch);
+	alarm_destroy(&c->request_alarm);
+	alarm_destroy(&c->stall_alarm);
+	buf_finish(&c->out);
+	/* A queued task may hold the same socket open for its sources' sake. */
+	shutdown(c->fd, SHUT_RDWR);
+	fd_close(&c->fd);
+	c->magic = 0;
+	free(c);
+}

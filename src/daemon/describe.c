@@ -1,0 +1,237 @@
+/* JSON about tasks and the daemon: see describe.h. */
+#include "daemon/describe.h"
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "daemon/policy.h"
+#include "daemon/server.h"
+#include "plan/plan.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/* Of a list's argv: enough to know the task by. */
+#define LIST_ARGV_COUNT 16
+#define LIST_ARGV_BYTES 512
+
+json_t *describe_version(void)
+{
+	return json_pack("{s:s, s:i}", "version", DAYFLY_VERSION, "protocol", 1);
+}
+
+json_t *describe_task_state(const struct task *t)
+{
+	return json_pack("{s:s, s:s}", "task", t->id, "state", task_state_name(t->state));
+}
+
+/* Text of a client is UTF-8 by the rules of its request; a byte that is not makes null, not a failure. */
+static json_t *text_or_null(const char *s)
+{
+	json_t *v = s ? json_string(s) : NULL;
+	return v ? v : json_null();
+}
+
+static json_t *stamp_or_null(uint64_t real_ns)
+{
+	char stamp[CLOCK_RFC3339_SIZE];
+	if (!real_ns)
+		return json_null();
+	clock_format_rfc3339(real_ns, stamp);
+	return json_string(stamp);
+}
+
+static json_t *strings(char *const *v, size_t max_count, size_t max_bytes)
+{
+	json_t *list = json_array();
+	size_t bytes = 0;
+	for (size_t i = 0; list && v && v[i] && i < max_count; i++) {
+		bytes += strlen(v[i]);
+		if (bytes > max_bytes)
+			break;
+		json_array_append_new(list, text_or_null(v[i]));
+	}
+	return list;
+}
+
+/* {"key":"value"} of "key=value" strings. */
+static json_t *labels(char *const *v)
+{
+	json_t *o = json_object();
+	for (; o && v && *v; v++) {
+		const char *eq = strchr(*v, '=');
+		char key[512];
+		if (!eq || (size_t)(eq - *v) >= sizeof(key))
+			continue;
+		memcpy(key, *v, (size_t)(eq - *v));
+		key[eq - *v] = '\0';
+		json_object_set_new(o, key, text_or_null(eq + 1));
+	}
+	return o;
+}
+
+static json_t *env_names(char *const *v)
+{
+	json_t *list = json_array();
+	for (; list && v && *v; v++) {
+		const char *eq = strchr(*v, '=');
+		json_t *name = json_stringn(*v, eq ? (size_t)(eq - *v) : strlen(*v));
+		json_array_append_new(list, name ? name : json_null());
+	}
+	return list;
+}
+
+static json_t *mount(const struct spec_mount *m)
+{
+	return json_pack("{s:o, s:o, s:s}", "path", text_or_null(m->source.path), "target", text_or_null(m->target), "mode",
+		plan_mode_name((enum plan_mode)m->mode));
+}
+
+static json_t *mounts(const struct task_spec *spec)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; list && i < spec->n_mounts; i++)
+		json_array_append_new(list, mount(&spec->mounts[i]));
+	return list;
+}
+
+/* Only what the request gave; durations in milliseconds are told in seconds, as text with a unit. */
+static json_t *limits(const struct spec_limits *given)
+{
+	json_t *o = json_object();
+	for (size_t i = 0; o && i < policy_field_count; i++) {
+		uint64_t v = policy_value(given, i);
+		if (!v)
+			continue;
+		if (policy_fields[i].unit == POLICY_UNIT_DURATION)
+			json_object_set_new(o, policy_fields[i].name, json_sprintf("%llums", (unsigned long long)v));
+		else if (policy_fields[i].unit == POLICY_UNIT_CPUS)
+			json_object_set_new(o, policy_fields[i].name,
+				json_sprintf("%llu.%03llu", (unsigned long long)v / 1000, (unsigned long long)v % 1000));
+		else
+			json_object_set_new(o, policy_fields[i].name, json_integer((json_int_t)v));
+	}
+	return o;
+}
+
+static json_t *spec_to_json(const struct task_spec *spec)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:o, s:s, s:s}", "argv",
+		strings(spec->argv, SIZE_MAX, SIZE_MAX), "env_names", env_names(spec->env), "labels", labels(spec->labels),
+		"name", text_or_null(spec->name), "cwd", text_or_null(spec->cwd), "image", spec->image ? spec->image : "host",
+		"user", plan_user_name((enum plan_user)spec->user), "network", plan_network_name((enum plan_network)spec->network),
+		"profile", plan_profile_name((enum plan_profile)spec->profile), "tty", spec->tty, "stdin",
+		spec->stdin_mode == STDIN_STREAM ? "stream" : "none", "workspace",
+		spec->has_workspace ? mount(&spec->workspace) : json_null(), "mounts", mounts(spec), "limits",
+		limits(&spec->limits), "on_disconnect", spec->on_disconnect == ON_DISCONNECT_KEEP ? "keep" : "kill",
+		"on_output_limit", spec->on_output_limit == ON_OUTPUT_LIMIT_KILL ? "kill" : "drop");
+}
+
+json_t *describe_job(const struct job *j)
+{
+	const struct task *t = j->task;
+	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:I, s:o}", "task", t->id, "state", task_state_name(t->state), "uid",
+		(json_int_t)t->uid, "created", stamp_or_null(t->result->created_ns), "started", stamp_or_null(t->result->started_ns),
+		"spec", spec_to_json(t->spec), "last_seq", (json_int_t)output_log_last_seq(t->log), "result",
+		task_is_done(t) ? result_to_json(t->result) : json_null());
+}
+
+/* ---- list ---- */
+
+static bool has_label(char *const *v, const char *label)
+{
+	bool is_pair = strchr(label, '=') != NULL;
+	for (; v && *v; v++) {
+		size_t key_len = strcspn(*v, "=");
+		if (is_pair ? !strcmp(*v, label) : strlen(label) == key_len && !strncmp(*v, label, key_len))
+			return true;
+	}
+	return false;
+}
+
+static json_t *list_entry_of(const struct job *j)
+{
+	const struct task *t = j->task;
+	const struct task_result *r = t->result;
+	json_t *argv = strings(t->spec->argv, LIST_ARGV_COUNT, LIST_ARGV_BYTES);
+	bool is_cut = json_array_size(argv) < strv_len(t->spec->argv);
+	json_t *o = json_pack("{s:s, s:o, s:s, s:I, s:o, s:b, s:o, s:o, s:o, s:o}", "task", t->id, "name",
+		text_or_null(t->spec->name), "state", task_state_name(t->state), "uid", (json_int_t)t->uid, "argv", argv, "argv_is_cut",
+		is_cut, "labels", labels(t->spec->labels), "created", stamp_or_null(r->created_ns), "started",
+		stamp_or_null(r->started_ns), "finished", stamp_or_null(r->finished_ns));
+	if (!o || !task_is_done(t))
+		return o;
+	const struct task_exit *x = &r->verdict.exit;
+	json_object_set_new(o, "outcome", json_string(outcome_name(r->verdict.outcome)));
+	json_object_set_new(o, "cause", json_string(cause_name(r->verdict.cause)));
+	json_object_set_new(o, "code", x->has_code ? json_integer(x->code) : json_null());
+	return o;
+}
+
+static void add_jobs(json_t *list, const struct list *from, uid_t uid, const char *label)
+{
+	list_for_each(pos, from) {
+		const struct job *j = list_entry(pos, struct job, link);
+		if (j->task->uid == uid && (!label || has_label(j->task->spec->labels, label)))
+			json_array_append_new(list, list_entry_of(j));
+	}
+}
+
+json_t *describe_list(const struct jobs *js, uid_t uid, bool all, const char *label)
+{
+	json_t *list = json_array();
+	if (!list)
+		return NULL;
+	if (all)
+		add_jobs(list, &js->done, uid, label);
+	add_jobs(list, &js->active, uid, label);
+	return json_pack("{s:o}", "tasks", list);
+}
+
+/* ---- info ---- */
+
+static json_t *warden_info(const struct warden_link *l)
+{
+	return json_pack("{s:b, s:s, s:b, s:i, s:s, s:o}", "is_up", warden_link_is_up(l), "mode",
+		warden_mode_name((enum warden_mode)l->hello.hello.mode), "upper_on_disk", l->hello.hello.upper_on_disk != 0,
+		"landlock_abi", l->hello.hello.landlock_abi, "info", l->hello.hello.info, "pid",
+		l->pid > 0 ? json_integer(l->pid) : json_null());
+}
+
+static json_t *ceilings(const struct policy *p)
+{
+	json_t *o = limits(&p->ceiling);
+	if (o)
+		json_object_set_new(o, "host_network", json_boolean(p->allow_host_network));
+	return o;
+}
+
+static json_t *defaults(void)
+{
+	static const struct spec_limits given = {
+		.wall_ms = DEFAULT_WALL_MS,
+		.grace_ms = DEFAULT_GRACE_MS,
+		.queue_ms = DEFAULT_QUEUE_MS,
+		.disk_bytes = DEFAULT_DISK_BYTES,
+		.disk_inodes = DEFAULT_DISK_INODES,
+		.output_bytes = DEFAULT_OUTPUT_BYTES,
+		.open_files = DEFAULT_OPEN_FILES,
+	};
+	return limits(&given);
+}
+
+static json_t *counts(const struct server *s)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "running", (json_int_t)s->sched.n_running, "queued",
+		(json_int_t)s->sched.n_ready, "kept", (json_int_t)s->jobs.n_done, "accepted", (json_int_t)s->jobs.n_total,
+		"connections", (json_int_t)s->n_connections);
+}
+
+json_t *describe_server(const struct server *s, uid_t uid)
+{
+	return json_pack("{s:s, s:i, s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:o}", "version", DAYFLY_VERSION,
+		"protocol", 1, "mode", s->start->is_root_mode ? "root" : "rootless", "uid", (json_int_t)geteuid(), "pid", (int)getpid(),
+		"socket", s->start->listener.path, "warden", warden_info(&s->warden), "limits", ceilings(&s->options->policy),
+		"defaults", defaults(), "counts", counts(s), "max_tasks", (json_int_t)s->options->max_tasks, "max_queue",
+		(json_int_t)s->options->max_queue, "idle_exit_ms",
+		s->options->idle_exit_ms ? json_integer((json_int_t)s->options->idle_exit_ms) : json_null());
+}

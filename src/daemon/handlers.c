@@ -1,0 +1,219 @@
+/* The operations: see handlers.h. */
+#include "daemon/handlers.h"
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "daemon/describe.h"
+#include "daemon/jobs.h"
+#include "daemon/policy.h"
+#include "daemon/server.h"
+#include "daemon/stream.h"
+#include "plan/build.h"
+#include "proto/answer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- run ---- */
+
+static int check_admission(struct connection *c, const struct task_spec *spec, size_t line_len, struct err *e)
+{
+	struct server *s = c->server;
+	if (s->state != SERVER_RUNNING)
+		return err_set(e, ERR_SHUTDOWN, 0, "the daemon is stopping");
+	int r = policy_check(&s->options->policy, spec, e);
+	if (r < 0)
+		return r;
+	if (spec->name && jobs_find_active_name(&s->jobs, c->uid, spec->name))
+		return err_set_field(e, ERR_DUPLICATE, "task.name", "a task with the name \"%s\" is not done yet", spec->name);
+	if (s->jobs.active_spec_bytes + line_len > JOBS_PENDING_SPEC_BYTES)
+		return err_set(e, ERR_BUSY, 0, "the requests that wait already take %llu bytes",
+			(unsigned long long)s->jobs.active_spec_bytes);
+	return 0;
+}
+
+static int build_task(struct connection *c, struct request *rq, struct task **ret, struct err *e)
+{
+	struct server *s = c->server;
+	struct build build;
+	char id[ID_TASK_SIZE];
+	int r = id_make_task(id);
+	if (r < 0)
+		return err_set(e, ERR_INTERNAL, -r, "make an id");
+	const struct build_input in = {
+		.task_id = id,
+		.n_fds = c->n_fds,
+		.ceiling = &s->options->policy.ceiling,
+		.open_files_hard = s->start->open_files_hard,
+		.no_cgroup = "there is no cgroup v2 that is delegated to the daemon",
+	};
+	r = plan_build(rq->spec, &in, &build, e);
+	if (r < 0)
+		return r;
+	struct task_origin origin = {
+		.id = id,
+		.uid = c->uid,
+		.take_client_fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 3),
+		.take_sources = c->fds,
+		.n_sources = plan_source_count(build.plan),
+	};
+	if (origin.take_client_fd < 0) {
+		r = err_set(e, ERR_BUSY, errno, "hold the connection");
+		build_finish(&build);
+		return r;
+	}
+	r = task_create(&s->host, &origin, take_ptr(rq->spec), &build, ret);
+	return r < 0 ? err_set(e, r == -EMFILE || r == -ENFILE ? ERR_BUSY : ERR_INTERNAL, -r, "make the task") : 0;
+}
+
+static int busy(enum sched_verdict v, size_t depth, struct err *e)
+{
+	err_set(e, ERR_BUSY, 0, v == SCHED_BUSY_UID ? "%zu tasks of this user wait already" : "%zu tasks wait already", depth);
+	err_hint(e, "try again later, or start dayflyd with a higher --max-queue");
+	return -EBUSY;
+}
+
+static int handle_run(struct connection *c, struct request *rq, size_t line_len, struct err *e)
+{
+	struct server *s = c->server;
+	struct task *t = NULL;
+	size_t depth = 0;
+	bool dies_with_us = !rq->detach && rq->spec->on_disconnect == ON_DISCONNECT_KILL;
+	int r = check_admission(c, rq->spec, line_len, e);
+	if (r == 0)
+		r = build_task(c, rq, &t, e);
+	if (r < 0)
+		return r;
+	struct job *j = jobs_add(&s->jobs, t, line_len);
+	if (!j)
+		return err_set(e, ERR_INTERNAL, ENOMEM, "make the task");
+	r = sched_submit(&s->sched, &j->sched, c->uid, &depth);
+	if (r != SCHED_OK) {
+		jobs_drop(&s->jobs, j);
+		return r < 0 ? err_set(e, ERR_INTERNAL, -r, "queue the task") : busy((enum sched_verdict)r, depth, e);
+	}
+	log_info("task %s: accepted from uid %u", t->id, c->uid);
+	if (dies_with_us)
+		list_append(&c->jobs, &j->conn_link);
+	connection_answered(c, answer_accepted(&c->out, rq->id, t->id));
+	if (rq->detach)
+		connection_send_result(c, rq->id, t->id, describe_task_state(t));
+	else
+		r = stream_create(c, j, rq);
+	if (r < 0) {
+		list_remove(&j->conn_link);
+		err_set(e, ERR_INTERNAL, -r, "follow the task");
+		task_handle(t, EVENT_CANCEL);
+		return r;
+	}
+	server_schedule(s);
+	return 0;
+}
+
+/* ---- on one task ---- */
+
+static int find(struct connection *c, const struct request *rq, struct job **ret, struct err *e)
+{
+	return jobs_find(&c->server->jobs, c->uid, rq->task, ret, e);
+}
+
+static int handle_follow(struct connection *c, struct request *rq, size_t line_len, struct err *e)
+{
+	struct job *j;
+	int r = find(c, rq, &j, e);
+	if (r < 0)
+		return r;
+	r = stream_create(c, j, rq);
+	return r < 0 ? err_set(e, ERR_INTERNAL, -r, "follow the task") : 0;
+}
+
+static int handle_resize(struct connection *c, struct request *rq, size_t line_len, struct err *e)
+{
+	struct job *j;
+	int r = find(c, rq, &j, e);
+	if (r == 0)
+		r = task_resize(j->task, rq->rows, rq->cols, e);
+	if (r == 0)
+		connection_send_result(c, rq->id, NULL, json_object());
+	return r;
+}
+
+static int handle_signal(struct connection *c, struct request *rq, size_t line_len, struct err *e)
+{
+	struct job *j;
+	int signo = signal_number(rq->signal);
+	int r = find(c, rq, &j, e);
+	if (r == 0 && signo < 0)
+		r = err_set_field(e, ERR_BAD_VALUE, "signal", "there is no signal \"%s\"", rq->signal);
+	if (r == 0)
+		r = task_signal(j->task, signo, e);
+	if (r == 0)
+		connection_send_result(c, rq->id, NULL, json_object());
+	return r;
+}
+
+static int handle_cancel(struct connection *c, struct request *rq, size_t line_len, struct err *e)
+{
+	struct job *j;
+	int r = find(c, rq, &j, e);
+	if (r < 0)
+		return r;
+	task_handle(j->task, EVENT_CANCEL);
+	connection_send_result(c, rq->id, NULL, describe_task_state(j->task));
+	return 0;
+}
+
+static int handle_inspect(struct connection *c, struct request *rq, size_t line_len, struct err *e)
+{
+	struct job *j;
+	int r = find(c, rq, &j, e);
+	if (r == 0)
+		connection_send_result(c, rq->id, NULL, describe_job(j));
+	return r;
+}
+
+/* ---- on all ---- */
+
+static int handle_list(struct connection *c, struct request *rq, size_t line_len, struct err *e)
+{
+	connection_send_result(c, rq->id, NULL, describe_list(&c->server->jobs, c->uid, rq->all, rq->label));
+	return 0;
+}
+
+static int handle_info(struct connection *c, struct request *rq, size_t line_len, struct err *e)
+{
+	connection_send_result(c, rq->id, NULL, describe_server(c->server, c->uid));
+	return 0;
+}
+
+static int handle_ping(struct connection *c, struct request *rq, size_t line_len, struct err *e)
+{
+	connection_send_result(c, rq->id, NULL, describe_version());
+	return 0;
+}
+
+static int (*const handlers[OP_COUNT])(struct connection *c, struct request *rq, size_t line_len, struct err *e) = {
+	[OP_RUN] = handle_run,
+	[OP_ATTACH] = handle_follow,
+	[OP_RESIZE] = handle_resize,
+	[OP_SIGNAL] = handle_signal,
+	[OP_CANCEL] = handle_cancel,
+	[OP_LIST] = handle_list,
+	[OP_INSPECT] = handle_inspect,
+	[OP_WAIT] = handle_follow,
+	[OP_LOGS] = handle_follow,
+	[OP_INFO] = handle_info,
+	[OP_PING] = handle_ping,
+};
+
+int handle_request(struct connection *c, struct request *rq, size_t line_len, struct err *e)
+{
+	if ((unsigned)rq->op >= OP_COUNT || !handlers[rq->op])
+		return err_set(e, ERR_UNKNOWN_OP, 0, "the operation is not known");
+	return handlers[rq->op](c, rq, line_len, e);
+}

@@ -1,0 +1,186 @@
+/* The daemon's tasks: see jobs.h. */
+#include "daemon/jobs.h"
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void jobs_init(struct jobs *js)
+{
+	memset(js, 0, sizeof(*js));
+	for (size_t i = 0; i < JOBS_BUCKETS; i++)
+		list_init(&js->buckets[i]);
+	list_init(&js->active);
+	list_init(&js->done);
+}
+
+static int hex_digit(char c)
+{
+	return c >= 'a' ? c - 'a' + 10 : c - '0';
+}
+
+/* By the first byte of the id: a prefix of 6 characters ("t-" and four digits) leads to the same bucket. */
+static struct list *bucket_of(struct jobs *js, const char *id)
+{
+	return &js->buckets[(hex_digit(id[2]) * 16 + hex_digit(id[3])) % JOBS_BUCKETS];
+}
+
+struct job *jobs_add(struct jobs *js, struct task *take_task, size_t spec_bytes)
+{
+	struct job *j = calloc(1, sizeof(*j));
+	if (!j) {
+		task_destroy(take_task);
+		return NULL;
+	}
+	j->task = take_task;
+	j->task->owner = j;
+	j->spec_bytes = spec_bytes;
+	list_init(&j->conn_link);
+	list_init(&j->streams);
+	list_init(&j->feeds);
+	list_init(&j->acks);
+	list_append(bucket_of(js, j->task->id), &j->bucket);
+	list_append(&js->active, &j->link);
+	js->n_active++;
+	js->n_total++;
+	js->active_spec_bytes += spec_bytes;
+	return j;
+}
+
+void jobs_set_done(struct jobs *js, struct job *j, uint64_t now_ns)
+{
+	list_remove(&j->link);
+	list_remove(&j->conn_link);
+	list_append(&js->done, &j->link);
+	j->done_at_ns = now_ns;
+	j->log_bytes = output_log_bytes(j->task->log);
+	js->n_active--;
+	js->n_done++;
+	js->active_spec_bytes -= j->spec_bytes;
+	js->done_spec_bytes += j->spec_bytes;
+	js->done_log_bytes += j->log_bytes;
+}
+
+static void destroy_job(struct job *j)
+{
+	list_remove(&j->bucket);
+	list_remove(&j->link);
+	list_remove(&j->conn_link);
+	task_destroy(j->task);
+	free(j);
+}
+
+void jobs_drop(struct jobs *js, struct job *j)
+{
+	js->n_active--;
+	js->n_total--;
+	js->active_spec_bytes -= j->spec_bytes;
+	destroy_job(j);
+}
+
+static bool is_in_use(const struct job *j)
+{
+	return !list_empty(&j->streams) || !list_empty(&j->feeds) || !list_empty(&j->acks);
+}
+
+void jobs_expire(struct jobs *js, uint64_t now_ns)
+{
+	list_for_each_safe(pos, &js->done) {
+		struct job *j = list_entry(pos, struct job, link);
+		bool is_over = js->n_done > JOBS_KEEP_COUNT || js->done_log_bytes > JOBS_KEEP_LOG_BYTES ||
+			js->done_spec_bytes > JOBS_KEEP_SPEC_BYTES;
+		if (!is_over && now_ns - j->done_at_ns < JOBS_KEEP_NS)
+			return; /* what follows is younger */
+		if (is_in_use(j))
+			continue;
+		js->n_done--;
+		js->done_spec_bytes -= j->spec_bytes;
+		js->done_log_bytes -= j->log_bytes;
+		destroy_job(j);
+	}
+}
+
+void jobs_finish(struct jobs *js)
+{
+	list_for_each_safe(pos, &js->active)
+		destroy_job(list_entry(pos, struct job, link));
+	list_for_each_safe(pos, &js->done)
+		destroy_job(list_entry(pos, struct job, link));
+	js->n_active = js->n_done = 0;
+}
+
+static bool has_name(const struct job *j, uid_t uid, const char *name)
+{
+	const char *own = j->task->spec->name;
+	return j->task->uid == uid && own && !strcmp(own, name);
+}
+
+struct job *jobs_find_active_name(struct jobs *js, uid_t uid, const char *name)
+{
+	list_for_each(pos, &js->active) {
+		struct job *j = list_entry(pos, struct job, link);
+		if (has_name(j, uid, name))
+			return j;
+	}
+	return NULL;
+}
+
+static struct job *find_done_name(struct jobs *js, uid_t uid, const char *name)
+{
+	struct job *newest = NULL;
+	list_for_each(pos, &js->done) {
+		struct job *j = list_entry(pos, struct job, link);
+		if (has_name(j, uid, name))
+			newest = j;
+	}
+	return newest;
+}
+
+/* Returns how many of the uid's tasks begin with the word; an exact match is the only one. */
+static size_t find_prefix(struct jobs *js, uid_t uid, const char *word, struct job **ret)
+{
+	size_t n = 0;
+	if (!id_is_task_prefix(word) || strlen(word) < JOBS_PREFIX_MIN)
+		return 0;
+	struct list *bucket = bucket_of(js, word);
+	list_for_each(pos, bucket) {
+		struct job *j = list_entry(pos, struct job, bucket);
+		if (j->task->uid != uid || !str_starts(j->task->id, word))
+			continue;
+		*ret = j;
+		n++;
+	}
+	return n;
+}
+
+int jobs_find(struct jobs *js, uid_t uid, const char *word, struct job **ret, struct err *e)
+{
+	size_t n = find_prefix(js, uid, word, ret);
+	if (n == 1)
+		return 0;
+	struct job *j = jobs_find_active_name(js, uid, word);
+	if (!j)
+		j = find_done_name(js, uid, word);
+	if (j) {
+		*ret = j;
+		return 0;
+	}
+	if (n > 1)
+		return err_set_field(e, ERR_AMBIGUOUS, "task", "%zu tasks begin with \"%s\"", n, word);
+	err_set_field(e, ERR_NOT_FOUND, "task", "there is no task \"%s\"", word);
+	return -ENOENT;
+}
+
+struct job *jobs_find_jail(struct jobs *js, uint64_t jail)
+{
+	list_for_each(pos, &js->active) {
+		struct job *j = list_entry(pos, struct job, link);
+		if (j->task->jail == jail)
+			return j;
+	}
+	return NULL;
+}

@@ -1,0 +1,76 @@
+/*
+ * The daemon's tasks: each in a job, with its place in the queue and who listens to it. Finds them by id, prefix, name or jail, as the
+ * asking uid may see them; keeps the finished ones for a while.
+ */
+#ifndef DAYFLY_DAEMON_JOBS_H
+#define DAYFLY_DAEMON_JOBS_H
+
+#include "base/err.h"
+#include "base/list.h"
+#include "sched/queue.h"
+#include "task/task.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define JOBS_BUCKETS 256
+
+/* Finished tasks: the oldest go first when one of these is exceeded. */
+#define JOBS_KEEP_COUNT      256
+#define JOBS_KEEP_NS         (15 * 60 * 1000000000ull)
+#define JOBS_KEEP_LOG_BYTES  (256ull << 20)
+#define JOBS_KEEP_SPEC_BYTES (8ull << 20)
+/* Requests of tasks that are not done, as the sum of their lines: memory that clients can make us hold. */
+#define JOBS_PENDING_SPEC_BYTES (32ull << 20)
+
+/* The shortest prefix of an id that stands for a task. */
+#define JOBS_PREFIX_MIN 6
+
+struct job {
+	struct task *task;
+	struct sched_entry sched;
+	struct list bucket;    /* jobs.buckets */
+	struct list link;      /* jobs.active or jobs.done, oldest first */
+	struct list conn_link; /* connection.jobs: it dies with that connection */
+	struct list streams;   /* stream.job_link */
+	struct list feeds;     /* connection.feed.job_link: wait for room in the task's input */
+	struct list acks;      /* ack.job_link: an answer waits for room */
+	size_t spec_bytes;     /* about what the spec takes in memory */
+	uint64_t log_bytes;    /* kept, once it is done */
+	uint64_t done_at_ns;   /* CLOCK_BOOTTIME */
+};
+
+struct jobs {
+	struct list buckets[JOBS_BUCKETS];
+	struct list active, done; /* job.link */
+	size_t n_active, n_done;
+	uint64_t active_spec_bytes, done_spec_bytes, done_log_bytes;
+	uint64_t n_total; /* ever */
+};
+
+void jobs_init(struct jobs *js);
+void jobs_finish(struct jobs *js);
+
+/* Takes the task over. Returns NULL when memory is short (the task is destroyed). */
+struct job *jobs_add(struct jobs *js, struct task *take_task, size_t spec_bytes);
+
+/* Takes back what jobs_add() did: the task was refused. */
+void jobs_drop(struct jobs *js, struct job *j);
+
+/* It has its result: from the active to the kept ones. */
+void jobs_set_done(struct jobs *js, struct job *j, uint64_t now_ns);
+
+/* Forgets what is over the bounds, except what somebody listens to. */
+void jobs_expire(struct jobs *js, uint64_t now_ns);
+
+/*
+ * word is an id, a unique prefix of one, or a name, among the tasks of this uid: those of others do not exist for it. A name is that of
+ * the task that is not done, else of the newest that had it. Returns 0, or -ENOENT or -EINVAL with *e.
+ */
+int jobs_find(struct jobs *js, uid_t uid, const char *word, struct job **ret, struct err *e);
+/* A task of that uid with that name which is not done; NULL: none. */
+struct job *jobs_find_active_name(struct jobs *js, uid_t uid, const char *name);
+struct job *jobs_find_jail(struct jobs *js, uint64_t jail);
+
+#endif

@@ -1,0 +1,176 @@
+/* The listening socket: see listener.h. */
+#include "daemon/listener.h"
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* A keeper of an earlier daemon may remove the empty directory between our looking and our binding. */
+#define OPEN_TRIES 5
+
+static int split_path(const char *path, char **ret_dir, const char **ret_name, struct err *e)
+{
+	struct sockaddr_un addr;
+	const char *slash = strrchr(path, '/');
+	if (!slash || !slash[1])
+		return err_set(e, ERR_BAD_VALUE, 0, "%s: not the path of a socket", path);
+	if (strlen(path) >= sizeof(addr.sun_path)) {
+		err_set(e, ERR_TOO_LARGE, ENAMETOOLONG, "socket %s", path);
+		err_hint(e, "the kernel takes at most %zu bytes: use a shorter --socket or --runtime-dir",
+			sizeof(addr.sun_path) - 1);
+		return -ENAMETOOLONG;
+	}
+	*ret_dir = slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+	if (!*ret_dir)
+		return err_set(e, ERR_INTERNAL, ENOMEM, "open socket");
+	*ret_name = slash + 1;
+	return 0;
+}
+
+static int check_dir(int fd, const char *dir, struct err *e)
+{
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return err_set(e, ERR_INTERNAL, errno, "look at directory %s", dir);
+	const char *fault = NULL;
+	if (st.st_uid != geteuid())
+		fault = "it belongs to another user";
+	else if (st.st_mode & (S_IWGRP | S_IWOTH))
+		fault = "others may write to it";
+	if (!fault)
+		return 0;
+	err_set(e, ERR_NOT_ALLOWED, 0, "directory %s is not safe for a socket: %s", dir, fault);
+	err_hint(e, "give a directory of your own: --runtime-dir DIR or --socket DIR/dayfly.sock");
+	return -EPERM;
+}
+
+static int open_dir(struct listener *l, const char *dir, bool is_shared, struct err *e)
+{
+	if (mkdir(dir, is_shared ? 0755 : 0700) == 0)
+		l->is_dir_made = true;
+	else if (errno != EEXIST)
+		return err_set(e, ERR_INTERNAL, errno, "make directory %s", dir);
+	l->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (l->dir_fd < 0)
+		return err_set(e, ERR_INTERNAL, errno, "open directory %s", dir);
+	int r = check_dir(l->dir_fd, dir, e);
+	if (r < 0)
+		return r;
+	/* The umask is 077: open what others must pass through. */
+	if (l->is_dir_made && is_shared && fchmod(l->dir_fd, 0755) < 0)
+		return err_set(e, ERR_INTERNAL, errno, "set the mode of %s", dir);
+	if (flock(l->dir_fd, LOCK_EX | LOCK_NB) < 0) {
+		int errnum = errno;
+		err_set(e, ERR_BUSY, errnum == EWOULDBLOCK ? EBUSY : errnum, "lock directory %s", dir);
+		if (errnum == EWOULDBLOCK)
+			err_hint(e, "another dayflyd runs here: stop it, or give another --runtime-dir");
+		return -EBUSY;
+	}
+	return 0;
+}
+
+/* Removes a socket that nobody listens on any more. Anything else with that name is left alone. */
+static int remove_stale(int dir_fd, const char *name, const struct sockaddr_un *addr, struct err *e)
+{
+	struct stat st;
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_set(e, ERR_INTERNAL, errno, "look at %s", addr->sun_path);
+	if (!S_ISSOCK(st.st_mode))
+		return err_set(e, ERR_INTERNAL, EEXIST, "%s is there and is not a socket", addr->sun_path);
+	auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return err_set(e, ERR_INTERNAL, errno, "make a socket");
+	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno != ECONNREFUSED)
+		return err_set(e, ERR_BUSY, EADDRINUSE, "somebody listens on %s", addr->sun_path);
+	return unlinkat(dir_fd, name, 0) < 0 ? err_set(e, ERR_INTERNAL, errno, "remove %s", addr->sun_path) : 0;
+}
+
+static int bind_socket(struct listener *l, const char *name, bool is_shared, struct err *e)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct stat st;
+	memcpy(addr.sun_path, l->path, strlen(l->path) + 1);
+	int r = remove_stale(l->dir_fd, name, &addr, e);
+	if (r < 0)
+		return r;
+	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (l->fd < 0)
+		return err_set(e, ERR_INTERNAL, errno, "make a socket");
+	if (bind(l->fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return err_set(e, ERR_INTERNAL, errno, "bind %s", l->path);
+	if (fchmodat(l->dir_fd, name, is_shared ? 0666 : 0600, 0) < 0 || fstatat(l->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_set(e, ERR_INTERNAL, errno, "set the mode of %s", l->path);
+	l->dev = st.st_dev;
+	l->ino = st.st_ino;
+	return 0;
+}
+
+int listener_open(struct listener *l, const char *path, bool is_shared, struct err *e)
+{
+	auto_free char *dir = NULL;
+	const char *name = NULL;
+	*l = (struct listener){ .dir_fd = -1, .fd = -1 };
+	int r = split_path(path, &dir, &name, e);
+	if (r < 0)
+		return r;
+	l->path = strdup(path);
+	if (!l->path)
+		return err_set(e, ERR_INTERNAL, ENOMEM, "open socket");
+	for (int i = 0; i < OPEN_TRIES; i++) {
+		r = open_dir(l, dir, is_shared, e);
+		if (r == 0)
+			r = bind_socket(l, path + (name - path), is_shared, e);
+		if (r == 0 && listener_is_reachable(l))
+			return 0;
+		fd_close(&l->fd);
+		fd_close(&l->dir_fd);
+		if (r != 0 && r != -ENOENT)
+			break;
+	}
+	if (r == 0)
+		r = err_set(e, ERR_INTERNAL, ENOENT, "directory %s is being removed again and again", dir);
+	if (l->is_dir_made)
+		rmdir(dir);
+	return r;
+}
+
+int listener_start(struct listener *l, struct err *e)
+{
+	return listen(l->fd, SOMAXCONN) < 0 ? err_set(e, ERR_INTERNAL, errno, "listen on %s", l->path) : 0;
+}
+
+bool listener_is_reachable(const struct listener *l)
+{
+	struct stat st;
+	return lstat(l->path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino;
+}
+
+void listener_finish(struct listener *l)
+{
+	fd_close(&l->fd);
+	fd_close(&l->dir_fd);
+	free(l->path);
+	l->path = NULL;
+}
+
+void listener_close(struct listener *l)
+{
+	if (l->fd >= 0 && listener_is_reachable(l)) {
+		char *slash = strrchr(l->path, '/');
+		unlink(l->path);
+		if (l->is_dir_made && slash != l->path) {
+			*slash = '\0';
+			rmdir(l->path);
+		}
+	}
+	listener_finish(l);
+}

@@ -1,0 +1,96 @@
+/* dayflyd: see docs/architecture.md. */
+#include "base/fd.h"
+#include "base/log.h"
+#include "daemon/options.h"
+#include "daemon/server.h"
+#include "daemon/startup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* One line for whoever started us; for a failure its text and, on a second line, what to do about it. */
+static void tell_ready(int *ready_fd, const struct err *e)
+{
+	char text[1024] = "1\n";
+	if (*ready_fd < 0)
+		return;
+	if (e)
+		snprintf(text, sizeof(text), "%s\n%s%s", e->msg, e->hint, e->hint[0] ? "\n" : "");
+	if (fd_write_all(*ready_fd, text, strlen(text)) < 0)
+		log_warning("nobody reads --ready-fd");
+	fd_close(ready_fd);
+}
+
+static int fail(struct options *o, const struct err *e)
+{
+	log_error("%s", e->msg);
+	if (e->hint[0])
+		log_error("%s", e->hint);
+	tell_ready(&o->ready_fd, e);
+	return 1;
+}
+
+static int serve(struct options *o, struct startup *start, struct err *e)
+{
+	uv_loop_t loop;
+	struct server server;
+	int r = uv_loop_init(&loop);
+	if (r < 0)
+		return err_set(e, ERR_INTERNAL, -r, "make the loop");
+	r = server_init(&server, &loop, o, start);
+	if (r == 0) {
+		log_info("listening on %s; warden: %s", start->listener.path, start->hello.hello.info);
+		tell_ready(&o->ready_fd, NULL);
+		r = server_run(&server);
+	} else {
+		err_set(e, ERR_INTERNAL, -r, "start the daemon");
+	}
+	server_finish(&server);
+	uv_loop_close(&loop);
+	return r;
+}
+
+static int run(struct options *o)
+{
+	struct startup start;
+	struct err e;
+	if (startup_clean_process(o->ready_fd, &e) < 0)
+		return fail(o, &e);
+	int r = startup_run(&start, o, &e);
+	if (r == 0)
+		r = serve(o, &start, &e);
+	startup_finish(&start);
+	return r < 0 ? fail(o, &e) : r;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+	struct err e;
+	int code = 0;
+	fd_reserve_stdio();
+	log_init("dayflyd", LOG_LEVEL_INFO);
+	if (options_parse(&o, argc, argv, &e) < 0) {
+		fprintf(stderr, "dayflyd: %s\n", e.msg);
+		tell_ready(&o.ready_fd, &e);
+		options_finish(&o);
+		return 2;
+	}
+	log_init("dayflyd", o.log_level);
+	switch (o.action) {
+	case OPTIONS_RUN:
+		code = run(&o);
+		break;
+	case OPTIONS_HELP:
+		options_print_help();
+		break;
+	case OPTIONS_VERSION:
+		printf("dayflyd %s\n", DAYFLY_VERSION);
+		break;
+	case OPTIONS_PROTOCOL:
+		printf("1\n");
+		break;
+	}
+	options_finish(&o);
+	return code;
+}

@@ -1,0 +1,391 @@
+/* The daemon: see server.h. */
+#include "daemon/server.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "daemon/connection.h"
+#include "daemon/stream.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#define TICK_MS 5000
+/* Beyond the longest grace that a stopping task may have: those who do not end by then are killed with the warden. */
+#define DRAIN_EXTRA_MS 5000
+
+/* ---- the end of a turn ---- */
+
+static void destroy_dead(struct server *s)
+{
+	while (!list_empty(&s->dead)) {
+		connection_destroy(list_entry(s->dead.next, struct connection, link));
+		s->n_connections--;
+	}
+}
+
+static void settle(struct server *s)
+{
+	struct list turn;
+	/* What kicks again waits for the next turn. */
+	list_init(&turn);
+	if (!list_empty(&s->kicked)) {
+		list_insert(&s->kicked, &turn);
+		list_remove(&s->kicked);
+	}
+	while (!list_empty(&turn))
+		connection_settle(list_entry(turn.next, struct connection, kick_link));
+	destroy_dead(s);
+}
+
+static void on_idle(uv_idle_t *handle)
+{
+	/* Its being active is what matters: the loop does not sleep. */
+}
+
+static void settle_turn(struct server *s)
+{
+	settle(s);
+	if (list_empty(&s->kicked) && list_empty(&s->dead))
+		uv_idle_stop(&s->idle);
+	else
+		uv_idle_start(&s->idle, on_idle);
+	if (s->state == SERVER_DRAINING && !s->jobs.n_active && !s->n_connections)
+		uv_stop(s->loop);
+}
+
+static void on_prepare(uv_prepare_t *handle)
+{
+	settle_turn(handle->data);
+}
+
+static void on_check(uv_check_t *handle)
+{
+	settle_turn(handle->data);
+}
+
+/* ---- tasks ---- */
+
+void server_schedule(struct server *s)
+{
+	while (s->state == SERVER_RUNNING && warden_link_is_up(&s->warden)) {
+		struct sched_entry *e = sched_next(&s->sched);
+		if (!e)
+			return;
+		task_handle(list_entry(e, struct job, sched)->task, EVENT_SLOT_FREE);
+	}
+}
+
+static uint64_t host_new_jail(void *owner)
+{
+	struct server *s = owner;
+	return warden_link_new_jail(&s->warden);
+}
+
+static int host_send(void *owner, const struct wire_request *rq, int *take_fds, size_t n_fds)
+{
+	struct server *s = owner;
+	return warden_link_send(&s->warden, rq, take_fds, n_fds);
+}
+
+static void host_on_state(void *owner, struct task *t)
+{
+	stream_on_state(t->owner);
+}
+
+static void host_on_output(
+	void *owner, struct task *t, enum output_stream stream, const char *data, const struct output_record *rec)
+{
+	stream_on_output(t->owner, stream, data, rec);
+}
+
+static void host_on_input_room(void *owner, struct task *t)
+{
+	if (t->owner)
+		intake_on_input_room(t->owner);
+}
+
+static void host_on_unqueue(void *owner, struct task *t)
+{
+	struct server *s = owner;
+	struct job *j = t->owner;
+	sched_remove(&s->sched, &j->sched);
+}
+
+static void host_on_done(void *owner, struct task *t)
+{
+	struct server *s = owner;
+	struct job *j = t->owner;
+	sched_remove(&s->sched, &j->sched);
+	jobs_set_done(&s->jobs, j, clock_boot_ns());
+	stream_on_done(j);
+	/* The slot is given away when this event is dealt with, not in its midst. */
+	alarm_set(s->after_done, 0);
+}
+
+/* A task was done: its slot is free, and an old one may have to go. */
+static void on_after_done(void *owner)
+{
+	struct server *s = owner;
+	jobs_expire(&s->jobs, clock_boot_ns());
+	server_schedule(s);
+}
+
+static void on_deadlines(void *owner, int events)
+{
+	struct server *s = owner;
+	struct deadline *d;
+	while ((d = deadline_pop_due(&s->deadlines, clock_boot_ns())))
+		task_on_deadline(list_entry(d, struct task, deadline));
+}
+
+/* ---- the warden ---- */
+
+static void on_wire(void *owner, const struct wire_event *ev, int *fd)
+{
+	struct server *s = owner;
+	struct job *j = jobs_find_jail(&s->jobs, ev->jail);
+	if (j)
+		task_on_wire(j->task, ev, fd);
+	else
+		log_debug("warden: record %u for jail %llu, which is over", ev->type, (unsigned long long)ev->jail);
+}
+
+static void tell_all(struct server *s, enum task_event event)
+{
+	list_for_each_safe(pos, &s->jobs.active)
+		task_handle(list_entry(pos, struct job, link)->task, event);
+}
+
+static void on_warden_lost(void *owner)
+{
+	tell_all(owner, EVENT_WARDEN_LOST);
+}
+
+static void on_warden_up(void *owner)
+{
+	server_schedule(owner);
+}
+
+static void on_warden_dead(void *owner, const struct err *e)
+{
+	struct server *s = owner;
+	log_error("%s: the daemon stops", e->msg);
+	s->exit_code = 1;
+	server_drain(s, "no warden can be had");
+}
+
+static const struct warden_link_hooks warden_hooks = {
+	.on_event = on_wire,
+	.on_lost = on_warden_lost,
+	.on_up = on_warden_up,
+	.on_dead = on_warden_dead,
+};
+
+/* ---- stopping ---- */
+
+static void on_drain_over(void *owner)
+{
+	struct server *s = owner;
+	if (s->jobs.n_active)
+		log_warning("%zu tasks did not end in time; they die with the daemon", s->jobs.n_active);
+	uv_stop(s->loop);
+}
+
+static uint64_t longest_grace_ms(const struct server *s)
+{
+	uint64_t max = 0;
+	list_for_each(pos, &s->jobs.active) {
+		const struct job *j = list_entry(pos, struct job, link);
+		if (j->task->build.grace_ms > max)
+			max = j->task->build.grace_ms;
+	}
+	return max;
+}
+
+void server_drain(struct server *s, const char *why)
+{
+	if (s->state != SERVER_RUNNING) {
+		uv_stop(s->loop);
+		return;
+	}
+	log_info("stopping: %s", why);
+	s->state = SERVER_DRAINING;
+	accept_stop(s);
+	uint64_t ms = longest_grace_ms(s) + DRAIN_EXTRA_MS;
+	tell_all(s, EVENT_SHUTDOWN);
+	list_for_each_safe(pos, &s->connections)
+		connection_finish(list_entry(pos, struct connection, link));
+	alarm_set(s->drain, ms);
+}
+
+static void on_signal(uv_signal_t *handle, int signo)
+{
+	struct server *s = handle->data;
+	if (signo == SIGCHLD) {
+		/* Only the keeper is our child, and its connection says more than its status. */
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		return;
+	}
+	server_drain(s, signo == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
+static void check_idle(struct server *s)
+{
+	if (s->n_connections || s->jobs.n_active) {
+		s->idle_since_ns = 0;
+		return;
+	}
+	uint64_t now = clock_boot_ns();
+	if (!s->idle_since_ns)
+		s->idle_since_ns = now;
+	if (s->options->idle_exit_ms && now - s->idle_since_ns >= s->options->idle_exit_ms * NS_PER_MS)
+		server_drain(s, "nothing to do");
+}
+
+/* Often enough for an idle exit of a few seconds. */
+static uint64_t tick_ms(const struct server *s)
+{
+	uint64_t idle = s->options->idle_exit_ms;
+	return idle && idle / 4 < TICK_MS ? idle / 4 + 1 : TICK_MS;
+}
+
+static void on_tick(void *owner)
+{
+	struct server *s = owner;
+	jobs_expire(&s->jobs, clock_boot_ns());
+	alarm_set(s->tick, tick_ms(s));
+	if (s->state != SERVER_RUNNING)
+		return;
+	if (!listener_is_reachable(&s->start->listener))
+		server_drain(s, "the socket was removed or replaced");
+	else
+		check_idle(s);
+}
+
+/* ---- life ---- */
+
+static int init_handles(struct server *s)
+{
+	static const int signos[ARRAY_SIZE(s->signals)] = { SIGTERM, SIGINT, SIGCHLD };
+	uv_prepare_init(s->loop, &s->prepare);
+	uv_check_init(s->loop, &s->check);
+	uv_idle_init(s->loop, &s->idle);
+	s->prepare.data = s->check.data = s->idle.data = s;
+	uv_prepare_start(&s->prepare, on_prepare);
+	uv_check_start(&s->check, on_check);
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(s->signals); i++) {
+		uv_signal_init(s->loop, &s->signals[i]);
+		s->signals[i].data = s;
+		r = uv_signal_start(&s->signals[i], on_signal, signos[i]);
+	}
+	if (r == 0)
+		r = alarm_create(s->loop, on_tick, s, &s->tick);
+	if (r == 0)
+		r = alarm_create(s->loop, on_drain_over, s, &s->drain);
+	if (r == 0)
+		r = alarm_create(s->loop, on_after_done, s, &s->after_done);
+	if (r == 0)
+		alarm_set(s->tick, tick_ms(s));
+	return r;
+}
+
+static void init_host(struct server *s)
+{
+	s->host = (struct task_host){
+		.loop = s->loop,
+		.deadlines = &s->deadlines,
+		.log_dir = s->start->log_dir,
+		.scratch = s->scratch,
+		.owner = s,
+		.new_jail = host_new_jail,
+		.send = host_send,
+		.on_state = host_on_state,
+		.on_output = host_on_output,
+		.on_input_room = host_on_input_room,
+		.on_unqueue = host_on_unqueue,
+		.on_done = host_on_done,
+	};
+}
+
+int server_init(struct server *s, uv_loop_t *loop, const struct options *o, struct startup *start)
+{
+	memset(s, 0, sizeof(*s));
+	s->loop = loop;
+	s->options = o;
+	s->start = start;
+	s->reserve_fd = -1;
+	s->deadlines.fd = -1;
+	list_init(&s->connections);
+	list_init(&s->kicked);
+	list_init(&s->dead);
+	jobs_init(&s->jobs);
+	/* One user may fill the machine when nobody else wants it, but not the queue. */
+	sched_init(&s->sched,
+		&(struct sched_caps){
+			.max_running = o->max_tasks,
+			.max_running_uid = o->max_tasks,
+			.max_ready = o->max_queue,
+			.max_ready_uid = s->start->is_root_mode && o->max_queue > 1 ? o->max_queue / 2 : o->max_queue,
+		});
+	s->scratch = malloc(OUTPUT_RECORD_MAX);
+	s->read_scratch = malloc(OUTPUT_RECORD_MAX);
+	if (!s->scratch || !s->read_scratch)
+		return -ENOMEM;
+	init_host(s);
+	int r = deadline_heap_init(&s->deadlines);
+	if (r == 0)
+		r = watch_create(loop, s->deadlines.fd, on_deadlines, s, &s->deadline_watch);
+	if (r == 0)
+		r = init_handles(s);
+	if (r == 0)
+		r = warden_link_init(&s->warden, loop, start, o->upper, &warden_hooks, s);
+	if (r == 0)
+		r = accept_init(s);
+	if (r == 0)
+		watch_set(s->deadline_watch, WATCH_READ);
+	return r;
+}
+
+int server_run(struct server *s)
+{
+	uv_run(s->loop, UV_RUN_DEFAULT);
+	settle(s);
+	return s->exit_code;
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+void server_finish(struct server *s)
+{
+	s->state = SERVER_STOPPED;
+	accept_stop(s);
+	list_for_each_safe(pos, &s->connections)
+		connection_fail(list_entry(pos, struct connection, link));
+	destroy_dead(s);
+	warden_link_finish(&s->warden);
+	list_for_each(pos, &s->jobs.active)
+		sched_remove(&s->sched, &list_entry(pos, struct job, link)->sched);
+	jobs_finish(&s->jobs);
+	sched_finish(&s->sched);
+	watch_destroy(&s->deadline_watch);
+	deadline_heap_finish(&s->deadlines);
+	alarm_destroy(&s->tick);
+	alarm_destroy(&s->drain);
+	alarm_destroy(&s->after_done);
+	/* Only the handles that are part of this struct are left. */
+	uv_walk(s->loop, close_handle, NULL);
+	uv_run(s->loop, UV_RUN_DEFAULT);
+	free(s->scratch);
+	free(s->read_scratch);
+}

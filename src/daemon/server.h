@@ -1,0 +1,79 @@
+/*
+ * The daemon itself: its loop and everything on it. One thread; nothing here waits.
+ *
+ *   running ──SIGTERM──▶ draining ──last task done, or time up──▶ stopped
+ *
+ * Draining: the socket is closed, every task is told to stop, answers are still sent.
+ */
+#ifndef DAYFLY_DAEMON_SERVER_H
+#define DAYFLY_DAEMON_SERVER_H
+
+#include "base/list.h"
+#include "daemon/jobs.h"
+#include "daemon/options.h"
+#include "daemon/startup.h"
+#include "daemon/warden_link.h"
+#include "sched/queue.h"
+#include "task/deadline.h"
+#include "task/task.h"
+#include "task/watch.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+enum server_state { SERVER_RUNNING, SERVER_DRAINING, SERVER_STOPPED };
+
+struct server {
+	uv_loop_t *loop;
+	const struct options *options;
+	struct startup *start;
+	enum server_state state;
+	int exit_code;
+
+	struct warden_link warden;
+	struct task_host host;
+	struct deadline_heap deadlines;
+	struct watch *deadline_watch;
+	struct sched sched;
+	struct jobs jobs;
+	char *scratch;      /* output on its way into a log */
+	char *read_scratch; /* anything else that is read */
+
+	struct watch *listen_watch;
+	struct alarm *listen_pause; /* no descriptors left: try again later */
+	int reserve_fd;             /* given up for a moment to refuse a client when there are none left */
+	struct list connections;    /* connection.link */
+	struct list kicked;         /* connection.kick_link */
+	struct list dead;           /* connection.link */
+	size_t n_connections;
+
+	uv_prepare_t prepare; /* settles what timers did */
+	uv_check_t check;     /* settles what descriptors did */
+	uv_idle_t idle;       /* running while something is left for the next turn */
+	uv_signal_t signals[3];
+	struct alarm *tick;
+	struct alarm *drain;
+	struct alarm *after_done;
+	uint64_t idle_since_ns; /* CLOCK_BOOTTIME; 0: not idle */
+};
+
+/* Borrows options and start. Returns 0 or -errno; call server_finish() in both cases. */
+int server_init(struct server *s, uv_loop_t *loop, const struct options *o, struct startup *start);
+
+/* Runs until it is told to stop; returns the exit code. */
+int server_run(struct server *s);
+void server_finish(struct server *s);
+
+/* Starts what may be started now. */
+void server_schedule(struct server *s);
+
+/* Stops accepting, ends every task, then stops. Called again: ends at once. */
+void server_drain(struct server *s, const char *why);
+
+/* accept.c */
+int accept_init(struct server *s);
+void accept_stop(struct server *s);
+
+#endif

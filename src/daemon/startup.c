@@ -1,0 +1,161 @@
+/* Before the loop: see startup.h. */
+#include "daemon/startup.h"
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "daemon/privileges.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define WARDEN_HELLO_MS 10000
+
+static int close_inherited(int keep_fd, struct err *e)
+{
+	unsigned first = 3;
+	if (keep_fd >= 3) {
+		if (keep_fd > 3 && close_range(first, (unsigned)keep_fd - 1, 0) < 0)
+			return err_set(e, ERR_INTERNAL, errno, "close inherited descriptors");
+		first = (unsigned)keep_fd + 1;
+		fd_set_cloexec(keep_fd, 1);
+	}
+	if (close_range(first, ~0u, 0) < 0)
+		return err_set(e, ERR_INTERNAL, errno, "close inherited descriptors");
+	return 0;
+}
+
+static void reset_signals(void)
+{
+	struct sigaction sa = { .sa_handler = SIG_DFL };
+	sigset_t none;
+	for (int s = 1; s < NSIG; s++)
+		sigaction(s, &sa, NULL); /* SIGKILL and SIGSTOP say no, and so do the C library's own */
+	sa.sa_handler = SIG_IGN;
+	sigaction(SIGXFSZ, &sa, NULL); /* a log file over RLIMIT_FSIZE is an error like any other */
+	sigaction(SIGPIPE, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+int startup_clean_process(int keep_fd, struct err *e)
+{
+	int r = fd_reserve_stdio();
+	if (r < 0)
+		return err_set(e, ERR_INTERNAL, -r, "open /dev/null");
+	r = close_inherited(keep_fd, e);
+	if (r < 0)
+		return r;
+	reset_signals();
+	umask(077);
+	struct rlimit nofile;
+	if (getrlimit(RLIMIT_NOFILE, &nofile) == 0 && nofile.rlim_cur < nofile.rlim_max) {
+		nofile.rlim_cur = nofile.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &nofile);
+	}
+	/* The directory that we were started in may be removed, or hold up an unmount. */
+	return chdir("/") < 0 ? err_set(e, ERR_INTERNAL, errno, "go to /") : 0;
+}
+
+/* Whether files without a name can be made there by whoever we are now. */
+static int probe_log_dir(const char *path)
+{
+	auto_close int probe = open(path, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
+	return probe < 0 ? -errno : 0;
+}
+
+static int choose_log_dir(struct startup *s, const struct options *o, struct err *e)
+{
+	static const char *const usual[] = { "/var/tmp", "/tmp" };
+	if (o->state_dir) {
+		int r = probe_log_dir(o->state_dir);
+		s->log_dir = o->state_dir;
+		if (r == 0)
+			return 0;
+		r = err_set(e, ERR_INTERNAL, -r, "cannot make files in the state directory %s", o->state_dir);
+		err_hint(e, "it must be on a file system with O_TMPFILE, and writable for user id %u", (unsigned)geteuid());
+		return r;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(usual) && !s->log_dir; i++)
+		if (probe_log_dir(usual[i]) == 0)
+			s->log_dir = usual[i];
+	if (!s->log_dir)
+		log_warning("no directory for output files: output is kept in memory (give one with --state-dir)");
+	return 0;
+}
+
+static int wait_warden(struct startup *s, struct err *e)
+{
+	int fds[FD_PASS_MAX];
+	size_t n_fds = 0;
+	int r = keeper_wait_readable(s->keeper.fd, WARDEN_HELLO_MS);
+	if (r == 0)
+		r = keeper_read_answer(&s->keeper, &s->warden_pid);
+	if (r < 0)
+		return err_set(e, ERR_WARDEN, r == -EPIPE ? 0 : -r, "%s did not start as a keeper", s->warden_path);
+	if (s->warden_pid <= 0)
+		return err_set(e, ERR_WARDEN, -s->warden_pid, "the keeper could not make a warden");
+	r = keeper_wait_readable(s->warden_fd, WARDEN_HELLO_MS);
+	if (r < 0)
+		return err_set(e, ERR_WARDEN, -r, "the warden says nothing");
+	ssize_t n = fd_recv(s->warden_fd, &s->hello, sizeof(s->hello), fds, &n_fds);
+	if (n > 0)
+		fd_close_many(fds, n_fds);
+	if (n <= 0)
+		return err_set(e, ERR_WARDEN, (int)-n, "the warden ended at its start; its log says why");
+	if (wire_event_check(&s->hello, (size_t)n) < 0 || s->hello.type != WIRE_HELLO)
+		return err_set(e, ERR_WARDEN, EPROTO, "%s is not of this version", s->warden_path);
+	return 0;
+}
+
+static int start_warden(struct startup *s, const struct options *o, struct err *e)
+{
+	const struct listener *l = &s->listener;
+	int r = keeper_find_warden(o->warden_path, &s->warden_path, e);
+	if (r == 0)
+		r = keeper_start(&s->keeper, s->warden_path, o->upper, e);
+	if (r == 0)
+		r = keeper_guard_socket(&s->keeper, l->path, l->dev, l->ino, l->is_dir_made, e);
+	if (r == 0)
+		r = keeper_ask_warden(&s->keeper, &s->warden_fd, e);
+	return r < 0 ? r : wait_warden(s, e);
+}
+
+int startup_run(struct startup *s, const struct options *o, struct err *e)
+{
+	struct identity id;
+	struct rlimit nofile = { 1024, 1024 };
+	memset(s, 0, sizeof(*s));
+	s->listener = (struct listener){ .dir_fd = -1, .fd = -1 };
+	s->keeper.fd = s->warden_fd = -1;
+	s->is_root_mode = geteuid() == 0;
+	getrlimit(RLIMIT_NOFILE, &nofile);
+	s->open_files_hard = nofile.rlim_max == RLIM_INFINITY ? UINT32_MAX : nofile.rlim_max;
+
+	int r = s->is_root_mode ? privileges_find(o->user, &id, e) : 0;
+	if (r == 0)
+		r = listener_open(&s->listener, o->socket_path, s->is_root_mode, e);
+	if (r == 0)
+		r = start_warden(s, o, e);
+	if (r == 0 && s->is_root_mode)
+		r = privileges_drop(&id, e);
+	if (r == 0)
+		r = choose_log_dir(s, o, e);
+	return r < 0 ? r : listener_start(&s->listener, e);
+}
+
+void startup_finish(struct startup *s)
+{
+	fd_close(&s->warden_fd);
+	listener_close(&s->listener);
+	keeper_close(&s->keeper, true);
+	free(s->warden_path);
+	s->warden_path = NULL;
+}

@@ -1,0 +1,237 @@
+/* From a task to a request: see stream.h. */
+#include "daemon/stream.h"
+
+#include "base/log.h"
+#include "daemon/describe.h"
+#include "daemon/server.h"
+#include "proto/answer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void stream_destroy(struct stream *s)
+{
+	if (s->is_holding)
+		task_pause_output(s->job->task, false);
+	list_remove(&s->conn_link);
+	list_remove(&s->job_link);
+	s->conn->n_open--;
+	free(s->tag);
+	free(s);
+}
+
+void stream_finish_all(struct connection *c)
+{
+	list_for_each_safe(pos, &c->streams)
+		stream_destroy(list_entry(pos, struct stream, conn_link));
+}
+
+int stream_create(struct connection *c, struct job *j, const struct request *rq)
+{
+	struct stream *s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->conn = c;
+	s->job = j;
+	s->op = rq->op;
+	s->framing = (enum framing)rq->framing;
+	s->wants_output = rq->op != OP_WAIT;
+	s->wants_states = rq->op == OP_RUN || rq->op == OP_ATTACH;
+	s->follow = rq->op != OP_LOGS || rq->follow;
+	s->holds_task = rq->op == OP_RUN;
+	s->tag = strdup(rq->id);
+	int r = s->tag ? output_reader_init(&s->reader, j->task->log, rq->after) : -ENOMEM;
+	if (r < 0) {
+		free(s->tag);
+		free(s);
+		return r;
+	}
+	list_append(&c->streams, &s->conn_link);
+	list_append(&j->streams, &s->job_link);
+	c->n_open++;
+	if (s->wants_states)
+		connection_answered(c, answer_state(&c->out, s->tag, j->task->id, task_state_name(j->task->state)));
+	connection_kick(c);
+	return 0;
+}
+
+/* ---- one step: at most one event ---- */
+
+static int add_output(struct stream *s, const struct output_chunk *chunk, const char *data)
+{
+	struct buf *out = &s->conn->out;
+	const struct answer_chunk head = {
+		.id = s->tag,
+		.task = s->job->task->id,
+		.seq = chunk->seq,
+		.stream = output_stream_name(chunk->stream),
+	};
+	size_t used;
+	if (!data)
+		return answer_truncated(out, &head, chunk->dropped);
+	if (s->framing == FRAMING_JSON)
+		return answer_output(out, &head, data, chunk->len, true, &used);
+	int r = answer_output_header(out, &head, chunk->len);
+	return r < 0 ? r : buf_add(out, data, chunk->len);
+}
+
+/* The last event; the stream is gone afterwards. */
+static void end_stream(struct stream *s)
+{
+	struct connection *c = s->conn;
+	const struct task *t = s->job->task;
+	bool is_alive = true;
+	if (s->wants_states)
+		is_alive = connection_answered(c, answer_state(&c->out, s->tag, t->id, task_state_name(t->state)));
+	if (is_alive)
+		connection_send_result(c, s->tag, t->id, task_is_done(t) ? result_to_json(t->result) : describe_task_state(t));
+	stream_destroy(s);
+}
+
+static void fail_stream(struct stream *s, int r)
+{
+	struct err e;
+	err_set(&e, ERR_INTERNAL, -r, "read the output of task %s", s->job->task->id);
+	connection_send_error(s->conn, s->tag, &e);
+	stream_destroy(s);
+}
+
+/* Returns whether something was added. The stream may be gone afterwards. */
+static bool step(struct stream *s)
+{
+	struct output_chunk chunk;
+	char *scratch = s->conn->server->read_scratch;
+	if (!s->wants_output) {
+		if (!task_is_done(s->job->task))
+			return false;
+		end_stream(s);
+		return true;
+	}
+	int r = output_reader_next(&s->reader, scratch, &chunk);
+	switch (r) {
+	case OUTPUT_READ_DATA:
+	case OUTPUT_READ_GAP:
+		connection_answered(s->conn, add_output(s, &chunk, r == OUTPUT_READ_DATA ? scratch : NULL));
+		return true;
+	case OUTPUT_READ_AGAIN:
+		if (s->follow)
+			return false;
+		end_stream(s);
+		return true;
+	case OUTPUT_READ_END:
+		if (!task_is_done(s->job->task))
+			return false;
+		end_stream(s);
+		return true;
+	default:
+		fail_stream(s, r);
+		return true;
+	}
+}
+
+bool stream_fill(struct connection *c)
+{
+	bool has_added = false, has_more = true;
+	while (has_more) {
+		has_more = false;
+		/* One event each in turn, so that one flood does not silence the others. */
+		list_for_each_safe(pos, &c->streams) {
+			if (c->is_dead || buf_len(&c->out) >= CONNECTION_OUT_LOW)
+				return has_added;
+			if (step(list_entry(pos, struct stream, conn_link)))
+				has_more = has_added = true;
+		}
+	}
+	return has_added;
+}
+
+/* ---- holding up the task ---- */
+
+static void on_stalled(void *owner)
+{
+	struct connection *c = owner;
+	list_for_each(pos, &c->streams) {
+		struct stream *s = list_entry(pos, struct stream, conn_link);
+		if (!s->is_holding)
+			continue;
+		log_info("task %s: its client reads nothing; not waiting for it", s->job->task->id);
+		s->is_holding = false;
+		s->has_given_up = true;
+		task_pause_output(s->job->task, false);
+	}
+}
+
+static void arm_stall(struct connection *c)
+{
+	if (!c->stall_alarm && alarm_create(c->server->loop, on_stalled, c, &c->stall_alarm) < 0)
+		return on_stalled(c);
+	alarm_set(c->stall_alarm, STREAM_STALL_MS);
+}
+
+void stream_check_lag(struct connection *c)
+{
+	list_for_each(pos, &c->streams) {
+		struct stream *s = list_entry(pos, struct stream, conn_link);
+		if (!s->holds_task)
+			continue;
+		uint64_t lag = output_reader_lag(&s->reader);
+		if (lag < STREAM_LAG_LOW) {
+			s->has_given_up = false;
+			if (s->is_holding)
+				task_pause_output(s->job->task, false);
+			s->is_holding = false;
+		} else if (lag > STREAM_LAG_HIGH && !s->is_holding && !s->has_given_up) {
+			s->is_holding = true;
+			task_pause_output(s->job->task, true);
+			arm_stall(c);
+		}
+	}
+}
+
+void stream_note_progress(struct connection *c)
+{
+	list_for_each(pos, &c->streams) {
+		if (list_entry(pos, struct stream, conn_link)->is_holding) {
+			arm_stall(c);
+			return;
+		}
+	}
+}
+
+/* ---- from the task ---- */
+
+void stream_on_state(struct job *j)
+{
+	const struct task *t = j->task;
+	/* "done" comes with the result, after the last output. */
+	if (task_is_done(t))
+		return;
+	list_for_each(pos, &j->streams) {
+		struct stream *s = list_entry(pos, struct stream, job_link);
+		if (s->wants_states && !s->conn->is_dead)
+			connection_answered(s->conn, answer_state(&s->conn->out, s->tag, t->id, task_state_name(t->state)));
+	}
+}
+
+void stream_on_output(struct job *j, enum output_stream which, const char *data, const struct output_record *rec)
+{
+	const struct output_chunk chunk = { .seq = rec->seq, .stream = which, .len = rec->len };
+	list_for_each(pos, &j->streams) {
+		struct stream *s = list_entry(pos, struct stream, job_link);
+		struct connection *c = s->conn;
+		if (!s->wants_output || c->is_dead)
+			continue;
+		/* A reader that keeps up gets the bytes that are still at hand; the others read them from the log when they can. */
+		if (buf_len(&c->out) < CONNECTION_OUT_LOW && output_reader_take_live(&s->reader, rec))
+			connection_answered(c, add_output(s, &chunk, data));
+		else
+			connection_kick(c);
+	}
+}
+
+void stream_on_done(struct job *j)
+{
+	list_for_each(pos, &j->streams)
+		connection_kick(list_entry(pos, struct stream, job_link)->conn);
+}

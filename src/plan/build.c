@@ -1,0 +1,250 @@
+/* Request -> plan: see build.h. */
+#include "plan/build.h"
+
+#include "base/cleanup.h"
+#include "base/limits.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int no_memory(struct err *e)
+{
+	return err_set(e, ERR_INTERNAL, ENOMEM, "build plan");
+}
+
+/* A given value, else the default, which never rises above the ceiling. */
+static uint64_t value_or_default(uint64_t given, uint64_t fallback, uint64_t ceiling)
+{
+	if (given)
+		return given;
+	return ceiling && ceiling < fallback ? ceiling : fallback;
+}
+
+/*
+ * The path as text only: repeated slashes, "." parts and the slash at the end go. ".." stays (plan_check refuses it in targets):
+ * what it means depends on symlinks. NULL when memory is short.
+ */
+static char *clean_path(const char *path)
+{
+	char *out = malloc(strlen(path) + 2);
+	if (!out)
+		return NULL;
+	size_t n = 0;
+	for (const char *p = path; *p;) {
+		size_t len = strcspn(p, "/");
+		if (len && !(len == 1 && p[0] == '.')) {
+			out[n++] = '/';
+			memcpy(out + n, p, len);
+			n += len;
+		}
+		p += len;
+		p += *p == '/';
+	}
+	if (n == 0)
+		out[n++] = '/';
+	out[n] = '\0';
+	return out;
+}
+
+static int build_source(
+	const struct spec_source *in, const char *field, size_t n_fds, struct plan_source *out, struct err *e)
+{
+	char name[64];
+	out->fd_index = -1;
+	if (in->fd >= 0) {
+		if ((uint64_t)in->fd >= n_fds) {
+			snprintf(name, sizeof(name), "%s.fd", field);
+			return err_set_field(e, ERR_BAD_VALUE, name,
+				"descriptor %lld was not sent: %zu came with the request", (long long)in->fd, n_fds);
+		}
+		out->fd_index = (int)in->fd;
+	} else if (!in->path) {
+		return err_set_field(e, ERR_MISSING_FIELD, field, "needs \"path\" or \"fd\"");
+	} else if (in->path[0] != '/') {
+		snprintf(name, sizeof(name), "%s.path", field);
+		err_set_field(e, ERR_BAD_VALUE, name, "must be absolute");
+		err_hint(e, "the daemon does not know the client's current directory: send the full path, or a descriptor");
+		return -EINVAL;
+	}
+	if (in->path && !(out->path = strdup(in->path)))
+		return no_memory(e);
+	return 0;
+}
+
+/* fallback: the target where there is neither a target nor a path; NULL: that is an error. */
+static int build_mount(const struct spec_mount *in, const char *field, const char *fallback, size_t n_fds,
+	struct plan_mount *out, struct err *e)
+{
+	int r = build_source(&in->source, field, n_fds, &out->source, e);
+	if (r < 0)
+		return r;
+	const char *target = in->target ? in->target : in->source.path;
+	if (!target)
+		target = fallback;
+	if (!target) {
+		char name[64];
+		snprintf(name, sizeof(name), "%s.target", field);
+		return err_set_field(e, ERR_MISSING_FIELD, name, "a descriptor without a path needs a target");
+	}
+	out->mode = (enum plan_mode)in->mode;
+	/* A relative target is passed on as it is, for plan_check() to refuse. */
+	out->target = target[0] == '/' ? clean_path(target) : strdup(target);
+	return out->target ? 0 : no_memory(e);
+}
+
+static int build_mounts(const struct task_spec *spec, size_t n_fds, struct plan *p, struct err *e)
+{
+	int r = 0;
+	if (spec->has_workspace) {
+		p->has_workspace = true;
+		r = build_mount(&spec->workspace, "task.workspace", BUILD_WORKSPACE_TARGET, n_fds, &p->workspace, e);
+	}
+	if (r < 0 || !spec->n_mounts)
+		return r;
+	if (spec->n_mounts > LIMIT_MOUNTS)
+		return err_set_field(e, ERR_TOO_LARGE, "task.mounts", "%zu mounts; at most %d are allowed", spec->n_mounts,
+			LIMIT_MOUNTS);
+	p->mounts = calloc(spec->n_mounts, sizeof(*p->mounts));
+	if (!p->mounts)
+		return no_memory(e);
+	for (size_t i = 0; r == 0 && i < spec->n_mounts; i++) {
+		char field[48];
+		snprintf(field, sizeof(field), "task.mounts[%zu]", i);
+		p->n_mounts = i + 1;
+		r = build_mount(&spec->mounts[i], field, NULL, n_fds, &p->mounts[i], e);
+	}
+	return r;
+}
+
+static int build_command(const struct task_spec *spec, const char *task_id, struct plan *p, struct err *e)
+{
+	p->task = strdup(task_id);
+	p->argv = spec->argv ? strv_copy(spec->argv) : NULL;
+	p->env = spec->env ? strv_copy(spec->env) : NULL;
+	p->cwd = spec->cwd ? strdup(spec->cwd) : NULL;
+	if (!p->task || (spec->argv && !p->argv) || (spec->env && !p->env) || (spec->cwd && !p->cwd))
+		return no_memory(e);
+	p->user = (enum plan_user)spec->user;
+	p->network = (enum plan_network)spec->network;
+	p->profile = (enum plan_profile)spec->profile;
+	if (!spec->image || !strcmp(spec->image, "host"))
+		return 0;
+	if (spec->image[0] != '/') {
+		err_set_field(e, ERR_BAD_VALUE, "task.image", "there is no image \"%s\"", spec->image);
+		err_hint(e, "use \"host\", or the absolute path of a directory that holds a root file system");
+		return -EINVAL;
+	}
+	p->image = PLAN_IMAGE_DIR;
+	p->image_source.path = strdup(spec->image);
+	return p->image_source.path ? 0 : no_memory(e);
+}
+
+static int build_tty(const struct task_spec *spec, struct plan *p, struct err *e)
+{
+	if (spec->rows > UINT16_MAX || spec->cols > UINT16_MAX)
+		return err_set_field(e, ERR_OUT_OF_RANGE, spec->rows > UINT16_MAX ? "task.rows" : "task.cols",
+			"at most %d", UINT16_MAX);
+	p->tty = spec->tty;
+	p->rows = (uint16_t)spec->rows;
+	p->cols = (uint16_t)spec->cols;
+	p->has_stdin = !spec->tty && spec->stdin_mode == STDIN_STREAM;
+	return 0;
+}
+
+static void add_degraded(struct build *b, const char *text)
+{
+	if (b->n_degraded < BUILD_DEGRADED_MAX)
+		snprintf(b->degraded[b->n_degraded++], sizeof(b->degraded[0]), "%s", text);
+}
+
+/* The limits that only a cgroup can hold: refused, unless the request says that its best is good enough. */
+static int build_cgroup_limits(
+	const struct task_spec *spec, const struct build_input *in, struct build *b, struct err *e)
+{
+	const struct {
+		const char *name;
+		uint64_t value;
+		uint32_t bit;
+		const char *instead;
+	} limits[] = {
+		{ "memory", spec->limits.memory_bytes, BEST_EFFORT_MEMORY,
+			"memory: holds for the data of each process by itself (RLIMIT_DATA), not for the task" },
+		{ "cpus", spec->limits.cpu_millis, BEST_EFFORT_CPUS, "cpus: not held" },
+		{ "pids", spec->limits.pids, BEST_EFFORT_PIDS, "pids: held by RLIMIT_NPROC, not by a cgroup" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		if (!limits[i].value)
+			continue;
+		if (!(spec->best_effort & limits[i].bit)) {
+			char field[64];
+			snprintf(field, sizeof(field), "task.limits.%s", limits[i].name);
+			err_set_field(e, ERR_UNENFORCEABLE, field, "this host cannot hold the limit: %s", in->no_cgroup);
+			err_hint(e,
+				"leave the limit out, run with --best-effort %s, or run dayflyd on a host with cgroup v2 delegation "
+				"(systemd: Delegate=yes)",
+				limits[i].name);
+			return -EINVAL;
+		}
+		add_degraded(b, limits[i].instead);
+	}
+	b->plan->limits.memory_bytes = spec->limits.memory_bytes;
+	if (spec->limits.pids)
+		b->plan->limits.processes = spec->limits.pids;
+	return 0;
+}
+
+static int build_limits(const struct task_spec *spec, const struct build_input *in, struct build *b, struct err *e)
+{
+	static const struct spec_limits none;
+	const struct spec_limits *given = &spec->limits, *max = in->ceiling ? in->ceiling : &none;
+	struct plan_limits *l = &b->plan->limits;
+
+	b->wall_ms = value_or_default(given->wall_ms, DEFAULT_WALL_MS, max->wall_ms);
+	b->grace_ms = value_or_default(given->grace_ms, DEFAULT_GRACE_MS, max->grace_ms);
+	b->queue_ms = value_or_default(given->queue_ms, DEFAULT_QUEUE_MS, max->queue_ms);
+	b->output_bytes = value_or_default(given->output_bytes, DEFAULT_OUTPUT_BYTES, max->output_bytes);
+	l->disk_bytes = value_or_default(given->disk_bytes, DEFAULT_DISK_BYTES, max->disk_bytes);
+	l->disk_inodes = value_or_default(given->disk_inodes, DEFAULT_DISK_INODES, max->disk_inodes);
+	l->open_files = value_or_default(given->open_files, DEFAULT_OPEN_FILES, max->open_files);
+	l->file_bytes = given->file_bytes;
+	l->core_bytes = given->core_bytes;
+	l->processes = value_or_default(0, DEFAULT_PROCESSES, max->pids);
+	if (l->open_files > in->open_files_hard) {
+		if (given->open_files)
+			return err_set_field(e, ERR_UNENFORCEABLE, "task.limits.open_files",
+				"the hard limit of open files is %llu here", (unsigned long long)in->open_files_hard);
+		l->open_files = in->open_files_hard;
+	}
+	return build_cgroup_limits(spec, in, b, e);
+}
+
+int plan_build(const struct task_spec *spec, const struct build_input *in, struct build *ret, struct err *e)
+{
+	struct build b = { .plan = plan_create() };
+	if (!b.plan)
+		return no_memory(e);
+	int r = build_command(spec, in->task_id, b.plan, e);
+	if (r == 0)
+		r = build_tty(spec, b.plan, e);
+	if (r == 0)
+		r = build_mounts(spec, in->n_fds, b.plan, e);
+	if (r == 0)
+		r = build_limits(spec, in, &b, e);
+	if (r == 0)
+		r = plan_check(b.plan, e);
+	if (r < 0) {
+		build_finish(&b);
+		return r;
+	}
+	*ret = b;
+	return 0;
+}
+
+void build_finish(struct build *b)
+{
+	plan_destroy(b->plan);
+	b->plan = NULL;
+}

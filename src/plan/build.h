@@ -1,0 +1,54 @@
+/*
+ * Validated request -> plan: fills in every default and decides what this host can hold. Pure: a function of its arguments, so
+ * that every rule is tested without a kernel.
+ */
+#ifndef DAYFLY_PLAN_BUILD_H
+#define DAYFLY_PLAN_BUILD_H
+
+#include "base/err.h"
+#include "plan/plan.h"
+#include "proto/request.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define BUILD_DEGRADED_MAX 4
+
+/* What a task gets that asks for nothing. */
+#define DEFAULT_WALL_MS      (10 * 60 * 1000ull)
+#define DEFAULT_GRACE_MS     (5 * 1000ull)
+#define DEFAULT_QUEUE_MS     (10 * 60 * 1000ull)
+#define DEFAULT_DISK_BYTES   (2ull << 30)
+#define DEFAULT_DISK_INODES  500000ull
+#define DEFAULT_OUTPUT_BYTES (64ull << 20)
+#define DEFAULT_OPEN_FILES   65536ull
+#define DEFAULT_PROCESSES    4096ull
+
+/* Where a workspace that has no path of its own is shown. */
+#define BUILD_WORKSPACE_TARGET "/workspace"
+
+struct build_input {
+	const char *task_id;
+	size_t n_fds;                      /* descriptors that came with the request */
+	const struct spec_limits *ceiling; /* a default is never above it; 0 in a field: no ceiling. May be NULL */
+	uint64_t open_files_hard;          /* the hard RLIMIT_NOFILE that a task can have at most */
+	const char *no_cgroup;             /* why there is no cgroup to hold memory, cpus and pids */
+};
+
+/* What the plan says, and what the daemon itself watches over. */
+struct build {
+	struct plan *plan;
+	uint64_t wall_ms, grace_ms, queue_ms;
+	uint64_t output_bytes;
+	char degraded[BUILD_DEGRADED_MAX][160];
+	size_t n_degraded;
+};
+
+/*
+ * On success *ret is the caller's: build_finish(). On failure *e names the field.
+ * Returns 0, -EINVAL or -ENOMEM.
+ */
+int plan_build(const struct task_spec *spec, const struct build_input *in, struct build *ret, struct err *e);
+void build_finish(struct build *b);
+
+#endif

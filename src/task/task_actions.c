@@ -1,0 +1,286 @@
+/* What a task does on an event: one function per bit of enum task_action. */
+#include "task/task_priv.h"
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SETUP_MS   30000
+#define KILL_MS    1000
+#define COLLECT_MS 1000
+
+static void act_unexpected(struct task *t, const struct occurrence *o)
+{
+	log_warning("task %s: unexpected %s in state %s", t->id, task_event_name(o->event), task_state_name(t->state));
+}
+
+static void act_record_kill(struct task *t, const struct occurrence *o)
+{
+	enum kill_reason reason = kill_reason_from_event(o->event);
+	if (verdict_record_kill(&t->facts, reason, o->from, clock_mono_ns()))
+		log_debug("task %s: to be stopped: %s", t->id, kill_reason_name(reason));
+}
+
+/* What the plan could not hold, after what the warden could not. */
+static void add_degraded(struct task *t)
+{
+	struct task_result *r = t->result;
+	for (size_t i = 0; i < t->build.n_degraded && r->n_degraded < WIRE_DEGRADED_MAX; i++)
+		snprintf(r->degraded[r->n_degraded++], WIRE_DEGRADED_SIZE, "%s", t->build.degraded[i]);
+}
+
+static void act_record_started(struct task *t, const struct occurrence *o)
+{
+	t->started_ns = clock_mono_ns();
+	t->jail_pid = o->wire->started.pid;
+	t->facts.started = true;
+	t->result->started_ns = clock_real_ns();
+	result_set_started(t->result, o->wire);
+	add_degraded(t);
+}
+
+static void act_record_failure(struct task *t, const struct occurrence *o)
+{
+	streams_set_final(&t->streams);
+	if (!o->wire) {
+		t->facts.setup_failed = true;
+		return;
+	}
+	if (o->wire->failed.phase_exec)
+		t->facts.exec_failed = true;
+	else
+		t->facts.setup_failed = true;
+	result_set_error(t->result, &o->wire->failed.err);
+}
+
+static void act_record_exit(struct task *t, const struct occurrence *o)
+{
+	t->facts.has_status = true;
+	t->facts.status = o->wire->exited.status;
+	t->facts.exited_mono_ns = o->wire->exited.at_ns;
+	t->exited_ns = clock_mono_ns();
+	if (t->started_ns && o->wire->exited.at_ns > t->started_ns)
+		t->result->run_us = known((o->wire->exited.at_ns - t->started_ns) / NS_PER_US);
+	else if (t->started_ns)
+		t->result->run_us = known(0);
+	streams_set_final(&t->streams);
+}
+
+static void act_record_gone(struct task *t, const struct occurrence *o)
+{
+	t->facts.jail_gone = true;
+	t->gone_ns = clock_mono_ns();
+	if (t->exited_ns)
+		t->result->destroy_us = known((t->gone_ns - t->exited_ns) / NS_PER_US);
+	result_set_gone(t->result, o->wire);
+	streams_set_final(&t->streams);
+}
+
+static void act_record_lost(struct task *t, const struct occurrence *o)
+{
+	struct err e;
+	t->facts.warden_lost = true;
+	t->gone_ns = clock_mono_ns();
+	if (!t->result->has_error) {
+		err_set(&e, ERR_WARDEN, 0, "the warden ended while the task was %s", t->started_ns ? "running" : "starting");
+		result_set_error(t->result, &e);
+	}
+	streams_set_final(&t->streams);
+}
+
+static void act_unqueue(struct task *t, const struct occurrence *o)
+{
+	t->host->on_unqueue(t->host->owner, t);
+}
+
+static int seal_plan(const struct task *t)
+{
+	struct buf bytes;
+	buf_init(&bytes, LIMIT_PLAN_BYTES);
+	int fd = plan_encode(t->build.plan, &bytes);
+	if (fd == 0)
+		fd = fd_sealed_memfd("dayfly-plan", buf_data(&bytes), buf_len(&bytes));
+	buf_finish(&bytes);
+	return fd;
+}
+
+/* START and its descriptors, in the order of wire.h. */
+static int send_start(struct task *t)
+{
+	int fds[2 + 3 + LIMIT_REQUEST_FDS], ends[3] = { -1, -1, -1 };
+	size_t n = 0;
+	int r = t->build.plan->tty ? 0 : streams_open_pipes(&t->streams, ends);
+	int plan_fd = r < 0 ? r : seal_plan(t);
+	if (plan_fd < 0) {
+		fd_close_many(ends, 3);
+		return plan_fd;
+	}
+	fds[n++] = fd_take(&t->client_fd);
+	fds[n++] = plan_fd;
+	for (int i = 0; i < r; i++)
+		fds[n++] = ends[i];
+	for (size_t i = 0; i < t->n_sources; i++)
+		fds[n++] = fd_take(&t->sources[i]);
+	t->n_sources = 0;
+	t->jail = t->host->new_jail(t->host->owner);
+	t->start_sent_ns = clock_mono_ns();
+	t->result->queued_us = known((t->start_sent_ns - t->created_ns) / NS_PER_US);
+
+	struct wire_request rq;
+	wire_request_init(&rq, WIRE_START, t->jail);
+	return t->host->send(t->host->owner, &rq, fds, n);
+}
+
+static void act_start_jail(struct task *t, const struct occurrence *o)
+{
+	int r = send_start(t);
+	plan_destroy(t->build.plan);
+	t->build.plan = NULL;
+	if (r == 0) {
+		streams_start(&t->streams);
+		return;
+	}
+	struct err e;
+	err_set(&e, ERR_INTERNAL, -r, "hand the task to the warden");
+	result_set_error(t->result, &e);
+	t->jail = 0;
+	task_queue_event(t, EVENT_START_FAILED);
+}
+
+static void send_signal(struct task *t, int signo)
+{
+	struct wire_request rq;
+	wire_request_init(&rq, WIRE_SIGNAL, t->jail);
+	rq.value = signo;
+	int r = t->host->send(t->host->owner, &rq, NULL, 0);
+	if (r < 0)
+		log_warning("task %s: signal %d not sent: %s", t->id, signo, strerror(-r));
+}
+
+static void act_signal_term(struct task *t, const struct occurrence *o)
+{
+	send_signal(t, SIGTERM);
+	/* A stopped process takes SIGTERM only when it goes on. */
+	send_signal(t, SIGCONT);
+}
+
+static void act_kill_jail(struct task *t, const struct occurrence *o)
+{
+	struct wire_request rq;
+	if (t->facts.jail_gone || t->facts.warden_lost || !t->jail)
+		return;
+	wire_request_init(&rq, WIRE_KILL, t->jail);
+	int r = t->host->send(t->host->owner, &rq, NULL, 0);
+	if (r < 0)
+		log_warning("task %s: kill not sent: %s", t->id, strerror(-r));
+}
+
+static void act_close_streams(struct task *t, const struct occurrence *o)
+{
+	/* While the jail lives its processes may write, and the slot is taken anyhow. */
+	if (t->facts.jail_gone || t->facts.warden_lost)
+		streams_close_output(&t->streams);
+}
+
+static void act_note_stuck(struct task *t, const struct occurrence *o)
+{
+	if (t->facts.jail_gone || t->facts.warden_lost)
+		return;
+	/* Asked every second for perhaps a day: said after 1, 2, 4, 8... seconds. */
+	t->n_stuck++;
+	if ((t->n_stuck & (t->n_stuck - 1)) == 0)
+		log_warning("task %s: stuck: its jail (init is process %d) was killed and is not gone", t->id, t->jail_pid);
+}
+
+void task_arm(struct task *t, enum task_event event, uint64_t ms)
+{
+	t->deadline_event = event;
+	deadline_set(t->host->deadlines, &t->deadline, deadline_after_ms(clock_boot_ns(), ms));
+}
+
+static void act_arm_setup(struct task *t, const struct occurrence *o)
+{
+	task_arm(t, EVENT_DEADLINE_SETUP, SETUP_MS);
+}
+
+static void act_arm_wall(struct task *t, const struct occurrence *o)
+{
+	task_arm(t, EVENT_DEADLINE_WALL, t->build.wall_ms);
+}
+
+static void act_arm_grace(struct task *t, const struct occurrence *o)
+{
+	task_arm(t, EVENT_GRACE_OVER, t->build.grace_ms);
+}
+
+static void act_arm_kill(struct task *t, const struct occurrence *o)
+{
+	task_arm(t, EVENT_KILL_OVER, KILL_MS);
+}
+
+static void act_arm_collect(struct task *t, const struct occurrence *o)
+{
+	task_arm(t, EVENT_COLLECT_OVER, COLLECT_MS);
+}
+
+static void act_check_collected(struct task *t, const struct occurrence *o)
+{
+	if ((t->facts.jail_gone || t->facts.warden_lost) && t->streams.is_drained)
+		task_queue_event(t, EVENT_COLLECTED);
+}
+
+void task_release_start(struct task *t)
+{
+	fd_close(&t->client_fd);
+	fd_close_many(t->sources, t->n_sources);
+	t->n_sources = 0;
+	build_finish(&t->build);
+}
+
+static void act_finish(struct task *t, const struct occurrence *o)
+{
+	struct task_result *r = t->result;
+	uint64_t now = clock_mono_ns();
+	deadline_cancel(t->host->deadlines, &t->deadline);
+	streams_finish(&t->streams);
+	task_release_start(t);
+	output_log_end(t->log);
+	if (t->gone_ns)
+		r->collect_us = known((now - t->gone_ns) / NS_PER_US);
+	if (!r->queued_us.is_known)
+		r->queued_us = known((now - t->created_ns) / NS_PER_US);
+	r->finished_ns = clock_real_ns();
+	r->verdict = verdict_decide(&t->facts);
+	result_set_output(r, t->log);
+	log_info("task %s: done: %s, %s", t->id, outcome_name(r->verdict.outcome), cause_name(r->verdict.cause));
+	t->host->on_done(t->host->owner, t);
+}
+
+#define AT(action) [__builtin_ctz(action)]
+const task_action_fn task_actions[ACTION_BITS] = {
+	AT(ACTION_UNEXPECTED) = act_unexpected,
+	AT(ACTION_RECORD_KILL) = act_record_kill,
+	AT(ACTION_RECORD_STARTED) = act_record_started,
+	AT(ACTION_RECORD_FAILURE) = act_record_failure,
+	AT(ACTION_RECORD_EXIT) = act_record_exit,
+	AT(ACTION_RECORD_GONE) = act_record_gone,
+	AT(ACTION_RECORD_LOST) = act_record_lost,
+	AT(ACTION_UNQUEUE) = act_unqueue,
+	AT(ACTION_ARM_SETUP) = act_arm_setup,
+	AT(ACTION_ARM_WALL) = act_arm_wall,
+	AT(ACTION_ARM_GRACE) = act_arm_grace,
+	AT(ACTION_ARM_KILL) = act_arm_kill,
+	AT(ACTION_ARM_COLLECT) = act_arm_collect,
+	AT(ACTION_SIGNAL_TERM) = act_signal_term,
+	AT(ACTION_KILL_JAIL) = act_kill_jail,
+	AT(ACTION_CLOSE_STREAMS) = act_close_streams,
+	AT(ACTION_NOTE_STUCK) = act_note_stuck,
+	AT(ACTION_START_JAIL) = act_start_jail,
+	AT(ACTION_CHECK_COLLECTED) = act_check_collected,
+	AT(ACTION_FINISH) = act_finish,
+};

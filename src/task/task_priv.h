@@ -1,0 +1,26 @@
+/* Between task.c and task_actions.c. */
+#ifndef DAYFLY_TASK_TASK_PRIV_H
+#define DAYFLY_TASK_TASK_PRIV_H
+
+#include "task/task.h"
+
+/* What is being handled: the event, the state in which it came, and the record that it came with (or NULL). */
+struct occurrence {
+	enum task_event event;
+	enum task_state from;
+	const struct wire_event *wire;
+};
+
+typedef void (*task_action_fn)(struct task *t, const struct occurrence *o);
+extern const task_action_fn task_actions[ACTION_BITS];
+
+/* To be handled when all actions of the current event are done. */
+void task_queue_event(struct task *t, enum task_event event);
+
+/* Sets the task's one deadline. */
+void task_arm(struct task *t, enum task_event event, uint64_t ms);
+
+/* Lets go of what only a start needs. */
+void task_release_start(struct task *t);
+
+#endif
