@@ -1,0 +1,395 @@
+/*
+ * libdayfly: run commands in one-day jails through the dayfly daemon.
+ *
+ * A program makes a connection (dayfly_connect), describes a task (dayfly_task_new and its
+ *setters), hands it in (dayfly_run) and then reads events (dayfly_next) until the task's result
+ *comes. One connection carries any number of tasks and questions at the same time; every event says
+ *to which request it belongs.
+ *
+ *	struct dayfly_error e;
+ *	struct dayfly_client *c;
+ *	struct dayfly_event *ev;
+ *	const char *argv[] = { "echo", "hello", NULL };
+ *	struct dayfly_task *t = dayfly_task_new();
+ *	dayfly_task_set_argv(t, argv);
+ *	dayfly_connect(NULL, DAYFLY_CONNECT_AUTOSTART, &c, &e);
+ *	dayfly_run(c, t, 0, NULL, &e);
+ *	while (dayfly_next(c, -1, &ev, &e) > 0) { ... dayfly_event_free(ev); }
+ *
+ * Rules that hold for every function here:
+ *
+ * Errors. Functions that can fail return 0 (or what is written beside them) on success and a
+ *negative errno on failure. Where the last parameter is a struct dayfly_error *, it is filled on
+ *failure and left alone on success; NULL is allowed. Out-parameters are set on success only.
+ *-ENOMEM is possible everywhere and not mentioned again. Threads. The library has no global state
+ *and starts no thread. Different objects may be used by different threads at the same time; one
+ *object by one thread at a time. Ownership. What a function returns through ret_x is the caller's,
+ *to be freed with the function of its type. Strings and data given to a function are copied. `const
+ *char *` results belong to the object they were asked from and live as long as it. Every free
+ *function accepts NULL. Signals and descriptors. The library never raises SIGPIPE; its descriptors
+ *are close-on-exec. Text. Strings that go to the daemon must be UTF-8 (JSON carries them); others
+ *give -EILSEQ.
+ */
+#ifndef DAYFLY_CLIENT_H
+#define DAYFLY_CLIENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <dayfly/version.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define DAYFLY_API __attribute__((visibility("default")))
+#else
+#define DAYFLY_API
+#endif
+
+struct dayfly_client; /* a connection to the daemon */
+struct dayfly_task;   /* the description of a task to run */
+struct dayfly_event;  /* something the daemon told us */
+
+/*
+ * Why something failed. `code` is one of the stable names in docs/protocol.md ("not_found",
+ * "bad_value", ...); "connect_failed" when no daemon could be reached, "protocol_error" when its
+ * answer could not be understood. Members without a meaning for the error at hand are "" or 0.
+ */
+struct dayfly_error {
+	int errnum;	   /* positive errno */
+	char code[32];	   /* stable name, for programs */
+	char message[400]; /* the cause in one line, for people */
+	char field[128];   /* the field of the request that is wrong: "task.limits.memory" */
+	char step[32];	   /* the step of making the jail that failed */
+	char hint[480];	   /* what to do about it */
+	char reserved[64];
+};
+
+/* The version of the library, such as "0.1.0". Never NULL; static. Any thread. */
+DAYFLY_API const char *dayfly_version(void);
+
+/* ---- connection
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+enum dayfly_connect_flags {
+	/*
+	 * If no daemon is found in the default places, start a private one for this user. It leaves
+	 * by itself after an idle minute. Without effect when a path is given or DAYFLY_SOCKET is
+	 * set.
+	 */
+	DAYFLY_CONNECT_AUTOSTART = 1,
+};
+
+/*
+ * Connects to the daemon whose socket is at `path`. With NULL: the environment variable
+ * DAYFLY_SOCKET; else the first place where a daemon listens of
+ * $XDG_RUNTIME_DIR/dayfly/dayfly.sock, /run/user/UID/dayfly/dayfly.sock,
+ * /tmp/dayfly-UID/dayfly.sock (each only if its directory belongs to this user) and
+ * /run/dayfly/dayfly.sock. `flags`: enum dayfly_connect_flags. May wait a few seconds for a busy
+ * daemon, or while one starts. Errors: -ENOENT, -ECONNREFUSED (no daemon there), -EACCES,
+ * -ENAMETOOLONG, -ETIMEDOUT, or what starting a daemon gave; code "connect_failed".
+ */
+DAYFLY_API int dayfly_connect(const char *path, unsigned flags, struct dayfly_client **ret_client,
+	struct dayfly_error *e);
+
+/*
+ * Makes a client of a connected stream socket. The descriptor then belongs to the client, also on
+ * failure (it is closed). Errors: -EBADF.
+ */
+DAYFLY_API int dayfly_connect_fd(
+	int take_fd, struct dayfly_client **ret_client, struct dayfly_error *e);
+
+/*
+ * Closes the connection and frees the client. The daemon kills the tasks that were handed in over
+ * it, except detached ones and those with dayfly_task_set_keep().
+ */
+DAYFLY_API void dayfly_client_free(struct dayfly_client *c);
+
+/*
+ * The descriptor to wait for in a poll loop, and the events to wait for: POLLIN, and POLLOUT too
+ * while requests wait to be sent. When poll reports any of them, call dayfly_next() with a timeout
+ * of 0 until it returns 0. The descriptor stays the client's: neither read, write nor close it.
+ */
+DAYFLY_API int dayfly_client_fd(const struct dayfly_client *c);
+DAYFLY_API short dayfly_client_poll_events(const struct dayfly_client *c);
+
+/* Where the client is connected to: the path of the socket, "" after dayfly_connect_fd(). */
+DAYFLY_API const char *dayfly_client_path(const struct dayfly_client *c);
+
+enum dayfly_framing {
+	DAYFLY_FRAMING_RAW, /* the default: output comes as plain bytes after its event; the fastest
+			     */
+	DAYFLY_FRAMING_JSON, /* output comes inside the event, as text or base64:
+				dayfly_event_json() then holds all of it */
+};
+
+/* How output is to be sent, for the requests made from now on. dayfly_event_data() works with both.
+ */
+DAYFLY_API void dayfly_client_set_framing(struct dayfly_client *c, enum dayfly_framing framing);
+
+/* ---- a task to run
+ * --------------------------------------------------------------------------------------------------------
+ */
+
+enum dayfly_mode {
+	DAYFLY_MODE_COW, /* the task may write; what it writes is gone at its end, the directory
+			    outside stays as it is */
+	DAYFLY_MODE_RO,	 /* read-only */
+	DAYFLY_MODE_RW,	 /* the task writes to the real directory */
+};
+
+/*
+ * A new task without a command; NULL if memory ran out. It can be handed in many times, each time
+ * as a new task. The setters below return 0, or -EINVAL (a NULL, or a value out of the enum) or
+ * -EILSEQ (not UTF-8). Whether a value is allowed is for the daemon to say: dayfly_run() itself
+ * succeeds and an error event follows that names the field.
+ */
+DAYFLY_API struct dayfly_task *dayfly_task_new(void);
+DAYFLY_API void dayfly_task_free(struct dayfly_task *t);
+
+/* The command and its arguments, NULL-terminated, at least one. Found by PATH inside the jail
+ * unless it has a slash. */
+DAYFLY_API int dayfly_task_set_argv(struct dayfly_task *t, const char *const *argv);
+
+/* Adds one environment variable, or replaces it. The task's environment is clean but for a few
+ * (PATH HOME USER LANG TERM TMPDIR). */
+DAYFLY_API int dayfly_task_set_env(struct dayfly_task *t, const char *name, const char *value);
+
+/* The working directory inside the jail. Default: the workspace, else the home directory. */
+DAYFLY_API int dayfly_task_set_cwd(struct dayfly_task *t, const char *path);
+
+/*
+ * Shows the task a directory of this machine. It is opened here and now, with the rights of the
+ * caller, and the open directory is handed to the daemon: later renames of `path` change nothing.
+ * Inside it is found at the same path as outside, or at `target` if that is not NULL. A second call
+ * replaces the first. Errors: what open(2) gives; code "source_unavailable".
+ */
+DAYFLY_API int dayfly_task_set_workspace(struct dayfly_task *t, const char *path,
+	const char *target, enum dayfly_mode mode, struct dayfly_error *e);
+
+/*
+ * Shows the task one more directory or file, opened in the same way. `target`: absolute path
+ * inside, NULL for the same as outside. Errors: what open(2) gives; -E2BIG when there are too many
+ * (code "too_large").
+ */
+DAYFLY_API int dayfly_task_add_mount(struct dayfly_task *t, const char *path, const char *target,
+	enum dayfly_mode mode, struct dayfly_error *e);
+
+/*
+ * Sets one limit, by its name and a text: "wall" "grace" "queue" (durations: "90", "10m", "1h30m"),
+ * "memory" "disk" "output" "file_size" "core" (sizes: "512MiB", "2g"), "cpus" ("0.5"), "pids"
+ * "inodes" "open_files" (counts).
+ */
+DAYFLY_API int dayfly_task_set_limit(struct dayfly_task *t, const char *name, const char *text);
+
+/*
+ * Names a limit ("memory", "cpus", "pids") that may be left out where this host cannot hold it.
+ * Without this such a task is refused. The result lists what was left out.
+ */
+DAYFLY_API int dayfly_task_add_best_effort(struct dayfly_task *t, const char *limit);
+
+/* "none" (default) or "host". */
+DAYFLY_API int dayfly_task_set_network(struct dayfly_task *t, const char *network);
+/* The set of system calls: "dev" (default) or "strict". */
+DAYFLY_API int dayfly_task_set_profile(struct dayfly_task *t, const char *profile);
+/* "agent" (default) or "root": root of the jail only. */
+DAYFLY_API int dayfly_task_set_user(struct dayfly_task *t, const char *user);
+/* The root file system: "host" (default) or the absolute path of a directory. */
+DAYFLY_API int dayfly_task_set_image(struct dayfly_task *t, const char *image);
+/* A name by which the task can be called instead of its id while it is not done. */
+DAYFLY_API int dayfly_task_set_name(struct dayfly_task *t, const char *name);
+/* Adds a label, or replaces it: free text to find tasks by. */
+DAYFLY_API int dayfly_task_set_label(struct dayfly_task *t, const char *key, const char *value);
+
+/* Gives the task a terminal of this size (0, 0: unknown) in place of pipes. Its output is all on
+ * stdout then. */
+DAYFLY_API int dayfly_task_set_tty(struct dayfly_task *t, unsigned rows, unsigned cols);
+
+/* Whether the task's standard input is sent with dayfly_input(). Default 0: it reads an empty
+ * input. */
+DAYFLY_API int dayfly_task_set_stdin(struct dayfly_task *t, int is_streamed);
+
+/* Whether the task goes on when the connection closes. Default 0: it is killed. */
+DAYFLY_API int dayfly_task_set_keep(struct dayfly_task *t, int is_kept);
+
+/* Whether too much output kills the task. Default 0: what is over the limit is dropped and counted.
+ */
+DAYFLY_API int dayfly_task_set_kill_on_output_limit(struct dayfly_task *t, int is_killed);
+
+/* ---- requests
+ * -------------------------------------------------------------------------------------------------------------
+ */
+
+/*
+ * Each of these sends one request and returns at once; what comes of it is told by events.
+ * `ret_request` (may be NULL) gets the number that dayfly_event_request() of those events returns.
+ * Every request ends with exactly one event of type DAYFLY_EVENT_RESULT or DAYFLY_EVENT_ERROR.
+ * `task` is a task id, the beginning of one that is unique, or a name.
+ * Errors: -ECONNRESET, -EPIPE (the connection is gone; code "connect_failed"), -EAGAIN (too much
+ * waits to be sent: call dayfly_next() and try again), -EINVAL, -EILSEQ, -E2BIG.
+ */
+
+enum dayfly_run_flags {
+	DAYFLY_RUN_DETACH = 1, /* the request ends as soon as the task is accepted; the task
+				  outlives the connection */
+};
+
+/* Hands in a task. Events: accepted, state, output, and the result record (not with
+ * DAYFLY_RUN_DETACH). */
+DAYFLY_API int dayfly_run(struct dayfly_client *c, const struct dayfly_task *t, unsigned flags,
+	uint64_t *ret_request, struct dayfly_error *e);
+
+/* Follows a task: replays the kept output with a sequence number over `after`, then as
+ * dayfly_run(). */
+DAYFLY_API int dayfly_attach(struct dayfly_client *c, const char *task, uint64_t after,
+	uint64_t *ret_request, struct dayfly_error *e);
+
+/* The kept output with a sequence number over `after`; with `follow` also what is still to come. */
+DAYFLY_API int dayfly_logs(struct dayfly_client *c, const char *task, uint64_t after, int follow,
+	uint64_t *ret_request, struct dayfly_error *e);
+
+/* Waits for the result of a task, without its output. */
+DAYFLY_API int dayfly_wait(
+	struct dayfly_client *c, const char *task, uint64_t *ret_request, struct dayfly_error *e);
+
+/*
+ * Sends bytes to the task's standard input (at most DAYFLY_INPUT_MAX at once), and with `eof` its
+ * end. The result event comes when the daemon took them: whoever sends much should wait for it now
+ * and then.
+ */
+#define DAYFLY_INPUT_MAX 65536
+DAYFLY_API int dayfly_input(struct dayfly_client *c, const char *task, const void *data, size_t len,
+	int eof, uint64_t *ret_request, struct dayfly_error *e);
+
+/* Tells the task the new size of its terminal. */
+DAYFLY_API int dayfly_resize(struct dayfly_client *c, const char *task, unsigned rows,
+	unsigned cols, uint64_t *ret_request, struct dayfly_error *e);
+
+/* Sends a signal to the main process of the task: "TERM", "SIGTERM" or "15". */
+DAYFLY_API int dayfly_signal(struct dayfly_client *c, const char *task, const char *signal,
+	uint64_t *ret_request, struct dayfly_error *e);
+
+/* Ends a task: SIGTERM, its grace time, SIGKILL. Allowed in every state and any number of times. */
+DAYFLY_API int dayfly_cancel(
+	struct dayfly_client *c, const char *task, uint64_t *ret_request, struct dayfly_error *e);
+
+/* The caller's tasks; with `all` finished ones too, with `label` ("key" or "key=value", or NULL)
+ * only those that have it. */
+DAYFLY_API int dayfly_list(struct dayfly_client *c, int all, const char *label,
+	uint64_t *ret_request, struct dayfly_error *e);
+
+/* Everything known of one task. */
+DAYFLY_API int dayfly_inspect(
+	struct dayfly_client *c, const char *task, uint64_t *ret_request, struct dayfly_error *e);
+
+/* The daemon: version, mode, limits, counts. */
+DAYFLY_API int dayfly_info(struct dayfly_client *c, uint64_t *ret_request, struct dayfly_error *e);
+
+/* Whether the daemon answers. */
+DAYFLY_API int dayfly_ping(struct dayfly_client *c, uint64_t *ret_request, struct dayfly_error *e);
+
+/* ---- events
+ * ---------------------------------------------------------------------------------------------------------------
+ */
+
+enum dayfly_event_type {
+	DAYFLY_EVENT_ACCEPTED = 1, /* the task has an id now */
+	DAYFLY_EVENT_STATE,  /* dayfly_event_state(): queued starting running stopping collecting
+				done */
+	DAYFLY_EVENT_OUTPUT, /* bytes of the task, or a gap: dayfly_event_truncated() */
+	DAYFLY_EVENT_DENIED, /* the jail refused something to the task */
+	DAYFLY_EVENT_RESULT, /* the last event of a request that went well */
+	DAYFLY_EVENT_ERROR,  /* the last event of a request that did not: dayfly_event_error() */
+	DAYFLY_EVENT_OTHER,  /* from a newer daemon: dayfly_event_json() */
+};
+
+enum dayfly_stream {
+	DAYFLY_STREAM_NONE,
+	DAYFLY_STREAM_STDOUT,
+	DAYFLY_STREAM_STDERR,
+};
+
+/*
+ * The next event, waiting at most `timeout_ms` milliseconds for it (0: not at all, -1: for ever).
+ * Also sends what waits to be sent. Returns 1 with an event, 0 when there was none in time, or an
+ * error: -ECONNRESET when the daemon closed the connection (code "connect_failed"), -EPROTO when it
+ * sent what is no event ("protocol_error"). After an error the connection is of no more use.
+ */
+DAYFLY_API int dayfly_next(struct dayfly_client *c, int timeout_ms, struct dayfly_event **ret_event,
+	struct dayfly_error *e);
+
+/*
+ * Waits for the last event of one request and returns it as dayfly_next() does. Other events that
+ * come meanwhile are kept for dayfly_next(). An error event is turned into an error: *e then holds
+ * what the daemon said, and the return value is -e->errnum or -EREMOTEIO. -ENOBUFS: too many other
+ * events came.
+ */
+DAYFLY_API int dayfly_await(struct dayfly_client *c, uint64_t request, int timeout_ms,
+	struct dayfly_event **ret_event, struct dayfly_error *e);
+
+DAYFLY_API void dayfly_event_free(struct dayfly_event *ev);
+
+/* The accessors never fail; where an event has no such thing they return 0, "" or NULL as written.
+ */
+
+DAYFLY_API enum dayfly_event_type dayfly_event_type(const struct dayfly_event *ev);
+
+/* The number of the request it answers; 0 if it answers none. */
+DAYFLY_API uint64_t dayfly_event_request(const struct dayfly_event *ev);
+
+/* The task's id, or "". */
+DAYFLY_API const char *dayfly_event_task(const struct dayfly_event *ev);
+
+/* State events: the new state, or "". */
+DAYFLY_API const char *dayfly_event_state(const struct dayfly_event *ev);
+
+/* Output events: which stream, its bytes (any bytes; never NULL), and the number that counts the
+ * task's output events. */
+DAYFLY_API enum dayfly_stream dayfly_event_stream(const struct dayfly_event *ev);
+DAYFLY_API const void *dayfly_event_data(const struct dayfly_event *ev, size_t *ret_len);
+DAYFLY_API uint64_t dayfly_event_seq(const struct dayfly_event *ev);
+
+/* Output events: how many bytes were dropped at this place; 0 for an event with data. */
+DAYFLY_API uint64_t dayfly_event_truncated(const struct dayfly_event *ev);
+
+/* The event as the daemon sent it: one JSON object without line end (with raw framing: without the
+ * bytes of output). */
+DAYFLY_API const char *dayfly_event_json(const struct dayfly_event *ev);
+
+/* Result events: the whole result as JSON text, else NULL. Made at the first call. */
+DAYFLY_API const char *dayfly_event_result_json(struct dayfly_event *ev);
+
+/*
+ * Result events: one member of the result by its path, such as "cause", "memory.peak" or
+ * "exit.code". The first gives a string, or NULL if there is none; the second a whole number (true
+ * and false count as 1 and 0). Returns 0, or -ENOENT if it is absent, null or no number.
+ */
+DAYFLY_API const char *dayfly_event_result_text(const struct dayfly_event *ev, const char *path);
+DAYFLY_API int dayfly_event_result_number(
+	const struct dayfly_event *ev, const char *path, int64_t *ret);
+
+/* Shorthands: "outcome" and "cause" of a task's result, or "". */
+DAYFLY_API const char *dayfly_event_outcome(const struct dayfly_event *ev);
+DAYFLY_API const char *dayfly_event_cause(const struct dayfly_event *ev);
+
+/*
+ * The exit status by which a command line program passes on how the task ended: its own code; 128+n
+ * for signal n; 124 for a timeout; 126 and 127 for a command that could not be executed or was not
+ * found; 130 when it was cancelled; 125 for everything else.
+ */
+DAYFLY_API int dayfly_event_exit_status(const struct dayfly_event *ev);
+
+/*
+ * Error events, and results of tasks that failed by more than their own doing: fills *ret and
+ * returns 1. Others: returns 0.
+ */
+DAYFLY_API int dayfly_event_error(const struct dayfly_event *ev, struct dayfly_error *ret);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

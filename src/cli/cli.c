@@ -1,0 +1,99 @@
+/* Chooses the verb. */
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "cli/message.h"
+#include "cli/verbs.h"
+
+#include <dayfly/client.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+#define STATUS_USAGE 125
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *summary;
+} verbs[] = {
+	{ "run", verb_run, "run a command in a jail of its own" },
+	{ "ps", verb_ps, "list tasks" },
+	{ "logs", verb_logs, "print the output of a task" },
+	{ "attach", verb_attach, "follow a running task as if it had been started here" },
+	{ "wait", verb_wait, "wait for the end of a task and exit as it did" },
+	{ "kill", verb_kill, "end a task, or send it a signal" },
+	{ "inspect", verb_inspect, "print everything known of a task" },
+	{ "doctor", verb_doctor, "check what this machine can do, and say how to mend the rest" },
+	{ "info", verb_info, "print facts about the daemon" },
+	{ "version", verb_version, "print the version" },
+};
+
+static void print_usage(FILE *out)
+{
+	fprintf(out, "Usage: dayfly VERB [OPTION]... [ARGUMENT]...\n\n"
+		     "Runs each task in a jail that is made for it and gone after it.\n\nVerbs:\n");
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
+	fprintf(out, "\ndayfly VERB --help tells more. A first try: dayfly run -- echo hello\n");
+}
+
+static int unknown_verb(const char *word)
+{
+	const char *names[ARRAY_SIZE(verbs)];
+	char hint[128];
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		names[i] = verbs[i].name;
+	const char *near = str_nearest(word, names, ARRAY_SIZE(names));
+	if (word[0] == '-') {
+		message_error("options come after the verb: %s", word);
+		snprintf(hint, sizeof(hint), "dayfly --help lists the verbs");
+	} else {
+		message_error("unknown verb \"%s\"", word);
+		if (near)
+			snprintf(hint, sizeof(hint), "did you mean dayfly %s?", near);
+		else
+			snprintf(hint, sizeof(hint), "to run a command: dayfly run -- COMMAND");
+	}
+	message_detail("fix", hint);
+	return STATUS_USAGE;
+}
+
+/* Once per program: jansson would otherwise open /dev/urandom; the kernel gave us random bytes
+ * already. */
+static void seed_hashes(void)
+{
+	size_t seed = 1;
+	const void *random = (const void *)getauxval(AT_RANDOM);
+	if (random)
+		memcpy(&seed, random, sizeof(seed));
+	json_object_seed(seed ? seed : 1);
+}
+
+int cli_main(int argc, char **argv)
+{
+	/* A closed stdin, stdout or stderr would be the next thing that is opened. */
+	if (fd_reserve_stdio() < 0)
+		return STATUS_USAGE;
+	/* A reader of our output that has gone is noticed by EPIPE, in time to put the terminal in
+	 * order. */
+	signal(SIGPIPE, SIG_IGN);
+	seed_hashes();
+	if (argc < 2) {
+		print_usage(stderr);
+		return STATUS_USAGE;
+	}
+	const char *word = argv[1];
+	if (!strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help")) {
+		print_usage(stdout);
+		return fflush(stdout) == 0 ? 0 : STATUS_USAGE;
+	}
+	if (!strcmp(word, "--version"))
+		word = "version";
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (!strcmp(word, verbs[i].name))
+			return verbs[i].run(argc - 1, argv + 1);
+	return unknown_verb(word);
+}

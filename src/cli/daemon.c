@@ -1,0 +1,41 @@
+/* Asking the daemon: see daemon.h. */
+#include "cli/daemon.h"
+
+#include "cli/message.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* For questions that a daemon answers at once. */
+#define ANSWER_MS 30000
+
+struct dayfly_client *daemon_connect(const struct command *cmd, const char *socket, unsigned flags)
+{
+	struct dayfly_client *c = NULL;
+	struct dayfly_error e;
+	if (dayfly_connect(socket, flags, &c, &e) == 0)
+		return c;
+	message_report(cmd, &e);
+	return NULL;
+}
+
+struct dayfly_event *daemon_answer(const struct command *cmd, struct dayfly_client *c, int made,
+	uint64_t request, struct dayfly_error *e)
+{
+	struct dayfly_event *ev = NULL;
+	int r = made < 0 ? made : dayfly_await(c, request, ANSWER_MS, &ev, e);
+	if (r < 0)
+		message_report(cmd, e);
+	else if (r == 0)
+		message_error("the daemon at %s does not answer", dayfly_client_path(c));
+	return ev;
+}
+
+int daemon_print(const struct command *cmd, const char *text)
+{
+	if (text && puts(text) >= 0 && fflush(stdout) == 0)
+		return 0;
+	message_error("write output: %s", strerror(text ? errno : ENOMEM));
+	return cmd->failure_status;
+}

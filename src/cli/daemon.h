@@ -1,0 +1,30 @@
+/* What the verbs that ask the daemon something have in common. */
+#ifndef DAYFLY_CLI_DAEMON_H
+#define DAYFLY_CLI_DAEMON_H
+
+#include "cli/options.h"
+
+#include <dayfly/client.h>
+#include <jansson.h>
+#include <stdint.h>
+
+/* Connects, or says why not. NULL on failure. */
+struct dayfly_client *daemon_connect(const struct command *cmd, const char *socket, unsigned flags);
+
+/* Waits for the answer to a request that was just made with the result `made`; says what went
+ * wrong. NULL on failure. */
+struct dayfly_event *daemon_answer(const struct command *cmd, struct dayfly_client *c, int made,
+	uint64_t request, struct dayfly_error *e);
+
+/* Prints text and a newline on stdout, and flushes. Returns the exit status: 0, or the command's
+ * failure status. */
+int daemon_print(const struct command *cmd, const char *text);
+
+/* The table entry of --socket, for a struct with a member `socket`. */
+#define OPTION_SOCKET(type)                                                                        \
+	{                                                                                          \
+		OPTION_TEXT, 0, "socket", "PATH", offsetof(type, socket), NULL, NULL,              \
+			"where the daemon listens"                                                 \
+	}
+
+#endif

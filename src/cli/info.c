@@ -1,0 +1,87 @@
+/* dayfly info. */
+#include "base/cleanup.h"
+#include "cli/daemon.h"
+#include "cli/message.h"
+#include "cli/verbs.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct info_options {
+	const char *socket;
+	bool json;
+};
+
+static const struct option_def options[] = {
+	{ OPTION_FLAG, 0, "json", NULL, offsetof(struct info_options, json), NULL, NULL,
+		"print JSON" },
+	OPTION_SOCKET(struct info_options),
+};
+
+static const struct command command = {
+	.name = "info",
+	.operands = "",
+	.summary = "Prints facts about the daemon: its version and mode, limits and counts.",
+	.options = options,
+	.n_options = ARRAY_SIZE(options),
+	.usage_status = 2,
+	.failure_status = 1,
+};
+
+/* One fact a line; members of an object below its name. The depth of what the daemon sends is not
+ * ours to trust. */
+static void print_facts(const json_t *object, int depth)
+{
+	const char *key;
+	json_t *value;
+	json_object_foreach ((json_t *)object, key, value) {
+		if (json_is_object(value) && depth < 4) {
+			if (json_object_size(value))
+				printf("%*s%s:\n", 2 * depth, "", key);
+			print_facts(value, depth + 1);
+			continue;
+		}
+		auto_free char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+		if (json_is_string(value))
+			printf("%*s%s: %s\n", 2 * depth, "", key, json_string_value(value));
+		else if (!json_is_null(value))
+			printf("%*s%s: %s\n", 2 * depth, "", key, text ? text : "");
+	}
+}
+
+static int print_info(const struct info_options *o, struct dayfly_event *ev)
+{
+	json_t *info = json_loads(dayfly_event_result_json(ev), JSON_DECODE_ANY, NULL);
+	if (o->json) {
+		auto_free char *text = json_dumps(info, JSON_INDENT(2) | JSON_ENCODE_ANY);
+		json_decref(info);
+		return daemon_print(&command, text);
+	}
+	print_facts(info, 0);
+	json_decref(info);
+	return fflush(stdout) == 0 ? 0 : command.failure_status;
+}
+
+int verb_info(int argc, char **argv)
+{
+	struct info_options o = { 0 };
+	struct dayfly_error e;
+	uint64_t request = 0;
+	auto_free char **operands = NULL;
+	int status = options_begin(&command, argc, argv, &o, &operands);
+	if (status >= 0)
+		return status;
+	status = command.failure_status;
+	struct dayfly_client *c = daemon_connect(&command, o.socket, 0);
+	struct dayfly_event *ev = NULL;
+	if (c) {
+		int made = dayfly_info(c, &request, &e);
+		ev = daemon_answer(&command, c, made, request, &e);
+	}
+	if (ev)
+		status = print_info(&o, ev);
+	dayfly_event_free(ev);
+	dayfly_client_free(c);
+	return status;
+}

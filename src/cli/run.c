@@ -1,0 +1,401 @@
+/* dayfly run. */
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "cli/daemon.h"
+#include "cli/message.h"
+#include "cli/report.h"
+#include "cli/sources.h"
+#include "cli/stream.h"
+#include "cli/verbs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STATUS_FAILURE 125
+
+struct run_options {
+	char **env, **labels, **mounts, **best_effort;
+	const char *workdir, *workspace, *name, *network, *image, *user, *profile;
+	const char *memory, *cpus, *pids, *timeout, *grace, *queue_timeout, *disk, *inodes,
+		*output_limit, *open_files, *file_size, *core;
+	const char *result, *socket;
+	bool interactive, tty, detach, json, keep, no_autostart;
+};
+
+static int check_env(const char *text, struct err *e)
+{
+	if (*text && *text != '=')
+		return 0;
+	return err_set(e, ERR_BAD_VALUE, 0, "\"%s\" is not NAME=VALUE or NAME", text);
+}
+
+static int check_label(const char *text, struct err *e)
+{
+	if (*text && *text != '=')
+		return 0;
+	return err_set(e, ERR_BAD_VALUE, 0, "\"%s\" is not KEY=VALUE or KEY", text);
+}
+
+#define AT(member) offsetof(struct run_options, member)
+
+/* clang-format off */
+static const struct option_def options[] = {
+	{ OPTION_HEADING, .help = "What the task sees" },
+	{ OPTION_TEXT, 0,   "workspace",     "DIR[:MODE]",       AT(workspace),     source_check_workspace, "task.workspace",
+		"show it this directory: cow (default: writes are thrown away), ro or rw" },
+	{ OPTION_LIST, 0,   "mount",         "SRC[:DST][:MODE]", AT(mounts),        source_check_mount,     "task.mounts",
+		"show it one more directory or file: ro (default) or rw" },
+	{ OPTION_TEXT, 0,   "image",         "IMAGE",            AT(image),         NULL,                   "task.image",
+		"root file system: host (default) or the path of a directory" },
+	{ OPTION_TEXT, 0,   "network",       "NET",              AT(network),       NULL,                   "task.network",
+		"none (default) or host" },
+	{ OPTION_TEXT, 0,   "user",          "USER",             AT(user),          NULL,                   "task.user",
+		"agent (default) or root: root of the jail only" },
+	{ OPTION_TEXT, 0,   "profile",       "NAME",             AT(profile),       NULL,                   "task.profile",
+		"system calls that are allowed: dev (default) or strict" },
+	{ OPTION_LIST, 'e', "env",           "NAME[=VALUE]",     AT(env),           check_env,              "task.env",
+		"set a variable; without a value: pass on our own" },
+	{ OPTION_TEXT, 'w', "workdir",       "DIR",              AT(workdir),       NULL,                   "task.cwd",
+		"start in this directory (default: the workspace, or the home)" },
+
+	{ OPTION_HEADING, .help = "Input and output" },
+	{ OPTION_FLAG, 'i', "interactive",   NULL,               AT(interactive),   NULL,                   "task.stdin",
+		"send our stdin to the task; without it the task reads nothing" },
+	{ OPTION_FLAG, 't', "tty",           NULL,               AT(tty),           NULL,                   "task.tty",
+		"give the task a terminal" },
+	{ OPTION_FLAG, 'd', "detach",        NULL,               AT(detach),        NULL,                   NULL,
+		"print the task's id and leave it running" },
+	{ OPTION_FLAG, 0,   "keep",          NULL,               AT(keep),          NULL,                   "task.on_disconnect",
+		"let the task go on if dayfly run is killed" },
+	{ OPTION_FLAG, 0,   "json",          NULL,               AT(json),          NULL,                   NULL,
+		"print the events as lines of JSON in place of the output" },
+	{ OPTION_TEXT, 0,   "result",        "FILE",             AT(result),        NULL,                   NULL,
+		"write the record of the finished task there, as JSON" },
+
+	{ OPTION_HEADING, .help = "Limits (the task does not run if one cannot be held)" },
+	{ OPTION_TEXT, 0,   "timeout",       "TIME",             AT(timeout),       options_check_duration, "task.limits.wall",
+		"end it after this time (default 10m)" },
+	{ OPTION_TEXT, 0,   "grace",         "TIME",             AT(grace),         options_check_duration, "task.limits.grace",
+		"between SIGTERM and SIGKILL (default 5s)" },
+	{ OPTION_TEXT, 0,   "queue-timeout", "TIME",             AT(queue_timeout), options_check_duration, "task.limits.queue",
+		"give up when it has not started after this time (default 10m)" },
+	{ OPTION_TEXT, 'm', "memory",        "SIZE",             AT(memory),        options_check_size,     "task.limits.memory",
+		"memory of all its processes together" },
+	{ OPTION_TEXT, 0,   "cpus",          "N",                AT(cpus),          options_check_cpus,     "task.limits.cpus",
+		"CPUs, such as 1.5" },
+	{ OPTION_TEXT, 0,   "pids",          "N",                AT(pids),          options_check_count,    "task.limits.pids",
+		"processes and threads" },
+	{ OPTION_TEXT, 0,   "disk",          "SIZE",             AT(disk),          options_check_size,     "task.limits.disk",
+		"bytes that it may write (default 2GiB)" },
+	{ OPTION_TEXT, 0,   "inodes",        "N",                AT(inodes),        options_check_count,    "task.limits.inodes",
+		"files that it may make (default 500000)" },
+	{ OPTION_TEXT, 0,   "output-limit",  "SIZE",             AT(output_limit),  options_check_size,     "task.limits.output",
+		"bytes kept of stdout and of stderr (default 64MiB); the rest is dropped" },
+	{ OPTION_TEXT, 0,   "open-files",    "N",                AT(open_files),    options_check_count,    "task.limits.open_files",
+		"open files of a process (default 65536)" },
+	{ OPTION_TEXT, 0,   "file-size",     "SIZE",             AT(file_size),     options_check_size,     "task.limits.file_size",
+		"size of one file" },
+	{ OPTION_TEXT, 0,   "core",          "SIZE",             AT(core),          options_check_size,     "task.limits.core",
+		"size of a core file (default 0: none)" },
+	{ OPTION_LIST, 0,   "best-effort",   "LIMIT[,LIMIT]",    AT(best_effort),   NULL,                   "task.best_effort",
+		"run even if memory, cpus or pids cannot be held here" },
+
+	{ OPTION_HEADING, .help = "Other" },
+	{ OPTION_TEXT, 0,   "name",          "NAME",             AT(name),          NULL,                   "task.name",
+		"a name to call the task by" },
+	{ OPTION_LIST, 'l', "label",         "KEY[=VALUE]",      AT(labels),        check_label,            "task.labels",
+		"a label to find the task by" },
+	{ OPTION_FLAG, 0,   "no-autostart",  NULL,               AT(no_autostart),  NULL,                   NULL,
+		"fail if no daemon runs; do not start one" },
+	OPTION_SOCKET(struct run_options),
+};
+
+/* Texts that are handed on as they are. */
+static const struct {
+	size_t offset;
+	int (*set)(struct dayfly_task *t, const char *text);
+} texts[] = {
+	{ AT(workdir), dayfly_task_set_cwd },
+	{ AT(image),   dayfly_task_set_image },
+	{ AT(network), dayfly_task_set_network },
+	{ AT(user),    dayfly_task_set_user },
+	{ AT(profile), dayfly_task_set_profile },
+	{ AT(name),    dayfly_task_set_name },
+};
+/* clang-format on */
+
+static const struct command command = {
+	.name = "run",
+	.operands = "[--] COMMAND [ARGUMENT]...",
+	.summary = "Runs a command in a jail of its own, made for it and gone after it. It sees "
+		   "the programs of this machine,\n"
+		   "but none of its data, and has no network, unless the options below say so.",
+	.more = "Exit status: that of the command; 124 time limit; 125 dayfly itself failed; 126 "
+		"the command cannot be\n"
+		"executed; 127 it was not found; 128+N ended by signal N; 130 cancelled.\n"
+		"Ctrl-C once sends SIGINT to the command, twice kills it.\n\n"
+		"  dayfly run --workspace . -- make test\n"
+		"  echo 1+1 | dayfly run -i -- bc\n",
+	.options = options,
+	.n_options = ARRAY_SIZE(options),
+	.stops_at_operand = true,
+	.min_operands = 1,
+	.max_operands = -1,
+	.usage_status = STATUS_FAILURE,
+	.failure_status = STATUS_FAILURE,
+};
+
+static int setter_failed(const char *name, int r)
+{
+	if (r < 0)
+		message_error("%s: %s", name, r == -EILSEQ ? "not UTF-8" : strerror(-r));
+	return r;
+}
+
+/* "KEY=VALUE" or "KEY", which stands for `fallback`. */
+static int set_pair(struct dayfly_task *t, const char *text, const char *fallback,
+	int (*set)(struct dayfly_task *, const char *, const char *))
+{
+	auto_free char *key = strdup(text);
+	if (!key)
+		return -ENOMEM;
+	char *equals = strchr(key, '=');
+	if (equals)
+		*equals++ = '\0';
+	return set(t, key, equals ? equals : fallback);
+}
+
+static int set_env(struct dayfly_task *t, const struct run_options *o)
+{
+	const char *term = getenv("TERM");
+	int r = o->tty && term && str_is_utf8(term, strlen(term))
+			? dayfly_task_set_env(t, "TERM", term)
+			: 0;
+	for (char **p = o->env; r == 0 && p && *p; p++) {
+		const char *ours = getenv(*p);
+		/* As with Docker: a name that we do not have ourselves is left out. */
+		if (strchr(*p, '=') || ours)
+			r = set_pair(t, *p, ours, dayfly_task_set_env);
+	}
+	return setter_failed("--env", r);
+}
+
+static int set_labels(struct dayfly_task *t, const struct run_options *o)
+{
+	int r = 0;
+	for (char **p = o->labels; r == 0 && p && *p; p++)
+		r = set_pair(t, *p, "", dayfly_task_set_label);
+	return setter_failed("--label", r);
+}
+
+/* Every option that fills a member of task.limits is one of its limits. */
+static int set_limits(struct dayfly_task *t, const struct run_options *o)
+{
+	static const char prefix[] = "task.limits.";
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		const char *field = options[i].field;
+		if (!field || !str_starts(field, prefix))
+			continue;
+		const char *text = *(const char *const *)((const char *)o + options[i].offset);
+		int r = text ? dayfly_task_set_limit(t, field + strlen(prefix), text) : 0;
+		if (r < 0)
+			return setter_failed(options[i].name, r);
+	}
+	return 0;
+}
+
+static int set_best_effort(struct dayfly_task *t, const struct run_options *o)
+{
+	int r = 0;
+	for (char **p = o->best_effort; r == 0 && p && *p; p++) {
+		for (char *word = *p; r == 0 && word;) {
+			char *comma = strchr(word, ',');
+			if (comma)
+				*comma++ = '\0';
+			if (*word)
+				r = dayfly_task_add_best_effort(t, word);
+			word = comma;
+		}
+	}
+	return setter_failed("--best-effort", r);
+}
+
+static int set_sources(struct dayfly_task *t, const struct run_options *o)
+{
+	struct source_arg s;
+	struct dayfly_error e;
+	struct err bad;
+	int r = 0;
+	if (o->workspace) {
+		r = source_parse_workspace(o->workspace, &s, &bad);
+		if (r == 0)
+			r = dayfly_task_set_workspace(t, s.path, NULL, s.mode, &e);
+		source_arg_finish(&s);
+		if (r < 0)
+			message_error("--workspace: %s", e.message);
+	}
+	for (char **p = o->mounts; r == 0 && p && *p; p++) {
+		r = source_parse_mount(*p, &s, &bad);
+		if (r == 0)
+			r = dayfly_task_add_mount(t, s.path, s.target, s.mode, &e);
+		source_arg_finish(&s);
+		if (r < 0)
+			message_error("--mount: %s", e.message);
+	}
+	return r;
+}
+
+static int set_stdio(struct dayfly_task *t, const struct run_options *o)
+{
+	unsigned rows = 0, cols = 0;
+	int r = o->interactive ? dayfly_task_set_stdin(t, 1) : 0;
+	if (r == 0 && o->tty) {
+		terminal_size(&rows, &cols);
+		r = dayfly_task_set_tty(t, rows, cols);
+	}
+	if (r == 0 && o->keep)
+		r = dayfly_task_set_keep(t, 1);
+	return setter_failed("stdin", r);
+}
+
+/* NULL after a message. */
+static struct dayfly_task *make_task(const struct run_options *o, char **argv)
+{
+	struct dayfly_task *t = dayfly_task_new();
+	int r = t ? dayfly_task_set_argv(t, (const char *const *)argv) : -ENOMEM;
+	setter_failed("command", r);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(texts); i++) {
+		const char *text = *(const char *const *)((const char *)o + texts[i].offset);
+		r = text ? setter_failed(text, texts[i].set(t, text)) : 0;
+	}
+	if (r == 0)
+		r = set_env(t, o);
+	if (r == 0)
+		r = set_labels(t, o);
+	if (r == 0)
+		r = set_limits(t, o);
+	if (r == 0)
+		r = set_best_effort(t, o);
+	if (r == 0)
+		r = set_stdio(t, o);
+	if (r == 0)
+		r = set_sources(t, o);
+	if (r == 0)
+		return t;
+	dayfly_task_free(t);
+	return NULL;
+}
+
+static int detach(struct dayfly_client *c, const struct dayfly_task *t)
+{
+	struct dayfly_error e;
+	uint64_t request = 0;
+	int r = dayfly_run(c, t, DAYFLY_RUN_DETACH, &request, &e);
+	struct dayfly_event *ev = daemon_answer(&command, c, r, request, &e);
+	if (!ev)
+		return STATUS_FAILURE;
+	int status = daemon_print(&command, dayfly_event_result_text(ev, "task"));
+	dayfly_event_free(ev);
+	return status;
+}
+
+static int write_result(const struct run_options *o, struct dayfly_event *last)
+{
+	if (!o->result)
+		return 0;
+	const char *json = dayfly_event_result_json(last);
+	auto_free char *refused = NULL;
+	/* No task, no record: what the daemon said instead is inside the event. */
+	if (!json && asprintf(&refused, "{\"outcome\":\"rejected\",\"answer\":%s}",
+			     dayfly_event_json(last)) < 0)
+		refused = NULL;
+	int r = json || refused ? report_write(o->result, json ? json : refused) : -ENOMEM;
+	if (r < 0)
+		message_error("--result %s: %s", o->result, strerror(-r));
+	return r;
+}
+
+static int run_here(
+	const struct run_options *o, struct dayfly_client *c, const struct dayfly_task *t)
+{
+	struct stream s = {
+		.client = c,
+		.command = &command,
+		.signals = o->keep ? STREAM_SIGNALS_TASK : STREAM_SIGNALS_OWN,
+		.prints_json = o->json,
+		.wants_input = o->interactive,
+		.wants_raw = o->tty,
+		.can_detach = o->keep,
+	};
+	struct dayfly_event *last = NULL;
+	struct dayfly_error e;
+	if (o->json)
+		dayfly_client_set_framing(c, DAYFLY_FRAMING_JSON);
+	int status = stream_begin(&s);
+	if (status == 0 && dayfly_run(c, t, 0, &s.request, &e) < 0) {
+		stream_finish(&s);
+		message_report(&command, &e);
+		return STATUS_FAILURE;
+	}
+	if (status == 0)
+		status = stream_run(&s, &last);
+	if (!last)
+		return status;
+	status = report_end(&command, last, o->json);
+	if (s.end_signal && !strcmp(dayfly_event_cause(last), "cancel"))
+		status = 128 + s.end_signal;
+	if (write_result(o, last) < 0 && status == 0)
+		status = STATUS_FAILURE;
+	dayfly_event_free(last);
+	return status;
+}
+
+/* What cannot go together, before anything is started. */
+static int check_options(const struct run_options *o)
+{
+	const char *why = NULL;
+	if (o->detach && o->interactive)
+		why = "--detach and --interactive: a task that is left alone has no stdin from "
+		      "here";
+	else if (o->detach && o->result)
+		why = "--detach and --result: there is no result yet; see dayfly wait and dayfly "
+		      "inspect";
+	else if (o->detach && o->json)
+		why = "--detach and --json: there are no events to print; see dayfly logs --json";
+	if (why)
+		message_error("%s", why);
+	return why ? -EINVAL : 0;
+}
+
+static int run(const struct run_options *o, char **argv)
+{
+	if (check_options(o) < 0)
+		return STATUS_FAILURE;
+	/* The task first: a mistake in it must not start a daemon. */
+	struct dayfly_task *t = make_task(o, argv);
+	if (!t)
+		return STATUS_FAILURE;
+	struct dayfly_client *c =
+		daemon_connect(&command, o->socket, o->no_autostart ? 0 : DAYFLY_CONNECT_AUTOSTART);
+	int status = STATUS_FAILURE;
+	if (c)
+		status = o->detach ? detach(c, t) : run_here(o, c, t);
+	dayfly_client_free(c);
+	dayfly_task_free(t);
+	return status;
+}
+
+int verb_run(int argc, char **argv)
+{
+	struct run_options o = { 0 };
+	auto_free char **operands = NULL;
+	int status = options_begin(&command, argc, argv, &o, &operands);
+	if (status >= 0)
+		return status;
+	status = run(&o, operands);
+	options_finish(&command, &o);
+	return status;
+}

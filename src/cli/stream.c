@@ -1,0 +1,227 @@
+/* The loop of run, attach, logs and wait: see stream.h. This file: the loop itself, and events to
+ * output. */
+#include "cli/stream.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/units.h"
+#include "cli/message.h"
+#include "cli/stream_priv.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A daemon that is there but does not take the request within this time is not going to. */
+#define ANSWER_MS    30000
+#define STATUS_EPIPE 141
+
+int stream_leave(struct stream *s, int status)
+{
+	s->status = status;
+	return -ECANCELED;
+}
+
+static void written(struct stream *s)
+{
+	dayfly_event_free(s->event);
+	s->event = NULL;
+	free(s->line);
+	s->line = NULL;
+	s->blocked = NULL;
+}
+
+static int after_write(struct stream *s, struct sink *sink, int r)
+{
+	if (r == -EPIPE)
+		return stream_leave(s, STATUS_EPIPE);
+	if (r < 0) {
+		message_error("write output: %s", strerror(-r));
+		return stream_leave(s, s->command->failure_status);
+	}
+	if (r == 0)
+		s->blocked = sink;
+	else
+		written(s);
+	return 0;
+}
+
+static int print_output(struct stream *s, struct dayfly_event *take_ev)
+{
+	size_t len;
+	bool is_stderr = dayfly_event_stream(take_ev) == DAYFLY_STREAM_STDERR;
+	struct sink *sink = is_stderr ? &s->errors : &s->out;
+	uint64_t dropped = dayfly_event_truncated(take_ev);
+	if (dropped) {
+		char size[UNITS_TEXT_SIZE];
+		units_format_size(dropped, size);
+		message_error("%s of %s are missing here", size, is_stderr ? "stderr" : "stdout");
+	}
+	s->event = take_ev;
+	const void *data = dayfly_event_data(take_ev, &len);
+	return after_write(s, sink, sink_write(sink, data, len));
+}
+
+/* --json: the daemon's own line. */
+static int print_json(struct stream *s, const struct dayfly_event *ev)
+{
+	int len = asprintf(&s->line, "%s\n", dayfly_event_json(ev));
+	if (len < 0) {
+		s->line = NULL;
+		return after_write(s, &s->out, -ENOMEM);
+	}
+	return after_write(s, &s->out, sink_write(&s->out, s->line, (size_t)len));
+}
+
+/* Learns the task's id and state from an event. */
+static void note_task(struct stream *s, const struct dayfly_event *ev)
+{
+	bool was_known = s->task[0];
+	s->answer_deadline_ns = UINT64_MAX;
+	if (!was_known)
+		snprintf(s->task, sizeof(s->task), "%s", dayfly_event_task(ev));
+	if (dayfly_event_type(ev) == DAYFLY_EVENT_STATE)
+		s->is_running = !strcmp(dayfly_event_state(ev), "running");
+	else if (dayfly_event_type(ev) == DAYFLY_EVENT_OUTPUT)
+		s->is_running = true;
+	/* An attached terminal has a size of its own. */
+	if (!was_known && s->task[0] && s->signals == STREAM_SIGNALS_TASK)
+		stream_resize(s);
+}
+
+static int handle_event(struct stream *s, struct dayfly_event *take_ev)
+{
+	enum dayfly_event_type type = dayfly_event_type(take_ev);
+	bool is_last = type == DAYFLY_EVENT_RESULT || type == DAYFLY_EVENT_ERROR;
+	int r = 0;
+	if (dayfly_event_request(take_ev) != s->request) {
+		if (is_last)
+			stream_input_answered(
+				s, dayfly_event_request(take_ev), type == DAYFLY_EVENT_ERROR);
+		dayfly_event_free(take_ev);
+		return 0;
+	}
+	note_task(s, take_ev);
+	if (is_last)
+		s->last = take_ev;
+	if (s->prints_json)
+		r = print_json(s, take_ev);
+	else if (type == DAYFLY_EVENT_OUTPUT)
+		return print_output(s, take_ev);
+	if (!is_last)
+		dayfly_event_free(take_ev);
+	return r;
+}
+
+/* Everything that the daemon has sent, until it is all handled or a sink is full. */
+static int handle_events(struct stream *s)
+{
+	while (!s->blocked && !s->last) {
+		struct dayfly_event *ev;
+		struct dayfly_error e;
+		int r = dayfly_next(s->client, 0, &ev, &e);
+		if (r < 0) {
+			terminal_restore(&s->terminal);
+			message_report(s->command, &e);
+			return stream_leave(s, s->command->failure_status);
+		}
+		if (r == 0)
+			return 0;
+		r = handle_event(s, ev);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int poll_timeout(const struct stream *s)
+{
+	if (s->answer_deadline_ns == UINT64_MAX)
+		return -1;
+	uint64_t now = clock_mono_ns();
+	return now < s->answer_deadline_ns ? (int)((s->answer_deadline_ns - now) / NS_PER_MS) + 1
+					   : 0;
+}
+
+static int no_answer(struct stream *s)
+{
+	if (clock_mono_ns() < s->answer_deadline_ns)
+		return 0;
+	message_error("the daemon at %s does not answer", dayfly_client_path(s->client));
+	return stream_leave(s, s->command->failure_status);
+}
+
+/* One turn of the loop: waits for anything, and handles it. */
+static int turn(struct stream *s)
+{
+	/* With a full sink nothing more is read: the daemon then holds the output back, or drops it
+	 * and says so. */
+	bool wants_client = !s->blocked || (dayfly_client_poll_events(s->client) & POLLOUT);
+	short client_events = dayfly_client_poll_events(s->client);
+	struct pollfd p[] = {
+		{ .fd = wants_client ? dayfly_client_fd(s->client) : -1,
+			.events = s->blocked ? POLLOUT : client_events },
+		{ .fd = s->signal_fd, .events = POLLIN },
+		{ .fd = stream_input_is_wanted(s) ? STDIN_FILENO : -1, .events = POLLIN },
+		{ .fd = s->blocked ? sink_poll_fd(s->blocked) : -1, .events = POLLOUT },
+	};
+	int n = poll(p, ARRAY_SIZE(p), poll_timeout(s));
+	if (n < 0 && errno != EINTR) {
+		message_error("poll: %s", strerror(errno));
+		return stream_leave(s, s->command->failure_status);
+	}
+	int r = n == 0 ? no_answer(s) : 0;
+	if (r == 0 && n > 0 && p[1].revents)
+		r = stream_signals_read(s);
+	if (r == 0 && n > 0 && p[3].revents)
+		r = after_write(s, s->blocked, sink_flush(s->blocked));
+	if (r == 0)
+		r = handle_events(s);
+	if (r == 0 && n > 0 && p[2].revents && stream_input_is_wanted(s))
+		r = stream_input_read(s);
+	return r;
+}
+
+int stream_begin(struct stream *s)
+{
+	s->answer_deadline_ns = clock_mono_ns() + ANSWER_MS * NS_PER_MS;
+	s->signal_fd = -1;
+	sink_init(&s->out, STDOUT_FILENO);
+	sink_init(&s->errors, STDERR_FILENO);
+	terminal_init(&s->terminal, STDIN_FILENO);
+	int r = stream_signals_open(s);
+	if (r < 0) {
+		message_error("take over signals: %s", strerror(-r));
+		return s->command->failure_status;
+	}
+	if (s->wants_raw && s->wants_input)
+		terminal_enter_raw(&s->terminal);
+	return 0;
+}
+
+int stream_run(struct stream *s, struct dayfly_event **ret_last)
+{
+	int r = 0;
+	while (r == 0 && (!s->last || s->blocked))
+		r = turn(s);
+	stream_finish(s);
+	if (r < 0) {
+		dayfly_event_free(take_ptr(s->last));
+		return s->status;
+	}
+	*ret_last = take_ptr(s->last);
+	return 0;
+}
+
+void stream_finish(struct stream *s)
+{
+	terminal_restore(&s->terminal);
+	written(s);
+	sink_finish(&s->out);
+	sink_finish(&s->errors);
+	fd_close(&s->signal_fd);
+}

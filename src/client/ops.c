@@ -1,0 +1,161 @@
+/* The requests, one function each. */
+#include "base/str.h"
+#include "client/client_priv.h"
+#include "client/error.h"
+
+#include <errno.h>
+
+static int bad_text(struct dayfly_error *e, const char *what)
+{
+	return error_set(e, ERR_BAD_VALUE, EILSEQ, "the %s is not UTF-8", what);
+}
+
+/* Sets member `key` of the request to a text that came from the caller. */
+static int set_text(json_t *request, const char *key, const char *text, struct dayfly_error *e)
+{
+	if (!text)
+		return error_set(e, ERR_MISSING_FIELD, EINVAL, "no %s", key);
+	if (!str_is_utf8(text, strlen(text)))
+		return bad_text(e, key);
+	return json_object_set_new(request, key, json_string(text)) < 0
+		       ? error_set(e, ERR_INTERNAL, ENOMEM, "write a request")
+		       : 0;
+}
+
+static int send_plain(struct dayfly_client *c, json_t *take_request, uint64_t *ret_request,
+	struct dayfly_error *e)
+{
+	return send_request(c, take_request, NULL, 0, NULL, 0, ret_request, e);
+}
+
+/* {"op":OP,"task":TASK}, sent unless it could not be made. Takes `take_request`. */
+static int send_for_task(struct dayfly_client *c, json_t *take_request, const char *task,
+	uint64_t *ret_request, struct dayfly_error *e)
+{
+	int r = set_text(take_request, "task", task, e);
+	if (r < 0) {
+		json_decref(take_request);
+		return r;
+	}
+	return send_plain(c, take_request, ret_request, e);
+}
+
+static const char *framing_name(const struct dayfly_client *c)
+{
+	return c->framing == DAYFLY_FRAMING_RAW ? "raw" : "json";
+}
+
+int dayfly_run(struct dayfly_client *c, const struct dayfly_task *t, unsigned flags,
+	uint64_t *ret_request, struct dayfly_error *e)
+{
+	int fds[LIMIT_REQUEST_FDS];
+	size_t n_fds = 0;
+	json_t *task = NULL;
+	int r = task_to_json(t, &task, fds, &n_fds, e);
+	if (r < 0)
+		return r;
+	json_t *request =
+		json_pack("{s:s, s:s, s:o}", "op", "run", "framing", framing_name(c), "task", task);
+	if (request && (flags & DAYFLY_RUN_DETACH))
+		json_object_set_new(request, "detach", json_true());
+	return send_request(c, request, NULL, 0, fds, n_fds, ret_request, e);
+}
+
+int dayfly_attach(struct dayfly_client *c, const char *task, uint64_t after, uint64_t *ret_request,
+	struct dayfly_error *e)
+{
+	return send_for_task(c,
+		json_pack("{s:s, s:s, s:I}", "op", "attach", "framing", framing_name(c), "after",
+			(json_int_t)after),
+		task, ret_request, e);
+}
+
+int dayfly_logs(struct dayfly_client *c, const char *task, uint64_t after, int follow,
+	uint64_t *ret_request, struct dayfly_error *e)
+{
+	return send_for_task(c,
+		json_pack("{s:s, s:s, s:I, s:b}", "op", "logs", "framing", framing_name(c), "after",
+			(json_int_t)after, "follow", follow),
+		task, ret_request, e);
+}
+
+int dayfly_wait(
+	struct dayfly_client *c, const char *task, uint64_t *ret_request, struct dayfly_error *e)
+{
+	return send_for_task(c, json_pack("{s:s}", "op", "wait"), task, ret_request, e);
+}
+
+int dayfly_input(struct dayfly_client *c, const char *task, const void *data, size_t len, int eof,
+	uint64_t *ret_request, struct dayfly_error *e)
+{
+	if (len > DAYFLY_INPUT_MAX)
+		return error_set(e, ERR_TOO_LARGE, E2BIG, "more than %d bytes of input at once",
+			DAYFLY_INPUT_MAX);
+	json_t *request = json_pack("{s:s}", "op", "input");
+	int r = set_text(request, "task", task, e);
+	if (r == 0 && len &&
+		json_object_set_new(request, "bytes", json_integer((json_int_t)len)) < 0)
+		r = error_set(e, ERR_INTERNAL, ENOMEM, "write a request");
+	if (r == 0 && eof && json_object_set_new(request, "eof", json_true()) < 0)
+		r = error_set(e, ERR_INTERNAL, ENOMEM, "write a request");
+	if (r < 0) {
+		json_decref(request);
+		return r;
+	}
+	return send_request(c, request, data, len, NULL, 0, ret_request, e);
+}
+
+int dayfly_resize(struct dayfly_client *c, const char *task, unsigned rows, unsigned cols,
+	uint64_t *ret_request, struct dayfly_error *e)
+{
+	return send_for_task(c,
+		json_pack("{s:s, s:I, s:I}", "op", "resize", "rows", (json_int_t)rows, "cols",
+			(json_int_t)cols),
+		task, ret_request, e);
+}
+
+int dayfly_signal(struct dayfly_client *c, const char *task, const char *signal,
+	uint64_t *ret_request, struct dayfly_error *e)
+{
+	json_t *request = json_pack("{s:s}", "op", "signal");
+	int r = set_text(request, "signal", signal, e);
+	if (r < 0) {
+		json_decref(request);
+		return r;
+	}
+	return send_for_task(c, request, task, ret_request, e);
+}
+
+int dayfly_cancel(
+	struct dayfly_client *c, const char *task, uint64_t *ret_request, struct dayfly_error *e)
+{
+	return send_for_task(c, json_pack("{s:s}", "op", "cancel"), task, ret_request, e);
+}
+
+int dayfly_list(struct dayfly_client *c, int all, const char *label, uint64_t *ret_request,
+	struct dayfly_error *e)
+{
+	json_t *request = json_pack("{s:s, s:b}", "op", "list", "all", all);
+	int r = label ? set_text(request, "label", label, e) : 0;
+	if (r < 0) {
+		json_decref(request);
+		return r;
+	}
+	return send_plain(c, request, ret_request, e);
+}
+
+int dayfly_inspect(
+	struct dayfly_client *c, const char *task, uint64_t *ret_request, struct dayfly_error *e)
+{
+	return send_for_task(c, json_pack("{s:s}", "op", "inspect"), task, ret_request, e);
+}
+
+int dayfly_info(struct dayfly_client *c, uint64_t *ret_request, struct dayfly_error *e)
+{
+	return send_plain(c, json_pack("{s:s}", "op", "info"), ret_request, e);
+}
+
+int dayfly_ping(struct dayfly_client *c, uint64_t *ret_request, struct dayfly_error *e)
+{
+	return send_plain(c, json_pack("{s:s}", "op", "ping"), ret_request, e);
+}

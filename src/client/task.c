@@ -1,0 +1,326 @@
+/* The description of a task: collected by the setters as the request's JSON, files opened at once.
+ */
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "client/client_priv.h"
+#include "client/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char *const mode_names[] = {
+	[DAYFLY_MODE_COW] = "cow",
+	[DAYFLY_MODE_RO] = "ro",
+	[DAYFLY_MODE_RW] = "rw",
+};
+
+static void source_finish(struct source *s)
+{
+	fd_close(&s->fd);
+	free(s->path);
+	free(s->target);
+	*s = (struct source){ .fd = -1 };
+}
+
+struct dayfly_task *dayfly_task_new(void)
+{
+	struct dayfly_task *t = calloc(1, sizeof(*t));
+	if (!t)
+		return NULL;
+	t->workspace.fd = -1;
+	t->spec = json_object();
+	if (!t->spec) {
+		free(t);
+		return NULL;
+	}
+	return t;
+}
+
+void dayfly_task_free(struct dayfly_task *t)
+{
+	if (!t)
+		return;
+	for (size_t i = 0; i < t->n_mounts; i++)
+		source_finish(&t->mounts[i]);
+	source_finish(&t->workspace);
+	json_decref(t->spec);
+	free(t);
+}
+
+static int check_text(const char *text)
+{
+	if (!text)
+		return -EINVAL;
+	return str_is_utf8(text, strlen(text)) ? 0 : -EILSEQ;
+}
+
+static int set_member(json_t *object, const char *key, json_t *take_value)
+{
+	return json_object_set_new(object, key, take_value) < 0 ? -ENOMEM : 0;
+}
+
+static int set_text(json_t *object, const char *key, const char *text)
+{
+	int r = check_text(text);
+	return r < 0 ? r : set_member(object, key, json_string(text));
+}
+
+/* The object or array `key` of the spec, made if it is not there. NULL when memory ran out. */
+static json_t *spec_part(struct dayfly_task *t, const char *key, json_t *(*make)(void))
+{
+	json_t *part = json_object_get(t->spec, key);
+	if (!part && json_object_set_new(t->spec, key, make()) == 0)
+		part = json_object_get(t->spec, key);
+	return part;
+}
+
+static int set_pair(struct dayfly_task *t, const char *part, const char *key, const char *value)
+{
+	int r = check_text(key);
+	if (r < 0)
+		return r;
+	json_t *object = spec_part(t, part, json_object);
+	return object ? set_text(object, key, value) : -ENOMEM;
+}
+
+int dayfly_task_set_argv(struct dayfly_task *t, const char *const *argv)
+{
+	if (!argv || !argv[0])
+		return -EINVAL;
+	json_t *array = json_array();
+	int r = array ? 0 : -ENOMEM;
+	for (size_t i = 0; r == 0 && argv[i]; i++) {
+		r = check_text(argv[i]);
+		if (r == 0 && json_array_append_new(array, json_string(argv[i])) < 0)
+			r = -ENOMEM;
+	}
+	if (r < 0) {
+		json_decref(array);
+		return r;
+	}
+	return set_member(t->spec, "argv", array);
+}
+
+int dayfly_task_set_env(struct dayfly_task *t, const char *name, const char *value)
+{
+	return set_pair(t, "env", name, value);
+}
+
+int dayfly_task_set_cwd(struct dayfly_task *t, const char *path)
+{
+	return set_text(t->spec, "cwd", path);
+}
+
+int dayfly_task_set_limit(struct dayfly_task *t, const char *name, const char *text)
+{
+	int r = check_text(name);
+	if (r == 0)
+		r = check_text(text);
+	json_t *limits = r == 0 ? spec_part(t, "limits", json_object) : NULL;
+	if (!limits)
+		return r < 0 ? r : -ENOMEM;
+	/* A plain number goes as one: counts are numbers in the protocol. */
+	size_t len = strlen(text);
+	if (len && len <= 18 && strspn(text, "0123456789") == len)
+		return set_member(limits, name, json_integer(strtoll(text, NULL, 10)));
+	return set_text(limits, name, text);
+}
+
+int dayfly_task_add_best_effort(struct dayfly_task *t, const char *limit)
+{
+	int r = check_text(limit);
+	if (r < 0)
+		return r;
+	json_t *list = spec_part(t, "best_effort", json_array);
+	return list && json_array_append_new(list, json_string(limit)) == 0 ? 0 : -ENOMEM;
+}
+
+int dayfly_task_set_network(struct dayfly_task *t, const char *network)
+{
+	return set_text(t->spec, "network", network);
+}
+
+int dayfly_task_set_profile(struct dayfly_task *t, const char *profile)
+{
+	return set_text(t->spec, "profile", profile);
+}
+
+int dayfly_task_set_user(struct dayfly_task *t, const char *user)
+{
+	return set_text(t->spec, "user", user);
+}
+
+int dayfly_task_set_image(struct dayfly_task *t, const char *image)
+{
+	return set_text(t->spec, "image", image);
+}
+
+int dayfly_task_set_name(struct dayfly_task *t, const char *name)
+{
+	return set_text(t->spec, "name", name);
+}
+
+int dayfly_task_set_label(struct dayfly_task *t, const char *key, const char *value)
+{
+	return set_pair(t, "labels", key, value);
+}
+
+int dayfly_task_set_tty(struct dayfly_task *t, unsigned rows, unsigned cols)
+{
+	int r = set_member(t->spec, "tty", json_true());
+	if (r == 0 && rows)
+		r = set_member(t->spec, "rows", json_integer(rows));
+	if (r == 0 && cols)
+		r = set_member(t->spec, "cols", json_integer(cols));
+	return r;
+}
+
+int dayfly_task_set_stdin(struct dayfly_task *t, int is_streamed)
+{
+	return set_text(t->spec, "stdin", is_streamed ? "stream" : "none");
+}
+
+int dayfly_task_set_keep(struct dayfly_task *t, int is_kept)
+{
+	return set_text(t->spec, "on_disconnect", is_kept ? "keep" : "kill");
+}
+
+int dayfly_task_set_kill_on_output_limit(struct dayfly_task *t, int is_killed)
+{
+	return set_text(t->spec, "on_output_limit", is_killed ? "kill" : "drop");
+}
+
+/*
+ * The absolute path of what was opened: it is what the task will see. NULL where it has none
+ * (removed, or outside our root), or where /proc is not mounted and the path given does not
+ * resolve.
+ */
+static char *path_of_fd(int fd, const char *given)
+{
+	char link[32], path[PATH_MAX];
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(link, path, sizeof(path));
+	if (n < 0)
+		return realpath(given, NULL);
+	static const char gone[] = " (deleted)";
+	size_t tail = sizeof(gone) - 1;
+	if ((size_t)n >= sizeof(path) || path[0] != '/' ||
+		((size_t)n > tail && !memcmp(path + n - tail, gone, tail)))
+		return NULL;
+	return strndup(path, (size_t)n);
+}
+
+/*
+ * A real open, not O_PATH, wherever there is something to read: it proves that the caller may read
+ * it. Never waits (fifo), never becomes a controlling terminal. Sockets and devices can only be
+ * named.
+ */
+static int open_source(const char *path, bool is_directory)
+{
+	int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	struct stat st;
+	if (!is_directory && stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		flags |= O_PATH;
+	int fd = open(path, flags | O_RDONLY | (is_directory ? O_DIRECTORY : 0));
+	return fd < 0 ? -errno : fd;
+}
+
+static int source_open(struct source *s, const char *path, const char *target,
+	enum dayfly_mode mode, bool is_directory, struct dayfly_error *e)
+{
+	if (!path || (unsigned)mode >= ARRAY_SIZE(mode_names))
+		return error_set(e, ERR_BAD_VALUE, EINVAL, "show a directory");
+	if (target && check_text(target) < 0)
+		return error_set(e, ERR_BAD_VALUE, EILSEQ, "the target of %s", path);
+	s->mode = mode;
+	s->fd = open_source(path, is_directory);
+	if (s->fd < 0) {
+		int errnum = -s->fd;
+		s->fd = -1;
+		return error_set(e, ERR_SOURCE, errnum, "open %s", path);
+	}
+	s->path = path_of_fd(s->fd, path);
+	if (s->path && check_text(s->path) < 0) {
+		free(s->path);
+		s->path = NULL;
+	}
+	if (target && !(s->target = strdup(target)))
+		return error_set(e, ERR_INTERNAL, ENOMEM, "show %s", path);
+	return 0;
+}
+
+int dayfly_task_set_workspace(struct dayfly_task *t, const char *path, const char *target,
+	enum dayfly_mode mode, struct dayfly_error *e)
+{
+	struct source s = { .fd = -1 };
+	int r = source_open(&s, path, target, mode, true, e);
+	if (r < 0) {
+		source_finish(&s);
+		return r;
+	}
+	source_finish(&t->workspace);
+	t->workspace = s;
+	t->has_workspace = true;
+	return 0;
+}
+
+int dayfly_task_add_mount(struct dayfly_task *t, const char *path, const char *target,
+	enum dayfly_mode mode, struct dayfly_error *e)
+{
+	struct source s = { .fd = -1 };
+	if (t->n_mounts == LIMIT_MOUNTS)
+		return error_set(e, ERR_TOO_LARGE, E2BIG, "more than %d mounts", LIMIT_MOUNTS);
+	int r = source_open(&s, path, target, mode, false, e);
+	if (r < 0) {
+		source_finish(&s);
+		return r;
+	}
+	t->mounts[t->n_mounts++] = s;
+	return 0;
+}
+
+static json_t *source_to_json(const struct source *s, int fds[LIMIT_REQUEST_FDS], size_t *n_fds)
+{
+	json_t *object = json_pack("{s:i, s:s}", "fd", (int)*n_fds, "mode", mode_names[s->mode]);
+	if (!object)
+		return NULL;
+	fds[(*n_fds)++] = s->fd;
+	if (s->path)
+		json_object_set_new(object, "path", json_string(s->path));
+	if (s->target)
+		json_object_set_new(object, "target", json_string(s->target));
+	return object;
+}
+
+int task_to_json(const struct dayfly_task *t, json_t **ret, int fds[LIMIT_REQUEST_FDS],
+	size_t *ret_n_fds, struct dayfly_error *e)
+{
+	_Static_assert(LIMIT_MOUNTS + 1 <= LIMIT_REQUEST_FDS, "every source needs a descriptor");
+	size_t n_fds = 0;
+	json_t *task = json_copy(t->spec);
+	json_t *mounts = t->n_mounts ? json_array() : NULL;
+	int r = task && (mounts || !t->n_mounts) ? 0 : -ENOMEM;
+	if (r == 0 && t->has_workspace)
+		r = set_member(task, "workspace", source_to_json(&t->workspace, fds, &n_fds));
+	for (size_t i = 0; r == 0 && i < t->n_mounts; i++)
+		r = json_array_append_new(mounts, source_to_json(&t->mounts[i], fds, &n_fds)) < 0
+			    ? -ENOMEM
+			    : 0;
+	if (r == 0 && mounts)
+		r = set_member(task, "mounts", take_ptr(mounts));
+	json_decref(mounts);
+	if (r < 0) {
+		json_decref(task);
+		return error_set(e, ERR_INTERNAL, -r, "describe the task");
+	}
+	*ret = task;
+	*ret_n_fds = n_fds;
+	return 0;
+}
