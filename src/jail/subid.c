@@ -54,7 +54,7 @@ int subid_parse(const char *text, const char *name, uid_t uid, struct subid_rang
 		size_t len = strcspn(line, "\n");
 		if (parse_line(line, len, who, sizeof(who), &found) == 0 &&
 			found.count > best.count &&
-			(!strcmp(who, number) || (name && !strcmp(who, name))))
+			(!strcmp(who, number) || (name && *name && !strcmp(who, name))))
 			best = found;
 		line += len + (line[len] == '\n');
 	}
