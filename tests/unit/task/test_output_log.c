@@ -567,6 +567,117 @@ static void only_a_reader_that_kept_up_may_take_a_record_live(void **state)
 	output_log_destroy(w.log);
 }
 
+/* The oldest record that is left must never have been overwritten, whenever one looks. */
+static void everything_that_is_kept_can_be_read_after_every_append(void **state)
+{
+	(void)state;
+	struct writer w = { .log = make_log(512 * KIB, 0) };
+	for (int i = 0; i < 400; i++) {
+		write_random(&w, 1, i % 2 ? 40 * KIB : 300);
+		struct follower f;
+		follower_init(&f, w.log);
+		assert_int_equal(follow_all(&f), OUTPUT_READ_AGAIN);
+		assert_complete(&f, &w);
+		for (int s = 0; s < OUTPUT_STREAM_COUNT; s++)
+			assert_int_equal(f.missed[s],
+				output_log_counts(w.log, (enum output_stream)s).evicted);
+	}
+	output_log_destroy(w.log);
+}
+
+static void a_record_that_misses_its_place_by_a_few_bytes_makes_room(void **state)
+{
+	(void)state;
+	for (int missing = -64; missing <= 64; missing += 8) {
+		/* Eight records with their heads of 48 bytes. */
+		uint64_t ring = (uint64_t)(8 * (OUTPUT_RECORD_MAX + 48) - missing);
+		struct writer w = { .log = make_log(ring, 0) };
+		struct follower f;
+		for (int i = 0; i < 24; i++)
+			write_some(&w, OUTPUT_STDOUT, OUTPUT_RECORD_MAX);
+		follower_init(&f, w.log);
+		assert_int_equal(follow_all(&f), OUTPUT_READ_AGAIN);
+		assert_complete(&f, &w);
+		assert_int_equal(f.records, missing > 0 ? 7 : 8);
+		output_log_destroy(w.log);
+	}
+}
+
+/* Long enough for the index to be thinned. */
+static void the_oldest_record_stays_readable_for_ever(void **state)
+{
+	(void)state;
+	struct writer w = { .log = make_log(512 * KIB, 0) };
+	for (int i = 0; i < 5000; i++) {
+		write_some(&w, OUTPUT_STDERR, 60 * KIB);
+		struct follower f;
+		follower_init(&f, w.log);
+		if (follow(&f) == OUTPUT_READ_GAP)
+			assert_int_equal(follow(&f), OUTPUT_READ_DATA);
+		/* Eight records fit, and two leave at a time. */
+		uint64_t kept = output_log_last_seq(w.log) - f.seq + 1;
+		assert_true(kept == 7 || kept == 8 || i < 7);
+	}
+	output_log_destroy(w.log);
+}
+
+static void a_reader_that_begins_behind_a_drop_is_not_told_of_it(void **state)
+{
+	(void)state;
+	struct writer w = { .log = make_log(MIB, 0) };
+	char buf[OUTPUT_RECORD_MAX];
+	struct output_reader r;
+	struct output_chunk c;
+	write_some(&w, OUTPUT_STDOUT, 10);
+	fail_errno = ENOSPC;
+	fail_after = 0;
+	write_some(&w, OUTPUT_STDOUT, 5);
+	reset_faults(NULL);
+	for (int i = 0; i < 3; i++)
+		write_some(&w, OUTPUT_STDOUT, 10);
+	/* Records 1, a drop, 2, 3, 4. */
+	assert_int_equal(output_reader_init(&r, w.log, 1), 0);
+	assert_int_equal(output_reader_next(&r, buf, &c), OUTPUT_READ_GAP);
+	assert_int_equal(c.seq, 2);
+	assert_int_equal(c.dropped, 5);
+	for (uint64_t after = 2; after <= 3; after++) {
+		assert_int_equal(output_reader_init(&r, w.log, after), 0);
+		assert_int_equal(output_reader_next(&r, buf, &c), OUTPUT_READ_DATA);
+		assert_int_equal(c.seq, after + 1);
+	}
+	output_log_destroy(w.log);
+}
+
+static void what_was_dropped_is_not_counted_as_evicted(void **state)
+{
+	(void)state;
+	struct writer w = { .log = make_log(512 * KIB, 0) };
+	struct follower f;
+	follower_init(&f, w.log);
+	for (int i = 0; i < 500; i++) {
+		fail_errno = i % 3 ? 0 : ENOSPC;
+		fail_after = 0;
+		write_some(&w, i % 2, 10 * KIB);
+	}
+	reset_faults(NULL);
+	uint64_t dropped = 0;
+	for (int s = 0; s < OUTPUT_STREAM_COUNT; s++) {
+		struct output_counts c = output_log_counts(w.log, (enum output_stream)s);
+		assert_int_equal(c.kept + c.evicted + c.dropped, c.seen);
+		assert_true(c.evicted > 0);
+		assert_true(c.kept % (10 * KIB) == 0 && c.kept <= 512 * KIB);
+		dropped += c.dropped;
+	}
+	assert_int_equal(dropped, 167 * 10 * KIB);
+	output_log_end(w.log);
+	assert_int_equal(follow_all(&f), OUTPUT_READ_END);
+	assert_complete(&f, &w);
+	uint64_t read = f.records * 10 * KIB;
+	assert_int_equal(read, output_log_counts(w.log, OUTPUT_STDOUT).kept +
+				       output_log_counts(w.log, OUTPUT_STDERR).kept);
+	output_log_destroy(w.log);
+}
+
 static void a_log_needs_no_directory(void **state)
 {
 	(void)state;
@@ -613,6 +724,12 @@ int main(void)
 		cmocka_unit_test(a_file_size_limit_of_the_process_is_met_and_left_again),
 		cmocka_unit_test_teardown(writes_that_are_cut_short_are_completed, reset_faults),
 		cmocka_unit_test(only_a_reader_that_kept_up_may_take_a_record_live),
+		cmocka_unit_test(everything_that_is_kept_can_be_read_after_every_append),
+		cmocka_unit_test(a_record_that_misses_its_place_by_a_few_bytes_makes_room),
+		cmocka_unit_test(the_oldest_record_stays_readable_for_ever),
+		cmocka_unit_test_teardown(
+			a_reader_that_begins_behind_a_drop_is_not_told_of_it, reset_faults),
+		cmocka_unit_test_teardown(what_was_dropped_is_not_counted_as_evicted, reset_faults),
 		cmocka_unit_test(a_log_needs_no_directory),
 		cmocka_unit_test(streams_have_names),
 	};
