@@ -97,7 +97,7 @@ elif command -v doas >/dev/null 2>&1 && { doas -n true 2>/dev/null || [ -t 0 ]; 
 else
   {
     echo "install-deps: missing on this machine:$missing"
-    echo "  You are not root and cannot become root here. Ask the administrator to run:"
+    echo "  You are not root and cannot become root here. Ask the administrator to run this, then try again:"
     if [ "$manager" = apt ]; then
       echo "    apt-get update && $command"
     else

@@ -9,8 +9,9 @@ say() { printf '%s\n' "$*"; }
 sh contrib/install-deps.sh build
 
 build=${BUILD:-build/release}
+mkdir -p "$build"
 log=$(mktemp)
-demo=$(mktemp -d)
+demo=$(mktemp -d "$(cd "$build" && pwd)/first-task.XXXXXX")
 trap 'rm -rf "$log" "$demo"' EXIT
 trap 'exit 130' INT TERM
 say "building ..."
@@ -24,9 +25,9 @@ cat >"$demo/notes.txt" <<'TEXT'
 milk, bread
 TEXT
 cat >"$demo/task.sh" <<'TASK'
-echo "I am user $(id -un), and I see $(ls -d /proc/[0-9]* | wc -l) processes."
+echo "I am user $(id -un) on host $(uname -n). The network devices that I see: $(sed -n 's/^ *\([a-z0-9]*\):.*/\1/p' /proc/net/dev)."
 echo "eggs" >>notes.txt
-echo "notes.txt now has $(wc -l <notes.txt) lines; in /tmp I see $(ls -A /tmp | wc -l) files."
+echo "notes.txt now has $(wc -l <notes.txt) lines."
 sleep 1000 &
 echo "I leave a process behind. Bye."
 TASK
@@ -46,11 +47,13 @@ if [ "$status" -ne 0 ]; then
   [ "$(id -u)" = 0 ] || say "Run as root, dayfly does not depend on unprivileged user namespaces:  sudo sh contrib/quickstart.sh"
   exit 1
 fi
-say "What happened: the task ran in a jail made for it alone, with its own processes, network, /tmp and a copy-on-write"
-say "view of the folder. Out here notes.txt still has $(wc -l <"$demo/notes.txt" | tr -d ' ') line, and the process it left behind died with the jail."
+say "What happened: the task ran in a jail made for it alone, with its own processes, users, network and /tmp, and saw the"
+say "folder through a copy-on-write view (:cow). Out here notes.txt still has $(wc -l <"$demo/notes.txt" | tr -d ' ') line. The process that it left"
+say "behind, its files and the jail itself were gone when the command returned."
 say
 say "Next:"
-say "  $build/dayfly run --workspace .:cow -- make -j2      build this project inside a jail"
-say "  $build/dayfly run -i -t -- bash                      look around inside one"
-say "  $build/dayfly doctor                                 what this host can enforce"
-say "  sudo make install && make check                     install it; run every test"
+say "  $build/dayfly run -i -t -- bash                 look around inside a jail"
+say "  $build/dayfly run --workspace .:cow -- make     build this project inside one"
+say "  $build/dayfly doctor                            what this host can enforce"
+say "  sh contrib/install-deps.sh all && make check     run every test"
+say "  make install                                     as root: install it under /usr/local"

@@ -9,8 +9,7 @@ for source in src/*/*.c; do
   n=$((n + 1))
   if [ -e "tests/unit/${name%/*}/test_${name##*/}" ]; then
     if grep -q "^$name " "$list" 2>/dev/null; then
-      echo "$list: $name has a test now; remove its line"
-      bad=$((bad + 1))
+      echo "note: $list: $name has a test now; its line can go"
     fi
   elif ! grep -q "^$name ." "$list" 2>/dev/null; then
     echo "$source has no tests/unit/${name%/*}/test_${name##*/} and no line in $list"
