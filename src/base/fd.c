@@ -10,6 +10,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
 void fd_close(int *fd)
 {
 	if (*fd < 0)
@@ -209,7 +213,10 @@ ssize_t fd_recv(int sock, void *data, size_t len, int *ret_fds, size_t *ret_n)
 
 int fd_sealed_memfd(const char *name, const void *data, size_t len)
 {
-	auto_close int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	/* Where vm.memfd_noexec is 2, a file must say that it is never executed; kernels before 6.3 do not know the flag. */
+	auto_close int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
 	int r = fd_write_all(fd, data, len);

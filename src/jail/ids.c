@@ -62,7 +62,8 @@ int ids_write_maps(const struct ids *ids, int slot, pid_t pid, enum plan_user us
 	if (ids->mode == WARDEN_MODE_ROOT)
 		snprintf(map, sizeof(map), "0 %u %u", ids_slot_base(slot), IDS_PER_TASK);
 	else if (user == PLAN_USER_ROOT)
-		snprintf(map, sizeof(map), "0 0 65536");
+		/* Two extents, because ours has two: one may not span both. */
+		snprintf(map, sizeof(map), "0 0 1\n1 1 65535");
 	else /* The user's own id, 0 in the warden's namespace, is the task's. */
 		snprintf(map, sizeof(map), "0 1 1000\n1000 0 1\n1001 1001 64535");
 	int r = write_map(pid, "uid_map", map);

@@ -35,7 +35,8 @@ int rights_drop(enum warden_mode mode, bool upper_on_disk, struct err *e)
 		/* Detached and idmapped mounts; the id maps; the client's ids; killing what has other ids. */
 		keep = CAP(CAP_SYS_ADMIN) | CAP(CAP_SETUID) | CAP(CAP_SETGID) | CAP(CAP_KILL);
 	else if (mode == WARDEN_MODE_SUBUID)
-		keep = CAP(CAP_SETUID) | CAP(CAP_SETGID) | CAP(CAP_KILL);
+		/* The user's own id is 0 in our namespace: since Linux 5.12 mapping that on needs CAP_SETFCAP, user_namespaces(7). */
+		keep = CAP(CAP_SETUID) | CAP(CAP_SETGID) | CAP(CAP_KILL) | CAP(CAP_SETFCAP);
 	if (upper_on_disk && mode != WARDEN_MODE_SINGLE)
 		keep |= CAP(CAP_DAC_OVERRIDE) | CAP(CAP_FOWNER) | CAP(CAP_CHOWN);
 	for (unsigned cap = 0; mode != WARDEN_MODE_SINGLE && cap <= 63; cap++) {
