@@ -67,7 +67,8 @@ static const struct check checks[] = {
 	{ "runtime-dir", ROOTLESS, NEVER, DOCTOR_DEGRADED, NULL, doctor_runtime_dir, NULL },
 };
 
-static void append(char *text, size_t size, const char *separator, const char *fmt, va_list ap)
+__attribute__((format(printf, 4, 0))) static void append(
+	char *text, size_t size, const char *separator, const char *fmt, va_list ap)
 {
 	size_t len = strlen(text);
 	if (len && len < size)
