@@ -89,7 +89,7 @@ static const struct schema_field limits_fields[] = {
 	{ LIMIT(cpu_millis, "cpus", KIND_CPUS), .min = 10, .max = 65536 * 1000ull,
 		.absent = "no limit", .doc = "CPU time per second of real time" },
 	{ LIMIT(pids, "pids", KIND_UINT), .min = 1, .max = 4194304,
-		.absent = "no limit", .doc = "processes and threads at one time" },
+		.absent = "4096", .doc = "processes and threads at one time" },
 	{ LIMIT(disk_bytes, "disk", KIND_SIZE), .min = MIB, .max = SIZE_LIMIT, .absent = "2GiB",
 		.doc = "bytes that the task may write inside its jail" },
 	{ LIMIT(disk_inodes, "inodes", KIND_UINT), .min = 64, .max = UINT32_MAX, .absent = "500000",
