@@ -22,6 +22,21 @@
 
 extern char **environ;
 
+/* Beside dayflyd (a build folder), or where an installation that was moved has it. NULL: in neither place. */
+static char *warden_below(int dir_len, const char *exe)
+{
+	static const char *const places[] = { "/", "/../libexec/dayfly/" };
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		char *path = NULL;
+		if (asprintf(&path, "%.*s%s%s", dir_len, exe, places[i], WARDEN_NAME) < 0)
+			return NULL;
+		if (access(path, X_OK) == 0)
+			return path;
+		free(path);
+	}
+	return NULL;
+}
+
 int keeper_find_warden(const char *given, char **ret_path, struct err *e)
 {
 	char exe[4096];
@@ -32,12 +47,9 @@ int keeper_find_warden(const char *given, char **ret_path, struct err *e)
 		ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 		exe[n > 0 ? n : 0] = '\0';
 		char *slash = strrchr(exe, '/');
-		if (slash && asprintf(&path, "%.*s/%s", (int)(slash - exe), exe, WARDEN_NAME) < 0)
-			path = NULL;
-		if (!path || access(path, X_OK) < 0) {
-			free(path);
+		path = slash ? warden_below((int)(slash - exe), exe) : NULL;
+		if (!path)
 			path = strdup(DAYFLY_LIBEXECDIR "/" WARDEN_NAME);
-		}
 	}
 	if (!path)
 		return err_set(e, ERR_INTERNAL, ENOMEM, "find the warden");
