@@ -1,4 +1,5 @@
-/* New clients: who they are, whether they may come in, and what happens when there are too many or no descriptors are left. */
+/* New clients: who they are, whether they may come in, and what happens when there are too many or
+ * no descriptors are left. */
 #include "daemon/connection.h"
 #include "daemon/server.h"
 
@@ -14,7 +15,7 @@
 #include <unistd.h>
 
 #define ACCEPTS_PER_TURN 64
-#define PAUSE_MS         100
+#define PAUSE_MS	 100
 
 /* Whether one of the peer's groups is allowed. */
 static bool has_allowed_group(const struct options *o, int fd, gid_t gid)
@@ -54,7 +55,7 @@ static bool may_connect(const struct server *s, int fd, const struct ucred *peer
 static size_t count_of_uid(const struct server *s, uid_t uid)
 {
 	size_t n = 0;
-	list_for_each(pos, &s->connections)
+	list_for_each (pos, &s->connections)
 		n += list_entry(pos, struct connection, link)->uid == uid;
 	return n;
 }
@@ -66,7 +67,8 @@ static void refuse(int fd, enum err_code code, const char *text)
 	struct buf line;
 	err_set(&e, code, 0, "%s", text);
 	buf_init(&line, 0);
-	if (answer_error(&line, NULL, &e) == 0 && send(fd, buf_data(&line), buf_len(&line), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	if (answer_error(&line, NULL, &e) == 0 &&
+		send(fd, buf_data(&line), buf_len(&line), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		log_debug("refusal not sent");
 	buf_finish(&line);
 }
@@ -84,7 +86,8 @@ static void admit(struct server *s, int take_fd)
 		refuse(fd, ERR_NOT_ALLOWED, "this user may not use this daemon");
 		return;
 	}
-	if (s->n_connections >= LIMIT_CONNECTIONS || count_of_uid(s, peer.uid) >= LIMIT_CONNECTIONS_UID) {
+	if (s->n_connections >= LIMIT_CONNECTIONS ||
+		count_of_uid(s, peer.uid) >= LIMIT_CONNECTIONS_UID) {
 		refuse(fd, ERR_BUSY, "too many connections");
 		return;
 	}
@@ -103,14 +106,15 @@ static int open_reserve(void)
 }
 
 /*
- * No descriptors are left: the waiting client would keep the socket readable and the loop spinning. Its place is made by giving up the
- * reserve; it learns why, and the reserve is taken again.
+ * No descriptors are left: the waiting client would keep the socket readable and the loop spinning.
+ * Its place is made by giving up the reserve; it learns why, and the reserve is taken again.
  */
 static void refuse_one(struct server *s)
 {
 	if (s->reserve_fd >= 0) {
 		fd_close(&s->reserve_fd);
-		auto_close int fd = accept4(s->start->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		auto_close int fd =
+			accept4(s->start->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0)
 			refuse(fd, ERR_BUSY, "no descriptors are left");
 	}
@@ -126,7 +130,8 @@ static void on_listener(void *owner, int events)
 		int fd = accept4(s->start->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0) {
 			admit(s, fd);
-		} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+		} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+			   errno == ENOBUFS) {
 			log_warning("accept: %s", strerror(errno));
 			refuse_one(s);
 			return;

@@ -37,9 +37,11 @@ void connection_send_error(struct connection *c, const char *id, const struct er
 	connection_answered(c, answer_error(&c->out, id, e));
 }
 
-void connection_send_result(struct connection *c, const char *id, const char *task, json_t *take_result)
+void connection_send_result(
+	struct connection *c, const char *id, const char *task, json_t *take_result)
 {
-	connection_answered(c, take_result ? answer_result(&c->out, id, task, take_result) : -ENOMEM);
+	connection_answered(
+		c, take_result ? answer_result(&c->out, id, task, take_result) : -ENOMEM);
 	json_decref(take_result);
 }
 
@@ -70,7 +72,8 @@ void connection_kick(struct connection *c)
 
 static bool has_more_to_say(const struct connection *c)
 {
-	return buf_len(&c->out) || !list_empty(&c->streams) || !list_empty(&c->acks) || c->feed.is_active;
+	return buf_len(&c->out) || !list_empty(&c->streams) || !list_empty(&c->acks) ||
+	       c->feed.is_active;
 }
 
 static void set_watch(struct connection *c)
@@ -83,29 +86,37 @@ static void set_watch(struct connection *c)
 	watch_set(c->watch, events);
 }
 
+/* Fills the buffer from the streams and sends it, in turn. Returns whether nothing is left to do.
+ */
+static bool pump(struct connection *c)
+{
+	for (int i = 0; i < ROUNDS_PER_TURN; i++) {
+		bool was_full = buf_len(&c->out) >= CONNECTION_OUT_LOW;
+		bool has_added = stream_fill(c);
+		if (c->is_dead || !flush(c))
+			return false;
+		if (!has_added && !was_full)
+			return true;
+	}
+	return false;
+}
+
 void connection_settle(struct connection *c)
 {
-	bool is_sent = false;
 	if (c->feed.is_active)
 		intake_run(c); /* perhaps there is room again */
 	list_remove(&c->kick_link);
-	for (int i = 0; i < ROUNDS_PER_TURN && !c->is_dead; i++) {
-		bool has_added = stream_fill(c);
-		is_sent = flush(c);
-		if (!is_sent || !has_added)
-			break;
-		is_sent = false; /* perhaps there is more */
-	}
+	bool is_idle = pump(c);
 	if (c->is_dead)
 		return;
 	stream_check_lag(c);
-	if ((c->is_closing || c->is_read_closed) && is_sent && !has_more_to_say(c)) {
+	if (is_idle && (c->is_closing || c->is_read_closed) && !has_more_to_say(c)) {
 		connection_fail(c);
 		return;
 	}
-	if (!buf_len(&c->out) && list_empty(&c->streams))
+	if (is_idle && list_empty(&c->streams))
 		buf_finish(&c->out);
-	if (!is_sent && !buf_len(&c->out))
+	if (!is_idle && !buf_len(&c->out))
 		connection_kick(c); /* this turn's share is used up */
 	set_watch(c);
 }
@@ -117,7 +128,8 @@ bool connection_may_read(const struct connection *c)
 	if (c->is_dead || c->is_closing || c->is_read_closed)
 		return false;
 	if (c->feed.is_active)
-		return c->feed.raw_left && !(c->feed.job && streams_input_is_full(&c->feed.job->task->streams));
+		return c->feed.raw_left &&
+		       !(c->feed.job && streams_input_is_full(&c->feed.job->task->streams));
 	return buf_len(&c->out) < CONNECTION_OUT_HIGH;
 }
 
@@ -171,7 +183,8 @@ static void on_socket(void *owner, int events)
 		connection_fail(c);
 }
 
-int connection_create(struct server *server, int take_fd, uid_t uid, gid_t gid, pid_t pid, struct connection **ret)
+int connection_create(struct server *server, int take_fd, uid_t uid, gid_t gid, pid_t pid,
+	struct connection **ret)
 {
 	struct connection *c = calloc(1, sizeof(*c));
 	if (!c) {
@@ -210,7 +223,7 @@ void connection_destroy(struct connection *c)
 	list_remove(&c->kick_link);
 	stream_finish_all(c);
 	intake_finish(c);
-	list_for_each_safe(pos, &c->jobs) {
+	list_for_each_safe (pos, &c->jobs) {
 		struct job *j = list_entry(pos, struct job, conn_link);
 		list_remove(&j->conn_link);
 		task_handle(j->task, EVENT_CLIENT_GONE);

@@ -1,9 +1,10 @@
 /*
- * One client. Reads requests (intake.c), gives them to the handlers, sends answers and the output of tasks (stream.c). What a client
- * can make us hold is bounded: one request with its descriptors, one answer buffer; it is not read from while that is full.
+ * One client. Reads requests (intake.c), gives them to the handlers, sends answers and the output
+ * of tasks (stream.c). What a client can make us hold is bounded: one request with its descriptors,
+ * one answer buffer; it is not read from while that is full.
  *
- * A connection that fails is only marked; it is destroyed at the end of the loop's turn (server_settle), so nobody loses an object
- * that he is working on.
+ * A connection that fails is only marked; it is destroyed at the end of the loop's turn
+ * (server_settle), so nobody loses an object that he is working on.
  */
 #ifndef DAYFLY_DAEMON_CONNECTION_H
 #define DAYFLY_DAEMON_CONNECTION_H
@@ -33,10 +34,11 @@ struct job;
 /* Nothing fits any more: above CONNECTION_OUT_HIGH and the largest single answer. */
 #define CONNECTION_OUT_MAX (32u << 20)
 
-/* An input request that is not through yet: its task's input is full, or its raw bytes are still coming. */
+/* An input request that is not through yet: its task's input is full, or its raw bytes are still
+ * coming. */
 struct feed {
 	bool is_active;
-	struct job *job; /* NULL: it is gone or was never there; the bytes are skipped */
+	struct job *job;      /* NULL: it is gone or was never there; the bytes are skipped */
 	struct list job_link; /* job.feeds */
 	char *tag;
 	char *data; /* what came inside the request */
@@ -47,7 +49,8 @@ struct feed {
 	struct err error;
 };
 
-/* An input request that is through, but whose answer waits until the task has room for more: so clients pace themselves. */
+/* An input request that is through, but whose answer waits until the task has room for more: so
+ * clients pace themselves. */
 struct ack {
 	struct list conn_link; /* connection.acks */
 	struct list job_link;  /* job.acks */
@@ -83,11 +86,12 @@ struct connection {
 	struct list jobs;    /* job.conn_link: die with the connection */
 	bool is_read_closed; /* the client has said all that it will say */
 	bool is_closing;     /* ends when everything is sent */
-	bool is_dead;        /* ends at the end of the turn */
+	bool is_dead;	     /* ends at the end of the turn */
 };
 
 /* Takes the descriptor over, also after a failure. Returns 0 or -errno. */
-int connection_create(struct server *server, int take_fd, uid_t uid, gid_t gid, pid_t pid, struct connection **ret);
+int connection_create(struct server *server, int take_fd, uid_t uid, gid_t gid, pid_t pid,
+	struct connection **ret);
 void connection_destroy(struct connection *c);
 
 /* To be destroyed at the end of this turn. */
@@ -108,7 +112,8 @@ bool connection_may_read(const struct connection *c);
 
 /* Final events. A buffer that is over its cap ends the connection. */
 void connection_send_error(struct connection *c, const char *id, const struct err *e);
-void connection_send_result(struct connection *c, const char *id, const char *task, json_t *take_result);
+void connection_send_result(
+	struct connection *c, const char *id, const char *task, json_t *take_result);
 /* Checks what an answer_ function returned. Returns whether the connection is alive. */
 bool connection_answered(struct connection *c, int r);
 

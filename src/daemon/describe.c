@@ -24,7 +24,8 @@ json_t *describe_task_state(const struct task *t)
 	return json_pack("{s:s, s:s}", "task", t->id, "state", task_state_name(t->state));
 }
 
-/* Text of a client is UTF-8 by the rules of its request; a byte that is not makes null, not a failure. */
+/* Text of a client is UTF-8 by the rules of its request; a byte that is not makes null, not a
+ * failure. */
 static json_t *text_or_null(const char *s)
 {
 	json_t *v = s ? json_string(s) : NULL;
@@ -82,8 +83,8 @@ static json_t *env_names(char *const *v)
 
 static json_t *mount(const struct spec_mount *m)
 {
-	return json_pack("{s:o, s:o, s:s}", "path", text_or_null(m->source.path), "target", text_or_null(m->target), "mode",
-		plan_mode_name((enum plan_mode)m->mode));
+	return json_pack("{s:o, s:o, s:s}", "path", text_or_null(m->source.path), "target",
+		text_or_null(m->target), "mode", plan_mode_name((enum plan_mode)m->mode));
 }
 
 static json_t *mounts(const struct task_spec *spec)
@@ -94,7 +95,8 @@ static json_t *mounts(const struct task_spec *spec)
 	return list;
 }
 
-/* Only what the request gave; durations in milliseconds are told in seconds, as text with a unit. */
+/* Only what the request gave; durations in milliseconds are told in seconds, as text with a unit.
+ */
 static json_t *limits(const struct spec_limits *given)
 {
 	json_t *o = json_object();
@@ -103,10 +105,12 @@ static json_t *limits(const struct spec_limits *given)
 		if (!v)
 			continue;
 		if (policy_fields[i].unit == POLICY_UNIT_DURATION)
-			json_object_set_new(o, policy_fields[i].name, json_sprintf("%llums", (unsigned long long)v));
+			json_object_set_new(o, policy_fields[i].name,
+				json_sprintf("%llums", (unsigned long long)v));
 		else if (policy_fields[i].unit == POLICY_UNIT_CPUS)
 			json_object_set_new(o, policy_fields[i].name,
-				json_sprintf("%llu.%03llu", (unsigned long long)v / 1000, (unsigned long long)v % 1000));
+				json_sprintf("%llu.%03llu", (unsigned long long)v / 1000,
+					(unsigned long long)v % 1000));
 		else
 			json_object_set_new(o, policy_fields[i].name, json_integer((json_int_t)v));
 	}
@@ -115,23 +119,29 @@ static json_t *limits(const struct spec_limits *given)
 
 static json_t *spec_to_json(const struct task_spec *spec)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:o, s:s, s:s}", "argv",
-		strings(spec->argv, SIZE_MAX, SIZE_MAX), "env_names", env_names(spec->env), "labels", labels(spec->labels),
-		"name", text_or_null(spec->name), "cwd", text_or_null(spec->cwd), "image", spec->image ? spec->image : "host",
-		"user", plan_user_name((enum plan_user)spec->user), "network", plan_network_name((enum plan_network)spec->network),
-		"profile", plan_profile_name((enum plan_profile)spec->profile), "tty", spec->tty, "stdin",
+	return json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:o, s:s, s:s}",
+		"argv", strings(spec->argv, SIZE_MAX, SIZE_MAX), "env_names", env_names(spec->env),
+		"labels", labels(spec->labels), "name", text_or_null(spec->name), "cwd",
+		text_or_null(spec->cwd), "image", spec->image ? spec->image : "host", "user",
+		plan_user_name((enum plan_user)spec->user), "network",
+		plan_network_name((enum plan_network)spec->network), "profile",
+		plan_profile_name((enum plan_profile)spec->profile), "tty", spec->tty, "stdin",
 		spec->stdin_mode == STDIN_STREAM ? "stream" : "none", "workspace",
-		spec->has_workspace ? mount(&spec->workspace) : json_null(), "mounts", mounts(spec), "limits",
-		limits(&spec->limits), "on_disconnect", spec->on_disconnect == ON_DISCONNECT_KEEP ? "keep" : "kill",
-		"on_output_limit", spec->on_output_limit == ON_OUTPUT_LIMIT_KILL ? "kill" : "drop");
+		spec->has_workspace ? mount(&spec->workspace) : json_null(), "mounts", mounts(spec),
+		"limits", limits(&spec->limits), "on_disconnect",
+		spec->on_disconnect == ON_DISCONNECT_KEEP ? "keep" : "kill", "on_output_limit",
+		spec->on_output_limit == ON_OUTPUT_LIMIT_KILL ? "kill" : "drop");
 }
 
 json_t *describe_job(const struct job *j)
 {
 	const struct task *t = j->task;
-	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:I, s:o}", "task", t->id, "state", task_state_name(t->state), "uid",
-		(json_int_t)t->uid, "created", stamp_or_null(t->result->created_ns), "started", stamp_or_null(t->result->started_ns),
-		"spec", spec_to_json(t->spec), "last_seq", (json_int_t)output_log_last_seq(t->log), "result",
+	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:I, s:o}", "task", t->id, "state",
+		task_state_name(t->state), "uid", (json_int_t)t->uid, "created",
+		stamp_or_null(t->result->created_ns), "started",
+		stamp_or_null(t->result->started_ns), "spec", spec_to_json(t->spec), "last_seq",
+		(json_int_t)output_log_last_seq(t->log), "result",
 		task_is_done(t) ? result_to_json(t->result) : json_null());
 }
 
@@ -142,7 +152,8 @@ static bool has_label(char *const *v, const char *label)
 	bool is_pair = strchr(label, '=') != NULL;
 	for (; v && *v; v++) {
 		size_t key_len = strcspn(*v, "=");
-		if (is_pair ? !strcmp(*v, label) : strlen(label) == key_len && !strncmp(*v, label, key_len))
+		if (is_pair ? !strcmp(*v, label)
+			    : strlen(label) == key_len && !strncmp(*v, label, key_len))
 			return true;
 	}
 	return false;
@@ -154,9 +165,10 @@ static json_t *list_entry_of(const struct job *j)
 	const struct task_result *r = t->result;
 	json_t *argv = strings(t->spec->argv, LIST_ARGV_COUNT, LIST_ARGV_BYTES);
 	bool is_cut = json_array_size(argv) < strv_len(t->spec->argv);
-	json_t *o = json_pack("{s:s, s:o, s:s, s:I, s:o, s:b, s:o, s:o, s:o, s:o}", "task", t->id, "name",
-		text_or_null(t->spec->name), "state", task_state_name(t->state), "uid", (json_int_t)t->uid, "argv", argv, "argv_is_cut",
-		is_cut, "labels", labels(t->spec->labels), "created", stamp_or_null(r->created_ns), "started",
+	json_t *o = json_pack("{s:s, s:o, s:s, s:I, s:o, s:b, s:o, s:o, s:o, s:o}", "task", t->id,
+		"name", text_or_null(t->spec->name), "state", task_state_name(t->state), "uid",
+		(json_int_t)t->uid, "argv", argv, "argv_is_cut", is_cut, "labels",
+		labels(t->spec->labels), "created", stamp_or_null(r->created_ns), "started",
 		stamp_or_null(r->started_ns), "finished", stamp_or_null(r->finished_ns));
 	if (!o || !task_is_done(t))
 		return o;
@@ -169,7 +181,7 @@ static json_t *list_entry_of(const struct job *j)
 
 static void add_jobs(json_t *list, const struct list *from, uid_t uid, const char *label)
 {
-	list_for_each(pos, from) {
+	list_for_each (pos, from) {
 		const struct job *j = list_entry(pos, struct job, link);
 		if (j->task->uid == uid && (!label || has_label(j->task->spec->labels, label)))
 			json_array_append_new(list, list_entry_of(j));
@@ -192,8 +204,9 @@ json_t *describe_list(const struct jobs *js, uid_t uid, bool all, const char *la
 static json_t *warden_info(const struct warden_link *l)
 {
 	return json_pack("{s:b, s:s, s:b, s:i, s:s, s:o}", "is_up", warden_link_is_up(l), "mode",
-		warden_mode_name((enum warden_mode)l->hello.hello.mode), "upper_on_disk", l->hello.hello.upper_on_disk != 0,
-		"landlock_abi", l->hello.hello.landlock_abi, "info", l->hello.hello.info, "pid",
+		warden_mode_name((enum warden_mode)l->hello.hello.mode), "upper_on_disk",
+		l->hello.hello.upper_on_disk != 0, "landlock_abi", l->hello.hello.landlock_abi,
+		"info", l->hello.hello.info, "pid",
 		l->pid > 0 ? json_integer(l->pid) : json_null());
 }
 
@@ -221,17 +234,21 @@ static json_t *defaults(void)
 
 static json_t *counts(const struct server *s)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "running", (json_int_t)s->sched.n_running, "queued",
-		(json_int_t)s->sched.n_ready, "kept", (json_int_t)s->jobs.n_done, "accepted", (json_int_t)s->jobs.n_total,
-		"connections", (json_int_t)s->n_connections);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "running", (json_int_t)s->sched.n_running,
+		"queued", (json_int_t)s->sched.n_ready, "kept", (json_int_t)s->jobs.n_done,
+		"accepted", (json_int_t)s->jobs.n_total, "connections",
+		(json_int_t)s->n_connections);
 }
 
 json_t *describe_server(const struct server *s, uid_t uid)
 {
-	return json_pack("{s:s, s:i, s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:o}", "version", DAYFLY_VERSION,
-		"protocol", 1, "mode", s->start->is_root_mode ? "root" : "rootless", "uid", (json_int_t)geteuid(), "pid", (int)getpid(),
-		"socket", s->start->listener.path, "warden", warden_info(&s->warden), "limits", ceilings(&s->options->policy),
-		"defaults", defaults(), "counts", counts(s), "max_tasks", (json_int_t)s->options->max_tasks, "max_queue",
+	return json_pack("{s:s, s:i, s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:o}",
+		"version", DAYFLY_VERSION, "protocol", 1, "mode",
+		s->start->is_root_mode ? "root" : "rootless", "uid", (json_int_t)geteuid(), "pid",
+		(int)getpid(), "socket", s->start->listener.path, "warden", warden_info(&s->warden),
+		"limits", ceilings(&s->options->policy), "defaults", defaults(), "counts",
+		counts(s), "max_tasks", (json_int_t)s->options->max_tasks, "max_queue",
 		(json_int_t)s->options->max_queue, "idle_exit_ms",
-		s->options->idle_exit_ms ? json_integer((json_int_t)s->options->idle_exit_ms) : json_null());
+		s->options->idle_exit_ms ? json_integer((json_int_t)s->options->idle_exit_ms)
+					 : json_null());
 }

@@ -1,4 +1,5 @@
-/* JSON for people and programs that ask: tasks, one task, the daemon. Every function returns a new object, or NULL without memory. */
+/* JSON for people and programs that ask: tasks, one task, the daemon. Every function returns a new
+ * object, or NULL without memory. */
 #ifndef DAYFLY_DAEMON_DESCRIBE_H
 #define DAYFLY_DAEMON_DESCRIBE_H
 
@@ -17,7 +18,8 @@ json_t *describe_version(void);
 json_t *describe_task_state(const struct task *t);
 /* {"task","state","spec","result",...}. Values of the environment stay out: they may be secrets. */
 json_t *describe_job(const struct job *j);
-/* {"tasks":[...]}: those of the uid; all: finished ones too; label ("key" or "key=value"): only those that have it. */
+/* {"tasks":[...]}: those of the uid; all: finished ones too; label ("key" or "key=value"): only
+ * those that have it. */
 json_t *describe_list(const struct jobs *js, uid_t uid, bool all, const char *label);
 json_t *describe_server(const struct server *s, uid_t uid);
 

@@ -21,7 +21,8 @@
 
 /* ---- run ---- */
 
-static int check_admission(struct connection *c, const struct task_spec *spec, size_t line_len, struct err *e)
+static int check_admission(
+	struct connection *c, const struct task_spec *spec, size_t line_len, struct err *e)
 {
 	struct server *s = c->server;
 	if (s->state != SERVER_RUNNING)
@@ -30,7 +31,8 @@ static int check_admission(struct connection *c, const struct task_spec *spec, s
 	if (r < 0)
 		return r;
 	if (spec->name && jobs_find_active_name(&s->jobs, c->uid, spec->name))
-		return err_set_field(e, ERR_DUPLICATE, "task.name", "a task with the name \"%s\" is not done yet", spec->name);
+		return err_set_field(e, ERR_DUPLICATE, "task.name",
+			"a task with the name \"%s\" is not done yet", spec->name);
 	if (s->jobs.active_spec_bytes + line_len > JOBS_PENDING_SPEC_BYTES)
 		return err_set(e, ERR_BUSY, 0, "the requests that wait already take %llu bytes",
 			(unsigned long long)s->jobs.active_spec_bytes);
@@ -68,12 +70,17 @@ static int build_task(struct connection *c, struct request *rq, struct task **re
 		return r;
 	}
 	r = task_create(&s->host, &origin, take_ptr(rq->spec), &build, ret);
-	return r < 0 ? err_set(e, r == -EMFILE || r == -ENFILE ? ERR_BUSY : ERR_INTERNAL, -r, "make the task") : 0;
+	return r < 0 ? err_set(e, r == -EMFILE || r == -ENFILE ? ERR_BUSY : ERR_INTERNAL, -r,
+			       "make the task")
+		     : 0;
 }
 
 static int busy(enum sched_verdict v, size_t depth, struct err *e)
 {
-	err_set(e, ERR_BUSY, 0, v == SCHED_BUSY_UID ? "%zu tasks of this user wait already" : "%zu tasks wait already", depth);
+	err_set(e, ERR_BUSY, 0,
+		v == SCHED_BUSY_UID ? "%zu tasks of this user wait already"
+				    : "%zu tasks wait already",
+		depth);
 	err_hint(e, "try again later, or start dayflyd with a higher --max-queue");
 	return -EBUSY;
 }
@@ -95,7 +102,8 @@ static int handle_run(struct connection *c, struct request *rq, size_t line_len,
 	r = sched_submit(&s->sched, &j->sched, c->uid, &depth);
 	if (r != SCHED_OK) {
 		jobs_drop(&s->jobs, j);
-		return r < 0 ? err_set(e, ERR_INTERNAL, -r, "queue the task") : busy((enum sched_verdict)r, depth, e);
+		return r < 0 ? err_set(e, ERR_INTERNAL, -r, "queue the task")
+			     : busy((enum sched_verdict)r, depth, e);
 	}
 	log_info("task %s: accepted from uid %u", t->id, c->uid);
 	if (dies_with_us)
@@ -149,7 +157,8 @@ static int handle_signal(struct connection *c, struct request *rq, size_t line_l
 	int signo = signal_number(rq->signal);
 	int r = find(c, rq, &j, e);
 	if (r == 0 && signo < 0)
-		r = err_set_field(e, ERR_BAD_VALUE, "signal", "there is no signal \"%s\"", rq->signal);
+		r = err_set_field(
+			e, ERR_BAD_VALUE, "signal", "there is no signal \"%s\"", rq->signal);
 	if (r == 0)
 		r = task_signal(j->task, signo, e);
 	if (r == 0)
@@ -181,7 +190,8 @@ static int handle_inspect(struct connection *c, struct request *rq, size_t line_
 
 static int handle_list(struct connection *c, struct request *rq, size_t line_len, struct err *e)
 {
-	connection_send_result(c, rq->id, NULL, describe_list(&c->server->jobs, c->uid, rq->all, rq->label));
+	connection_send_result(
+		c, rq->id, NULL, describe_list(&c->server->jobs, c->uid, rq->all, rq->label));
 	return 0;
 }
 
@@ -197,7 +207,8 @@ static int handle_ping(struct connection *c, struct request *rq, size_t line_len
 	return 0;
 }
 
-static int (*const handlers[OP_COUNT])(struct connection *c, struct request *rq, size_t line_len, struct err *e) = {
+static int (*const handlers[OP_COUNT])(
+	struct connection *c, struct request *rq, size_t line_len, struct err *e) = {
 	[OP_RUN] = handle_run,
 	[OP_ATTACH] = handle_follow,
 	[OP_RESIZE] = handle_resize,

@@ -1,7 +1,8 @@
 /*
- * Reading a connection: request lines with their descriptors, and the raw bytes after an input request. A line is read by itself
- * (looked at first, then taken): the kernel never merges what follows a message with descriptors into one read, but it does merge what
- * precedes it, so only so it is sure to which line descriptors belong.
+ * Reading a connection: request lines with their descriptors, and the raw bytes after an input
+ * request. A line is read by itself (looked at first, then taken): the kernel never merges what
+ * follows a message with descriptors into one read, but it does merge what precedes it, so only so
+ * it is sure to which line descriptors belong.
  */
 #include "daemon/connection.h"
 
@@ -56,7 +57,7 @@ static void destroy_ack(struct ack *a)
 
 void intake_finish(struct connection *c)
 {
-	list_for_each_safe(pos, &c->acks)
+	list_for_each_safe (pos, &c->acks)
 		destroy_ack(list_entry(pos, struct ack, conn_link));
 	reset_feed(c);
 	reset_line(c);
@@ -69,7 +70,8 @@ static void on_late(void *owner)
 {
 	struct connection *c = owner;
 	struct err e;
-	err_set(&e, ERR_PROTOCOL, 0, "the request was not complete within %d seconds", LIMIT_REQUEST_SECONDS);
+	err_set(&e, ERR_PROTOCOL, 0, "the request was not complete within %d seconds",
+		LIMIT_REQUEST_SECONDS);
 	connection_send_error(c, NULL, &e);
 	connection_close_soon(c);
 }
@@ -105,7 +107,8 @@ static void answer_feed(struct connection *c)
 	struct ack *a = NULL;
 	if (f->has_failed) {
 		connection_send_error(c, f->tag, &f->error);
-	} else if (f->job && streams_input_is_full(&f->job->task->streams) && (a = calloc(1, sizeof(*a)))) {
+	} else if (f->job && streams_input_is_full(&f->job->task->streams) &&
+		   (a = calloc(1, sizeof(*a)))) {
 		a->conn = c;
 		a->tag = f->tag;
 		f->tag = NULL;
@@ -138,7 +141,8 @@ static bool read_raw(struct connection *c)
 	struct feed *f = &c->feed;
 	char *scratch = c->server->read_scratch;
 	int fds[FD_PASS_MAX];
-	size_t n_fds = 0, want = f->raw_left < OUTPUT_RECORD_MAX ? (size_t)f->raw_left : OUTPUT_RECORD_MAX;
+	size_t n_fds = 0,
+	       want = f->raw_left < OUTPUT_RECORD_MAX ? (size_t)f->raw_left : OUTPUT_RECORD_MAX;
 	if (f->job && streams_input_is_full(&f->job->task->streams))
 		return false;
 	ssize_t n = fd_recv(c->fd, scratch, want, fds, &n_fds);
@@ -180,7 +184,8 @@ static bool run_feed(struct connection *c)
 	return true;
 }
 
-/* Takes the request's tag and data over. A request that has failed still has its raw bytes coming. */
+/* Takes the request's tag and data over. A request that has failed still has its raw bytes coming.
+ */
 static void start_feed(struct connection *c, struct request *rq, const struct err *error)
 {
 	struct feed *f = &c->feed;
@@ -203,13 +208,14 @@ static void start_feed(struct connection *c, struct request *rq, const struct er
 
 void intake_on_input_room(struct job *job)
 {
-	list_for_each_safe(pos, &job->acks) {
+	list_for_each_safe (pos, &job->acks) {
 		struct ack *a = list_entry(pos, struct ack, job_link);
 		connection_send_result(a->conn, a->tag, NULL, json_object());
 		destroy_ack(a);
 	}
-	/* What waits is looked at at the end of the turn: the task is in the middle of something. */
-	list_for_each(pos, &job->feeds) {
+	/* What waits is looked at at the end of the turn: the task is in the middle of something.
+	 */
+	list_for_each (pos, &job->feeds) {
 		struct feed *f = list_entry(pos, struct feed, job_link);
 		connection_kick(list_entry(f, struct connection, feed));
 	}
@@ -227,9 +233,12 @@ static void handle_line(struct connection *c, const char *line, size_t len)
 	/* Raw bytes may follow that nobody can count now. */
 	bool is_lost = r < 0 && memmem(line, len, "\"bytes\"", 7);
 	if (r == 0 && c->has_too_many_fds)
-		r = err_set(&e, ERR_TOO_LARGE, 0, "at most %d descriptors may come with one request", LIMIT_REQUEST_FDS);
+		r = err_set(&e, ERR_TOO_LARGE, 0,
+			"at most %d descriptors may come with one request", LIMIT_REQUEST_FDS);
 	if (r == 0 && rq->op != OP_INPUT && c->n_open >= LIMIT_CONNECTION_REQUESTS)
-		r = err_set(&e, ERR_BUSY, 0, "%d requests of this connection wait for their answers", LIMIT_CONNECTION_REQUESTS);
+		r = err_set(&e, ERR_BUSY, 0,
+			"%d requests of this connection wait for their answers",
+			LIMIT_CONNECTION_REQUESTS);
 	if (rq && rq->op == OP_INPUT)
 		start_feed(c, rq, r < 0 ? &e : NULL);
 	else if (r == 0)
@@ -262,7 +271,8 @@ static void take_fds(struct connection *c, int *fds, size_t n)
 	}
 }
 
-/* Reads to the end of the current line, or what there is of it. Returns 1, 0 (nothing there), or -errno (the connection is over). */
+/* Reads to the end of the current line, or what there is of it. Returns 1, 0 (nothing there), or
+ * -errno (the connection is over). */
 static int read_some(struct connection *c)
 {
 	char *scratch = c->server->read_scratch;

@@ -23,7 +23,8 @@ static int hex_digit(char c)
 	return c >= 'a' ? c - 'a' + 10 : c - '0';
 }
 
-/* By the first byte of the id: a prefix of 6 characters ("t-" and four digits) leads to the same bucket. */
+/* By the first byte of the id: a prefix of 6 characters ("t-" and four digits) leads to the same
+ * bucket. */
 static struct list *bucket_of(struct jobs *js, const char *id)
 {
 	return &js->buckets[(hex_digit(id[2]) * 16 + hex_digit(id[3])) % JOBS_BUCKETS];
@@ -89,10 +90,11 @@ static bool is_in_use(const struct job *j)
 
 void jobs_expire(struct jobs *js, uint64_t now_ns)
 {
-	list_for_each_safe(pos, &js->done) {
+	list_for_each_safe (pos, &js->done) {
 		struct job *j = list_entry(pos, struct job, link);
-		bool is_over = js->n_done > JOBS_KEEP_COUNT || js->done_log_bytes > JOBS_KEEP_LOG_BYTES ||
-			js->done_spec_bytes > JOBS_KEEP_SPEC_BYTES;
+		bool is_over = js->n_done > JOBS_KEEP_COUNT ||
+			       js->done_log_bytes > JOBS_KEEP_LOG_BYTES ||
+			       js->done_spec_bytes > JOBS_KEEP_SPEC_BYTES;
 		if (!is_over && now_ns - j->done_at_ns < JOBS_KEEP_NS)
 			return; /* what follows is younger */
 		if (is_in_use(j))
@@ -106,9 +108,9 @@ void jobs_expire(struct jobs *js, uint64_t now_ns)
 
 void jobs_finish(struct jobs *js)
 {
-	list_for_each_safe(pos, &js->active)
+	list_for_each_safe (pos, &js->active)
 		destroy_job(list_entry(pos, struct job, link));
-	list_for_each_safe(pos, &js->done)
+	list_for_each_safe (pos, &js->done)
 		destroy_job(list_entry(pos, struct job, link));
 	js->n_active = js->n_done = 0;
 }
@@ -121,7 +123,7 @@ static bool has_name(const struct job *j, uid_t uid, const char *name)
 
 struct job *jobs_find_active_name(struct jobs *js, uid_t uid, const char *name)
 {
-	list_for_each(pos, &js->active) {
+	list_for_each (pos, &js->active) {
 		struct job *j = list_entry(pos, struct job, link);
 		if (has_name(j, uid, name))
 			return j;
@@ -132,7 +134,7 @@ struct job *jobs_find_active_name(struct jobs *js, uid_t uid, const char *name)
 static struct job *find_done_name(struct jobs *js, uid_t uid, const char *name)
 {
 	struct job *newest = NULL;
-	list_for_each(pos, &js->done) {
+	list_for_each (pos, &js->done) {
 		struct job *j = list_entry(pos, struct job, link);
 		if (has_name(j, uid, name))
 			newest = j;
@@ -147,7 +149,7 @@ static size_t find_prefix(struct jobs *js, uid_t uid, const char *word, struct j
 	if (!id_is_task_prefix(word) || strlen(word) < JOBS_PREFIX_MIN)
 		return 0;
 	struct list *bucket = bucket_of(js, word);
-	list_for_each(pos, bucket) {
+	list_for_each (pos, bucket) {
 		struct job *j = list_entry(pos, struct job, bucket);
 		if (j->task->uid != uid || !str_starts(j->task->id, word))
 			continue;
@@ -170,14 +172,15 @@ int jobs_find(struct jobs *js, uid_t uid, const char *word, struct job **ret, st
 		return 0;
 	}
 	if (n > 1)
-		return err_set_field(e, ERR_AMBIGUOUS, "task", "%zu tasks begin with \"%s\"", n, word);
+		return err_set_field(
+			e, ERR_AMBIGUOUS, "task", "%zu tasks begin with \"%s\"", n, word);
 	err_set_field(e, ERR_NOT_FOUND, "task", "there is no task \"%s\"", word);
 	return -ENOENT;
 }
 
 struct job *jobs_find_jail(struct jobs *js, uint64_t jail)
 {
-	list_for_each(pos, &js->active) {
+	list_for_each (pos, &js->active) {
 		struct job *j = list_entry(pos, struct job, link);
 		if (j->task->jail == jail)
 			return j;

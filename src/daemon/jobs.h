@@ -1,6 +1,6 @@
 /*
- * The daemon's tasks: each in a job, with its place in the queue and who listens to it. Finds them by id, prefix, name or jail, as the
- * asking uid may see them; keeps the finished ones for a while.
+ * The daemon's tasks: each in a job, with its place in the queue and who listens to it. Finds them
+ * by id, prefix, name or jail, as the asking uid may see them; keeps the finished ones for a while.
  */
 #ifndef DAYFLY_DAEMON_JOBS_H
 #define DAYFLY_DAEMON_JOBS_H
@@ -17,11 +17,12 @@
 #define JOBS_BUCKETS 256
 
 /* Finished tasks: the oldest go first when one of these is exceeded. */
-#define JOBS_KEEP_COUNT      256
-#define JOBS_KEEP_NS         (15 * 60 * 1000000000ull)
+#define JOBS_KEEP_COUNT	     256
+#define JOBS_KEEP_NS	     (15 * 60 * 1000000000ull)
 #define JOBS_KEEP_LOG_BYTES  (256ull << 20)
 #define JOBS_KEEP_SPEC_BYTES (8ull << 20)
-/* Requests of tasks that are not done, as the sum of their lines: memory that clients can make us hold. */
+/* Requests of tasks that are not done, as the sum of their lines: memory that clients can make us
+ * hold. */
 #define JOBS_PENDING_SPEC_BYTES (32ull << 20)
 
 /* The shortest prefix of an id that stands for a task. */
@@ -65,8 +66,9 @@ void jobs_set_done(struct jobs *js, struct job *j, uint64_t now_ns);
 void jobs_expire(struct jobs *js, uint64_t now_ns);
 
 /*
- * word is an id, a unique prefix of one, or a name, among the tasks of this uid: those of others do not exist for it. A name is that of
- * the task that is not done, else of the newest that had it. Returns 0, or -ENOENT or -EINVAL with *e.
+ * word is an id, a unique prefix of one, or a name, among the tasks of this uid: those of others do
+ * not exist for it. A name is that of the task that is not done, else of the newest that had it.
+ * Returns 0, or -ENOENT or -EINVAL with *e.
  */
 int jobs_find(struct jobs *js, uid_t uid, const char *word, struct job **ret, struct err *e);
 /* A task of that uid with that name which is not done; NULL: none. */

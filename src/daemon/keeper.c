@@ -17,12 +17,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WARDEN_NAME "dayfly-warden"
+#define WARDEN_NAME   "dayfly-warden"
 #define CLOSE_WAIT_MS 2000
 
 extern char **environ;
 
-/* Beside dayflyd (a build folder), or where an installation that was moved has it. NULL: in neither place. */
+/* Beside dayflyd (a build folder), or where an installation that was moved has it. NULL: in neither
+ * place. */
 static char *warden_below(int dir_len, const char *exe)
 {
 	static const char *const places[] = { "/", "/../libexec/dayfly/" };
@@ -79,7 +80,8 @@ static int spawn(struct keeper *k, int theirs, const char *path, const char *upp
 		return -r;
 	}
 	/* A session of its own: Ctrl-C at the daemon's terminal is not for it. */
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setflags(
+		&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
 	posix_spawnattr_setsigdefault(&attr, &all);
 	posix_spawnattr_setsigmask(&attr, &none);
 	r = posix_spawn_file_actions_adddup2(&actions, theirs, KEEPER_FD);
@@ -109,13 +111,15 @@ int keeper_start(struct keeper *k, const char *warden_path, const char *upper, s
 	return 0;
 }
 
-static int send_request(struct keeper *k, const struct keeper_request *rq, const int *fds, size_t n_fds, struct err *e)
+static int send_request(struct keeper *k, const struct keeper_request *rq, const int *fds,
+	size_t n_fds, struct err *e)
 {
 	ssize_t n = k->fd < 0 ? -EPIPE : fd_send(k->fd, rq, sizeof(*rq), fds, n_fds);
 	return n < 0 ? err_set(e, ERR_WARDEN, (int)-n, "talk to the keeper") : 0;
 }
 
-int keeper_guard_socket(struct keeper *k, const char *path, dev_t dev, ino_t ino, bool remove_dir, struct err *e)
+int keeper_guard_socket(
+	struct keeper *k, const char *path, dev_t dev, ino_t ino, bool remove_dir, struct err *e)
 {
 	struct keeper_request rq = {
 		.version = KEEPER_VERSION,
@@ -180,7 +184,8 @@ void keeper_close(struct keeper *k, bool wait)
 	if (k->fd >= 0 && wait && shutdown(k->fd, SHUT_WR) == 0) {
 		/* End of file on our side says that it is gone. Late answers come before that. */
 		int32_t answer;
-		while (keeper_wait_readable(k->fd, CLOSE_WAIT_MS) == 0 && keeper_read_answer(k, &answer) >= 0)
+		while (keeper_wait_readable(k->fd, CLOSE_WAIT_MS) == 0 &&
+			keeper_read_answer(k, &answer) >= 0)
 			;
 	}
 	fd_close(&k->fd);

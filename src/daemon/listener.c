@@ -14,7 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* A keeper of an earlier daemon may remove the empty directory between our looking and our binding. */
+/* A keeper of an earlier daemon may remove the empty directory between our looking and our binding.
+ */
 #define OPEN_TRIES 5
 
 static int split_path(const char *path, char **ret_dir, const char **ret_name, struct err *e)
@@ -25,7 +26,9 @@ static int split_path(const char *path, char **ret_dir, const char **ret_name, s
 		return err_set(e, ERR_BAD_VALUE, 0, "%s: not the path of a socket", path);
 	if (strlen(path) >= sizeof(addr.sun_path)) {
 		err_set(e, ERR_TOO_LARGE, ENAMETOOLONG, "socket %s", path);
-		err_hint(e, "the kernel takes at most %zu bytes: use a shorter --socket or --runtime-dir",
+		err_hint(e,
+			"the kernel takes at most %zu bytes: use a shorter --socket or "
+			"--runtime-dir",
 			sizeof(addr.sun_path) - 1);
 		return -ENAMETOOLONG;
 	}
@@ -70,9 +73,11 @@ static int open_dir(struct listener *l, const char *dir, bool is_shared, struct 
 		return err_set(e, ERR_INTERNAL, errno, "set the mode of %s", dir);
 	if (flock(l->dir_fd, LOCK_EX | LOCK_NB) < 0) {
 		int errnum = errno;
-		err_set(e, ERR_BUSY, errnum == EWOULDBLOCK ? EBUSY : errnum, "lock directory %s", dir);
+		err_set(e, ERR_BUSY, errnum == EWOULDBLOCK ? EBUSY : errnum, "lock directory %s",
+			dir);
 		if (errnum == EWOULDBLOCK)
-			err_hint(e, "another dayflyd runs here: stop it, or give another --runtime-dir");
+			err_hint(e, "another dayflyd runs here: stop it, or give another "
+				    "--runtime-dir");
 		return -EBUSY;
 	}
 	return 0;
@@ -83,15 +88,20 @@ static int remove_stale(int dir_fd, const char *name, const struct sockaddr_un *
 {
 	struct stat st;
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : err_set(e, ERR_INTERNAL, errno, "look at %s", addr->sun_path);
+		return errno == ENOENT
+			       ? 0
+			       : err_set(e, ERR_INTERNAL, errno, "look at %s", addr->sun_path);
 	if (!S_ISSOCK(st.st_mode))
-		return err_set(e, ERR_INTERNAL, EEXIST, "%s is there and is not a socket", addr->sun_path);
+		return err_set(
+			e, ERR_INTERNAL, EEXIST, "%s is there and is not a socket", addr->sun_path);
 	auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_set(e, ERR_INTERNAL, errno, "make a socket");
 	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno != ECONNREFUSED)
 		return err_set(e, ERR_BUSY, EADDRINUSE, "somebody listens on %s", addr->sun_path);
-	return unlinkat(dir_fd, name, 0) < 0 ? err_set(e, ERR_INTERNAL, errno, "remove %s", addr->sun_path) : 0;
+	return unlinkat(dir_fd, name, 0) < 0
+		       ? err_set(e, ERR_INTERNAL, errno, "remove %s", addr->sun_path)
+		       : 0;
 }
 
 static int bind_socket(struct listener *l, const char *name, bool is_shared, struct err *e)
@@ -107,7 +117,8 @@ static int bind_socket(struct listener *l, const char *name, bool is_shared, str
 		return err_set(e, ERR_INTERNAL, errno, "make a socket");
 	if (bind(l->fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return err_set(e, ERR_INTERNAL, errno, "bind %s", l->path);
-	if (fchmodat(l->dir_fd, name, is_shared ? 0666 : 0600, 0) < 0 || fstatat(l->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fchmodat(l->dir_fd, name, is_shared ? 0666 : 0600, 0) < 0 ||
+		fstatat(l->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_set(e, ERR_INTERNAL, errno, "set the mode of %s", l->path);
 	l->dev = st.st_dev;
 	l->ino = st.st_ino;
@@ -137,7 +148,8 @@ int listener_open(struct listener *l, const char *path, bool is_shared, struct e
 			break;
 	}
 	if (r == 0)
-		r = err_set(e, ERR_INTERNAL, ENOENT, "directory %s is being removed again and again", dir);
+		r = err_set(e, ERR_INTERNAL, ENOENT,
+			"directory %s is being removed again and again", dir);
 	if (l->is_dir_made)
 		rmdir(dir);
 	return r;
@@ -145,7 +157,9 @@ int listener_open(struct listener *l, const char *path, bool is_shared, struct e
 
 int listener_start(struct listener *l, struct err *e)
 {
-	return listen(l->fd, SOMAXCONN) < 0 ? err_set(e, ERR_INTERNAL, errno, "listen on %s", l->path) : 0;
+	return listen(l->fd, SOMAXCONN) < 0
+		       ? err_set(e, ERR_INTERNAL, errno, "listen on %s", l->path)
+		       : 0;
 }
 
 bool listener_is_reachable(const struct listener *l)

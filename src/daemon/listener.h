@@ -1,5 +1,6 @@
 /*
- * The listening socket and its directory: made or checked for safety, locked against a second daemon, watched for replacement.
+ * The listening socket and its directory: made or checked for safety, locked against a second
+ * daemon, watched for replacement.
  */
 #ifndef DAYFLY_DAEMON_LISTENER_H
 #define DAYFLY_DAEMON_LISTENER_H
@@ -14,13 +15,14 @@ struct listener {
 	int fd;
 	char *path;
 	bool is_dir_made; /* by us: it goes when we go */
-	dev_t dev;        /* of the socket file */
+	dev_t dev;	  /* of the socket file */
 	ino_t ino;
 };
 
 /*
- * is_shared: other users may connect (root mode): directory 0755 and socket 0666; else 0700 and 0600. A directory that is there
- * already must be ours and closed to other writers. Bound, not yet listening. Returns 0 or -errno.
+ * is_shared: other users may connect (root mode): directory 0755 and socket 0666; else 0700 and
+ * 0600. A directory that is there already must be ours and closed to other writers. Bound, not yet
+ * listening. Returns 0 or -errno.
  */
 int listener_open(struct listener *l, const char *path, bool is_shared, struct err *e);
 int listener_start(struct listener *l, struct err *e);
@@ -28,7 +30,8 @@ int listener_start(struct listener *l, struct err *e);
 /* Whether the path still leads to this socket. */
 bool listener_is_reachable(const struct listener *l);
 
-/* Unlinks the socket (if it is still ours) and the directory (if we made it and it is empty), and closes. */
+/* Unlinks the socket (if it is still ours) and the directory (if we made it and it is empty), and
+ * closes. */
 void listener_close(struct listener *l);
 
 /* Closes only. */

@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One line for whoever started us; for a failure its text and, on a second line, what to do about it. */
+/* One line for whoever started us; for a failure its text and, on a second line, what to do about
+ * it. */
 static void tell_ready(int *ready_fd, const struct err *e)
 {
 	char text[1024] = "1\n";
@@ -39,7 +40,8 @@ static int serve(struct options *o, struct startup *start, struct err *e)
 		return err_set(e, ERR_INTERNAL, -r, "make the loop");
 	r = server_init(&server, &loop, o, start);
 	if (r == 0) {
-		log_info("listening on %s; warden: %s", start->listener.path, start->hello.hello.info);
+		log_info("listening on %s; warden: %s", start->listener.path,
+			start->hello.hello.info);
 		tell_ready(&o->ready_fd, NULL);
 		r = server_run(&server);
 	} else {

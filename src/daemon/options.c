@@ -34,12 +34,13 @@ static int set_string(char **where, const char *arg, struct err *e)
 	return 0;
 }
 
-static int set_count(uint64_t *where, const char *arg, uint64_t max, const char *name, struct err *e)
+static int set_count(
+	uint64_t *where, const char *arg, uint64_t max, const char *name, struct err *e)
 {
 	uint64_t v;
 	if (units_parse_uint(arg, max, &v) < 0 || v == 0)
-		return err_set(e, ERR_BAD_VALUE, 0, "--%s: \"%s\" is not a number from 1 to %llu", name, arg,
-			(unsigned long long)max);
+		return err_set(e, ERR_BAD_VALUE, 0, "--%s: \"%s\" is not a number from 1 to %llu",
+			name, arg, (unsigned long long)max);
 	*where = v;
 	return 0;
 }
@@ -72,7 +73,8 @@ static int set_user(struct options *o, const char *arg, struct err *e)
 static int set_upper(struct options *o, const char *arg, struct err *e)
 {
 	if (strcmp(arg, "auto") && strcmp(arg, "tmpfs") && strcmp(arg, "disk"))
-		return err_set(e, ERR_BAD_VALUE, 0, "--upper: \"%s\" is none of auto, tmpfs, disk", arg);
+		return err_set(
+			e, ERR_BAD_VALUE, 0, "--upper: \"%s\" is none of auto, tmpfs, disk", arg);
 	return set_string(&o->upper, arg, e);
 }
 
@@ -89,7 +91,8 @@ static int set_max_queue(struct options *o, const char *arg, struct err *e)
 static int set_idle_exit(struct options *o, const char *arg, struct err *e)
 {
 	if (units_parse_duration(arg, &o->idle_exit_ms) < 0)
-		return err_set(e, ERR_BAD_VALUE, 0, "--idle-exit: \"%s\" is not a time in seconds", arg);
+		return err_set(
+			e, ERR_BAD_VALUE, 0, "--idle-exit: \"%s\" is not a time in seconds", arg);
 	return 0;
 }
 
@@ -97,7 +100,8 @@ static int set_ready_fd(struct options *o, const char *arg, struct err *e)
 {
 	uint64_t v;
 	if (units_parse_uint(arg, 1023, &v) < 0 || fcntl((int)v, F_GETFD) < 0)
-		return err_set(e, ERR_BAD_VALUE, 0, "--ready-fd: \"%s\" is not an open descriptor", arg);
+		return err_set(
+			e, ERR_BAD_VALUE, 0, "--ready-fd: \"%s\" is not an open descriptor", arg);
 	o->ready_fd = (int)v;
 	return 0;
 }
@@ -105,7 +109,8 @@ static int set_ready_fd(struct options *o, const char *arg, struct err *e)
 static int set_log_level(struct options *o, const char *arg, struct err *e)
 {
 	if (log_level_parse(arg, &o->log_level) < 0)
-		return err_set(e, ERR_BAD_VALUE, 0, "--log-level: \"%s\" is none of error, warning, info, debug", arg);
+		return err_set(e, ERR_BAD_VALUE, 0,
+			"--log-level: \"%s\" is none of error, warning, info, debug", arg);
 	return 0;
 }
 
@@ -132,7 +137,8 @@ static int set_allow_uid(struct options *o, const char *arg, struct err *e)
 	if (units_parse_uint(arg, UINT32_MAX - 1, &v) < 0) {
 		const struct passwd *pw = getpwnam(arg);
 		if (!pw)
-			return err_set(e, ERR_BAD_VALUE, 0, "--allow-uid: there is no user \"%s\"", arg);
+			return err_set(
+				e, ERR_BAD_VALUE, 0, "--allow-uid: there is no user \"%s\"", arg);
 		v = pw->pw_uid;
 	}
 	if (o->n_allow_uids == OPTIONS_IDS_MAX)
@@ -147,7 +153,8 @@ static int set_allow_gid(struct options *o, const char *arg, struct err *e)
 	if (units_parse_uint(arg, UINT32_MAX - 1, &v) < 0) {
 		const struct group *gr = getgrnam(arg);
 		if (!gr)
-			return err_set(e, ERR_BAD_VALUE, 0, "--allow-gid: there is no group \"%s\"", arg);
+			return err_set(
+				e, ERR_BAD_VALUE, 0, "--allow-gid: there is no group \"%s\"", arg);
 		v = gr->gr_gid;
 	}
 	if (o->n_allow_gids == OPTIONS_IDS_MAX)
@@ -208,7 +215,8 @@ static const struct option_def defs[] = {
 void options_print_help(void)
 {
 	printf("Usage: dayflyd [OPTION]...\n\n"
-	       "Runs each task that it is asked for in a jail of its own, and destroys the jail when the task ends.\n\n");
+	       "Runs each task that it is asked for in a jail of its own, and destroys the jail "
+	       "when the task ends.\n\n");
 	for (size_t i = 0; i < N_DEFS; i++) {
 		char head[48];
 		snprintf(head, sizeof(head), "--%s%s%s", defs[i].name, defs[i].arg ? " " : "",
@@ -217,7 +225,8 @@ void options_print_help(void)
 	}
 	printf("\nThe most that a task may ask for; a request above it is refused:\n");
 	for (size_t i = 0; i < policy_field_count; i++)
-		printf("  --%-20s task.limits.%s\n", policy_fields[i].option, policy_fields[i].name);
+		printf("  --%-20s task.limits.%s\n", policy_fields[i].option,
+			policy_fields[i].name);
 }
 
 static void fill_long_options(struct option *out)
@@ -226,7 +235,8 @@ static void fill_long_options(struct option *out)
 		out[i] = (struct option){ .name = defs[i].name,
 			.has_arg = defs[i].arg ? required_argument : no_argument };
 	for (size_t i = 0; i < policy_field_count; i++)
-		out[N_DEFS + i] = (struct option){ .name = policy_fields[i].option, .has_arg = required_argument };
+		out[N_DEFS + i] = (struct option){ .name = policy_fields[i].option,
+			.has_arg = required_argument };
 }
 
 /* An absolute copy; the current directory may go away later. */
@@ -237,7 +247,8 @@ static int make_absolute(char **path, struct err *e)
 	auto_free char *cwd = getcwd(NULL, 0);
 	char *full = NULL;
 	if (!cwd)
-		return err_set(e, ERR_BAD_VALUE, errno, "%s is relative, and the current directory is unknown", *path);
+		return err_set(e, ERR_BAD_VALUE, errno,
+			"%s is relative, and the current directory is unknown", *path);
 	if (asprintf(&full, "%s/%s", cwd, *path) < 0)
 		return err_set(e, ERR_INTERNAL, ENOMEM, "read options");
 	free(*path);
@@ -267,7 +278,8 @@ static int fill_defaults(struct options *o, struct err *e)
 	int r = make_absolute(&o->runtime_dir, e);
 	if (r == 0 && !o->runtime_dir && !o->socket_path)
 		r = default_runtime_dir(&o->runtime_dir, e);
-	if (r == 0 && !o->socket_path && asprintf(&o->socket_path, "%s/%s", o->runtime_dir, SOCKET_NAME) < 0) {
+	if (r == 0 && !o->socket_path &&
+		asprintf(&o->socket_path, "%s/%s", o->runtime_dir, SOCKET_NAME) < 0) {
 		o->socket_path = NULL;
 		r = err_set(e, ERR_INTERNAL, ENOMEM, "read options");
 	}
@@ -303,7 +315,8 @@ int options_parse(struct options *o, int argc, char **argv, struct err *e)
 			break;
 		if (c != 0) {
 			const char *word = argv[optind - 1];
-			return err_set(e, ERR_BAD_VALUE, 0, "%s: unknown option, or its value is missing (see dayflyd --help)",
+			return err_set(e, ERR_BAD_VALUE, 0,
+				"%s: unknown option, or its value is missing (see dayflyd --help)",
 				word);
 		}
 		if ((size_t)i < N_DEFS)

@@ -1,6 +1,6 @@
 /*
- * The command line of dayflyd, read by one table. What is not given has its default filled in, so that nothing else has to know
- * about defaults.
+ * The command line of dayflyd, read by one table. What is not given has its default filled in, so
+ * that nothing else has to know about defaults.
  */
 #ifndef DAYFLY_DAEMON_OPTIONS_H
 #define DAYFLY_DAEMON_OPTIONS_H
@@ -20,18 +20,19 @@ enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_PROTOC
 
 struct options {
 	enum options_action action;
-	char *socket_path;   /* absolute */
-	char *state_dir;     /* NULL: none given */
-	char *warden_path;   /* NULL: none given */
-	char *runtime_dir;   /* NULL: none given */
-	char *upper;         /* "auto", "tmpfs" or "disk" */
-	char *user;          /* root mode: NULL: "dayfly" if there is such a user, else an id without a name */
+	char *socket_path; /* absolute */
+	char *state_dir;   /* NULL: none given */
+	char *warden_path; /* NULL: none given */
+	char *runtime_dir; /* NULL: none given */
+	char *upper;	   /* "auto", "tmpfs" or "disk" */
+	char *user; /* root mode: NULL: "dayfly" if there is such a user, else an id without a name
+		     */
 	uint64_t max_tasks;
 	uint64_t max_queue;
 	uint64_t idle_exit_ms; /* 0: never */
-	int ready_fd;          /* -1: none */
+	int ready_fd;	       /* -1: none */
 	enum log_level log_level;
-	bool allow_all;        /* any uid may connect */
+	bool allow_all; /* any uid may connect */
 	uid_t allow_uids[OPTIONS_IDS_MAX];
 	size_t n_allow_uids;
 	gid_t allow_gids[OPTIONS_IDS_MAX];

@@ -64,7 +64,8 @@ int policy_set(struct policy *p, size_t i, const char *text, struct err *e)
 		break;
 	}
 	if (r < 0 || v == 0)
-		return err_set(e, ERR_BAD_VALUE, 0, "--%s: \"%s\" is no such value", policy_fields[i].option, text);
+		return err_set(e, ERR_BAD_VALUE, 0, "--%s: \"%s\" is no such value",
+			policy_fields[i].option, text);
 	*field_value(&p->ceiling, i) = v;
 	return 0;
 }
@@ -79,7 +80,8 @@ static void format_value(size_t i, uint64_t v, char out[UNITS_TEXT_SIZE])
 		units_format_duration(v * 1000000, out);
 		break;
 	case POLICY_UNIT_CPUS:
-		snprintf(out, UNITS_TEXT_SIZE, "%llu.%03llu", (unsigned long long)v / 1000, (unsigned long long)v % 1000);
+		snprintf(out, UNITS_TEXT_SIZE, "%llu.%03llu", (unsigned long long)v / 1000,
+			(unsigned long long)v % 1000);
 		break;
 	default:
 		snprintf(out, UNITS_TEXT_SIZE, "%llu", (unsigned long long)v);
@@ -97,11 +99,13 @@ int policy_check(const struct policy *p, const struct task_spec *spec, struct er
 		snprintf(field, sizeof(field), "task.limits.%s", policy_fields[i].name);
 		format_value(i, max, text);
 		err_set_field(e, ERR_NOT_ALLOWED, field, "this daemon allows at most %s", text);
-		err_hint(e, "ask for less, or start dayflyd with a higher --%s", policy_fields[i].option);
+		err_hint(e, "ask for less, or start dayflyd with a higher --%s",
+			policy_fields[i].option);
 		return -EINVAL;
 	}
 	if (spec->network == 1 && !p->allow_host_network) {
-		err_set_field(e, ERR_NOT_ALLOWED, "task.network", "this daemon does not give tasks the host's network");
+		err_set_field(e, ERR_NOT_ALLOWED, "task.network",
+			"this daemon does not give tasks the host's network");
 		err_hint(e, "leave \"network\" out, or start dayflyd with --allow-host-network");
 		return -EINVAL;
 	}

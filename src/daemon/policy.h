@@ -1,6 +1,6 @@
 /*
- * What the administrator allows: ceilings on limits, host network. A request that asks for more is refused by name; nothing is ever
- * lowered in silence.
+ * What the administrator allows: ceilings on limits, host network. A request that asks for more is
+ * refused by name; nothing is ever lowered in silence.
  */
 #ifndef DAYFLY_DAEMON_POLICY_H
 #define DAYFLY_DAEMON_POLICY_H
@@ -24,7 +24,7 @@ struct policy_field {
 	const char *name;   /* as in task.limits */
 	const char *option; /* of dayflyd: "max-wall" */
 	enum policy_unit unit;
-	size_t offset; /* in struct spec_limits */
+	size_t offset;	  /* in struct spec_limits */
 	uint64_t ceiling; /* when no option says otherwise */
 };
 extern const struct policy_field policy_fields[];

@@ -17,9 +17,11 @@ int privileges_find(const char *name, struct identity *ret, struct err *e)
 	errno = 0;
 	const struct passwd *pw = getpwnam(name ? name : DEFAULT_USER);
 	if (!pw && name)
-		return err_set(e, ERR_BAD_VALUE, errno ? errno : ENOENT, "--user: no user \"%s\"", name);
+		return err_set(
+			e, ERR_BAD_VALUE, errno ? errno : ENOENT, "--user: no user \"%s\"", name);
 	if (pw && (pw->pw_uid == 0 || pw->pw_gid == 0))
-		return err_set(e, ERR_BAD_VALUE, EINVAL, "user %s is root or in the group root", pw->pw_name);
+		return err_set(e, ERR_BAD_VALUE, EINVAL, "user %s is root or in the group root",
+			pw->pw_name);
 	ret->uid = pw ? pw->pw_uid : PRIVILEGES_UNNAMED_ID;
 	ret->gid = pw ? pw->pw_gid : PRIVILEGES_UNNAMED_ID;
 	return 0;
@@ -32,7 +34,8 @@ static int drop_bounding_set(struct err *e)
 		if (r < 0)
 			return 0; /* past the last capability of this kernel */
 		if (r == 1 && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
-			return err_set(e, ERR_INTERNAL, errno, "drop capability %lu from the bounding set", cap);
+			return err_set(e, ERR_INTERNAL, errno,
+				"drop capability %lu from the bounding set", cap);
 	}
 }
 
@@ -56,8 +59,8 @@ static int verify_ids(const struct identity *id, struct err *e)
 	gid_t rg, eg, sg;
 	if (getresuid(&ru, &eu, &su) < 0 || getresgid(&rg, &eg, &sg) < 0)
 		return err_set(e, ERR_INTERNAL, errno, "read ids");
-	if (ru != id->uid || eu != id->uid || su != id->uid || rg != id->gid || eg != id->gid || sg != id->gid ||
-		getgroups(0, NULL) != 0)
+	if (ru != id->uid || eu != id->uid || su != id->uid || rg != id->gid || eg != id->gid ||
+		sg != id->gid || getgroups(0, NULL) != 0)
 		return err_set(e, ERR_INTERNAL, EPERM, "ids are not as set");
 	if (setuid(0) == 0)
 		return err_set(e, ERR_INTERNAL, EPERM, "the way back to root is open");

@@ -1,4 +1,5 @@
-/* Root mode: who the daemon becomes once its socket and the keeper are there, and the drop itself, which is final. */
+/* Root mode: who the daemon becomes once its socket and the keeper are there, and the drop itself,
+ * which is final. */
 #ifndef DAYFLY_DAEMON_PRIVILEGES_H
 #define DAYFLY_DAEMON_PRIVILEGES_H
 
@@ -6,7 +7,8 @@
 
 #include <sys/types.h>
 
-/* Without a user "dayfly": the first id of the ranges that tasks are mapped to, which has no name and no files. */
+/* Without a user "dayfly": the first id of the ranges that tasks are mapped to, which has no name
+ * and no files. */
 #define PRIVILEGES_UNNAMED_ID 1879048192u
 
 struct identity {
@@ -14,12 +16,14 @@ struct identity {
 	gid_t gid;
 };
 
-/* name NULL: "dayfly" if there is such a user, else the unnamed id. A given name must exist and not be root. Returns 0 or -errno. */
+/* name NULL: "dayfly" if there is such a user, else the unnamed id. A given name must exist and not
+ * be root. Returns 0 or -errno. */
 int privileges_find(const char *name, struct identity *ret, struct err *e);
 
 /*
- * Leaves root for good: no supplementary groups, the new ids in all three places, no capability in any set, no_new_privs, not
- * dumpable. Everything is read back. After a failure the process must end. Returns 0 or -errno.
+ * Leaves root for good: no supplementary groups, the new ids in all three places, no capability in
+ * any set, no_new_privs, not dumpable. Everything is read back. After a failure the process must
+ * end. Returns 0 or -errno.
  */
 int privileges_drop(const struct identity *id, struct err *e);
 

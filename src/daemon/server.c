@@ -15,7 +15,8 @@
 #include <sys/wait.h>
 
 #define TICK_MS 5000
-/* Beyond the longest grace that a stopping task may have: those who do not end by then are killed with the warden. */
+/* Beyond the longest grace that a stopping task may have: those who do not end by then are killed
+ * with the warden. */
 #define DRAIN_EXTRA_MS 5000
 
 /* ---- the end of a turn ---- */
@@ -97,8 +98,8 @@ static void host_on_state(void *owner, struct task *t)
 	stream_on_state(t->owner);
 }
 
-static void host_on_output(
-	void *owner, struct task *t, enum output_stream stream, const char *data, const struct output_record *rec)
+static void host_on_output(void *owner, struct task *t, enum output_stream stream, const char *data,
+	const struct output_record *rec)
 {
 	stream_on_output(t->owner, stream, data, rec);
 }
@@ -152,12 +153,13 @@ static void on_wire(void *owner, const struct wire_event *ev, int *fd)
 	if (j)
 		task_on_wire(j->task, ev, fd);
 	else
-		log_debug("warden: record %u for jail %llu, which is over", ev->type, (unsigned long long)ev->jail);
+		log_debug("warden: record %u for jail %llu, which is over", ev->type,
+			(unsigned long long)ev->jail);
 }
 
 static void tell_all(struct server *s, enum task_event event)
 {
-	list_for_each_safe(pos, &s->jobs.active)
+	list_for_each_safe (pos, &s->jobs.active)
 		task_handle(list_entry(pos, struct job, link)->task, event);
 }
 
@@ -192,14 +194,15 @@ static void on_drain_over(void *owner)
 {
 	struct server *s = owner;
 	if (s->jobs.n_active)
-		log_warning("%zu tasks did not end in time; they die with the daemon", s->jobs.n_active);
+		log_warning("%zu tasks did not end in time; they die with the daemon",
+			s->jobs.n_active);
 	uv_stop(s->loop);
 }
 
 static uint64_t longest_grace_ms(const struct server *s)
 {
 	uint64_t max = 0;
-	list_for_each(pos, &s->jobs.active) {
+	list_for_each (pos, &s->jobs.active) {
 		const struct job *j = list_entry(pos, struct job, link);
 		if (j->task->build.grace_ms > max)
 			max = j->task->build.grace_ms;
@@ -218,7 +221,7 @@ void server_drain(struct server *s, const char *why)
 	accept_stop(s);
 	uint64_t ms = longest_grace_ms(s) + DRAIN_EXTRA_MS;
 	tell_all(s, EVENT_SHUTDOWN);
-	list_for_each_safe(pos, &s->connections)
+	list_for_each_safe (pos, &s->connections)
 		connection_finish(list_entry(pos, struct connection, link));
 	alarm_set(s->drain, ms);
 }
@@ -244,7 +247,8 @@ static void check_idle(struct server *s)
 	uint64_t now = clock_boot_ns();
 	if (!s->idle_since_ns)
 		s->idle_since_ns = now;
-	if (s->options->idle_exit_ms && now - s->idle_since_ns >= s->options->idle_exit_ms * NS_PER_MS)
+	if (s->options->idle_exit_ms &&
+		now - s->idle_since_ns >= s->options->idle_exit_ms * NS_PER_MS)
 		server_drain(s, "nothing to do");
 }
 
@@ -327,13 +331,14 @@ int server_init(struct server *s, uv_loop_t *loop, const struct options *o, stru
 	list_init(&s->dead);
 	jobs_init(&s->jobs);
 	/* One user may fill the machine when nobody else wants it, but not the queue. */
-	sched_init(&s->sched,
-		&(struct sched_caps){
-			.max_running = o->max_tasks,
-			.max_running_uid = o->max_tasks,
-			.max_ready = o->max_queue,
-			.max_ready_uid = s->start->is_root_mode && o->max_queue > 1 ? o->max_queue / 2 : o->max_queue,
-		});
+	sched_init(&s->sched, &(struct sched_caps){
+				      .max_running = o->max_tasks,
+				      .max_running_uid = o->max_tasks,
+				      .max_ready = o->max_queue,
+				      .max_ready_uid = s->start->is_root_mode && o->max_queue > 1
+							       ? o->max_queue / 2
+							       : o->max_queue,
+			      });
 	s->scratch = malloc(OUTPUT_RECORD_MAX);
 	s->read_scratch = malloc(OUTPUT_RECORD_MAX);
 	if (!s->scratch || !s->read_scratch)
@@ -370,11 +375,11 @@ void server_finish(struct server *s)
 {
 	s->state = SERVER_STOPPED;
 	accept_stop(s);
-	list_for_each_safe(pos, &s->connections)
+	list_for_each_safe (pos, &s->connections)
 		connection_fail(list_entry(pos, struct connection, link));
 	destroy_dead(s);
 	warden_link_finish(&s->warden);
-	list_for_each(pos, &s->jobs.active)
+	list_for_each (pos, &s->jobs.active)
 		sched_remove(&s->sched, &list_entry(pos, struct job, link)->sched);
 	jobs_finish(&s->jobs);
 	sched_finish(&s->sched);

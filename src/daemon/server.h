@@ -38,20 +38,20 @@ struct server {
 	struct watch *deadline_watch;
 	struct sched sched;
 	struct jobs jobs;
-	char *scratch;      /* output on its way into a log */
+	char *scratch;	    /* output on its way into a log */
 	char *read_scratch; /* anything else that is read */
 
 	struct watch *listen_watch;
 	struct alarm *listen_pause; /* no descriptors left: try again later */
-	int reserve_fd;             /* given up for a moment to refuse a client when there are none left */
-	struct list connections;    /* connection.link */
-	struct list kicked;         /* connection.kick_link */
-	struct list dead;           /* connection.link */
+	int reserve_fd; /* given up for a moment to refuse a client when there are none left */
+	struct list connections; /* connection.link */
+	struct list kicked;	 /* connection.kick_link */
+	struct list dead;	 /* connection.link */
 	size_t n_connections;
 
 	uv_prepare_t prepare; /* settles what timers did */
 	uv_check_t check;     /* settles what descriptors did */
-	uv_idle_t idle;       /* running while something is left for the next turn */
+	uv_idle_t idle;	      /* running while something is left for the next turn */
 	uv_signal_t signals[3];
 	struct alarm *tick;
 	struct alarm *drain;

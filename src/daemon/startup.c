@@ -36,7 +36,8 @@ static void reset_signals(void)
 	struct sigaction sa = { .sa_handler = SIG_DFL };
 	sigset_t none;
 	for (int s = 1; s < NSIG; s++)
-		sigaction(s, &sa, NULL); /* SIGKILL and SIGSTOP say no, and so do the C library's own */
+		sigaction(s, &sa,
+			NULL); /* SIGKILL and SIGSTOP say no, and so do the C library's own */
 	sa.sa_handler = SIG_IGN;
 	sigaction(SIGXFSZ, &sa, NULL); /* a log file over RLIMIT_FSIZE is an error like any other */
 	sigaction(SIGPIPE, &sa, NULL);
@@ -79,15 +80,19 @@ static int choose_log_dir(struct startup *s, const struct options *o, struct err
 		s->log_dir = o->state_dir;
 		if (r == 0)
 			return 0;
-		r = err_set(e, ERR_INTERNAL, -r, "cannot make files in the state directory %s", o->state_dir);
-		err_hint(e, "it must be on a file system with O_TMPFILE, and writable for user id %u", (unsigned)geteuid());
+		r = err_set(e, ERR_INTERNAL, -r, "cannot make files in the state directory %s",
+			o->state_dir);
+		err_hint(e,
+			"it must be on a file system with O_TMPFILE, and writable for user id %u",
+			(unsigned)geteuid());
 		return r;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(usual) && !s->log_dir; i++)
 		if (probe_log_dir(usual[i]) == 0)
 			s->log_dir = usual[i];
 	if (!s->log_dir)
-		log_warning("no directory for output files: output is kept in memory (give one with --state-dir)");
+		log_warning("no directory for output files: output is kept in memory (give one "
+			    "with --state-dir)");
 	return 0;
 }
 
@@ -99,7 +104,8 @@ static int wait_warden(struct startup *s, struct err *e)
 	if (r == 0)
 		r = keeper_read_answer(&s->keeper, &s->warden_pid);
 	if (r < 0)
-		return err_set(e, ERR_WARDEN, r == -EPIPE ? 0 : -r, "%s did not start as a keeper", s->warden_path);
+		return err_set(e, ERR_WARDEN, r == -EPIPE ? 0 : -r, "%s did not start as a keeper",
+			s->warden_path);
 	if (s->warden_pid <= 0)
 		return err_set(e, ERR_WARDEN, -s->warden_pid, "the keeper could not make a warden");
 	r = keeper_wait_readable(s->warden_fd, WARDEN_HELLO_MS);
@@ -109,7 +115,8 @@ static int wait_warden(struct startup *s, struct err *e)
 	if (n > 0)
 		fd_close_many(fds, n_fds);
 	if (n <= 0)
-		return err_set(e, ERR_WARDEN, (int)-n, "the warden ended at its start; its log says why");
+		return err_set(
+			e, ERR_WARDEN, (int)-n, "the warden ended at its start; its log says why");
 	if (wire_event_check(&s->hello, (size_t)n) < 0 || s->hello.type != WIRE_HELLO)
 		return err_set(e, ERR_WARDEN, EPROTO, "%s is not of this version", s->warden_path);
 	return 0;

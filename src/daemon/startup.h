@@ -1,6 +1,7 @@
 /*
- * From exec to a process that may enter its loop: descriptors, signals and limits in order; the socket bound and locked; the keeper
- * and a first warden running and heard from; in root mode, root given up. All that blocks happens here.
+ * From exec to a process that may enter its loop: descriptors, signals and limits in order; the
+ * socket bound and locked; the keeper and a first warden running and heard from; in root mode, root
+ * given up. All that blocks happens here.
  */
 #ifndef DAYFLY_DAEMON_STARTUP_H
 #define DAYFLY_DAEMON_STARTUP_H
@@ -19,14 +20,16 @@ struct startup {
 	struct listener listener;
 	struct keeper keeper;
 	char *warden_path;
-	int warden_fd;           /* our end of the first warden's connection */
+	int warden_fd; /* our end of the first warden's connection */
 	int32_t warden_pid;
 	struct wire_event hello; /* what it said first */
-	const char *log_dir;     /* for O_TMPFILE; NULL: none, output is kept in memory. Points into the options */
+	const char *log_dir; /* for O_TMPFILE; NULL: none, output is kept in memory. Points into the
+				options */
 	uint64_t open_files_hard;
 };
 
-/* First of all: stdio is there, nothing else is inherited but keep_fd (-1: none), signals, umask and limits are known. */
+/* First of all: stdio is there, nothing else is inherited but keep_fd (-1: none), signals, umask
+ * and limits are known. */
 int startup_clean_process(int keep_fd, struct err *e);
 
 /* Returns 0 or -errno. Call startup_finish() in both cases; it releases what was not taken. */

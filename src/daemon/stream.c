@@ -23,7 +23,7 @@ static void stream_destroy(struct stream *s)
 
 void stream_finish_all(struct connection *c)
 {
-	list_for_each_safe(pos, &c->streams)
+	list_for_each_safe (pos, &c->streams)
 		stream_destroy(list_entry(pos, struct stream, conn_link));
 }
 
@@ -51,7 +51,8 @@ int stream_create(struct connection *c, struct job *j, const struct request *rq)
 	list_append(&j->streams, &s->job_link);
 	c->n_open++;
 	if (s->wants_states)
-		connection_answered(c, answer_state(&c->out, s->tag, j->task->id, task_state_name(j->task->state)));
+		connection_answered(c, answer_state(&c->out, s->tag, j->task->id,
+					       task_state_name(j->task->state)));
 	connection_kick(c);
 	return 0;
 }
@@ -83,9 +84,11 @@ static void end_stream(struct stream *s)
 	const struct task *t = s->job->task;
 	bool is_alive = true;
 	if (s->wants_states)
-		is_alive = connection_answered(c, answer_state(&c->out, s->tag, t->id, task_state_name(t->state)));
+		is_alive = connection_answered(
+			c, answer_state(&c->out, s->tag, t->id, task_state_name(t->state)));
 	if (is_alive)
-		connection_send_result(c, s->tag, t->id, task_is_done(t) ? result_to_json(t->result) : describe_task_state(t));
+		connection_send_result(c, s->tag, t->id,
+			task_is_done(t) ? result_to_json(t->result) : describe_task_state(t));
 	stream_destroy(s);
 }
 
@@ -112,7 +115,8 @@ static bool step(struct stream *s)
 	switch (r) {
 	case OUTPUT_READ_DATA:
 	case OUTPUT_READ_GAP:
-		connection_answered(s->conn, add_output(s, &chunk, r == OUTPUT_READ_DATA ? scratch : NULL));
+		connection_answered(
+			s->conn, add_output(s, &chunk, r == OUTPUT_READ_DATA ? scratch : NULL));
 		return true;
 	case OUTPUT_READ_AGAIN:
 		if (s->follow)
@@ -136,7 +140,7 @@ bool stream_fill(struct connection *c)
 	while (has_more) {
 		has_more = false;
 		/* One event each in turn, so that one flood does not silence the others. */
-		list_for_each_safe(pos, &c->streams) {
+		list_for_each_safe (pos, &c->streams) {
 			if (c->is_dead || buf_len(&c->out) >= CONNECTION_OUT_LOW)
 				return has_added;
 			if (step(list_entry(pos, struct stream, conn_link)))
@@ -151,7 +155,7 @@ bool stream_fill(struct connection *c)
 static void on_stalled(void *owner)
 {
 	struct connection *c = owner;
-	list_for_each(pos, &c->streams) {
+	list_for_each (pos, &c->streams) {
 		struct stream *s = list_entry(pos, struct stream, conn_link);
 		if (!s->is_holding)
 			continue;
@@ -171,7 +175,7 @@ static void arm_stall(struct connection *c)
 
 void stream_check_lag(struct connection *c)
 {
-	list_for_each(pos, &c->streams) {
+	list_for_each (pos, &c->streams) {
 		struct stream *s = list_entry(pos, struct stream, conn_link);
 		if (!s->holds_task)
 			continue;
@@ -191,7 +195,7 @@ void stream_check_lag(struct connection *c)
 
 void stream_note_progress(struct connection *c)
 {
-	list_for_each(pos, &c->streams) {
+	list_for_each (pos, &c->streams) {
 		if (list_entry(pos, struct stream, conn_link)->is_holding) {
 			arm_stall(c);
 			return;
@@ -207,23 +211,27 @@ void stream_on_state(struct job *j)
 	/* "done" comes with the result, after the last output. */
 	if (task_is_done(t))
 		return;
-	list_for_each(pos, &j->streams) {
+	list_for_each (pos, &j->streams) {
 		struct stream *s = list_entry(pos, struct stream, job_link);
 		if (s->wants_states && !s->conn->is_dead)
-			connection_answered(s->conn, answer_state(&s->conn->out, s->tag, t->id, task_state_name(t->state)));
+			connection_answered(s->conn, answer_state(&s->conn->out, s->tag, t->id,
+							     task_state_name(t->state)));
 	}
 }
 
-void stream_on_output(struct job *j, enum output_stream which, const char *data, const struct output_record *rec)
+void stream_on_output(
+	struct job *j, enum output_stream which, const char *data, const struct output_record *rec)
 {
 	const struct output_chunk chunk = { .seq = rec->seq, .stream = which, .len = rec->len };
-	list_for_each(pos, &j->streams) {
+	list_for_each (pos, &j->streams) {
 		struct stream *s = list_entry(pos, struct stream, job_link);
 		struct connection *c = s->conn;
 		if (!s->wants_output || c->is_dead)
 			continue;
-		/* A reader that keeps up gets the bytes that are still at hand; the others read them from the log when they can. */
-		if (buf_len(&c->out) < CONNECTION_OUT_LOW && output_reader_take_live(&s->reader, rec))
+		/* A reader that keeps up gets the bytes that are still at hand; the others read
+		 * them from the log when they can. */
+		if (buf_len(&c->out) < CONNECTION_OUT_LOW &&
+			output_reader_take_live(&s->reader, rec))
 			connection_answered(c, add_output(s, &chunk, data));
 		else
 			connection_kick(c);
@@ -232,6 +240,6 @@ void stream_on_output(struct job *j, enum output_stream which, const char *data,
 
 void stream_on_done(struct job *j)
 {
-	list_for_each(pos, &j->streams)
+	list_for_each (pos, &j->streams)
 		connection_kick(list_entry(pos, struct stream, job_link)->conn);
 }

@@ -1,7 +1,8 @@
 /*
- * What a task tells one request: its states, its output, its result. A stream is a cursor into the task's log; it takes from there
- * when its connection has room, so a slow reader costs no memory. The stream of the request that started a task may hold the task up for
- * a while; nobody else's does.
+ * What a task tells one request: its states, its output, its result. A stream is a cursor into the
+ * task's log; it takes from there when its connection has room, so a slow reader costs no memory.
+ * The stream of the request that started a task may hold the task up for a while; nobody else's
+ * does.
  */
 #ifndef DAYFLY_DAEMON_STREAM_H
 #define DAYFLY_DAEMON_STREAM_H
@@ -15,9 +16,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* So far may the run request's reader be behind before the task has to wait; and so near it must come before the task goes on. */
+/* So far may the run request's reader be behind before the task has to wait; and so near it must
+ * come before the task goes on. */
 #define STREAM_LAG_HIGH (4u << 20)
-#define STREAM_LAG_LOW  (1u << 20)
+#define STREAM_LAG_LOW	(1u << 20)
 /* A reader that takes nothing for so long is not waited for. */
 #define STREAM_STALL_MS 10000
 
@@ -30,7 +32,7 @@ struct stream {
 	enum op op;
 	enum framing framing;
 	bool wants_output, wants_states;
-	bool follow;       /* until the task is done; else until the log is read */
+	bool follow;	   /* until the task is done; else until the log is read */
 	bool holds_task;   /* of the run request */
 	bool is_holding;   /* the task's output is not read because of us */
 	bool has_given_up; /* it was not waited for any longer */
@@ -50,7 +52,8 @@ void stream_note_progress(struct connection *c);
 
 /* From the task's hooks. */
 void stream_on_state(struct job *j);
-void stream_on_output(struct job *j, enum output_stream which, const char *data, const struct output_record *rec);
+void stream_on_output(
+	struct job *j, enum output_stream which, const char *data, const struct output_record *rec);
 void stream_on_done(struct job *j);
 
 #endif

@@ -11,15 +11,16 @@
 #include <string.h>
 #include <sys/wait.h>
 
-/* Records that wait for room in the socket. KILL is taken even then: there is one per task at a time. */
-#define OUT_MAX         4096
+/* Records that wait for room in the socket. KILL is taken even then: there is one per task at a
+ * time. */
+#define OUT_MAX		 4096
 #define RECORDS_PER_TURN 64
-#define HELLO_MS        10000
-#define RETRY_MIN_MS    100
-#define RETRY_MAX_MS    5000
+#define HELLO_MS	 10000
+#define RETRY_MIN_MS	 100
+#define RETRY_MAX_MS	 5000
 /* A warden that lived so long did not fail at its start: the next one comes at once. */
-#define STABLE_NS       (5 * NS_PER_S)
-#define FDS_MAX         (2 + 3 + LIMIT_REQUEST_FDS)
+#define STABLE_NS (5 * NS_PER_S)
+#define FDS_MAX	  (2 + 3 + LIMIT_REQUEST_FDS)
 
 struct pending {
 	struct list link; /* warden_link.out */
@@ -39,7 +40,7 @@ static void disconnect(struct warden_link *l)
 {
 	watch_destroy(&l->watch);
 	fd_close(&l->fd);
-	list_for_each_safe(pos, &l->out)
+	list_for_each_safe (pos, &l->out)
 		drop_pending(list_entry(pos, struct pending, link));
 	l->n_out = 0;
 	l->pid = 0;
@@ -54,7 +55,8 @@ static void die(struct warden_link *l, const struct err *e)
 
 /* ---- down: from the daemon ---- */
 
-static int send_one(struct warden_link *l, const struct wire_request *rq, const int *fds, size_t n_fds)
+static int send_one(
+	struct warden_link *l, const struct wire_request *rq, const int *fds, size_t n_fds)
 {
 	ssize_t n = fd_send(l->fd, rq, sizeof(*rq), fds, n_fds);
 	return n < 0 ? (int)n : 0;
@@ -66,7 +68,8 @@ static bool must_wait(int r)
 	return r == -EAGAIN || r == -ENOBUFS || r == -ETOOMANYREFS || r == -ENOMEM;
 }
 
-static int queue_record(struct warden_link *l, const struct wire_request *rq, int *take_fds, size_t n_fds)
+static int queue_record(
+	struct warden_link *l, const struct wire_request *rq, int *take_fds, size_t n_fds)
 {
 	struct pending *p = l->n_out < OUT_MAX || rq->type == WIRE_KILL ? malloc(sizeof(*p)) : NULL;
 	if (!p || n_fds > FDS_MAX) {
@@ -84,7 +87,8 @@ static int queue_record(struct warden_link *l, const struct wire_request *rq, in
 	return 0;
 }
 
-int warden_link_send(struct warden_link *l, const struct wire_request *rq, int *take_fds, size_t n_fds)
+int warden_link_send(
+	struct warden_link *l, const struct wire_request *rq, int *take_fds, size_t n_fds)
 {
 	if (l->state != WARDEN_LINK_UP) {
 		fd_close_many(take_fds, n_fds);
@@ -106,8 +110,8 @@ static void flush_records(struct warden_link *l)
 		if (must_wait(r))
 			return;
 		if (r < 0 && r != -EPIPE && r != -ECONNRESET)
-			log_error("warden: record %u of jail %llu not sent: %s", p->rq.type, (unsigned long long)p->rq.jail,
-				strerror(-r));
+			log_error("warden: record %u of jail %llu not sent: %s", p->rq.type,
+				(unsigned long long)p->rq.jail, strerror(-r));
 		l->n_out--;
 		drop_pending(p);
 	}
@@ -192,7 +196,8 @@ static void on_warden(void *owner, int events)
 
 static int watch_keeper(struct warden_link *l);
 
-/* Rootless a new keeper can do all that the old one could; in root mode the rights for that are gone. */
+/* Rootless a new keeper can do all that the old one could; in root mode the rights for that are
+ * gone. */
 static int renew_keeper(struct warden_link *l, struct err *e)
 {
 	struct startup *s = l->start;
@@ -200,7 +205,9 @@ static int renew_keeper(struct warden_link *l, struct err *e)
 	watch_destroy(&l->keeper_watch);
 	keeper_close(&s->keeper, false);
 	if (s->is_root_mode) {
-		err_set(e, ERR_WARDEN, 0, "the keeper ended, and without root's rights there is no way to start another");
+		err_set(e, ERR_WARDEN, 0,
+			"the keeper ended, and without root's rights there is no way to start "
+			"another");
 		return -EPERM;
 	}
 	log_warning("keeper: lost; starting another");
@@ -264,8 +271,8 @@ static void on_retry(void *owner)
 
 /* ---- life ---- */
 
-int warden_link_init(struct warden_link *l, uv_loop_t *loop, struct startup *start, const char *upper,
-	const struct warden_link_hooks *hooks, void *owner)
+int warden_link_init(struct warden_link *l, uv_loop_t *loop, struct startup *start,
+	const char *upper, const struct warden_link_hooks *hooks, void *owner)
 {
 	memset(l, 0, sizeof(*l));
 	l->loop = loop;

@@ -1,6 +1,6 @@
 /*
- * The connection to the warden, on the loop: sends records in order (a bounded queue where the socket is full), takes what comes
- * back, and when the warden dies gets a new one from the keeper.
+ * The connection to the warden, on the loop: sends records in order (a bounded queue where the
+ * socket is full), takes what comes back, and when the warden dies gets a new one from the keeper.
  *
  *   up ──end of file──▶ down ──pause──▶ asked ──HELLO──▶ up
  *                        ▲                 └──end of file, silence──▶ down
@@ -41,27 +41,29 @@ struct warden_link {
 	const char *upper;
 	struct watch *keeper_watch;
 	int fd;
-	int32_t pid;             /* as the keeper told it; 0: unknown */
+	int32_t pid; /* as the keeper told it; 0: unknown */
 	struct watch *watch;
 	struct alarm *retry;
 	struct wire_event hello; /* of the newest warden */
-	struct list out;         /* struct pending */
+	struct list out;	 /* struct pending */
 	size_t n_out;
-	unsigned n_failures;     /* in a row */
+	unsigned n_failures; /* in a row */
 	uint64_t up_since_ns;
 	uint64_t next_jail;
 	bool is_closing;
 };
 
 /* Takes the first warden's connection over from startup. Returns 0 or -errno. */
-int warden_link_init(struct warden_link *l, uv_loop_t *loop, struct startup *start, const char *upper,
-	const struct warden_link_hooks *hooks, void *owner);
+int warden_link_init(struct warden_link *l, uv_loop_t *loop, struct startup *start,
+	const char *upper, const struct warden_link_hooks *hooks, void *owner);
 void warden_link_finish(struct warden_link *l);
 
 bool warden_link_is_up(const struct warden_link *l);
 uint64_t warden_link_new_jail(struct warden_link *l);
 
-/* The descriptors are the link's from here on. Returns 0, -ENOTCONN (no warden), -ENOBUFS (queue full) or another -errno. */
-int warden_link_send(struct warden_link *l, const struct wire_request *rq, int *take_fds, size_t n_fds);
+/* The descriptors are the link's from here on. Returns 0, -ENOTCONN (no warden), -ENOBUFS (queue
+ * full) or another -errno. */
+int warden_link_send(
+	struct warden_link *l, const struct wire_request *rq, int *take_fds, size_t n_fds);
 
 #endif

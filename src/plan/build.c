@@ -24,8 +24,8 @@ static uint64_t value_or_default(uint64_t given, uint64_t fallback, uint64_t cei
 }
 
 /*
- * The path as text only: repeated slashes, "." parts and the slash at the end go. ".." stays (plan_check refuses it in targets):
- * what it means depends on symlinks. NULL when memory is short.
+ * The path as text only: repeated slashes, "." parts and the slash at the end go. ".." stays
+ * (plan_check refuses it in targets): what it means depends on symlinks. NULL when memory is short.
  */
 static char *clean_path(const char *path)
 {
@@ -49,8 +49,8 @@ static char *clean_path(const char *path)
 	return out;
 }
 
-static int build_source(
-	const struct spec_source *in, const char *field, size_t n_fds, struct plan_source *out, struct err *e)
+static int build_source(const struct spec_source *in, const char *field, size_t n_fds,
+	struct plan_source *out, struct err *e)
 {
 	char name[64];
 	out->fd_index = -1;
@@ -58,7 +58,8 @@ static int build_source(
 		if ((uint64_t)in->fd >= n_fds) {
 			snprintf(name, sizeof(name), "%s.fd", field);
 			return err_set_field(e, ERR_BAD_VALUE, name,
-				"descriptor %lld was not sent: %zu came with the request", (long long)in->fd, n_fds);
+				"descriptor %lld was not sent: %zu came with the request",
+				(long long)in->fd, n_fds);
 		}
 		out->fd_index = (int)in->fd;
 	} else if (!in->path) {
@@ -66,7 +67,8 @@ static int build_source(
 	} else if (in->path[0] != '/') {
 		snprintf(name, sizeof(name), "%s.path", field);
 		err_set_field(e, ERR_BAD_VALUE, name, "must be absolute");
-		err_hint(e, "the daemon does not know the client's current directory: send the full path, or a descriptor");
+		err_hint(e, "the daemon does not know the client's current directory: send the "
+			    "full path, or a descriptor");
 		return -EINVAL;
 	}
 	if (in->path && !(out->path = strdup(in->path)))
@@ -75,8 +77,8 @@ static int build_source(
 }
 
 /* fallback: the target where there is neither a target nor a path; NULL: that is an error. */
-static int build_mount(const struct spec_mount *in, const char *field, const char *fallback, size_t n_fds,
-	struct plan_mount *out, struct err *e)
+static int build_mount(const struct spec_mount *in, const char *field, const char *fallback,
+	size_t n_fds, struct plan_mount *out, struct err *e)
 {
 	int r = build_source(&in->source, field, n_fds, &out->source, e);
 	if (r < 0)
@@ -87,7 +89,8 @@ static int build_mount(const struct spec_mount *in, const char *field, const cha
 	if (!target) {
 		char name[64];
 		snprintf(name, sizeof(name), "%s.target", field);
-		return err_set_field(e, ERR_MISSING_FIELD, name, "a descriptor without a path needs a target");
+		return err_set_field(
+			e, ERR_MISSING_FIELD, name, "a descriptor without a path needs a target");
 	}
 	out->mode = (enum plan_mode)in->mode;
 	/* A relative target is passed on as it is, for plan_check() to refuse. */
@@ -100,13 +103,14 @@ static int build_mounts(const struct task_spec *spec, size_t n_fds, struct plan 
 	int r = 0;
 	if (spec->has_workspace) {
 		p->has_workspace = true;
-		r = build_mount(&spec->workspace, "task.workspace", BUILD_WORKSPACE_TARGET, n_fds, &p->workspace, e);
+		r = build_mount(&spec->workspace, "task.workspace", BUILD_WORKSPACE_TARGET, n_fds,
+			&p->workspace, e);
 	}
 	if (r < 0 || !spec->n_mounts)
 		return r;
 	if (spec->n_mounts > LIMIT_MOUNTS)
-		return err_set_field(e, ERR_TOO_LARGE, "task.mounts", "%zu mounts; at most %d are allowed", spec->n_mounts,
-			LIMIT_MOUNTS);
+		return err_set_field(e, ERR_TOO_LARGE, "task.mounts",
+			"%zu mounts; at most %d are allowed", spec->n_mounts, LIMIT_MOUNTS);
 	p->mounts = calloc(spec->n_mounts, sizeof(*p->mounts));
 	if (!p->mounts)
 		return no_memory(e);
@@ -119,13 +123,15 @@ static int build_mounts(const struct task_spec *spec, size_t n_fds, struct plan 
 	return r;
 }
 
-static int build_command(const struct task_spec *spec, const char *task_id, struct plan *p, struct err *e)
+static int build_command(
+	const struct task_spec *spec, const char *task_id, struct plan *p, struct err *e)
 {
 	p->task = strdup(task_id);
 	p->argv = spec->argv ? strv_copy(spec->argv) : NULL;
 	p->env = spec->env ? strv_copy(spec->env) : NULL;
 	p->cwd = spec->cwd ? strdup(spec->cwd) : NULL;
-	if (!p->task || (spec->argv && !p->argv) || (spec->env && !p->env) || (spec->cwd && !p->cwd))
+	if (!p->task || (spec->argv && !p->argv) || (spec->env && !p->env) ||
+		(spec->cwd && !p->cwd))
 		return no_memory(e);
 	p->user = (enum plan_user)spec->user;
 	p->network = (enum plan_network)spec->network;
@@ -133,8 +139,10 @@ static int build_command(const struct task_spec *spec, const char *task_id, stru
 	if (!spec->image || !strcmp(spec->image, "host"))
 		return 0;
 	if (spec->image[0] != '/') {
-		err_set_field(e, ERR_BAD_VALUE, "task.image", "there is no image \"%s\"", spec->image);
-		err_hint(e, "use \"host\", or the absolute path of a directory that holds a root file system");
+		err_set_field(
+			e, ERR_BAD_VALUE, "task.image", "there is no image \"%s\"", spec->image);
+		err_hint(e, "use \"host\", or the absolute path of a directory that holds a root "
+			    "file system");
 		return -EINVAL;
 	}
 	p->image = PLAN_IMAGE_DIR;
@@ -145,8 +153,9 @@ static int build_command(const struct task_spec *spec, const char *task_id, stru
 static int build_tty(const struct task_spec *spec, struct plan *p, struct err *e)
 {
 	if (spec->rows > UINT16_MAX || spec->cols > UINT16_MAX)
-		return err_set_field(e, ERR_OUT_OF_RANGE, spec->rows > UINT16_MAX ? "task.rows" : "task.cols",
-			"at most %d", UINT16_MAX);
+		return err_set_field(e, ERR_OUT_OF_RANGE,
+			spec->rows > UINT16_MAX ? "task.rows" : "task.cols", "at most %d",
+			UINT16_MAX);
 	p->tty = spec->tty;
 	p->rows = (uint16_t)spec->rows;
 	p->cols = (uint16_t)spec->cols;
@@ -160,7 +169,8 @@ static void add_degraded(struct build *b, const char *text)
 		snprintf(b->degraded[b->n_degraded++], sizeof(b->degraded[0]), "%s", text);
 }
 
-/* The limits that only a cgroup can hold: refused, unless the request says that its best is good enough. */
+/* The limits that only a cgroup can hold: refused, unless the request says that its best is good
+ * enough. */
 static int build_cgroup_limits(
 	const struct task_spec *spec, const struct build_input *in, struct build *b, struct err *e)
 {
@@ -171,9 +181,11 @@ static int build_cgroup_limits(
 		const char *instead;
 	} limits[] = {
 		{ "memory", spec->limits.memory_bytes, BEST_EFFORT_MEMORY,
-			"memory: holds for the data of each process by itself (RLIMIT_DATA), not for the task" },
+			"memory: holds for the data of each process by itself (RLIMIT_DATA), not "
+			"for the task" },
 		{ "cpus", spec->limits.cpu_millis, BEST_EFFORT_CPUS, "cpus: not held" },
-		{ "pids", spec->limits.pids, BEST_EFFORT_PIDS, "pids: held by RLIMIT_NPROC, not by a cgroup" },
+		{ "pids", spec->limits.pids, BEST_EFFORT_PIDS,
+			"pids: held by RLIMIT_NPROC, not by a cgroup" },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
 		if (!limits[i].value)
@@ -181,9 +193,11 @@ static int build_cgroup_limits(
 		if (!(spec->best_effort & limits[i].bit)) {
 			char field[64];
 			snprintf(field, sizeof(field), "task.limits.%s", limits[i].name);
-			err_set_field(e, ERR_UNENFORCEABLE, field, "this host cannot hold the limit: %s", in->no_cgroup);
+			err_set_field(e, ERR_UNENFORCEABLE, field,
+				"this host cannot hold the limit: %s", in->no_cgroup);
 			err_hint(e,
-				"leave the limit out, run with --best-effort %s, or run dayflyd on a host with cgroup v2 delegation "
+				"leave the limit out, run with --best-effort %s, or run dayflyd on "
+				"a host with cgroup v2 delegation "
 				"(systemd: Delegate=yes)",
 				limits[i].name);
 			return -EINVAL;
@@ -196,7 +210,8 @@ static int build_cgroup_limits(
 	return 0;
 }
 
-static int build_limits(const struct task_spec *spec, const struct build_input *in, struct build *b, struct err *e)
+static int build_limits(
+	const struct task_spec *spec, const struct build_input *in, struct build *b, struct err *e)
 {
 	static const struct spec_limits none;
 	const struct spec_limits *given = &spec->limits, *max = in->ceiling ? in->ceiling : &none;
@@ -205,9 +220,11 @@ static int build_limits(const struct task_spec *spec, const struct build_input *
 	b->wall_ms = value_or_default(given->wall_ms, DEFAULT_WALL_MS, max->wall_ms);
 	b->grace_ms = value_or_default(given->grace_ms, DEFAULT_GRACE_MS, max->grace_ms);
 	b->queue_ms = value_or_default(given->queue_ms, DEFAULT_QUEUE_MS, max->queue_ms);
-	b->output_bytes = value_or_default(given->output_bytes, DEFAULT_OUTPUT_BYTES, max->output_bytes);
+	b->output_bytes =
+		value_or_default(given->output_bytes, DEFAULT_OUTPUT_BYTES, max->output_bytes);
 	l->disk_bytes = value_or_default(given->disk_bytes, DEFAULT_DISK_BYTES, max->disk_bytes);
-	l->disk_inodes = value_or_default(given->disk_inodes, DEFAULT_DISK_INODES, max->disk_inodes);
+	l->disk_inodes =
+		value_or_default(given->disk_inodes, DEFAULT_DISK_INODES, max->disk_inodes);
 	l->open_files = value_or_default(given->open_files, DEFAULT_OPEN_FILES, max->open_files);
 	l->file_bytes = given->file_bytes;
 	l->core_bytes = given->core_bytes;
@@ -215,13 +232,15 @@ static int build_limits(const struct task_spec *spec, const struct build_input *
 	if (l->open_files > in->open_files_hard) {
 		if (given->open_files)
 			return err_set_field(e, ERR_UNENFORCEABLE, "task.limits.open_files",
-				"the hard limit of open files is %llu here", (unsigned long long)in->open_files_hard);
+				"the hard limit of open files is %llu here",
+				(unsigned long long)in->open_files_hard);
 		l->open_files = in->open_files_hard;
 	}
 	return build_cgroup_limits(spec, in, b, e);
 }
 
-int plan_build(const struct task_spec *spec, const struct build_input *in, struct build *ret, struct err *e)
+int plan_build(const struct task_spec *spec, const struct build_input *in, struct build *ret,
+	struct err *e)
 {
 	struct build b = { .plan = plan_create() };
 	if (!b.plan)

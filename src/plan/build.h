@@ -1,6 +1,6 @@
 /*
- * Validated request -> plan: fills in every default and decides what this host can hold. Pure: a function of its arguments, so
- * that every rule is tested without a kernel.
+ * Validated request -> plan: fills in every default and decides what this host can hold. Pure: a
+ * function of its arguments, so that every rule is tested without a kernel.
  */
 #ifndef DAYFLY_PLAN_BUILD_H
 #define DAYFLY_PLAN_BUILD_H
@@ -15,7 +15,7 @@
 #define BUILD_DEGRADED_MAX 4
 
 /* What a task gets that asks for nothing. */
-#define DEFAULT_WALL_MS      (10 * 60 * 1000ull)
+#define DEFAULT_WALL_MS	     (10 * 60 * 1000ull)
 #define DEFAULT_GRACE_MS     (5 * 1000ull)
 #define DEFAULT_QUEUE_MS     (10 * 60 * 1000ull)
 #define DEFAULT_DISK_BYTES   (2ull << 30)
@@ -29,10 +29,11 @@
 
 struct build_input {
 	const char *task_id;
-	size_t n_fds;                      /* descriptors that came with the request */
-	const struct spec_limits *ceiling; /* a default is never above it; 0 in a field: no ceiling. May be NULL */
-	uint64_t open_files_hard;          /* the hard RLIMIT_NOFILE that a task can have at most */
-	const char *no_cgroup;             /* why there is no cgroup to hold memory, cpus and pids */
+	size_t n_fds; /* descriptors that came with the request */
+	const struct spec_limits
+		*ceiling; /* a default is never above it; 0 in a field: no ceiling. May be NULL */
+	uint64_t open_files_hard; /* the hard RLIMIT_NOFILE that a task can have at most */
+	const char *no_cgroup;	  /* why there is no cgroup to hold memory, cpus and pids */
 };
 
 /* What the plan says, and what the daemon itself watches over. */
@@ -48,7 +49,8 @@ struct build {
  * On success *ret is the caller's: build_finish(). On failure *e names the field.
  * Returns 0, -EINVAL or -ENOMEM.
  */
-int plan_build(const struct task_spec *spec, const struct build_input *in, struct build *ret, struct err *e);
+int plan_build(const struct task_spec *spec, const struct build_input *in, struct build *ret,
+	struct err *e);
 void build_finish(struct build *b);
 
 #endif

@@ -17,7 +17,8 @@
 #define FLUSH_MS       20
 #define VEOF_DEFAULT   4 /* ^D */
 
-void streams_init(struct streams *s, uv_loop_t *loop, char *scratch, const struct streams_hooks *hooks, void *owner)
+void streams_init(struct streams *s, uv_loop_t *loop, char *scratch,
+	const struct streams_hooks *hooks, void *owner)
 {
 	memset(s, 0, sizeof(*s));
 	s->loop = loop;
@@ -126,7 +127,8 @@ static void end_output(struct streams *s, enum output_stream stream)
 	check_drained(s);
 }
 
-/* A pty hangs up whenever nobody has its other side open: before the task has opened it, and between two programs. */
+/* A pty hangs up whenever nobody has its other side open: before the task has opened it, and
+ * between two programs. */
 static void pause_tty(struct streams *s)
 {
 	watch_set(s->out[OUTPUT_STDOUT].watch, 0);
@@ -215,7 +217,8 @@ static void on_stdin(void *owner, int events)
 	if (events == WATCH_HANGUP && !s->is_tty)
 		close_input(s);
 	else if (events == WATCH_HANGUP)
-		watch_set(s->in_watch, 0); /* a pty that nobody has open for a moment; a write will tell */
+		watch_set(s->in_watch,
+			0); /* a pty that nobody has open for a moment; a write will tell */
 	else
 		write_input(s);
 }
@@ -300,9 +303,11 @@ int streams_open_pipes(struct streams *s, int ret_ends[3])
 	if (r == 0)
 		r = open_pipe(s, &s->out[OUTPUT_STDERR].fd, &ends[n++], 0);
 	if (r == 0)
-		r = watch_create(s->loop, s->out[OUTPUT_STDOUT].fd, on_stdout, s, &s->out[OUTPUT_STDOUT].watch);
+		r = watch_create(s->loop, s->out[OUTPUT_STDOUT].fd, on_stdout, s,
+			&s->out[OUTPUT_STDOUT].watch);
 	if (r == 0)
-		r = watch_create(s->loop, s->out[OUTPUT_STDERR].fd, on_stderr, s, &s->out[OUTPUT_STDERR].watch);
+		r = watch_create(s->loop, s->out[OUTPUT_STDERR].fd, on_stderr, s,
+			&s->out[OUTPUT_STDERR].watch);
 	if (r < 0) {
 		fd_close_many(ends, 3);
 		return r;

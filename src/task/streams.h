@@ -1,6 +1,7 @@
 /*
- * The daemon's ends of a task's standard streams: pipes, or the master of its pty. Reads output and hands it on; writes input from a
- * bounded buffer. The task never holds up the loop, whatever it does with its ends.
+ * The daemon's ends of a task's standard streams: pipes, or the master of its pty. Reads output and
+ * hands it on; writes input from a bounded buffer. The task never holds up the loop, whatever it
+ * does with its ends.
  */
 #ifndef DAYFLY_TASK_STREAMS_H
 #define DAYFLY_TASK_STREAMS_H
@@ -29,7 +30,8 @@ struct streams_hooks {
 struct streams_out {
 	int fd;
 	struct watch *watch;
-	/* The first bytes of a character whose rest is still to come: a record never cuts one without need. */
+	/* The first bytes of a character whose rest is still to come: a record never cuts one
+	 * without need. */
 	char held[3];
 	size_t n_held;
 };
@@ -40,8 +42,8 @@ struct streams {
 	const struct streams_hooks *hooks;
 	void *owner;
 	bool is_tty;
-	bool is_paused;  /* output is not read */
-	bool is_final;   /* the main process is gone: a hang-up of the pty is the end, not a pause */
+	bool is_paused; /* output is not read */
+	bool is_final;	/* the main process is gone: a hang-up of the pty is the end, not a pause */
 	bool is_drained;
 	struct streams_out out[OUTPUT_STREAM_COUNT];
 	struct alarm *retry; /* of a pty that nobody has open for a moment */
@@ -50,15 +52,17 @@ struct streams {
 	struct watch *in_watch;
 	struct buf in;
 	bool takes_input; /* the task has a stdin of ours, and it is not at its end */
-	bool in_eof;      /* asked for: close when the buffer is empty */
+	bool in_eof;	  /* asked for: close when the buffer is empty */
 	bool in_is_full;  /* on_input_room is owed */
 };
 
-void streams_init(struct streams *s, uv_loop_t *loop, char *scratch, const struct streams_hooks *hooks, void *owner);
+void streams_init(struct streams *s, uv_loop_t *loop, char *scratch,
+	const struct streams_hooks *hooks, void *owner);
 void streams_finish(struct streams *s);
 
 /*
- * Makes the pipes. ret_ends gets the task's ends (the caller's): stdin if takes_input, stdout, stderr. Returns their number or -errno.
+ * Makes the pipes. ret_ends gets the task's ends (the caller's): stdin if takes_input, stdout,
+ * stderr. Returns their number or -errno.
  */
 int streams_open_pipes(struct streams *s, int ret_ends[3]);
 
@@ -79,7 +83,8 @@ void streams_close_output(struct streams *s);
 /* Whether input would be refused with -EAGAIN at this moment. */
 bool streams_input_is_full(const struct streams *s);
 
-/* Takes a copy. Returns 0, -EAGAIN (full: wait for on_input_room), -EPIPE (the task reads no more), -ENXIO (never did) or -ENOMEM. */
+/* Takes a copy. Returns 0, -EAGAIN (full: wait for on_input_room), -EPIPE (the task reads no more),
+ * -ENXIO (never did) or -ENOMEM. */
 int streams_add_input(struct streams *s, const char *data, size_t len);
 int streams_end_input(struct streams *s);
 

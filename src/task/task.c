@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The ring holds both streams up to their limits if that is little; a reader that is further behind gets a gap. */
+/* The ring holds both streams up to their limits if that is little; a reader that is further behind
+ * gets a gap. */
 #define LOG_CAP_BYTES (64ull << 20)
 
 /* ---- the one place that writes the state ---- */
@@ -19,7 +20,8 @@
 static void task_set_state(struct task *t, enum task_state next, enum task_event why)
 {
 	assert(state_move_is_legal(t->state, next));
-	log_debug("task %s: %s -> %s (%s)", t->id, task_state_name(t->state), task_state_name(next), task_event_name(why));
+	log_debug("task %s: %s -> %s (%s)", t->id, task_state_name(t->state), task_state_name(next),
+		task_event_name(why));
 	t->state = next;
 	t->host->on_state(t->host->owner, t);
 }
@@ -43,7 +45,8 @@ static void handle_one(struct task *t, struct occurrence *o)
 			task_actions[i](t, o);
 }
 
-/* What an action finds out (a pipe at its end while it is closed, a start that failed) waits until the action's event is done with. */
+/* What an action finds out (a pipe at its end while it is closed, a start that failed) waits until
+ * the action's event is done with. */
 static void handle(struct task *t, struct occurrence *o)
 {
 	assert(t->magic == TASK_MAGIC);
@@ -56,7 +59,8 @@ static void handle(struct task *t, struct occurrence *o)
 	while (t->n_queued_events) {
 		struct occurrence next = { .event = t->queued_events[0] };
 		t->n_queued_events--;
-		memmove(&t->queued_events[0], &t->queued_events[1], t->n_queued_events * sizeof(t->queued_events[0]));
+		memmove(&t->queued_events[0], &t->queued_events[1],
+			t->n_queued_events * sizeof(t->queued_events[0]));
 		handle_one(t, &next);
 	}
 	t->is_handling = false;
@@ -70,7 +74,8 @@ void task_handle(struct task *t, enum task_event event)
 
 static void take_tty(struct task *t, int *fd)
 {
-	if (*fd < 0 || !t->spec->tty || t->streams.out[OUTPUT_STDOUT].fd >= 0 || t->streams.is_final) {
+	if (*fd < 0 || !t->spec->tty || t->streams.out[OUTPUT_STDOUT].fd >= 0 ||
+		t->streams.is_final) {
 		log_warning("task %s: the warden sent a terminal that is not wanted", t->id);
 		return;
 	}
@@ -166,7 +171,8 @@ int task_signal(struct task *t, int signo, struct err *e)
 	wire_request_init(&rq, WIRE_SIGNAL, t->jail);
 	rq.value = signo;
 	int r = t->host->send(t->host->owner, &rq, NULL, 0);
-	return r < 0 ? err_set(e, r == -ENOBUFS ? ERR_BUSY : ERR_INTERNAL, -r, "signal the task") : 0;
+	return r < 0 ? err_set(e, r == -ENOBUFS ? ERR_BUSY : ERR_INTERNAL, -r, "signal the task")
+		     : 0;
 }
 
 int task_resize(struct task *t, uint64_t rows, uint64_t cols, struct err *e)
@@ -174,7 +180,8 @@ int task_resize(struct task *t, uint64_t rows, uint64_t cols, struct err *e)
 	if (!t->spec->tty)
 		return err_set(e, ERR_BAD_STATE, 0, "the task has no terminal");
 	if (rows > UINT16_MAX || cols > UINT16_MAX)
-		return err_set_field(e, ERR_OUT_OF_RANGE, rows > UINT16_MAX ? "rows" : "cols", "at most %d", UINT16_MAX);
+		return err_set_field(e, ERR_OUT_OF_RANGE, rows > UINT16_MAX ? "rows" : "cols",
+			"at most %d", UINT16_MAX);
 	if (task_is_done(t))
 		return bad_state(t, e);
 	int r = streams_resize(&t->streams, (uint16_t)rows, (uint16_t)cols);
@@ -252,7 +259,8 @@ static int task_init(struct task *t)
 		return -ENOMEM;
 	int r = fill_result(t);
 	if (r == 0)
-		r = output_log_create(t->host->log_dir, log_cap(t->build.output_bytes), t->build.output_bytes, &t->log);
+		r = output_log_create(t->host->log_dir, log_cap(t->build.output_bytes),
+			t->build.output_bytes, &t->log);
 	if (r < 0)
 		return r;
 	t->created_ns = clock_mono_ns();
@@ -260,8 +268,8 @@ static int task_init(struct task *t)
 	return 0;
 }
 
-int task_create(const struct task_host *host, const struct task_origin *origin, struct task_spec *take_spec,
-	struct build *take_build, struct task **ret)
+int task_create(const struct task_host *host, const struct task_origin *origin,
+	struct task_spec *take_spec, struct build *take_build, struct task **ret)
 {
 	struct task *t = calloc(1, sizeof(*t));
 	int client_fd = origin->take_client_fd;

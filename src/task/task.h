@@ -1,6 +1,7 @@
 /*
- * A task: one command, from its acceptance to its result. Runs on the daemon's loop. It knows nothing of connections: what it needs
- * of its surroundings stands in struct task_host, what it tells them goes through the hooks there.
+ * A task: one command, from its acceptance to its result. Runs on the daemon's loop. It knows
+ * nothing of connections: what it needs of its surroundings stands in struct task_host, what it
+ * tells them goes through the hooks there.
  *
  * States and what happens in them: state.h. The state is written in one function, task_set_state().
  */
@@ -34,21 +35,24 @@ struct task_host {
 	uv_loop_t *loop;
 	struct deadline_heap *deadlines;
 	const char *log_dir; /* NULL: logs are kept in memory */
-	char *scratch;       /* OUTPUT_RECORD_MAX bytes */
-	void *owner;         /* first argument of the functions below */
+	char *scratch;	     /* OUTPUT_RECORD_MAX bytes */
+	void *owner;	     /* first argument of the functions below */
 
 	/* A number for a jail that was never used in this connection to the warden. */
 	uint64_t (*new_jail)(void *owner);
-	/* To the warden. The descriptors are the callee's from here on, also after a failure. Returns 0 or -errno. */
+	/* To the warden. The descriptors are the callee's from here on, also after a failure.
+	 * Returns 0 or -errno. */
 	int (*send)(void *owner, const struct wire_request *rq, int *take_fds, size_t n_fds);
 
 	void (*on_state)(void *owner, struct task *t);
 	/* rec: what was kept of it. data is only there during the call. */
-	void (*on_output)(void *owner, struct task *t, enum output_stream stream, const char *data, const struct output_record *rec);
+	void (*on_output)(void *owner, struct task *t, enum output_stream stream, const char *data,
+		const struct output_record *rec);
 	void (*on_input_room)(void *owner, struct task *t);
 	/* It leaves the queue without having run. */
 	void (*on_unqueue)(void *owner, struct task *t);
-	/* t->result is complete; the last output is in the log. The owner decides when the task is destroyed, but not in here. */
+	/* t->result is complete; the last output is in the log. The owner decides when the task is
+	 * destroyed, but not in here. */
 	void (*on_done)(void *owner, struct task *t);
 };
 
@@ -61,7 +65,7 @@ struct task {
 	enum task_state state;
 	struct task_spec *spec;
 	struct build build; /* build.plan: only until the jail is started */
-	int client_fd;      /* whose rights open paths; likewise */
+	int client_fd;	    /* whose rights open paths; likewise */
 	int sources[LIMIT_REQUEST_FDS];
 	size_t n_sources;
 	uint64_t jail; /* 0: none */
@@ -88,13 +92,15 @@ struct task_origin {
 	size_t n_sources;
 };
 
-/* Takes over spec, build and the descriptors, also after a failure. The task is queued. Returns 0 or -errno. */
-int task_create(const struct task_host *host, const struct task_origin *origin, struct task_spec *take_spec,
-	struct build *take_build, struct task **ret);
+/* Takes over spec, build and the descriptors, also after a failure. The task is queued. Returns 0
+ * or -errno. */
+int task_create(const struct task_host *host, const struct task_origin *origin,
+	struct task_spec *take_spec, struct build *take_build, struct task **ret);
 /* Must be done, or the loop must be at its end. */
 void task_destroy(struct task *t);
 
-/* Something happened that has no record: EVENT_SLOT_FREE, EVENT_CANCEL, EVENT_CLIENT_GONE, EVENT_SHUTDOWN, EVENT_WARDEN_LOST. */
+/* Something happened that has no record: EVENT_SLOT_FREE, EVENT_CANCEL, EVENT_CLIENT_GONE,
+ * EVENT_SHUTDOWN, EVENT_WARDEN_LOST. */
 void task_handle(struct task *t, enum task_event event);
 /* A record of the warden about this task's jail; *fd is taken if it is used. */
 void task_on_wire(struct task *t, const struct wire_event *ev, int *fd);

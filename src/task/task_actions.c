@@ -11,12 +11,13 @@
 #include <string.h>
 
 #define SETUP_MS   30000
-#define KILL_MS    1000
+#define KILL_MS	   1000
 #define COLLECT_MS 1000
 
 static void act_unexpected(struct task *t, const struct occurrence *o)
 {
-	log_warning("task %s: unexpected %s in state %s", t->id, task_event_name(o->event), task_state_name(t->state));
+	log_warning("task %s: unexpected %s in state %s", t->id, task_event_name(o->event),
+		task_state_name(t->state));
 }
 
 static void act_record_kill(struct task *t, const struct occurrence *o)
@@ -31,7 +32,8 @@ static void add_degraded(struct task *t)
 {
 	struct task_result *r = t->result;
 	for (size_t i = 0; i < t->build.n_degraded && r->n_degraded < WIRE_DEGRADED_MAX; i++)
-		snprintf(r->degraded[r->n_degraded++], WIRE_DEGRADED_SIZE, "%s", t->build.degraded[i]);
+		snprintf(r->degraded[r->n_degraded++], WIRE_DEGRADED_SIZE, "%s",
+			t->build.degraded[i]);
 }
 
 static void act_record_started(struct task *t, const struct occurrence *o)
@@ -87,7 +89,8 @@ static void act_record_lost(struct task *t, const struct occurrence *o)
 	t->facts.warden_lost = true;
 	t->gone_ns = clock_mono_ns();
 	if (!t->result->has_error) {
-		err_set(&e, ERR_WARDEN, 0, "the warden ended while the task was %s", t->started_ns ? "running" : "starting");
+		err_set(&e, ERR_WARDEN, 0, "the warden ended while the task was %s",
+			t->started_ns ? "running" : "starting");
 		result_set_error(t->result, &e);
 	}
 	streams_set_final(&t->streams);
@@ -194,7 +197,9 @@ static void act_note_stuck(struct task *t, const struct occurrence *o)
 	/* Asked every second for perhaps a day: said after 1, 2, 4, 8... seconds. */
 	t->n_stuck++;
 	if ((t->n_stuck & (t->n_stuck - 1)) == 0)
-		log_warning("task %s: stuck: its jail (init is process %d) was killed and is not gone", t->id, t->jail_pid);
+		log_warning(
+			"task %s: stuck: its jail (init is process %d) was killed and is not gone",
+			t->id, t->jail_pid);
 }
 
 void task_arm(struct task *t, enum task_event event, uint64_t ms)
@@ -257,7 +262,8 @@ static void act_finish(struct task *t, const struct occurrence *o)
 	r->finished_ns = clock_real_ns();
 	r->verdict = verdict_decide(&t->facts);
 	result_set_output(r, t->log);
-	log_info("task %s: done: %s, %s", t->id, outcome_name(r->verdict.outcome), cause_name(r->verdict.cause));
+	log_info("task %s: done: %s, %s", t->id, outcome_name(r->verdict.outcome),
+		cause_name(r->verdict.cause));
 	t->host->on_done(t->host->owner, t);
 }
 

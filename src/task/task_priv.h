@@ -4,7 +4,8 @@
 
 #include "task/task.h"
 
-/* What is being handled: the event, the state in which it came, and the record that it came with (or NULL). */
+/* What is being handled: the event, the state in which it came, and the record that it came with
+ * (or NULL). */
 struct occurrence {
 	enum task_event event;
 	enum task_state from;

@@ -27,7 +27,8 @@ static void on_poll(uv_poll_t *handle, int status, int uv_events)
 	struct watch *w = handle->data;
 	int events = 0;
 	if (status < 0) {
-		/* libuv has stopped the watch: the descriptor has an error. A read or write will say which. */
+		/* libuv has stopped the watch: the descriptor has an error. A read or write will
+		 * say which. */
 		events = WATCH_HANGUP | w->events;
 		w->events = 0;
 	} else {
@@ -62,9 +63,11 @@ void watch_set(struct watch *w, int events)
 	if (w->events == events)
 		return;
 	w->events = events;
-	/* UV_PRIORITIZED stands for "nothing but a hang-up": epoll reports that with any set of events, libuv needs at least one. */
-	int uv_events = (events & WATCH_READ ? UV_READABLE : 0) | (events & WATCH_WRITE ? UV_WRITABLE : 0) |
-		(events & WATCH_HANGUP ? UV_PRIORITIZED : 0);
+	/* UV_PRIORITIZED stands for "nothing but a hang-up": epoll reports that with any set of
+	 * events, libuv needs at least one. */
+	int uv_events = (events & WATCH_READ ? UV_READABLE : 0) |
+			(events & WATCH_WRITE ? UV_WRITABLE : 0) |
+			(events & WATCH_HANGUP ? UV_PRIORITIZED : 0);
 	if (uv_events)
 		uv_poll_start(&w->handle, uv_events, on_poll);
 	else

@@ -1,6 +1,7 @@
 /*
- * A descriptor or a timer on the loop. libuv wants a handle's memory until its close callback; these live on the heap and free
- * themselves there, so that the objects that use them can go at any time: after watch_destroy() and alarm_destroy() no callback comes.
+ * A descriptor or a timer on the loop. libuv wants a handle's memory until its close callback;
+ * these live on the heap and free themselves there, so that the objects that use them can go at any
+ * time: after watch_destroy() and alarm_destroy() no callback comes.
  */
 #ifndef DAYFLY_TASK_WATCH_H
 #define DAYFLY_TASK_WATCH_H
@@ -16,10 +17,12 @@ enum watch_event {
 	WATCH_HANGUP = 4, /* told always while the watch is armed with anything */
 };
 
-/* events: bits of enum watch_event. WATCH_HANGUP alone: the peer is gone altogether, or the descriptor has an error. */
+/* events: bits of enum watch_event. WATCH_HANGUP alone: the peer is gone altogether, or the
+ * descriptor has an error. */
 typedef void (*watch_fn)(void *owner, int events);
 
-/* Borrows the descriptor, which must be non-blocking and stay open until watch_destroy(). Returns 0 or -errno. */
+/* Borrows the descriptor, which must be non-blocking and stay open until watch_destroy(). Returns 0
+ * or -errno. */
 int watch_create(uv_loop_t *loop, int fd, watch_fn fn, void *owner, struct watch **ret);
 
 /* What to wait for from now on; 0: nothing. */
