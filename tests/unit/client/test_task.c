@@ -1,0 +1,159 @@
+#include "harness.h"
+
+#include "base/fd.h"
+#include "client/client_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int fds[LIMIT_REQUEST_FDS];
+static size_t n_fds;
+
+/* Whether the task, as it is sent, is this JSON. */
+static void expect(const struct dayfly_task *t, const char *json)
+{
+	json_t *want = json_loads(json, 0, NULL), *got = NULL;
+	struct dayfly_error e;
+	assert_int_equal(task_to_json(t, &got, fds, &n_fds, &e), 0);
+	if (!json_equal(want, got)) {
+		char *text = json_dumps(got, 0);
+		fail_msg("made %s, not %s", text, json);
+	}
+	json_decref(want);
+	json_decref(got);
+}
+
+TEST(every_setter_fills_its_field)
+{
+	static const char *const argv[] = { "sh", "-c", "", NULL };
+	struct dayfly_task *t = dayfly_task_new();
+	expect(t, "{}");
+	assert_int_equal(dayfly_task_set_argv(t, argv), 0);
+	assert_int_equal(dayfly_task_set_env(t, "A", "1"), 0);
+	assert_int_equal(dayfly_task_set_env(t, "A", "2"), 0);
+	assert_int_equal(dayfly_task_set_cwd(t, "/x"), 0);
+	assert_int_equal(dayfly_task_set_network(t, "host"), 0);
+	assert_int_equal(dayfly_task_set_profile(t, "strict"), 0);
+	assert_int_equal(dayfly_task_set_user(t, "root"), 0);
+	assert_int_equal(dayfly_task_set_image(t, "/img"), 0);
+	assert_int_equal(dayfly_task_set_name(t, "n"), 0);
+	assert_int_equal(dayfly_task_set_label(t, "k", "v"), 0);
+	assert_int_equal(dayfly_task_set_tty(t, 24, 80), 0);
+	assert_int_equal(dayfly_task_set_stdin(t, 1), 0);
+	assert_int_equal(dayfly_task_set_keep(t, 1), 0);
+	assert_int_equal(dayfly_task_set_kill_on_output_limit(t, 1), 0);
+	assert_int_equal(dayfly_task_add_best_effort(t, "memory"), 0);
+	assert_int_equal(dayfly_task_add_best_effort(t, "pids"), 0);
+	assert_int_equal(dayfly_task_set_limit(t, "memory", "2GiB"), 0);
+	assert_int_equal(dayfly_task_set_limit(t, "pids", "512"), 0);
+	assert_int_equal(dayfly_task_set_limit(t, "cpus", "0.5"), 0);
+	expect(t, "{\"argv\":[\"sh\",\"-c\",\"\"],\"env\":{\"A\":\"2\"},\"cwd\":\"/"
+		  "x\",\"network\":\"host\",\"profile\":\"strict\","
+		  "\"user\":\"root\",\"image\":\"/"
+		  "img\",\"name\":\"n\",\"labels\":{\"k\":\"v\"},\"tty\":true,\"rows\":24,\"cols\":"
+		  "80,"
+		  "\"stdin\":\"stream\",\"on_disconnect\":\"keep\",\"on_output_limit\":\"kill\","
+		  "\"best_effort\":[\"memory\",\"pids\"],"
+		  "\"limits\":{\"memory\":\"2GiB\",\"pids\":512,\"cpus\":\"0.5\"}}");
+	assert_int_equal(n_fds, 0);
+	dayfly_task_free(t);
+	dayfly_task_free(NULL);
+}
+
+TEST(bad_values_leave_the_task_as_it_was)
+{
+	static const char *const bad[] = { "a", "\xff", NULL };
+	static const char *const empty[] = { NULL };
+	struct dayfly_task *t = dayfly_task_new();
+	assert_int_equal(dayfly_task_set_argv(t, bad), -EILSEQ);
+	assert_int_equal(dayfly_task_set_argv(t, empty), -EINVAL);
+	assert_int_equal(dayfly_task_set_argv(t, NULL), -EINVAL);
+	assert_int_equal(dayfly_task_set_cwd(t, NULL), -EINVAL);
+	assert_int_equal(dayfly_task_set_name(t, "\xc3"), -EILSEQ);
+	assert_int_equal(dayfly_task_set_env(t, NULL, "x"), -EINVAL);
+	assert_int_equal(dayfly_task_set_limit(t, "wall", NULL), -EINVAL);
+	assert_int_equal(dayfly_task_add_best_effort(t, "\xff"), -EILSEQ);
+	expect(t, "{}");
+	dayfly_task_free(t);
+}
+
+TEST(directories_are_opened_and_handed_over)
+{
+	char dir[] = "/tmp/dayfly-test-XXXXXX", json[512], link[64];
+	struct dayfly_error e;
+	struct stat want, got;
+	assert_non_null(mkdtemp(dir));
+	snprintf(link, sizeof(link), "%s/link", dir);
+	assert_int_equal(symlink("/etc", link), 0);
+	struct dayfly_task *t = dayfly_task_new();
+	assert_int_equal(dayfly_task_set_workspace(t, "/", NULL, DAYFLY_MODE_RO, &e), 0);
+	assert_int_equal(dayfly_task_set_workspace(t, dir, NULL, DAYFLY_MODE_COW, &e), 0);
+	assert_int_equal(dayfly_task_add_mount(t, link, "/data", DAYFLY_MODE_RO, &e), 0);
+	assert_int_equal(dayfly_task_add_mount(t, "/dev/null", "/n", DAYFLY_MODE_RW, &e), 0);
+	/* Attack K15: the link is followed once, by us; what it leads to later does not matter. */
+	assert_int_equal(unlink(link), 0);
+	snprintf(json, sizeof(json),
+		"{\"workspace\":{\"fd\":0,\"mode\":\"cow\",\"path\":\"%s\"},\"mounts\":["
+		"{\"fd\":1,\"mode\":\"ro\",\"path\":\"/etc\",\"target\":\"/data\"},"
+		"{\"fd\":2,\"mode\":\"rw\",\"path\":\"/dev/null\",\"target\":\"/n\"}]}",
+		dir);
+	expect(t, json);
+	assert_int_equal(n_fds, 3);
+	assert_int_equal(stat("/etc", &want), 0);
+	assert_int_equal(fstat(fds[1], &got), 0);
+	assert_int_equal(want.st_ino, got.st_ino);
+	assert_true(fcntl(fds[0], F_GETFD) & FD_CLOEXEC);
+	assert_false(fcntl(fds[0], F_GETFL) & O_PATH);
+	/* A device is named, never opened. */
+	assert_true(fcntl(fds[2], F_GETFL) & O_PATH);
+	dayfly_task_free(t);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+TEST(what_cannot_be_opened_is_told)
+{
+	struct dayfly_error e;
+	struct dayfly_task *t = dayfly_task_new();
+	assert_int_equal(
+		dayfly_task_set_workspace(t, "/nonexistent", NULL, DAYFLY_MODE_COW, &e), -ENOENT);
+	assert_string_equal(e.code, "source_unavailable");
+	assert_int_equal(e.errnum, ENOENT);
+	assert_int_equal(
+		dayfly_task_set_workspace(t, "/etc/passwd", NULL, DAYFLY_MODE_COW, &e), -ENOTDIR);
+	assert_int_equal(dayfly_task_set_workspace(t, "/", NULL, (enum dayfly_mode)9, &e), -EINVAL);
+	assert_int_equal(dayfly_task_add_mount(t, NULL, "/x", DAYFLY_MODE_RO, &e), -EINVAL);
+	assert_int_equal(dayfly_task_add_mount(t, "/", "\xff", DAYFLY_MODE_RO, &e), -EILSEQ);
+	for (int i = 0; i < LIMIT_MOUNTS; i++)
+		assert_int_equal(dayfly_task_add_mount(t, "/", "/x", DAYFLY_MODE_RO, &e), 0);
+	assert_int_equal(dayfly_task_add_mount(t, "/", "/x", DAYFLY_MODE_RO, &e), -E2BIG);
+	dayfly_task_free(t);
+}
+
+TEST(a_fifo_does_not_hold_us_up)
+{
+	char dir[] = "/tmp/dayfly-test-XXXXXX", fifo[64];
+	struct dayfly_error e;
+	assert_non_null(mkdtemp(dir));
+	snprintf(fifo, sizeof(fifo), "%s/fifo", dir);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	struct dayfly_task *t = dayfly_task_new();
+	assert_int_equal(dayfly_task_add_mount(t, fifo, "/f", DAYFLY_MODE_RO, &e), 0);
+	assert_int_equal(dayfly_task_set_workspace(t, fifo, NULL, DAYFLY_MODE_RO, &e), -ENOTDIR);
+	dayfly_task_free(t);
+	unlink(fifo);
+	rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_setter_fills_its_field),
+		cmocka_unit_test(bad_values_leave_the_task_as_it_was),
+		cmocka_unit_test(directories_are_opened_and_handed_over),
+		cmocka_unit_test(what_cannot_be_opened_is_told),
+		cmocka_unit_test(a_fifo_does_not_hold_us_up),
+	};
+	return RUN_TESTS(tests);
+}
