@@ -25,7 +25,8 @@
 
 #define IDLE_SECONDS "60"
 /* The daemon's end of the pipe, in the daemon. */
-#define READY_FD 3
+#define READY_FD   3
+#define READY_TEXT "1\n"
 
 static int find_daemon(char ret[PATH_MAX], struct dayfly_error *e)
 {
@@ -145,7 +146,7 @@ static ssize_t read_ready(int fd, char *text, size_t size, uint64_t deadline_ns)
 		if (n == 0)
 			break;
 		len += n > 0 ? (size_t)n : 0;
-		if (str_starts(text, "ready") && memchr(text, '\n', len))
+		if (len >= strlen(READY_TEXT) && str_starts(text, READY_TEXT))
 			break;
 	}
 	text[len] = '\0';
@@ -161,8 +162,7 @@ static int daemon_said(char *text, struct dayfly_error *e)
 	char *rest = strchr(text, '\n');
 	if (rest)
 		*rest++ = '\0';
-	error_set(e, ERR_CONNECT, 0, "%s",
-		str_starts(text, "dayflyd: ") ? text + strlen("dayflyd: ") : text);
+	error_set(e, ERR_CONNECT, 0, "%s", text);
 	if (rest)
 		error_hint(e, "%s", rest);
 	if (e)
@@ -215,5 +215,5 @@ int autostart_daemon(const char *socket_path, uint64_t deadline_ns, struct dayfl
 			e, ERR_CONNECT, (int)-n, "dayflyd was started and does not answer");
 	if (n == 0)
 		snprintf(text, sizeof(text), "dayflyd was started and ended without a word");
-	return str_starts(text, "ready") ? 0 : daemon_said(text, e);
+	return str_starts(text, READY_TEXT) ? 0 : daemon_said(text, e);
 }

@@ -108,6 +108,12 @@ static int connect_found(const struct paths_env *env, uint64_t deadline_ns,
 	return result;
 }
 
+/* Whether the daemon did not start because of another one, of which it only tells in words. */
+static bool is_taken(const struct dayfly_error *why)
+{
+	return strstr(why->message, strerror(EBUSY)) || strstr(why->message, strerror(EADDRINUSE));
+}
+
 /*
  * Two programs may start a daemon at the same moment: one of the daemons finds the place locked and
  * leaves, and its program connects to the other as soon as that one listens.
@@ -126,7 +132,7 @@ static int connect_started(
 		int fd = connect_socket(path, deadline);
 		if (fd >= 0)
 			return client_create(fd, path, ret, e);
-		bool is_race = started == -EAGAIN && strstr(why.message, "already");
+		bool is_race = started == -EAGAIN && is_taken(&why);
 		if ((started != 0 && !is_race) || clock_mono_ns() >= deadline)
 			break;
 		poll(NULL, 0, RETRY_MS);
