@@ -63,9 +63,11 @@ int keeper_find_warden(const char *given, char **ret_path, struct err *e)
 	return 0;
 }
 
-static int spawn(struct keeper *k, int theirs, const char *path, const char *upper)
+static int spawn(struct keeper *k, int theirs, const char *path, const char *upper,
+	const char *state_dir)
 {
-	const char *const argv[] = { WARDEN_NAME, "--keeper", "--upper", upper, NULL };
+	const char *const argv[] = { WARDEN_NAME, "--keeper", "--upper", upper,
+		state_dir ? "--state-dir" : NULL, state_dir, NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t all, none;
@@ -92,7 +94,8 @@ static int spawn(struct keeper *k, int theirs, const char *path, const char *upp
 	return -r;
 }
 
-int keeper_start(struct keeper *k, const char *warden_path, const char *upper, struct err *e)
+int keeper_start(struct keeper *k, const char *warden_path, const char *upper,
+	const char *state_dir, struct err *e)
 {
 	int pair[2];
 	*k = (struct keeper){ .fd = -1 };
@@ -102,7 +105,7 @@ int keeper_start(struct keeper *k, const char *warden_path, const char *upper, s
 	auto_close int theirs = pair[1];
 	int r = fd_set_nonblock(k->fd);
 	if (r == 0)
-		r = spawn(k, theirs, warden_path, upper);
+		r = spawn(k, theirs, warden_path, upper, state_dir);
 	if (r < 0) {
 		fd_close(&k->fd);
 		k->pid = 0;

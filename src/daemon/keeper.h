@@ -22,7 +22,8 @@ struct keeper {
 int keeper_find_warden(const char *given, char **ret_path, struct err *e);
 
 /* Starts the program as a keeper in a session of its own. Returns 0 or -errno. */
-int keeper_start(struct keeper *k, const char *warden_path, const char *upper, struct err *e);
+int keeper_start(struct keeper *k, const char *warden_path, const char *upper,
+	const char *state_dir, struct err *e);
 
 /* Names the socket that goes when the daemon dies. */
 int keeper_guard_socket(

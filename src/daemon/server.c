@@ -300,6 +300,23 @@ static int init_handles(struct server *s)
 	return r;
 }
 
+/*
+ * One user may have the whole machine while nobody else wants it. Where there are others, one user's queue never
+ * fills the queue of all.
+ */
+static void init_sched(struct server *s)
+{
+	const struct options *o = s->options;
+	bool has_others = o->allow_all || o->n_allow_uids || o->n_allow_gids;
+	const struct sched_caps caps = {
+		.max_running = o->max_tasks,
+		.max_running_uid = o->max_tasks,
+		.max_ready = o->max_queue,
+		.max_ready_uid = has_others && o->max_queue > 1 ? o->max_queue / 2 : o->max_queue,
+	};
+	sched_init(&s->sched, &caps);
+}
+
 static void init_host(struct server *s)
 {
 	s->host = (struct task_host){
@@ -330,15 +347,7 @@ int server_init(struct server *s, uv_loop_t *loop, const struct options *o, stru
 	list_init(&s->kicked);
 	list_init(&s->dead);
 	jobs_init(&s->jobs);
-	/* One user may fill the machine when nobody else wants it, but not the queue. */
-	sched_init(&s->sched, &(struct sched_caps){
-				      .max_running = o->max_tasks,
-				      .max_running_uid = o->max_tasks,
-				      .max_ready = o->max_queue,
-				      .max_ready_uid = s->start->is_root_mode && o->max_queue > 1
-							       ? o->max_queue / 2
-							       : o->max_queue,
-			      });
+	init_sched(s);
 	s->scratch = malloc(OUTPUT_RECORD_MAX);
 	s->read_scratch = malloc(OUTPUT_RECORD_MAX);
 	if (!s->scratch || !s->read_scratch)
@@ -350,7 +359,7 @@ int server_init(struct server *s, uv_loop_t *loop, const struct options *o, stru
 	if (r == 0)
 		r = init_handles(s);
 	if (r == 0)
-		r = warden_link_init(&s->warden, loop, start, o->upper, &warden_hooks, s);
+		r = warden_link_init(&s->warden, loop, start, &warden_hooks, s);
 	if (r == 0)
 		r = accept_init(s);
 	if (r == 0)

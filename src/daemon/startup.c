@@ -127,7 +127,7 @@ static int start_warden(struct startup *s, const struct options *o, struct err *
 	const struct listener *l = &s->listener;
 	int r = keeper_find_warden(o->warden_path, &s->warden_path, e);
 	if (r == 0)
-		r = keeper_start(&s->keeper, s->warden_path, o->upper, e);
+		r = keeper_start(&s->keeper, s->warden_path, s->upper, s->state_dir, e);
 	if (r == 0)
 		r = keeper_guard_socket(&s->keeper, l->path, l->dev, l->ino, l->is_dir_made, e);
 	if (r == 0)

@@ -211,7 +211,7 @@ static int renew_keeper(struct warden_link *l, struct err *e)
 		return -EPERM;
 	}
 	log_warning("keeper: lost; starting another");
-	int r = keeper_start(&s->keeper, s->warden_path, l->upper, e);
+	int r = keeper_start(&s->keeper, s->warden_path, s->upper, s->state_dir, e);
 	if (r == 0)
 		r = keeper_guard_socket(&s->keeper, at->path, at->dev, at->ino, at->is_dir_made, e);
 	return r < 0 ? r : watch_keeper(l);
@@ -272,14 +272,13 @@ static void on_retry(void *owner)
 /* ---- life ---- */
 
 int warden_link_init(struct warden_link *l, uv_loop_t *loop, struct startup *start,
-	const char *upper, const struct warden_link_hooks *hooks, void *owner)
+	const struct warden_link_hooks *hooks, void *owner)
 {
 	memset(l, 0, sizeof(*l));
 	l->loop = loop;
 	l->hooks = hooks;
 	l->owner = owner;
 	l->start = start;
-	l->upper = upper;
 	l->fd = fd_take(&start->warden_fd);
 	l->pid = start->warden_pid;
 	l->hello = start->hello;

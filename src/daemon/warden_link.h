@@ -38,7 +38,6 @@ struct warden_link {
 	void *owner;
 	enum warden_link_state state;
 	struct startup *start; /* keeper, program, socket; borrowed */
-	const char *upper;
 	struct watch *keeper_watch;
 	int fd;
 	int32_t pid; /* as the keeper told it; 0: unknown */
@@ -55,7 +54,7 @@ struct warden_link {
 
 /* Takes the first warden's connection over from startup. Returns 0 or -errno. */
 int warden_link_init(struct warden_link *l, uv_loop_t *loop, struct startup *start,
-	const char *upper, const struct warden_link_hooks *hooks, void *owner);
+	const struct warden_link_hooks *hooks, void *owner);
 void warden_link_finish(struct warden_link *l);
 
 bool warden_link_is_up(const struct warden_link *l);
