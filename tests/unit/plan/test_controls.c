@@ -1,8 +1,11 @@
 /* plan/controls.def: the names that a result's `enforced` object uses. */
 #include "harness.h"
 
+#include "base/fd.h"
 #include "plan/wire.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 TEST(every_control_has_its_own_name_and_a_meaning)
@@ -34,6 +37,19 @@ TEST(a_control_out_of_range_is_harmless)
 	assert_string_equal(control_meaning((enum control) - 1), "");
 }
 
+TEST(the_document_lists_every_control)
+{
+	auto_free char *doc = NULL;
+	assert_true(
+		fd_read_file(AT_FDCWD, DAYFLY_TEST_SOURCE "/docs/protocol.md", 1 << 20, &doc) > 0);
+	for (int i = 0; i < CONTROL_COUNT; i++) {
+		char row[256];
+		snprintf(row, sizeof(row), "| `%s` | %s |\n", control_name(i), control_meaning(i));
+		if (!strstr(doc, row))
+			fail_msg("docs/protocol.md has no row: %s", row);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -41,6 +57,7 @@ int main(void)
 		cmocka_unit_test(names_of_controls_are_lower_case_words),
 		cmocka_unit_test(all_controls_fit_into_the_bits_of_a_record),
 		cmocka_unit_test(a_control_out_of_range_is_harmless),
+		cmocka_unit_test(the_document_lists_every_control),
 	};
 	return RUN_TESTS(tests);
 }

@@ -558,11 +558,10 @@ TEST(needed_fields_are_named_when_absent)
 TEST(only_one_kind_of_input_can_be_given)
 {
 	static const char *const bad[] = {
-		"{\"op\":\"input\",\"id\":\"1\",\"task\":\"t-0\",\"text\":\"a\",\"base64\":\"AA=="
-		"\"}",
-		"{\"op\":\"input\",\"id\":\"1\",\"task\":\"t-0\",\"text\":\"\",\"base64\":\"\"}",
-		"{\"op\":\"input\",\"id\":\"1\",\"task\":\"t-0\",\"text\":\"a\",\"bytes\":1}",
-		"{\"op\":\"input\",\"id\":\"1\",\"task\":\"t-0\",\"base64\":\"AA==\",\"bytes\":1}",
+		"{\"op\":\"input\",\"id\":\"1\",\"task\":\"a\",\"text\":\"a\",\"base64\":\"AAAA\"}",
+		"{\"op\":\"input\",\"id\":\"1\",\"task\":\"a\",\"text\":\"\",\"base64\":\"\"}",
+		"{\"op\":\"input\",\"id\":\"1\",\"task\":\"a\",\"text\":\"a\",\"bytes\":1}",
+		"{\"op\":\"input\",\"id\":\"1\",\"task\":\"a\",\"base64\":\"AA==\",\"bytes\":1}",
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		assert_refused(bad[i], ERR_BAD_VALUE, NULL);
