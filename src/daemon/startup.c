@@ -125,6 +125,8 @@ static int wait_warden(struct startup *s, struct err *e)
 static int start_warden(struct startup *s, const struct options *o, struct err *e)
 {
 	const struct listener *l = &s->listener;
+	s->upper = o->upper;
+	s->state_dir = o->state_dir;
 	int r = keeper_find_warden(o->warden_path, &s->warden_path, e);
 	if (r == 0)
 		r = keeper_start(&s->keeper, s->warden_path, s->upper, s->state_dir, e);

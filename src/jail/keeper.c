@@ -67,7 +67,8 @@ int keeper_main(const struct warden_options *options)
 
 	prctl(PR_SET_NAME, "dayfly-keeper");
 	fd_set_cloexec(KEEPER_FD, 1);
-	/* A terminal's Ctrl-C and a stop of the session are the daemon's affair; we end when it does. Wardens are reaped by the kernel. */
+	/* A terminal's Ctrl-C, and a signal to the daemon's whole process group, are the daemon's affair; we end when it does. */
+	setsid();
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
@@ -91,9 +92,7 @@ int keeper_main(const struct warden_options *options)
 	/* The wardens see the same end of file. What they leave on disk, if they were killed too, is swept here. */
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		;
-	auto_close int state_fd = options->state_dir ? open(options->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	if (state_fd >= 0)
-		store_sweep(state_fd);
+	store_sweep(options->state_dir);
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /*
  * Where a tmpfs cannot be the upper layer of an overlay in a user namespace (no user.* extended attributes before Linux 6.6), each jail's private layer
- * is a directory in the state directory instead. Found out by trying. Such directories are removed when the jail is dead, and swept when the
- * warden starts and when the daemon dies.
+ * is a directory on disk instead, in a directory of the warden's own. Found out by trying. A jail's directory is removed when the jail is dead, the
+ * warden's when it ends; what killed wardens left is swept by the next one and by the keeper.
  */
 #include "jail/mount.h"
 #include "jail/remove.h"
@@ -17,11 +17,14 @@
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
-#define STORE_PREFIX "upper-"
+#define STORE_BASE   "/var/tmp"
+#define STORE_PREFIX "dayfly-upper-"
 
 static int map_probe(pid_t pid, void *arg, struct err *e)
 {
@@ -41,9 +44,30 @@ static int try_tmpfs_xattr(void *arg, struct err *e)
 	return 0;
 }
 
-int store_probe(struct warden *w, const struct warden_options *options, struct err *e)
+/* Locks a directory for as long as the descriptor is open: whoever finds it unlocked knows that its warden is dead. */
+static bool lock_dir(int fd)
+{
+	return flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+static int make_own_dir(struct warden *w, const char *base, struct err *e)
+{
+	store_sweep(base);
+	snprintf(w->state_path, sizeof(w->state_path), "%.400s/" STORE_PREFIX "XXXXXX", base);
+	if (!mkdtemp(w->state_path)) {
+		w->state_path[0] = '\0';
+		return err_set(e, ERR_UNSUPPORTED, errno, "tmpfs cannot hold private layers here; make a directory in %s", base);
+	}
+	w->state_fd = open(w->state_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (w->state_fd < 0 || !lock_dir(w->state_fd))
+		return err_set(e, ERR_UNSUPPORTED, errno, "open %s", w->state_path);
+	return 0;
+}
+
+int store_open(struct warden *w, const struct warden_options *options, struct err *e)
 {
 	const char *want = options->upper ? options->upper : "auto";
+	const char *base = options->state_dir ? options->state_dir : STORE_BASE;
 	if (!strcmp(want, "disk")) {
 		w->upper_on_disk = true;
 	} else if (!strcmp(want, "auto")) {
@@ -51,20 +75,19 @@ int store_probe(struct warden *w, const struct warden_options *options, struct e
 		const struct throwaway t = { .flags = CLONE_NEWUSER | CLONE_NEWNS, .map = map_probe, .fn = try_tmpfs_xattr };
 		w->upper_on_disk = throwaway_run(&t, &why) == -EOPNOTSUPP;
 	}
-	if (!options->state_dir)
-		return w->upper_on_disk ? err_set(e, ERR_UNSUPPORTED, 0, "tmpfs cannot hold the private layer here, and there is no state directory") :
-					  0;
-	snprintf(w->state_path, sizeof(w->state_path), "%s", options->state_dir);
-	w->state_fd = open(options->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (w->state_fd < 0)
-		return w->upper_on_disk ? err_set(e, ERR_UNSUPPORTED, errno, "open state directory %s", options->state_dir) : 0;
-	store_sweep(w->state_fd);
-	return 0;
+	return w->upper_on_disk ? make_own_dir(w, base, e) : 0;
+}
+
+void store_close(struct warden *w)
+{
+	fd_close(&w->state_fd);
+	if (w->state_path[0])
+		remove_tree(AT_FDCWD, w->state_path);
 }
 
 int store_make(struct warden *w, struct warden_jail *j, struct err *e)
 {
-	snprintf(j->disk_name, sizeof(j->disk_name), STORE_PREFIX "%d-%" PRIu64, (int)getpid(), j->id);
+	snprintf(j->disk_name, sizeof(j->disk_name), "%" PRIu64, j->id);
 	if (mkdirat(w->state_fd, j->disk_name, 0700) < 0) {
 		int errnum = errno;
 		j->disk_name[0] = '\0';
@@ -87,11 +110,18 @@ int store_remove_start(struct warden *w, struct warden_jail *j)
 	return pid < 0 ? pid : 0;
 }
 
-void store_sweep(int state_fd)
+void store_sweep(const char *base)
 {
-	auto_closedir DIR *d = dir_list(state_fd);
+	auto_close int base_fd = open(base ? base : STORE_BASE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_closedir DIR *d = base_fd < 0 ? NULL : dir_list(base_fd);
 	struct dirent *entry;
-	while (d && (entry = dir_next(d)))
-		if (str_starts(entry->d_name, STORE_PREFIX))
-			remove_tree(state_fd, entry->d_name);
+	while (d && (entry = dir_next(d))) {
+		struct stat st;
+		if (!str_starts(entry->d_name, STORE_PREFIX))
+			continue;
+		/* Others can make such names in a shared directory: only what is ours is touched. */
+		auto_close int fd = dir_open(base_fd, entry->d_name);
+		if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() && lock_dir(fd))
+			remove_tree(base_fd, entry->d_name);
+	}
 }

@@ -36,8 +36,7 @@ static _Noreturn void die_with_daemon(struct warden *w)
 	}
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		;
-	if (w->state_fd >= 0)
-		store_sweep(w->state_fd);
+	store_close(w);
 	_exit(0);
 }
 
@@ -430,7 +429,7 @@ static int set_up(struct warden *w, const struct warden_options *options, struct
 	w->landlock_abi = sys_landlock_abi();
 	r = compile_filters(w, e);
 	if (r == 0)
-		r = store_probe(w, options, e);
+		r = store_open(w, options, e);
 	if (r == 0)
 		r = rights_drop(mode, w->upper_on_disk, e);
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -18,7 +18,7 @@
 
 struct warden_options {
 	const char *upper;     /* "auto", "tmpfs", "disk" */
-	const char *state_dir; /* for uppers on disk */
+	const char *state_dir; /* where private layers on disk go; NULL: /var/tmp */
 };
 
 /* What an epoll event is about. */
@@ -70,8 +70,8 @@ struct warden {
 	struct sock_fprog filters[PLAN_PROFILE_COUNT][PLAN_NETWORK_COUNT];
 	int landlock_abi;
 	bool upper_on_disk;
-	int state_fd; /* directory for uppers on disk, -1 */
-	char state_path[512];
+	int state_fd; /* directory for private layers on disk, -1 */
+	char state_path[512]; /* its path, "" for none */
 	struct list jails; /* warden_jail.link */
 };
 
@@ -86,13 +86,15 @@ int opener_start(struct warden *w, struct warden_jail *j, struct err *e);
 /* Takes what it sends. Returns 0 or -errno with *e set. */
 int opener_finish(struct warden_jail *j, struct err *e);
 
-/* store.c: directories for uppers on disk. */
-int store_probe(struct warden *w, const struct warden_options *options, struct err *e);
+/* store.c: finds out where private layers lie (options->upper) and makes the warden's directory if they lie on disk. Returns 0 or -errno. */
+int store_open(struct warden *w, const struct warden_options *options, struct err *e);
+void store_close(struct warden *w);
+/* Makes the directory of one jail: j->disk_name. Returns 0 or -errno. */
 int store_make(struct warden *w, struct warden_jail *j, struct err *e);
 /* Starts a child that removes the directory of a dead jail: j->pid and j->pidfd are its. Returns 0 or -errno. */
 int store_remove_start(struct warden *w, struct warden_jail *j);
-/* Removes what dead wardens left. */
-void store_sweep(int state_fd);
+/* Removes what dead wardens left in a directory (NULL: the usual one). */
+void store_sweep(const char *base);
 
 /* rights.c: gives up every capability that making jails does not need. Returns 0 or -errno. */
 int rights_drop(enum warden_mode mode, bool upper_on_disk, struct err *e);
