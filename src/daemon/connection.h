@@ -28,7 +28,7 @@ struct job;
 #define CONNECTION_MAGIC 0x636f6e6eu
 
 /* Output of tasks is added while less than this waits to be sent. */
-#define CONNECTION_OUT_LOW (256u << 10)
+#define CONNECTION_OUT_LOW (128u << 10)
 /* No further request is looked at while more than this waits. */
 #define CONNECTION_OUT_HIGH (1u << 20)
 /* Nothing fits any more: above CONNECTION_OUT_HIGH and the largest single answer. */

@@ -165,7 +165,8 @@ int listener_start(struct listener *l, struct err *e)
 bool listener_is_reachable(const struct listener *l)
 {
 	struct stat dir, st;
-	/* Through the directory that is held open: after the drop of root's rights the way to it may be closed to us. */
+	/* Through the directory that is held open: after the drop of root's rights the way to it
+	 * may be closed to us. */
 	if (fstat(l->dir_fd, &dir) < 0 || dir.st_nlink == 0)
 		return false;
 	if (fstatat(l->dir_fd, strrchr(l->path, '/') + 1, &st, AT_SYMLINK_NOFOLLOW) < 0)

@@ -301,8 +301,8 @@ static int init_handles(struct server *s)
 }
 
 /*
- * One user may have the whole machine while nobody else wants it. Where there are others, one user's queue never
- * fills the queue of all.
+ * One user may have the whole machine while nobody else wants it. Where there are others, one
+ * user's queue never fills the queue of all.
  */
 static void init_sched(struct server *s)
 {
