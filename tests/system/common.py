@@ -1,0 +1,186 @@
+"""What several system tests share: daemons of a test's own, what must be gone after a death, the CLI as a running process."""
+import contextlib
+import glob
+import os
+import re
+import resource
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+from dayfly_host import Daemon, Leaks, build_dir, process_table, processes_of, read
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+
+
+def wait_until(condition, seconds=5.0, step=0.01):
+    """Until condition() is true. Returns its last value."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value or time.monotonic() > deadline:
+            return value
+        time.sleep(step)
+
+
+def start_time(pid):
+    """When a process began, which with its pid names it for good; None: it is gone (a zombie is gone)."""
+    text = read("/proc/%d/stat" % pid)
+    fields = text.rpartition(")")[2].split()
+    return None if not fields or fields[0] in "ZX" else fields[19]
+
+
+def namespaces_of(pid):
+    found = set()
+    for link in glob.glob("/proc/%d/ns/*" % pid):
+        with contextlib.suppress(OSError):
+            found.add(os.readlink(link))
+    return found
+
+
+class Traces:
+    """All processes and namespaces of a daemon and its tasks at one moment, to be looked for after their death: when dayflyd is gone,
+    nothing else tells whose the rest were."""
+
+    def __init__(self, stage):
+        table = process_table()
+        self.processes = {pid: start_time(pid) for pid in processes_of(stage.bin, table)}
+        self.names = {pid: table[pid][1] for pid in self.processes}
+        ours = namespaces_of(os.getpid())
+        self.namespaces = set().union(*(namespaces_of(pid) for pid in self.processes)) - ours
+
+    def named(self, comm):
+        return sorted(pid for pid, name in self.names.items() if name == comm)
+
+    def left(self):
+        found = {pid: self.names[pid] for pid, start in self.processes.items() if start and start_time(pid) == start}
+        for pid, (_, comm, state) in process_table().items():
+            if state not in "ZX" and namespaces_of(pid) & self.namespaces:
+                found[pid] = comm
+        return found
+
+    def wait_gone(self, seconds=2.0):
+        """Returns what is still there after so long."""
+        wait_until(lambda: not self.left(), seconds)
+        return self.left()
+
+
+class OwnDaemons:
+    """For tests that start, kill and restart daemons: mix it in before the mode."""
+
+    starts_daemon = False
+
+    def setUp(self):
+        self.daemons = []
+        super().setUp()
+
+    def tearDown(self):
+        problems = []
+        for daemon in self.daemons:
+            problems += daemon.stop()
+        try:
+            super().tearDown()
+        finally:
+            if problems:
+                self.fail("; ".join(problems))
+
+    def new_daemon(self, *args, env=None, start=True, **popen):
+        daemon = Daemon(self.stage, self.mode, args, env)
+        self.daemons.append(daemon)
+        self.daemon = daemon
+        if start:
+            daemon.start(**popen)
+        return daemon
+
+    def connect_to(self, daemon, uid=None):
+        client = daemon.connect(uid)
+        self.addCleanup(client.close)
+        return client
+
+    def assert_nothing_left(self, daemon, traces, seconds=2.0, socket_may_stay=False):
+        """Within 2 s no process, no mount, no file."""
+        self.assertEqual(traces.wait_gone(seconds), {})
+        if not socket_may_stay:
+            self.assertEqual(wait_until(lambda: not self.runtime_files(daemon), 1) or self.runtime_files(daemon), True)
+        self.assertEqual(os.listdir(daemon.state_dir), [])
+        self.assertEqual(Leaks.mounts(), self.leaks.before["mounts"])
+
+    @staticmethod
+    def runtime_files(daemon):
+        return glob.glob(os.path.join(daemon.run_dir, "**"), recursive=True)[1:]
+
+
+def kill_daemon(daemon, signo=signal.SIGKILL):
+    daemon.process.send_signal(signo)
+    daemon.process.wait(timeout=20)
+
+
+def fault_warden(stage):
+    """The warden whose setup steps can be made to fail, beside the other programs' folder."""
+    folder = os.path.join(stage.path, "fault")
+    target = os.path.join(folder, "dayfly-warden")
+    if not os.path.exists(target):
+        os.mkdir(folder, 0o755)
+        os.chmod(folder, 0o755)
+        shutil.copy(os.path.join(build_dir(), "tests/fault/dayfly-warden"), target)
+        os.chmod(target, 0o755)
+    return target
+
+
+def status_field(pid, name):
+    found = re.search(r"^%s:\s*(.*)$" % name, read("/proc/%d/status" % pid), re.M)
+    return found.group(1).split() if found else []
+
+
+def raise_open_files():
+    """This process's own descriptors: many clients need many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else 65536, hard))
+
+
+def plain_socket(path, timeout=10):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    s.settimeout(timeout)
+    s.connect(path)
+    return s
+
+
+def read_all(sock, seconds=10):
+    """Everything until the daemon closes."""
+    data = b""
+    deadline = time.monotonic() + seconds
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([sock], [], [], left)[0]:
+            raise TimeoutError("dayflyd keeps the connection open; so far: %r" % data[-500:])
+        try:
+            part = sock.recv(1 << 16)
+        except ConnectionResetError:
+            return data
+        if not part:
+            return data
+        data += part
+
+
+def start_cli(case, *args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/", **more):
+    """`dayfly ARGS` as a running process of the client's user."""
+    with case.stage.as_process() as kwargs:
+        kwargs["env"] = case.daemon.client_env()
+        kwargs.update(more)
+        process = subprocess.Popen([os.path.join(case.stage.bin, "dayfly")] + [str(a) for a in args], stdin=stdin, stdout=stdout,
+                                   stderr=stderr, cwd=cwd, **kwargs)
+
+    def end():
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream:
+                stream.close()
+
+    case.addCleanup(end)
+    return process
