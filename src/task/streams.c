@@ -26,6 +26,7 @@ void streams_init(struct streams *s, uv_loop_t *loop, char *scratch,
 	s->hooks = hooks;
 	s->owner = owner;
 	s->in_fd = -1;
+	s->is_paused = true;
 	for (size_t i = 0; i < OUTPUT_STREAM_COUNT; i++)
 		s->out[i].fd = -1;
 	buf_init(&s->in, 0);

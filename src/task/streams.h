@@ -69,7 +69,10 @@ int streams_open_pipes(struct streams *s, int ret_ends[3]);
 /* The pty's master, once it is there. Returns 0 or -errno. */
 int streams_open_tty(struct streams *s, int take_master);
 
-/* The task is running or may be: read and write. */
+/*
+ * The task may be running: write. Its output is read from the first streams_pause_output(false) on, so that nobody hears of it before
+ * he hears that the task runs.
+ */
 void streams_start(struct streams *s);
 
 void streams_pause_output(struct streams *s, bool pause);

@@ -44,6 +44,7 @@ static void act_record_started(struct task *t, const struct occurrence *o)
 	t->result->started_ns = clock_real_ns();
 	result_set_started(t->result, o->wire);
 	add_degraded(t);
+	streams_pause_output(&t->streams, false);
 }
 
 static void act_record_failure(struct task *t, const struct occurrence *o)
