@@ -86,9 +86,10 @@ void message_report(const struct command *cmd, const struct dayfly_error *e)
 {
 	const struct option_def *o = cmd && e->field[0] ? options_find_field(cmd, e->field) : NULL;
 	const char *text = e->message[0] ? e->message : e->code;
+	/* "task" alone is the operand, which the message names. */
 	if (o && o->name)
 		message_error("--%s: %s", o->name, text);
-	else if (e->field[0])
+	else if (e->field[0] && strcmp(e->field, "task") != 0)
 		message_error("%s: %s", e->field, text);
 	else
 		message_error("%s", text);

@@ -1,0 +1,34 @@
+#include "harness.h"
+
+#include "cli/canned_cli.h"
+
+#include <string.h>
+
+#define INFO                                                                                       \
+	CANNED_RESULT("{\"version\":\"1\",\"pid\":5,\"none\":null,\"warden\":{\"is_up\":true,"     \
+		      "\"deep\":{\"a\":[1,2]}},\"empty\":{}}")
+
+TEST(info_prints_one_fact_a_line)
+{
+	struct canned_cli c = { .replies = { INFO } };
+	canned_cli_run(&c, (const char *const[]){ "info", "--socket", "SOCKET", NULL });
+	assert_int_equal(c.status, 0);
+	assert_string_equal(
+		c.out, "version: 1\npid: 5\nwarden:\n  is_up: true\n  deep:\n    a: [1,2]\n");
+}
+
+TEST(info_prints_json)
+{
+	struct canned_cli c = { .replies = { CANNED_RESULT("{\"version\":\"1\"}") } };
+	canned_cli_run(&c, (const char *const[]){ "info", "--json", "--socket", "SOCKET", NULL });
+	assert_string_equal(c.out, "{\n  \"version\": \"1\"\n}\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(info_prints_one_fact_a_line),
+		cmocka_unit_test(info_prints_json),
+	};
+	return RUN_TESTS(tests);
+}
