@@ -101,6 +101,7 @@ def load(path, options):
 
 def run_file(path, options):
     """In the file's own process: runs its tests, then writes the counts to descriptor options.report."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that temporary folders go
     tests = load(path, options)
     result = Lines(options.verbose)
     result.failfast = options.x

@@ -92,13 +92,14 @@ class Client:
         return event
 
     def next_for(self, tag, timeout=30):
+        """The next event for this request. An error without a tag (the request could not be read) counts as the answer to it."""
         for i, event in enumerate(self.queue):
             if event.get("id") == tag:
                 return self.queue.pop(i)
         deadline = time.monotonic() + timeout
         while True:
             event = self.read_event(max(0.001, deadline - time.monotonic()))
-            if event.get("id") == tag:
+            if event.get("id") == tag or (event.get("id") is None and event["event"] == "error"):
                 return event
             self.queue.append(event)
 

@@ -57,6 +57,7 @@ class Stage:
 
     def __init__(self):
         self.path = tempfile.mkdtemp(prefix="dayfly-test-")
+        atexit.register(shutil.rmtree, self.path, True)
         os.chmod(self.path, 0o755)
         self.bin = os.path.join(self.path, "bin")
         os.mkdir(self.bin, 0o755)
@@ -65,11 +66,11 @@ class Stage:
         for name in PROGRAMS + ("tests/probe",):
             source = os.path.join(build_dir(), name)
             target = os.path.join(self.bin, os.path.basename(name))
-            if os.path.exists(source):
-                shutil.copy(source, target)
-                os.chmod(target, 0o755)
+            if not os.path.exists(source):
+                raise SystemExit("there is no %s; build first (make tests), or set DAYFLY_BUILD to the build folder" % source)
+            shutil.copy(source, target)
+            os.chmod(target, 0o755)
         os.chmod(self.bin, 0o755)
-        atexit.register(shutil.rmtree, self.path, True)
 
     def give(self, path, owner=None):
         if os.geteuid() == 0:
@@ -142,11 +143,35 @@ def processes_of(folder, table=None):
     return descendants(table, roots)
 
 
+# So many id maps for images the warden makes at first use and keeps.
+KEPT_ID_MAPS = 64
+
+
 def count_fds(pid):
+    """Open descriptors, without the nameless files that keep the output of finished tasks: those are bounded by number and age; and
+    without the warden's id maps, up to their bound."""
+    count = maps = 0
     try:
-        return len(os.listdir("/proc/%d/fd" % pid))
+        names = os.listdir("/proc/%d/fd" % pid)
     except OSError:
         return None
+    for name in names:
+        try:
+            target = os.readlink("/proc/%d/fd/%s" % (pid, name))
+        except OSError:
+            continue
+        is_map = target.startswith("user:[")
+        maps += is_map
+        count += not is_map and not ("/state/#" in target and target.endswith("(deleted)"))
+    return count + max(0, maps - KEPT_ID_MAPS)
+
+
+def daemon_owner():
+    """Whom dayflyd becomes in root mode."""
+    try:
+        return pwd.getpwnam("dayfly").pw_uid
+    except KeyError:
+        return 1879048192
 
 
 def rss_kib(pid):
@@ -167,6 +192,8 @@ class Daemon:
             os.mkdir(path)
             os.chmod(path, perm)
             stage.give(path, owner)
+        if mode == "root":
+            os.chown(self.state_dir, daemon_owner(), -1)
         self.socket = os.path.join(self.run_dir, "dayfly", "dayfly.sock")
         self.log_path = os.path.join(self.place, "log")
         self.process = None
@@ -207,8 +234,10 @@ class Daemon:
         try:
             if not select.select([ready_read], [], [], timeout)[0]:
                 raise AssertionError("dayflyd was not ready in %d s: %s" % (timeout, self.log()))
-            if not os.read(ready_read, 64) or self.process.poll() is not None:
-                raise AssertionError("dayflyd did not start: %s" % self.log())
+            answer = os.read(ready_read, 4096).decode()
+            if answer != "1\n":
+                self.process.wait(timeout=5)
+                raise AssertionError("dayflyd did not start: %s" % (answer or self.log()))
         finally:
             os.close(ready_read)
 

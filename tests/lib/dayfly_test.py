@@ -123,9 +123,10 @@ class Case(unittest.TestCase):
 
     def setUp(self):
         self.leaks = Leaks(self.stage, self.daemon)
+        self.addCleanup(self.check_leaks)  # first in, last out
 
-    def tearDown(self):
-        if self.daemon and self.daemon.client_is_open:
+    def check_leaks(self):
+        if self.daemon:
             self.daemon.close_client()
         problems = self.leaks.check()
         if problems:
@@ -167,10 +168,13 @@ class Case(unittest.TestCase):
         return parse_rows(run.stdout)
 
     def outside(self, *args, root=False, cwd="/", timeout=60, check=True):
-        """The positive control: the same probe on the host, as the plain user (or as root where that is needed)."""
+        """The positive control: the same probe on the host, as the plain user, or as root where that is needed (tests that do not run
+        as root are it in a user namespace of their own)."""
+        command = [os.path.join(self.stage.bin, "probe")] + [str(a) for a in args]
+        if root and not IS_ROOT:
+            command = ["unshare", "-Ur", "--"] + command
         with self.stage.as_process(root) as kwargs:
-            done = subprocess.run([os.path.join(self.stage.bin, "probe")] + [str(a) for a in args], stdout=subprocess.PIPE,
-                                  stdin=subprocess.DEVNULL, cwd=cwd, timeout=timeout, **kwargs)
+            done = subprocess.run(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, cwd=cwd, timeout=timeout, **kwargs)
         if check:
             self.assertEqual(done.returncode, 0, "the probe outside: %r" % (done,))
         return parse_rows(done.stdout)

@@ -165,7 +165,7 @@ static int put_text(const char *path, int flags, mode_t mode, const char *text)
 	int fd = open(path, flags | O_CLOEXEC | O_NOCTTY, mode);
 	if (fd < 0) {
 		out_result("open", -1);
-		return 1;
+		return 0;
 	}
 	out_result("write", write(fd, text, strlen(text)));
 	close(fd);

@@ -1,0 +1,183 @@
+"""Ids, capabilities, no_new_privs, setuid files: F1 to F7."""
+import os
+import shutil
+import stat
+import subprocess
+
+from dayfly_test import IS_ROOT, PROBE, USER, errno_name, in_modes, parse_rows
+
+# chown dac_override fowner fsetid kill setgid setuid setfcap
+ROOT_CAPABILITIES = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 31
+SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+
+
+@in_modes
+class Identity:
+    def test_F1_no_capability_in_any_set(self):
+        for profile in ("dev", "strict"):
+            row = self.probe("id", profile=profile).one("id")
+            for name in SETS:
+                self.assertEqual(int(row[name], 16), 0, name)
+        self.assertNotEqual(int(self.outside("id").one("id")["CapBnd"], 16), 0, "outside the bounding set is not empty")
+
+    def test_F1_root_has_the_documented_ones_only(self):
+        row = self.probe("id", user="root").one("id")
+        for name in ("CapInh", "CapAmb"):
+            self.assertEqual(int(row[name], 16), 0, name)
+        for name in ("CapPrm", "CapEff", "CapBnd"):
+            self.assertEqual(int(row[name], 16), ROOT_CAPABILITIES, name)
+
+    def test_F2_no_new_privileges_and_a_filter(self):
+        for user in ("agent", "root"):
+            row = self.probe("id", user=user).one("id")
+            self.assertEqual((row["NoNewPrivs"], row["Seccomp"]), ("1", "2"))
+        self.assertEqual(self.outside("id").one("id")["NoNewPrivs"], "0")
+
+    def test_F2_ids_are_the_agents(self):
+        row = self.probe("id").one("id")
+        self.assertEqual([row[k] for k in ("uid", "euid", "suid", "gid", "egid", "sgid")], [1000] * 6)
+        self.assertLessEqual(set(row["groups"]), {1000, 65534})
+        self.assertEqual((row["umask"], row["cwd"]), (0o022, "/home/agent"))
+        row = self.probe("id", user="root").one("id")
+        self.assertEqual([row[k] for k in ("uid", "euid", "suid", "gid", "egid", "sgid")], [0] * 6)
+
+    def test_F3_setuid_programs_stay_what_they_are(self):
+        root = self.make_image()
+        tool = os.path.join(root, "bin", "suid")
+        shutil.copy(os.path.join(self.stage.bin, "probe"), tool)
+        os.chown(tool, 0 if IS_ROOT else -1, 0 if IS_ROOT else -1)
+        os.chmod(tool, 0o6755)
+        run = self.assert_ok(self.run_bare({"argv": ["/bin/suid", "id"], "image": root}))
+        row = parse_rows(run.stdout).one("id")
+        self.assertEqual([row[k] for k in ("uid", "euid", "suid", "gid", "egid", "sgid")], [1000] * 6)
+        self.assertEqual(int(row["CapEff"], 16), 0)
+        if IS_ROOT:
+            with self.stage.as_process() as kwargs:
+                done = subprocess.run([tool, "id"], stdout=subprocess.PIPE, **kwargs)
+            self.assertEqual(parse_rows(done.stdout).one("id")["euid"], 0, "outside the bit counts")
+
+    def test_F3_programs_of_the_host_image_too(self):
+        run = self.shell("cp %s /tmp/own; chmod 6755 /tmp/own; exec /tmp/own id" % PROBE, user="agent")
+        self.assertEqual(parse_rows(self.assert_ok(run).stdout).one("id")["euid"], 1000)
+        # As root inside, handed to the agent: in the end still no change of ids.
+        run = self.shell("for f in /usr/bin/su /usr/bin/passwd /usr/bin/mount /usr/bin/newuidmap; do [ -u $f ] && echo $f; done; su -c id 2>&1; exit 0")
+        self.assertNotIn("uid=0", run.text())
+
+    def test_F3_file_capabilities_mean_nothing(self):
+        if not IS_ROOT:
+            self.skipTest("file capabilities are set by root")
+        root = self.make_image()
+        tool = os.path.join(root, "bin", "capable")
+        shutil.copy(os.path.join(self.stage.bin, "probe"), tool)
+        # cap_net_raw,cap_sys_admin=ep
+        os.setxattr(tool, "security.capability", bytes.fromhex("0100000200202000000000000000000000000000"))
+        run = self.run_bare({"argv": ["/bin/capable", "id"], "image": root})
+        if run.outcome == "ok":
+            row = parse_rows(run.stdout).one("id")
+            for name in SETS:
+                self.assertEqual(int(row[name], 16), 0, name)
+        with self.stage.as_process() as kwargs:
+            done = subprocess.run([tool, "id"], stdout=subprocess.PIPE, **kwargs)
+        self.assertNotEqual(int(parse_rows(done.stdout).one("id")["CapEff"], 16), 0, "outside they count")
+
+    def test_F3_every_mount_is_nosuid(self):
+        given, work = self.make_dir(), self.make_dir()
+        rows = self.probe("mounts", mounts=[{"path": given, "target": "/srv/given", "mode": "rw"}],
+                          workspace={"path": work, "mode": "rw", "target": "/srv/work"})
+        for mount in rows.all("mount"):
+            row = None
+            if "nosuid" not in mount["options"].split(","):
+                # Only single device files may lack it: nothing can be executed from them.
+                row = self.probe("stat", mount["point"]).one("path")
+                self.assertEqual(row["type"], "char", mount)
+
+    def test_F4_setuid_bits_in_a_workspace(self):
+        work = self.make_dir()
+        self.make_file(os.path.join(work, "mine"), "#!/bin/sh\n", 0o755)
+        workspace = {"path": work, "mode": "rw", "target": "/srv/work"}
+        self.assert_ok(self.shell("cd /srv/work; cp %s tool; chmod 6755 tool mine; exit 0" % PROBE, workspace=workspace))
+        for name in os.listdir(work):
+            st = os.stat(os.path.join(work, name))
+            # Whatever the bits: it is the client's own file, never root's or another user's.
+            self.assertEqual(st.st_uid, USER, name)
+            self.assertNotEqual(st.st_uid, 0, name)
+        row = parse_rows(self.assert_ok(self.run_task(["/srv/work/tool", "id"], workspace=workspace, user="root")).stdout).one("id")
+        self.assertEqual(row["euid"], 0)
+        run = self.run_task(["/srv/work/tool", "id"], workspace={"path": work, "mode": "ro", "target": "/srv/work"})
+        self.assertEqual(parse_rows(self.assert_ok(run).stdout).one("id")["euid"], 1000)
+
+    def test_F5_no_other_id_can_be_taken(self):
+        rows = self.probe("ids")
+        for what in ("setuid_0", "setgid_0", "setresuid_1", "setresgid_1", "setgroups", "setfsuid_0"):
+            self.assertIn(rows.errno(what), ("EPERM", "EINVAL"), what)
+        self.assertIn(rows.errno("setuid_unmapped"), ("EPERM", "EINVAL"))
+        as_root = self.probe("ids", user="root")
+        self.assertEqual(as_root.errno("setuid_unmapped"), "EINVAL")
+        outside = self.outside("ids", root=True)
+        self.assertEqual(outside.errno("setuid_0"), "ok")
+
+    def test_F5_no_group_of_the_daemon_is_left(self):
+        run = self.assert_ok(self.shell("id -G; id -u; id -g"))
+        groups, uid, gid = run.text().splitlines()
+        self.assertEqual((uid, gid), ("1000", "1000"))
+        self.assertLessEqual(set(groups.split()), {"1000", "65534"})
+
+    def test_F6_users_are_words_not_numbers(self):
+        for user in ("1", "01", "-1", "0", "4294967295", "4294967296", "0x0", " 0", "1:", "1000 ", "1000", "nobody", "Root", "ROOT", "root ", "",
+                     "agent\n", "agent:agent", 0, 1000, -1, None, True, ["root"], {"uid": 0}, 0.0):
+            self.refused(("bad_value", "wrong_type", "out_of_range", "too_large"), argv=[PROBE, "id"], user=user)
+
+    def test_F6_the_images_passwd_is_not_believed(self):
+        victim = self.make_file(os.path.join(self.make_dir(), "victim"), "root::0:0::/:/bin/sh\n")
+        for kind in ("link", "fifo", "huge", "dir", "evil"):
+            root = self.make_image()
+            path = os.path.join(root, "etc", "passwd")
+            if kind == "link":
+                os.symlink(victim, path)
+            elif kind == "fifo":
+                os.mkfifo(path)
+                self.stage.give(path)
+            elif kind == "huge":
+                with open(path, "wb") as f:
+                    f.truncate(1 << 30)
+                self.stage.give(path)
+            elif kind == "dir":
+                os.mkdir(path)
+                self.stage.give(path)
+            else:
+                self.make_file(path, "agent::0:0:root:/:/bin/sh\nroot::1000:1000::/:/bin/sh\n")
+            try:
+                run = self.run_bare({"argv": ["/bin/probe", "id"], "image": root}, timeout=20)
+            except Exception as e:
+                self.assertTrue(hasattr(e, "code"), repr(e))
+                continue
+            if run.outcome == "ok":
+                row = parse_rows(run.stdout).one("id")
+                self.assertEqual((row["uid"], row["gid"]), (1000, 1000), kind)
+            else:
+                self.assertEqual(run.error.get("code"), "setup_failed", "%s: %s" % (kind, run))
+        with open(victim) as f:
+            self.assertEqual(f.read(), "root::0:0::/:/bin/sh\n")
+
+    def test_F7_the_hosts_null_device_stays_as_it_is(self):
+        before = os.stat("/dev/null")
+        for user in ("agent", "root"):
+            self.assert_ok(self.shell("chown 1000:1000 /dev/null /dev/stdin; chmod 600 /dev/null /dev/stdin /dev/zero; exit 0 2>/dev/null", user=user))
+        self.probe("fds")
+        after = os.stat("/dev/null")
+        self.assertEqual((after.st_uid, after.st_gid, after.st_mode), (before.st_uid, before.st_gid, before.st_mode))
+        self.assertEqual(stat.S_IMODE(after.st_mode), 0o666)
+
+    def test_F8_root_inside_is_not_root_over_mounts_and_networks(self):
+        rows = self.probe("mount", user="root")
+        self.assertEqual(rows.errno("mount_tmpfs"), "EPERM")
+        for command in ("ip link add x type dummy", "ip addr add 10.1.1.1/8 dev lo", "hostname x", "mount -t tmpfs none /mnt", "chroot / true"):
+            self.assertNotEqual(self.shell(command, user="root").code, 0, command)
+
+    def test_G15_hard_limits_cannot_be_raised(self):
+        rows = {r["name"]: r for r in self.probe("rlimits").all("rlimit")}
+        self.assertEqual((rows["core"]["soft"], rows["core"]["hard"]), (0, 0))
+        self.assertEqual((rows["rtprio"]["hard"]), 0)
+        for row in rows.values():
+            if row["hard"] >= 0:
+                self.assertEqual(errno_name(row["raise_errno"]), "EPERM", row)
