@@ -86,6 +86,16 @@ size_t str_utf8_prefix(const char *data, size_t len)
 	const uint8_t *p = (const uint8_t *)data;
 	size_t i = 0;
 	while (i < len) {
+		uint64_t eight;
+		/* Most text is plain: eight bytes at a time. */
+		while (len - i >= sizeof(eight)) {
+			memcpy(&eight, p + i, sizeof(eight));
+			if (eight & 0x8080808080808080)
+				break;
+			i += sizeof(eight);
+		}
+		if (i == len)
+			break;
 		int n = utf8_char(p + i, len - i);
 		if (n == 0)
 			return SIZE_MAX;

@@ -76,15 +76,42 @@ static void add_escape(struct line *l, unsigned char c)
 	}
 }
 
+/* DEL is legal in JSON, but would reach terminals that show the line. */
+static bool needs_escape(unsigned char c)
+{
+	return c < 0x20 || c == '"' || c == '\\' || c == 0x7f;
+}
+
+#define EACH_BYTE(c) (0x0101010101010101 * (uint64_t)(c))
+
+/* Whether one of eight bytes is zero. */
+static bool has_zero(uint64_t v)
+{
+	return (v - EACH_BYTE(1)) & ~v & EACH_BYTE(0x80);
+}
+
+/* needs_escape() of eight bytes at once. */
+static bool any_needs_escape(const char *data)
+{
+	uint64_t v;
+	memcpy(&v, data, sizeof(v));
+	bool has_control = (v - EACH_BYTE(0x20)) & ~v & EACH_BYTE(0x80);
+	return has_control || has_zero(v ^ EACH_BYTE('"')) || has_zero(v ^ EACH_BYTE('\\')) ||
+	       has_zero(v ^ EACH_BYTE(0x7f));
+}
+
 /* Text that is known to be UTF-8, quoted. Runs without anything to escape are copied whole. */
 static void add_utf8(struct line *l, const char *data, size_t len)
 {
 	add(l, "\"", 1);
 	size_t run = 0;
 	for (size_t i = 0; i < len; i++) {
+		while (len - i >= sizeof(uint64_t) && !any_needs_escape(data + i))
+			i += sizeof(uint64_t);
+		if (i == len)
+			break;
 		unsigned char c = (unsigned char)data[i];
-		/* DEL is legal in JSON, but would reach terminals that show the line. */
-		if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)
+		if (!needs_escape(c))
 			continue;
 		add(l, data + run, i - run);
 		add_escape(l, c);
