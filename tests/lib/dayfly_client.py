@@ -83,8 +83,6 @@ class Client:
         if event.get("event") == "output":
             if "bytes" in event:
                 event["data"] = self._read(event["bytes"], deadline)
-                if self._read(1, deadline) != b"\n":
-                    raise AssertionError("no newline after raw output")
             elif "base64" in event:
                 event["data"] = base64.b64decode(event["base64"])
             else:
