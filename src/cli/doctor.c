@@ -2,9 +2,9 @@
  * throw-away children. */
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/str.h"
 #include "cli/daemon.h"
 #include "cli/message.h"
-#include "cli/table.h"
 #include "cli/verbs.h"
 #include "client/programs.h"
 
@@ -94,30 +94,41 @@ static const char *text_of(const json_t *finding, const char *key)
 	return text ? text : "";
 }
 
-static void print_detail(const char *word, const char *text)
+/* What the probe says may come from files of the machine: escaped. */
+static void print_cells(const char *name, const char *text)
 {
-	struct table t;
-	char head[16];
-	if (!*text)
-		return;
-	snprintf(head, sizeof(head), "    %s:", word);
-	table_init(&t, 2);
-	table_add(&t, head, 0);
-	table_add(&t, text, 0);
-	table_print(&t, stdout);
-	table_finish(&t);
+	char safe_name[64], safe_text[1024];
+	str_escape(name, strlen(name), safe_name, sizeof(safe_name));
+	str_escape(text, strlen(text), safe_text, sizeof(safe_text));
+	if (*text)
+		printf("%-20s  %s\n", safe_name, safe_text);
+	else
+		printf("%s\n", safe_name);
 }
 
-/* ok first in its line, so that the column can be read at a glance; why and fix below. */
+static void print_detail(const char *word, const char *text)
+{
+	if (!*text)
+		return;
+	char safe[1024];
+	str_escape(text, strlen(text), safe, sizeof(safe));
+	printf("%10s%s: %s\n", "", word, safe);
+}
+
+/* The status first in its line, so that the column can be read at a glance; why and fix below what
+ * is not ok. */
 static void print_finding(const json_t *finding, bool has_colour)
 {
 	const char *status = text_of(finding, "status"), *colour = "";
 	for (size_t i = 0; i < ARRAY_SIZE(statuses); i++)
 		if (!strcmp(status, statuses[i].status))
 			colour = statuses[i].colour;
-	printf("%s%-8s%s  %s\n", has_colour ? colour : "", status,
-		has_colour && *colour ? "\033[0m" : "", text_of(finding, "check"));
-	print_detail("why", text_of(finding, "why"));
+	bool is_note = !strcmp(status, "ok") && *text_of(finding, "why");
+	printf("%s%-8s%s  ", has_colour ? colour : "", status,
+		has_colour && *colour ? "\033[0m" : "");
+	print_cells(text_of(finding, "check"), is_note ? text_of(finding, "why") : "");
+	if (!is_note)
+		print_detail("why", text_of(finding, "why"));
 	print_detail("fix", text_of(finding, "fix"));
 }
 

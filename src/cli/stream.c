@@ -37,6 +37,10 @@ static void written(struct stream *s)
 
 static int after_write(struct stream *s, struct sink *sink, int r)
 {
+	/* Where we are told to end, the terminal may be gone already: only the task's end is waited
+	 * for. */
+	if (r < 0 && s->end_signal)
+		r = 1;
 	if (r == -EPIPE)
 		return stream_leave(s, STATUS_EPIPE);
 	if (r < 0) {

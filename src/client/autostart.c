@@ -32,7 +32,7 @@ static int find_daemon(char ret[PATH_MAX], struct dayfly_error *e)
 {
 	int r = program_find("dayflyd", "../sbin", DAYFLY_SBINDIR, ret);
 	if (r < 0) {
-		error_set(e, ERR_CONNECT, ENOENT,
+		error_text(e, ERR_CONNECT, ENOENT,
 			"no daemon is running, and there is no dayflyd to start");
 		error_hint(e, "install dayflyd in %s or beside dayfly", DAYFLY_SBINDIR);
 	}
@@ -162,11 +162,9 @@ static int daemon_said(char *text, struct dayfly_error *e)
 	char *rest = strchr(text, '\n');
 	if (rest)
 		*rest++ = '\0';
-	error_set(e, ERR_CONNECT, 0, "%s", text);
+	error_text(e, ERR_CONNECT, EAGAIN, "%s", text);
 	if (rest)
 		error_hint(e, "%s", rest);
-	if (e)
-		e->errnum = EAGAIN;
 	return -EAGAIN;
 }
 

@@ -100,7 +100,7 @@ static int connect_found(const struct paths_env *env, uint64_t deadline_ns,
 		}
 	}
 	if (result == -ENOENT) {
-		error_set(&first, ERR_CONNECT, ENOENT, "no daemon is running");
+		error_text(&first, ERR_CONNECT, ENOENT, "no daemon is running");
 		error_hint(&first, "start one with: dayflyd (or set DAYFLY_SOCKET)");
 	}
 	if (e)

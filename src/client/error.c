@@ -7,19 +7,37 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Returns the length of the message. */
+static size_t fill(
+	struct dayfly_error *e, enum err_code code, int errnum, const char *fmt, va_list ap)
+{
+	memset(e, 0, sizeof(*e));
+	e->errnum = errnum ? errnum : EINVAL;
+	snprintf(e->code, sizeof(e->code), "%s", err_code_name(code));
+	vsnprintf(e->message, sizeof(e->message), fmt, ap);
+	return strlen(e->message);
+}
+
 int error_set(struct dayfly_error *e, enum err_code code, int errnum, const char *fmt, ...)
 {
 	if (e) {
-		memset(e, 0, sizeof(*e));
-		e->errnum = errnum ? errnum : EINVAL;
-		snprintf(e->code, sizeof(e->code), "%s", err_code_name(code));
 		va_list ap;
 		va_start(ap, fmt);
-		int n = vsnprintf(e->message, sizeof(e->message), fmt, ap);
+		size_t n = fill(e, code, errnum, fmt, ap);
 		va_end(ap);
-		if (errnum && n >= 0 && (size_t)n < sizeof(e->message))
-			snprintf(e->message + n, sizeof(e->message) - (size_t)n, ": %s",
-				strerror(errnum));
+		if (errnum)
+			snprintf(e->message + n, sizeof(e->message) - n, ": %s", strerror(errnum));
+	}
+	return errnum ? -errnum : -EINVAL;
+}
+
+int error_text(struct dayfly_error *e, enum err_code code, int errnum, const char *fmt, ...)
+{
+	if (e) {
+		va_list ap;
+		va_start(ap, fmt);
+		fill(e, code, errnum, fmt, ap);
+		va_end(ap);
 	}
 	return errnum ? -errnum : -EINVAL;
 }

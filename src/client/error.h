@@ -13,6 +13,10 @@
 int error_set(struct dayfly_error *e, enum err_code code, int errnum, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* The same without strerror: the text says it better. */
+int error_text(struct dayfly_error *e, enum err_code code, int errnum, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
 void error_hint(struct dayfly_error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* From the JSON object {"code","message","field","errno","step","hint"}; what is absent or of

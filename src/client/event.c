@@ -22,7 +22,7 @@ static const char *const type_names[] = {
 
 static int not_understood(struct dayfly_error *e, const char *what)
 {
-	error_set(e, ERR_PROTOCOL, EPROTO, "the daemon sent %s", what);
+	error_text(e, ERR_PROTOCOL, EPROTO, "the daemon sent %s", what);
 	error_hint(e, "is it a dayfly daemon, and of the same version? (dayfly info)");
 	return -EPROTO;
 }

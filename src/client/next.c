@@ -16,11 +16,9 @@ static int dead(struct dayfly_client *c, int r)
 
 static int connection_lost(struct dayfly_client *c, int errnum, struct dayfly_error *e)
 {
-	error_set(e, ERR_CONNECT, 0, "the daemon closed the connection%s%s", errnum ? ": " : "",
-		errnum ? strerror(errnum) : "");
+	error_text(e, ERR_CONNECT, ECONNRESET, "the daemon closed the connection%s%s",
+		errnum ? ": " : "", errnum ? strerror(errnum) : "");
 	error_hint(e, "it was stopped or it crashed; its log says more");
-	if (e)
-		e->errnum = ECONNRESET;
 	return dead(c, -ECONNRESET);
 }
 
@@ -30,7 +28,7 @@ static int receive(struct dayfly_client *c, struct dayfly_error *e)
 	struct iovec iov[2];
 	int n_iov = reader_space(&c->reader, iov);
 	if (n_iov == -EPROTO) {
-		error_set(e, ERR_PROTOCOL, EPROTO, "the daemon sent a line without end");
+		error_text(e, ERR_PROTOCOL, EPROTO, "the daemon sent a line without end");
 		return dead(c, -EPROTO);
 	}
 	if (n_iov < 0)
@@ -92,7 +90,7 @@ static int next_fresh(struct dayfly_client *c, uint64_t deadline_ns, bool may_wa
 
 static int check_alive(const struct dayfly_client *c, struct dayfly_error *e)
 {
-	return c->is_dead ? error_set(e, ERR_CONNECT, ECONNRESET,
+	return c->is_dead ? error_text(e, ERR_CONNECT, ECONNRESET,
 				    "the connection to the daemon is gone")
 			  : 0;
 }
@@ -139,7 +137,7 @@ static int keep(struct dayfly_client *c, struct dayfly_event *take_ev, struct da
 	if (c->kept_bytes + size > CLIENT_KEPT_MAX) {
 		dayfly_event_free(take_ev);
 		return dead(c,
-			error_set(e, ERR_TOO_LARGE, ENOBUFS, "too many events of other requests"));
+			error_text(e, ERR_TOO_LARGE, ENOBUFS, "too many events of other requests"));
 	}
 	c->kept_bytes += size;
 	list_append(&c->kept, &take_ev->link);

@@ -7,14 +7,14 @@
 
 static int bad_text(struct dayfly_error *e, const char *what)
 {
-	return error_set(e, ERR_BAD_VALUE, EILSEQ, "the %s is not UTF-8", what);
+	return error_text(e, ERR_BAD_VALUE, EILSEQ, "the %s is not UTF-8", what);
 }
 
 /* Sets member `key` of the request to a text that came from the caller. */
 static int set_text(json_t *request, const char *key, const char *text, struct dayfly_error *e)
 {
 	if (!text)
-		return error_set(e, ERR_MISSING_FIELD, EINVAL, "no %s", key);
+		return error_text(e, ERR_MISSING_FIELD, EINVAL, "no %s", key);
 	if (!str_is_utf8(text, strlen(text)))
 		return bad_text(e, key);
 	return json_object_set_new(request, key, json_string(text)) < 0
@@ -89,7 +89,7 @@ int dayfly_input(struct dayfly_client *c, const char *task, const void *data, si
 	uint64_t *ret_request, struct dayfly_error *e)
 {
 	if (len > DAYFLY_INPUT_MAX)
-		return error_set(e, ERR_TOO_LARGE, E2BIG, "more than %d bytes of input at once",
+		return error_text(e, ERR_TOO_LARGE, E2BIG, "more than %d bytes of input at once",
 			DAYFLY_INPUT_MAX);
 	json_t *request = json_pack("{s:s}", "op", "input");
 	int r = set_text(request, "task", task, e);

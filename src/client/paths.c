@@ -100,7 +100,7 @@ int paths_private_socket(const struct paths_env *env, char ret[PATHS_SIZE], stru
 		if (!dir[0] || (base[0] && paths_check_dir(base, env->uid) != PATHS_OURS))
 			continue;
 		if (paths_check_dir(dir, env->uid) == PATHS_FOREIGN) {
-			error_set(e, ERR_CONNECT, EACCES,
+			error_text(e, ERR_CONNECT, EACCES,
 				"%s is not a private directory of user id %u", dir,
 				(unsigned)env->uid);
 			error_hint(e, "remove it, or name a place: --socket PATH or DAYFLY_SOCKET");
@@ -109,5 +109,6 @@ int paths_private_socket(const struct paths_env *env, char ret[PATHS_SIZE], stru
 		if (snprintf(ret, PATHS_SIZE, "%s/" SOCKET_NAME, dir) < (int)PATHS_SIZE)
 			return 0;
 	}
-	return error_set(e, ERR_CONNECT, ENAMETOOLONG, "no place for a socket");
+	return error_text(
+		e, ERR_CONNECT, ENAMETOOLONG, "every place for a socket has too long a path");
 }

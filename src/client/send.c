@@ -31,7 +31,7 @@ static void message_cleanup(struct message **m)
 static int message_add_fds(struct message *m, const int *fds, size_t n, struct dayfly_error *e)
 {
 	if (n > LIMIT_REQUEST_FDS)
-		return error_set(e, ERR_TOO_LARGE, E2BIG, "send %zu descriptors", n);
+		return error_text(e, ERR_TOO_LARGE, E2BIG, "send %zu descriptors", n);
 	for (size_t i = 0; i < n; i++) {
 		m->fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
 		if (m->fds[i] < 0)
@@ -48,8 +48,8 @@ static int message_fill(struct message *m, const json_t *request, const void *pa
 	if (!len)
 		return error_set(e, ERR_INTERNAL, ENOMEM, "write a request");
 	if (len + 1 > LIMIT_REQUEST_BYTES)
-		return error_set(e, ERR_TOO_LARGE, E2BIG, "the request has %zu bytes, more than %u",
-			len, LIMIT_REQUEST_BYTES - 1);
+		return error_text(e, ERR_TOO_LARGE, E2BIG,
+			"the request has %zu bytes, more than %u", len, LIMIT_REQUEST_BYTES - 1);
 	m->data = malloc(len + 1 + payload_len);
 	if (!m->data)
 		return error_set(e, ERR_INTERNAL, ENOMEM, "write a request");
@@ -113,9 +113,9 @@ int send_request(struct dayfly_client *c, json_t *take_request, const void *payl
 	if (!m || !take_request || json_object_set_new(take_request, "id", json_string(tag)) < 0)
 		r = error_set(e, ERR_INTERNAL, ENOMEM, "write a request");
 	else if (c->is_dead)
-		r = error_set(e, ERR_CONNECT, EPIPE, "the connection to the daemon is gone");
+		r = error_text(e, ERR_CONNECT, EPIPE, "the connection to the daemon is gone");
 	else if (c->out_bytes > CLIENT_OUT_MAX)
-		r = error_set(e, ERR_BUSY, EAGAIN, "too much waits to be sent");
+		r = error_text(e, ERR_BUSY, EAGAIN, "too much waits to be sent");
 	if (r == 0)
 		r = message_fill(m, take_request, payload, payload_len, e);
 	if (r == 0)

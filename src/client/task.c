@@ -236,9 +236,9 @@ static int source_open(struct source *s, const char *path, const char *target,
 	enum dayfly_mode mode, bool is_directory, struct dayfly_error *e)
 {
 	if (!path || (unsigned)mode >= ARRAY_SIZE(mode_names))
-		return error_set(e, ERR_BAD_VALUE, EINVAL, "show a directory");
+		return error_text(e, ERR_BAD_VALUE, EINVAL, "no path, or no such mode");
 	if (target && check_text(target) < 0)
-		return error_set(e, ERR_BAD_VALUE, EILSEQ, "the target of %s", path);
+		return error_text(e, ERR_BAD_VALUE, EILSEQ, "the target of %s is not UTF-8", path);
 	s->mode = mode;
 	s->fd = open_source(path, is_directory);
 	if (s->fd < 0) {
@@ -276,7 +276,7 @@ int dayfly_task_add_mount(struct dayfly_task *t, const char *path, const char *t
 {
 	struct source s = { .fd = -1 };
 	if (t->n_mounts == LIMIT_MOUNTS)
-		return error_set(e, ERR_TOO_LARGE, E2BIG, "more than %d mounts", LIMIT_MOUNTS);
+		return error_text(e, ERR_TOO_LARGE, E2BIG, "more than %d mounts", LIMIT_MOUNTS);
 	int r = source_open(&s, path, target, mode, false, e);
 	if (r < 0) {
 		source_finish(&s);

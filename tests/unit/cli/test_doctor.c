@@ -54,15 +54,17 @@ TEST(findings_are_printed_with_why_and_fix)
 {
 	struct canned_cli c = { 0 };
 	put_warden("echo '{\"check\":\"user namespace\",\"status\":\"ok\"}'\n"
+		   "echo '{\"check\":\"kernel\",\"status\":\"ok\",\"why\":\"Linux 6\"}'\n"
 		   "echo '{\"check\":\"cgroup\",\"status\":\"degraded\",\"why\":\"no "
 		   "delegation\",\"fix\":\"set Delegate=yes\"}'");
 	doctor(&c, NULL);
 	assert_int_equal(c.status, 0);
 	assert_string_equal(c.err, "");
 	assert_string_equal(c.out, "ok        user namespace\n"
+				   "ok        kernel                Linux 6\n"
 				   "degraded  cgroup\n"
-				   "    why:  no delegation\n"
-				   "    fix:  set Delegate=yes\n");
+				   "          why: no delegation\n"
+				   "          fix: set Delegate=yes\n");
 }
 
 TEST(something_missing_exits_1)
