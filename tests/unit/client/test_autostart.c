@@ -87,7 +87,7 @@ TEST(the_daemon_gets_a_clean_world)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	put_daemon("{ tr '\\0' '\\n' </proc/$$/environ; grep -E '^Sig(Blk|Ign)' /proc/$$/status; "
+	put_daemon("{ tr '\\0' '\\n' </proc/$$/environ; grep -E '^Sig(Blk|Ign)' /proc/self/status; "
 		   "readlink /proc/$$/fd/0 "
 		   "/proc/$$/fd/2; } >\"$HOME/out\"; echo 1 >&3");
 	assert_int_equal(start(&e), 0);
