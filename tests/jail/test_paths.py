@@ -159,7 +159,7 @@ ln -f file five"""
                 with self.assertRaises(Exception) as caught:
                     self.new_client().call(op, task=task, **more)
                 self.assertIn(getattr(caught.exception, "code", None),
-                              ("not_found", "bad_value", "too_large", "out_of_range", "missing_field"), (op, task))
+                              ("not_found", "bad_value", "too_large", "out_of_range", "protocol_error"), (op, task))
         self.assert_ok(self.run_task(["true"], name="good-name.1"))
 
 

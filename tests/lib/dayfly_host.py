@@ -129,18 +129,40 @@ def descendants(table, roots):
     return found
 
 
-def processes_of(folder, table=None):
-    """Processes that execute a program of this folder, and everything below them."""
-    table = table or process_table()
-    roots = []
-    for pid in table:
-        try:
-            exe = os.readlink("/proc/%d/exe" % pid)
-        except OSError:
-            continue
+def start_time(pid):
+    """What tells a process from a later one with the same id."""
+    return read("/proc/%d/stat" % pid).rpartition(")")[2].split()[19:20]
+
+
+def is_ours(folder, pid, comm):
+    """A process that executes a program of this folder, or a copy of one (the warden runs from a sealed copy in memory)."""
+    try:
+        exe = os.readlink("/proc/%d/exe" % pid)
         if exe.startswith(folder + "/") and os.path.basename(exe).split()[0] in PROGRAMS:
+            return True
+    except OSError:
+        pass
+    return comm.startswith("dayfly") and folder + "/" in read("/proc/%d/cmdline" % pid)
+
+
+# Processes that were seen below one of our daemons: they are found again when it is gone.
+seen_before = {}
+
+
+def processes_of(folder, table=None):
+    """dayfly's processes that were started from this folder, and everything below them."""
+    table = table or process_table()
+    folder = folder[:-len("/bin")] if folder.endswith("/bin") else folder
+    roots = [pid for pid, (_, comm, _) in table.items() if is_ours(folder, pid, comm)]
+    for pid, when in list(seen_before.items()):
+        if pid in table and start_time(pid) == when:
             roots.append(pid)
-    return descendants(table, roots)
+        else:
+            del seen_before[pid]
+    found = descendants(table, roots)
+    for pid in found:
+        seen_before.setdefault(pid, start_time(pid))
+    return found
 
 
 # So many id maps for images the warden makes at first use and keeps.
@@ -261,7 +283,7 @@ class Daemon:
     def processes(self):
         """dayflyd, its keeper, its warden and whatever tasks there are."""
         table = process_table()
-        return {pid: table[pid] for pid in processes_of(self.stage.bin, table)}
+        return {pid: table[pid] for pid in processes_of(self.stage.path, table)}
 
     def wardens(self):
         return [pid for pid, (_, comm, _) in self.processes().items() if comm == "dayfly-warden"]
@@ -342,7 +364,7 @@ class Leaks:
         state = {"mounts": self.mounts(), "sockets": self.sockets(), "cgroups": self.cgroups(), "ipc": self.ipc(),
                  "files": self.files()}
         table = process_table()
-        ours = processes_of(self.stage.bin, table)
+        ours = processes_of(self.stage.path, table)
         state["processes"] = {pid: table[pid][1] for pid in ours}
         state["fds"] = {pid: count_fds(pid) for pid in ours}
         state["namespaces"] = self.namespaces(ours)
