@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 
-from dayfly_host import Daemon, Leaks, build_dir, process_table, processes_of, read
+from dayfly_host import Daemon, Leaks, as_user, build_dir, process_table, processes_of, read
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -145,7 +145,8 @@ def raise_open_files():
 def plain_socket(path, timeout=10):
     s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     s.settimeout(timeout)
-    s.connect(path)
+    with as_user():
+        s.connect(path)
     return s
 
 
