@@ -2,9 +2,9 @@
  * libdayfly: run commands in one-day jails through the dayfly daemon.
  *
  * A program makes a connection (dayfly_connect), describes a task (dayfly_task_new and its
- *setters), hands it in (dayfly_run) and then reads events (dayfly_next) until the task's result
- *comes. One connection carries any number of tasks and questions at the same time; every event says
- *to which request it belongs.
+ * setters), hands it in (dayfly_run) and then reads events (dayfly_next) until the task's result
+ * comes. One connection carries any number of tasks and questions at the same time; every event
+ * says to which request it belongs.
  *
  *	struct dayfly_error e;
  *	struct dayfly_client *c;
@@ -18,17 +18,22 @@
  *
  * Rules that hold for every function here:
  *
- * Errors. Functions that can fail return 0 (or what is written beside them) on success and a
- *negative errno on failure. Where the last parameter is a struct dayfly_error *, it is filled on
- *failure and left alone on success; NULL is allowed. Out-parameters are set on success only.
- *-ENOMEM is possible everywhere and not mentioned again. Threads. The library has no global state
- *and starts no thread. Different objects may be used by different threads at the same time; one
- *object by one thread at a time. Ownership. What a function returns through ret_x is the caller's,
- *to be freed with the function of its type. Strings and data given to a function are copied. `const
- *char *` results belong to the object they were asked from and live as long as it. Every free
- *function accepts NULL. Signals and descriptors. The library never raises SIGPIPE; its descriptors
- *are close-on-exec. Text. Strings that go to the daemon must be UTF-8 (JSON carries them); others
- *give -EILSEQ.
+ * - Errors: functions that can fail return 0 (or what is written beside them) on success and a
+ *   negative errno on failure. Where the last parameter is a struct dayfly_error *, it is filled on
+ *   failure and left alone on success; NULL is allowed. Out-parameters are set on success only.
+ *   -ENOMEM is possible everywhere and not mentioned again.
+ *
+ * - Threads: the library has no global state and starts no thread. Different objects may be used by
+ *   different threads at the same time; one object by one thread at a time.
+ *
+ * - Ownership: what a function returns through ret_x is the caller's, to be freed with the function
+ *   of its type. Strings and data given to a function are copied. Results of type `const char *`
+ *   belong to the object they were asked from and live as long as it. Every free function accepts
+ *   NULL; other functions want objects.
+ *
+ * - Signals and descriptors: the library never raises SIGPIPE; its descriptors are close-on-exec.
+ *
+ * - Text: strings that go to the daemon must be UTF-8, as JSON carries them; others give -EILSEQ.
  */
 #ifndef DAYFLY_CLIENT_H
 #define DAYFLY_CLIENT_H
@@ -70,15 +75,14 @@ struct dayfly_error {
 /* The version of the library, such as "0.1.0". Never NULL; static. Any thread. */
 DAYFLY_API const char *dayfly_version(void);
 
-/* ---- connection
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- connection ---- */
 
 enum dayfly_connect_flags {
 	/*
 	 * If no daemon is found in the default places, start a private one for this user. It leaves
-	 * by itself after an idle minute. Without effect when a path is given or DAYFLY_SOCKET is
-	 * set.
+	 * by itself after an idle minute. dayflyd is looked for beside the running program, in
+	 * ../sbin as seen from there, and where the library was installed. Without effect when a
+	 * path is given or DAYFLY_SOCKET is set.
 	 */
 	DAYFLY_CONNECT_AUTOSTART = 1,
 };
@@ -89,15 +93,19 @@ enum dayfly_connect_flags {
  * $XDG_RUNTIME_DIR/dayfly/dayfly.sock, /run/user/UID/dayfly/dayfly.sock,
  * /tmp/dayfly-UID/dayfly.sock (each only if its directory belongs to this user) and
  * /run/dayfly/dayfly.sock. `flags`: enum dayfly_connect_flags. May wait a few seconds for a busy
- * daemon, or while one starts. Errors: -ENOENT, -ECONNREFUSED (no daemon there), -EACCES,
- * -ENAMETOOLONG, -ETIMEDOUT, or what starting a daemon gave; code "connect_failed".
+ * daemon, or while one starts.
+ *
+ * Errors: -ENOENT, -ECONNREFUSED (no daemon there), -EACCES, -ENAMETOOLONG, -ETIMEDOUT, or
+ * what starting a daemon gave; code "connect_failed".
  */
 DAYFLY_API int dayfly_connect(const char *path, unsigned flags, struct dayfly_client **ret_client,
 	struct dayfly_error *e);
 
 /*
  * Makes a client of a connected stream socket. The descriptor then belongs to the client, also on
- * failure (it is closed). Errors: -EBADF.
+ * failure (it is closed).
+ *
+ * Errors: -EBADF.
  */
 DAYFLY_API int dayfly_connect_fd(
 	int take_fd, struct dayfly_client **ret_client, struct dayfly_error *e);
@@ -120,23 +128,20 @@ DAYFLY_API short dayfly_client_poll_events(const struct dayfly_client *c);
 DAYFLY_API const char *dayfly_client_path(const struct dayfly_client *c);
 
 enum dayfly_framing {
-	DAYFLY_FRAMING_RAW, /* the default: output comes as plain bytes after its event; the fastest
-			     */
-	DAYFLY_FRAMING_JSON, /* output comes inside the event, as text or base64:
-				dayfly_event_json() then holds all of it */
+	DAYFLY_FRAMING_RAW,  /* the default and the fastest: plain bytes after the event */
+	DAYFLY_FRAMING_JSON, /* inside the event, as text or base64 */
 };
 
-/* How output is to be sent, for the requests made from now on. dayfly_event_data() works with both.
+/*
+ * How output is to be sent, for the requests made from now on. dayfly_event_data() works with both;
+ * dayfly_event_json() holds the bytes only with DAYFLY_FRAMING_JSON.
  */
 DAYFLY_API void dayfly_client_set_framing(struct dayfly_client *c, enum dayfly_framing framing);
 
-/* ---- a task to run
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- a task to run ---- */
 
 enum dayfly_mode {
-	DAYFLY_MODE_COW, /* the task may write; what it writes is gone at its end, the directory
-			    outside stays as it is */
+	DAYFLY_MODE_COW, /* the task writes to a private layer that is gone at its end */
 	DAYFLY_MODE_RO,	 /* read-only */
 	DAYFLY_MODE_RW,	 /* the task writes to the real directory */
 };
@@ -150,12 +155,16 @@ enum dayfly_mode {
 DAYFLY_API struct dayfly_task *dayfly_task_new(void);
 DAYFLY_API void dayfly_task_free(struct dayfly_task *t);
 
-/* The command and its arguments, NULL-terminated, at least one. Found by PATH inside the jail
- * unless it has a slash. */
+/*
+ * The command and its arguments, NULL-terminated, at least one. Found by PATH inside the jail
+ * unless it has a slash.
+ */
 DAYFLY_API int dayfly_task_set_argv(struct dayfly_task *t, const char *const *argv);
 
-/* Adds one environment variable, or replaces it. The task's environment is clean but for a few
- * (PATH HOME USER LANG TERM TMPDIR). */
+/*
+ * Adds one environment variable, or replaces it. The task's environment is clean but for a few
+ * (PATH HOME USER LANG TERM TMPDIR).
+ */
 DAYFLY_API int dayfly_task_set_env(struct dayfly_task *t, const char *name, const char *value);
 
 /* The working directory inside the jail. Default: the workspace, else the home directory. */
@@ -165,15 +174,18 @@ DAYFLY_API int dayfly_task_set_cwd(struct dayfly_task *t, const char *path);
  * Shows the task a directory of this machine. It is opened here and now, with the rights of the
  * caller, and the open directory is handed to the daemon: later renames of `path` change nothing.
  * Inside it is found at the same path as outside, or at `target` if that is not NULL. A second call
- * replaces the first. Errors: what open(2) gives; code "source_unavailable".
+ * replaces the first.
+ *
+ * Errors: what open(2) gives; code "source_unavailable".
  */
 DAYFLY_API int dayfly_task_set_workspace(struct dayfly_task *t, const char *path,
 	const char *target, enum dayfly_mode mode, struct dayfly_error *e);
 
 /*
  * Shows the task one more directory or file, opened in the same way. `target`: absolute path
- * inside, NULL for the same as outside. Errors: what open(2) gives; -E2BIG when there are too many
- * (code "too_large").
+ * inside, NULL for the same as outside.
+ *
+ * Errors: what open(2) gives; -E2BIG when there are too many (code "too_large").
  */
 DAYFLY_API int dayfly_task_add_mount(struct dayfly_task *t, const char *path, const char *target,
 	enum dayfly_mode mode, struct dayfly_error *e);
@@ -204,46 +216,54 @@ DAYFLY_API int dayfly_task_set_name(struct dayfly_task *t, const char *name);
 /* Adds a label, or replaces it: free text to find tasks by. */
 DAYFLY_API int dayfly_task_set_label(struct dayfly_task *t, const char *key, const char *value);
 
-/* Gives the task a terminal of this size (0, 0: unknown) in place of pipes. Its output is all on
- * stdout then. */
+/*
+ * Gives the task a terminal of this size (0, 0: unknown) in place of pipes. Its output is
+ * all on stdout then, and it always has its input.
+ */
 DAYFLY_API int dayfly_task_set_tty(struct dayfly_task *t, unsigned rows, unsigned cols);
 
-/* Whether the task's standard input is sent with dayfly_input(). Default 0: it reads an empty
- * input. */
+/*
+ * Whether the task's standard input is sent with dayfly_input(). Default 0: it reads an empty
+ * input.
+ */
 DAYFLY_API int dayfly_task_set_stdin(struct dayfly_task *t, int is_streamed);
 
 /* Whether the task goes on when the connection closes. Default 0: it is killed. */
 DAYFLY_API int dayfly_task_set_keep(struct dayfly_task *t, int is_kept);
 
-/* Whether too much output kills the task. Default 0: what is over the limit is dropped and counted.
+/*
+ * Whether too much output kills the task. Default 0: what is over the limit is dropped and counted.
  */
 DAYFLY_API int dayfly_task_set_kill_on_output_limit(struct dayfly_task *t, int is_killed);
 
-/* ---- requests
- * -------------------------------------------------------------------------------------------------------------
- */
+/* ---- requests ---- */
 
 /*
  * Each of these sends one request and returns at once; what comes of it is told by events.
  * `ret_request` (may be NULL) gets the number that dayfly_event_request() of those events returns.
  * Every request ends with exactly one event of type DAYFLY_EVENT_RESULT or DAYFLY_EVENT_ERROR.
  * `task` is a task id, the beginning of one that is unique, or a name.
+ *
  * Errors: -ECONNRESET, -EPIPE (the connection is gone; code "connect_failed"), -EAGAIN (too much
  * waits to be sent: call dayfly_next() and try again), -EINVAL, -EILSEQ, -E2BIG.
  */
 
 enum dayfly_run_flags {
-	DAYFLY_RUN_DETACH = 1, /* the request ends as soon as the task is accepted; the task
-				  outlives the connection */
+	/* The request ends as soon as the task is accepted; the task outlives the connection. */
+	DAYFLY_RUN_DETACH = 1,
 };
 
-/* Hands in a task. Events: accepted, state, output, and the result record (not with
- * DAYFLY_RUN_DETACH). */
+/*
+ * Hands in a task. Events: accepted, state, output, and the result record (not with
+ * DAYFLY_RUN_DETACH).
+ */
 DAYFLY_API int dayfly_run(struct dayfly_client *c, const struct dayfly_task *t, unsigned flags,
 	uint64_t *ret_request, struct dayfly_error *e);
 
-/* Follows a task: replays the kept output with a sequence number over `after`, then as
- * dayfly_run(). */
+/*
+ * Follows a task: replays the kept output with a sequence number over `after`, then as
+ * dayfly_run().
+ */
 DAYFLY_API int dayfly_attach(struct dayfly_client *c, const char *task, uint64_t after,
 	uint64_t *ret_request, struct dayfly_error *e);
 
@@ -268,7 +288,7 @@ DAYFLY_API int dayfly_input(struct dayfly_client *c, const char *task, const voi
 DAYFLY_API int dayfly_resize(struct dayfly_client *c, const char *task, unsigned rows,
 	unsigned cols, uint64_t *ret_request, struct dayfly_error *e);
 
-/* Sends a signal to the main process of the task: "TERM", "SIGTERM" or "15". */
+/* Sends a signal to the process group of the task: "TERM", "SIGTERM" or "15". */
 DAYFLY_API int dayfly_signal(struct dayfly_client *c, const char *task, const char *signal,
 	uint64_t *ret_request, struct dayfly_error *e);
 
@@ -276,8 +296,10 @@ DAYFLY_API int dayfly_signal(struct dayfly_client *c, const char *task, const ch
 DAYFLY_API int dayfly_cancel(
 	struct dayfly_client *c, const char *task, uint64_t *ret_request, struct dayfly_error *e);
 
-/* The caller's tasks; with `all` finished ones too, with `label` ("key" or "key=value", or NULL)
- * only those that have it. */
+/*
+ * The caller's tasks; with `all` finished ones too, with `label` ("key" or "key=value", or NULL)
+ * only those that have it.
+ */
 DAYFLY_API int dayfly_list(struct dayfly_client *c, int all, const char *label,
 	uint64_t *ret_request, struct dayfly_error *e);
 
@@ -291,19 +313,16 @@ DAYFLY_API int dayfly_info(struct dayfly_client *c, uint64_t *ret_request, struc
 /* Whether the daemon answers. */
 DAYFLY_API int dayfly_ping(struct dayfly_client *c, uint64_t *ret_request, struct dayfly_error *e);
 
-/* ---- events
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* ---- events ---- */
 
 enum dayfly_event_type {
 	DAYFLY_EVENT_ACCEPTED = 1, /* the task has an id now */
-	DAYFLY_EVENT_STATE,  /* dayfly_event_state(): queued starting running stopping collecting
-				done */
-	DAYFLY_EVENT_OUTPUT, /* bytes of the task, or a gap: dayfly_event_truncated() */
-	DAYFLY_EVENT_DENIED, /* the jail refused something to the task */
-	DAYFLY_EVENT_RESULT, /* the last event of a request that went well */
-	DAYFLY_EVENT_ERROR,  /* the last event of a request that did not: dayfly_event_error() */
-	DAYFLY_EVENT_OTHER,  /* from a newer daemon: dayfly_event_json() */
+	DAYFLY_EVENT_STATE,	   /* dayfly_event_state(): "queued", "running", ... */
+	DAYFLY_EVENT_OUTPUT,	   /* bytes of the task, or a gap: dayfly_event_truncated() */
+	DAYFLY_EVENT_DENIED,	   /* the jail refused something to the task */
+	DAYFLY_EVENT_RESULT,	   /* the last event of a request that went well */
+	DAYFLY_EVENT_ERROR, /* the last event of a request that did not: dayfly_event_error() */
+	DAYFLY_EVENT_OTHER, /* from a newer daemon: dayfly_event_json() */
 };
 
 enum dayfly_stream {
@@ -332,22 +351,27 @@ DAYFLY_API int dayfly_await(struct dayfly_client *c, uint64_t request, int timeo
 
 DAYFLY_API void dayfly_event_free(struct dayfly_event *ev);
 
-/* The accessors never fail; where an event has no such thing they return 0, "" or NULL as written.
- */
+/* The accessors never fail: where an event has no such thing they return 0, "" or NULL. */
 
 DAYFLY_API enum dayfly_event_type dayfly_event_type(const struct dayfly_event *ev);
 
-/* The number of the request it answers; 0 if it answers none. */
+/*
+ * The number of the request it answers; 0 if it answers none. An error event that answers none is
+ * the daemon's word before it closes the connection: this user may not use it, or it has too many
+ * connections.
+ */
 DAYFLY_API uint64_t dayfly_event_request(const struct dayfly_event *ev);
 
 /* The task's id, or "". */
 DAYFLY_API const char *dayfly_event_task(const struct dayfly_event *ev);
 
-/* State events: the new state, or "". */
+/* State events: queued, starting, running, stopping, collecting or done; else "". */
 DAYFLY_API const char *dayfly_event_state(const struct dayfly_event *ev);
 
-/* Output events: which stream, its bytes (any bytes; never NULL), and the number that counts the
- * task's output events. */
+/*
+ * Output events: which stream, its bytes (any bytes; never NULL), and the number that counts the
+ * task's output events.
+ */
 DAYFLY_API enum dayfly_stream dayfly_event_stream(const struct dayfly_event *ev);
 DAYFLY_API const void *dayfly_event_data(const struct dayfly_event *ev, size_t *ret_len);
 DAYFLY_API uint64_t dayfly_event_seq(const struct dayfly_event *ev);
@@ -355,8 +379,10 @@ DAYFLY_API uint64_t dayfly_event_seq(const struct dayfly_event *ev);
 /* Output events: how many bytes were dropped at this place; 0 for an event with data. */
 DAYFLY_API uint64_t dayfly_event_truncated(const struct dayfly_event *ev);
 
-/* The event as the daemon sent it: one JSON object without line end (with raw framing: without the
- * bytes of output). */
+/*
+ * The event as the daemon sent it: one JSON object without line end (with raw framing: without the
+ * bytes of output).
+ */
 DAYFLY_API const char *dayfly_event_json(const struct dayfly_event *ev);
 
 /* Result events: the whole result as JSON text, else NULL. Made at the first call. */

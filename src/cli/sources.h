@@ -12,7 +12,10 @@ struct source_arg {
 	enum dayfly_mode mode;
 };
 
-/* DIR[:cow|ro|rw], cow when not said. A name with a colon in it needs the mode behind it: "a:b:ro".
+/*
+
+ * DIR[:cow|ro|rw], cow when not said. A name with a colon in it needs the mode behind it: "a:b:ro".
+
  */
 int source_parse_workspace(const char *text, struct source_arg *ret, struct err *e);
 

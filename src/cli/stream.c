@@ -101,8 +101,10 @@ static int handle_event(struct stream *s, struct dayfly_event *take_ev)
 {
 	enum dayfly_event_type type = dayfly_event_type(take_ev);
 	bool is_last = type == DAYFLY_EVENT_RESULT || type == DAYFLY_EVENT_ERROR;
+	/* An error that answers no request is the daemon's word before it closes the connection. */
+	bool is_refusal = type == DAYFLY_EVENT_ERROR && !dayfly_event_request(take_ev);
 	int r = 0;
-	if (dayfly_event_request(take_ev) != s->request) {
+	if (dayfly_event_request(take_ev) != s->request && !is_refusal) {
 		if (is_last)
 			stream_input_answered(
 				s, dayfly_event_request(take_ev), type == DAYFLY_EVENT_ERROR);

@@ -65,7 +65,8 @@ int stream_input_read(struct stream *s)
 	ssize_t n = read(STDIN_FILENO, buf, sizeof(buf));
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
-	/* A terminal that hung up, or a read error: no more input is all that the task can be told.
+	/*
+	 * A terminal that hung up, or a read error: no more input is all that the task can be told.
 	 */
 	if (n <= 0)
 		return send_input(s, NULL, 0, true);

@@ -55,7 +55,8 @@ static int on_interrupt(struct stream *s)
 		send_signal(s, "SIGINT");
 		return 0;
 	}
-	/* The reason is recorded before the signal is sent: it counts as cancelled, not as killed.
+	/*
+	 * The reason is recorded before the signal is sent: it counts as cancelled, not as killed.
 	 */
 	message_error("killing the task");
 	s->interrupts = 2;

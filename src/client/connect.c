@@ -13,7 +13,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* How long a full backlog, a daemon that starts, or one that another program starts is waited for.
+/*
+
+ * How long a full backlog, a daemon that starts, or one that another program starts is waited for.
+
  */
 #define CONNECT_MS 5000
 #define RETRY_MS   20
@@ -92,7 +95,8 @@ static int connect_found(const struct paths_env *env, uint64_t deadline_ns,
 		int r = connect_path(found.path[i], deadline_ns, ret, &why);
 		if (r == 0)
 			return 0;
-		/* A daemon that is there and cannot be used is worth telling, if no other is found.
+		/*
+		 * A daemon that is there and cannot be used is worth telling, if no other is found.
 		 */
 		if (r != -ENOENT && r != -ECONNREFUSED && result == -ENOENT) {
 			result = r;

@@ -111,10 +111,12 @@ int dayfly_next(struct dayfly_client *c, int timeout_ms, struct dayfly_event **r
 			       timeout_ms != 0, ret_event, e);
 }
 
+/* An error that answers no request is the end of them all: the daemon refuses the connection. */
 static bool is_last_of(const struct dayfly_event *ev, uint64_t request)
 {
-	return ev->request == request &&
-	       (ev->type == DAYFLY_EVENT_RESULT || ev->type == DAYFLY_EVENT_ERROR);
+	if (ev->type == DAYFLY_EVENT_ERROR)
+		return ev->request == request || !ev->request;
+	return ev->type == DAYFLY_EVENT_RESULT && ev->request == request;
 }
 
 static int give(struct dayfly_event *take_ev, struct dayfly_event **ret, struct dayfly_error *e)

@@ -1,4 +1,5 @@
-/* The description of a task: collected by the setters as the request's JSON, files opened at once.
+/*
+ * The description of a task: collected by the setters as the request's JSON, files opened at once.
  */
 #include "base/cleanup.h"
 #include "base/fd.h"

@@ -9,7 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A warden for this test: a script where an installed one would be, as seen from the test program.
+/*
+
+ * A warden for this test: a script where an installed one would be, as seen from the test program.
+
  */
 static char dirs[2][PATH_MAX], warden[PATH_MAX + 32];
 

@@ -150,6 +150,16 @@ TEST(a_daemon_that_goes_away_exits_125)
 	assert_non_null(strstr(c.err, "dayfly: the daemon closed the connection\n"));
 }
 
+TEST(a_refused_connection_is_told)
+{
+	struct canned_cli c = { .replies = { "{\"id\":null,\"event\":\"error\",\"error\":{\"code\":"
+					     "\"not_allowed\",\"message\":\"you may not\"}}\n" },
+		.closes_after = 1 };
+	RUN(&c, "ls");
+	assert_int_equal(c.status, 125);
+	assert_string_equal(c.err, "dayfly: you may not\n");
+}
+
 TEST(a_daemon_that_talks_nonsense_exits_125)
 {
 	struct canned_cli c = { .replies = { "hello\n" } };
@@ -239,6 +249,7 @@ int main(void)
 		cmocka_unit_test(a_timeout_is_told_and_exits_124),
 		cmocka_unit_test(missing_output_is_told_where_it_is_missing),
 		cmocka_unit_test(a_daemon_that_goes_away_exits_125),
+		cmocka_unit_test(a_refused_connection_is_told),
 		cmocka_unit_test(a_daemon_that_talks_nonsense_exits_125),
 		cmocka_unit_test(json_prints_the_events_and_nothing_else),
 		cmocka_unit_test(the_record_is_written_to_a_file),

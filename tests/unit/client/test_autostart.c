@@ -13,7 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A daemon for this test: a script where an installed one would be, as seen from the test program.
+/*
+
+ * A daemon for this test: a script where an installed one would be, as seen from the test program.
+
  */
 static char dir[PATH_MAX], daemon_path[PATH_MAX + 32], scratch[] = "/tmp/dayfly-test-XXXXXX",
 						       out[64];

@@ -122,6 +122,17 @@ TEST(await_turns_an_error_event_into_an_error)
 	assert_null(ev);
 }
 
+TEST(a_refused_connection_ends_what_is_awaited)
+{
+	struct dayfly_event *ev = NULL;
+	uint64_t request;
+	assert_int_equal(dayfly_ping(c, &request, &e), 0);
+	canned_say(peer, "{\"id\":null,\"event\":\"error\",\"error\":{\"code\":\"not_allowed\","
+			 "\"message\":\"no\"}}\n");
+	assert_int_equal(dayfly_await(c, request, -1, &ev, &e), -EREMOTEIO);
+	assert_string_equal(e.code, "not_allowed");
+}
+
 TEST(requests_wait_for_a_daemon_that_does_not_read)
 {
 	static char data[DAYFLY_INPUT_MAX], sink[1 << 20];
@@ -157,6 +168,7 @@ int main(void)
 		CONNECTED(nonsense_ends_the_connection),
 		CONNECTED(await_keeps_the_events_of_others),
 		CONNECTED(await_turns_an_error_event_into_an_error),
+		CONNECTED(a_refused_connection_ends_what_is_awaited),
 		CONNECTED(requests_wait_for_a_daemon_that_does_not_read),
 	};
 	return RUN_TESTS(tests);
