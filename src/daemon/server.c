@@ -367,9 +367,20 @@ int server_init(struct server *s, uv_loop_t *loop, const struct options *o, stru
 	return r;
 }
 
+/* The time is up: what still runs dies with the warden's connection, and its result says so. */
+static void end_tasks(struct server *s)
+{
+	warden_link_finish(&s->warden);
+	tell_all(s, EVENT_SHUTDOWN);
+	tell_all(s, EVENT_WARDEN_LOST);
+	tell_all(s, EVENT_COLLECT_OVER);
+}
+
 int server_run(struct server *s)
 {
 	uv_run(s->loop, UV_RUN_DEFAULT);
+	end_tasks(s);
+	/* As far as the sockets take it at once. */
 	settle(s);
 	return s->exit_code;
 }

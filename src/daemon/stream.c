@@ -50,7 +50,7 @@ int stream_create(struct connection *c, struct job *j, const struct request *rq)
 	list_append(&c->streams, &s->conn_link);
 	list_append(&j->streams, &s->job_link);
 	c->n_open++;
-	if (s->wants_states)
+	if (s->wants_states && !task_is_done(j->task))
 		connection_answered(c, answer_state(&c->out, s->tag, j->task->id,
 					       task_state_name(j->task->state)));
 	connection_kick(c);

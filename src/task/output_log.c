@@ -328,6 +328,10 @@ int output_log_append(struct output_log *log, enum output_stream stream, const v
 void output_log_end(struct output_log *log)
 {
 	log->has_ended = true;
+	/* Nothing will ever be read from it: one descriptor less for each finished task that said
+	 * nothing. */
+	if (log->end == 0)
+		fd_close(&log->fd);
 }
 
 struct output_counts output_log_counts(const struct output_log *log, enum output_stream stream)

@@ -275,17 +275,13 @@ int streams_resize(struct streams *s, uint16_t rows, uint16_t cols)
 
 /* ---- life ---- */
 
-static int open_pipe(struct streams *s, int *ret_ours, int *ret_theirs, int our_end)
+/* watch_create() makes our end non-blocking; the task's end stays as programs expect it. */
+static int open_pipe(int *ret_ours, int *ret_theirs, int our_end)
 {
 	int p[2];
 	int r = fd_pipe(p);
 	if (r < 0)
 		return r;
-	r = fd_set_nonblock(p[our_end]);
-	if (r < 0) {
-		fd_close_many(p, 2);
-		return r;
-	}
 	*ret_ours = p[our_end];
 	*ret_theirs = p[!our_end];
 	return 0;
@@ -295,14 +291,14 @@ int streams_open_pipes(struct streams *s, int ret_ends[3])
 {
 	int n = 0, ends[3] = { -1, -1, -1 }, r = 0;
 	if (s->takes_input) {
-		r = open_pipe(s, &s->in_fd, &ends[n++], 1);
+		r = open_pipe(&s->in_fd, &ends[n++], 1);
 		if (r == 0)
 			r = watch_create(s->loop, s->in_fd, on_stdin, s, &s->in_watch);
 	}
 	if (r == 0)
-		r = open_pipe(s, &s->out[OUTPUT_STDOUT].fd, &ends[n++], 0);
+		r = open_pipe(&s->out[OUTPUT_STDOUT].fd, &ends[n++], 0);
 	if (r == 0)
-		r = open_pipe(s, &s->out[OUTPUT_STDERR].fd, &ends[n++], 0);
+		r = open_pipe(&s->out[OUTPUT_STDERR].fd, &ends[n++], 0);
 	if (r == 0)
 		r = watch_create(s->loop, s->out[OUTPUT_STDOUT].fd, on_stdout, s,
 			&s->out[OUTPUT_STDOUT].watch);
@@ -321,9 +317,7 @@ int streams_open_tty(struct streams *s, int take_master)
 {
 	s->is_tty = true;
 	s->out[OUTPUT_STDOUT].fd = take_master;
-	int r = fd_set_nonblock(take_master);
-	if (r == 0)
-		r = watch_create(s->loop, take_master, on_stdout, s, &s->out[OUTPUT_STDOUT].watch);
+	int r = watch_create(s->loop, take_master, on_stdout, s, &s->out[OUTPUT_STDOUT].watch);
 	if (r < 0 || !s->takes_input)
 		return r;
 	/* libuv has one watch per descriptor: a second one for the other direction. */
