@@ -59,12 +59,13 @@ int scan_request(const char *line, size_t len, struct err *e)
 			i = skip_string(line, len, i);
 			continue;
 		}
-		if ((c == '{' || c == '[') && ++depth > LIMIT_REQUEST_DEPTH)
+		bool is_open = c == '{' || c == '[';
+		if (is_open && ++depth > LIMIT_REQUEST_DEPTH)
 			return err_set(e, ERR_PROTOCOL, 0, "nested over %d deep at byte %zu",
 				LIMIT_REQUEST_DEPTH, i);
 		if ((c == '}' || c == ']') && depth)
 			depth--;
-		if (c == ',' && ++values > SCAN_VALUES_MAX)
+		if ((c == ',' || is_open) && ++values > SCAN_VALUES_MAX)
 			return err_set(e, ERR_TOO_LARGE, 0, "the request has over %d values",
 				SCAN_VALUES_MAX);
 		i++;

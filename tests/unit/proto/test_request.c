@@ -401,6 +401,13 @@ TEST(k4_very_many_values_are_refused_before_they_are_parsed)
 		append(&u, ",\"k%d\":0", i);
 	append(&u, "}");
 	assert_refused_fast(&u, ERR_TOO_LARGE);
+	/* Containers are the dearest values. */
+	struct text v = { 0 };
+	append(&v, "{\"op\":\"ping\",\"id\":\"1\",\"x\":[0");
+	for (int i = 0; i < 40000; i++)
+		append(&v, ",[[[[[[[[[[[[]]]]]]]]]]]]");
+	append(&v, "]}");
+	assert_refused_fast(&v, ERR_TOO_LARGE);
 }
 
 TEST(k4_a_number_of_a_million_digits_is_refused)
