@@ -8,8 +8,8 @@
 #include <string.h>
 
 /* Returns the length of the message. */
-static size_t fill(
-	struct dayfly_error *e, enum err_code code, int errnum, const char *fmt, va_list ap)
+static size_t __attribute__((format(printf, 4, 0)))
+fill(struct dayfly_error *e, enum err_code code, int errnum, const char *fmt, va_list ap)
 {
 	memset(e, 0, sizeof(*e));
 	e->errnum = errnum ? errnum : EINVAL;
