@@ -63,8 +63,8 @@ int keeper_find_warden(const char *given, char **ret_path, struct err *e)
 	return 0;
 }
 
-static int spawn(struct keeper *k, int theirs, const char *path, const char *upper,
-	const char *state_dir)
+static int spawn(
+	struct keeper *k, int theirs, const char *path, const char *upper, const char *state_dir)
 {
 	const char *const argv[] = { WARDEN_NAME, "--keeper", "--upper", upper,
 		state_dir ? "--state-dir" : NULL, state_dir, NULL };

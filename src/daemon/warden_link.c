@@ -49,7 +49,7 @@ static void disconnect(struct warden_link *l)
 
 static void die(struct warden_link *l, const struct err *e)
 {
-	l->is_closing = true;
+	l->is_dead = true;
 	l->hooks->on_dead(l->owner, e);
 }
 
@@ -149,7 +149,8 @@ static void on_lost(struct warden_link *l, const char *why)
 	if (l->is_closing)
 		return;
 	log_error("warden: lost: %s", why);
-	schedule_retry(l);
+	if (!l->is_dead)
+		schedule_retry(l);
 	if (was_up)
 		l->hooks->on_lost(l->owner);
 }
@@ -249,8 +250,6 @@ static void on_retry(void *owner)
 {
 	struct warden_link *l = owner;
 	struct err e;
-	if (l->is_closing)
-		return;
 	if (l->state == WARDEN_LINK_ASKED) {
 		on_lost(l, "it said nothing");
 		return;

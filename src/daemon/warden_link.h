@@ -49,7 +49,8 @@ struct warden_link {
 	unsigned n_failures; /* in a row */
 	uint64_t up_since_ns;
 	uint64_t next_jail;
-	bool is_closing;
+	bool is_dead;	 /* there will be no other warden */
+	bool is_closing; /* nobody is told anything any more */
 };
 
 /* Takes the first warden's connection over from startup. Returns 0 or -errno. */

@@ -1,0 +1,212 @@
+/* The daemon's tasks: who finds which, and what is kept. */
+#include "loop.h"
+
+#include "base/log.h"
+#include "base/str.h"
+#include "daemon/jobs.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t new_jail(void *owner)
+{
+	return 1;
+}
+
+static int send_record(void *owner, const struct wire_request *rq, int *take_fds, size_t n_fds)
+{
+	return -ENOTCONN;
+}
+
+static void ignore(void *owner, struct task *t)
+{
+}
+
+struct world {
+	uv_loop_t loop;
+	struct deadline_heap deadlines;
+	struct task_host host;
+	char scratch[OUTPUT_RECORD_MAX];
+	struct jobs jobs;
+};
+
+static int setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	log_init("test", LOG_LEVEL_ERROR);
+	uv_loop_init(&w->loop);
+	deadline_heap_init_manual(&w->deadlines);
+	w->host = (struct task_host){ .loop = &w->loop,
+		.deadlines = &w->deadlines,
+		.scratch = w->scratch,
+		.owner = w,
+		.new_jail = new_jail,
+		.send = send_record,
+		.on_state = ignore,
+		.on_input_room = ignore,
+		.on_unqueue = ignore,
+		.on_done = ignore };
+	jobs_init(&w->jobs);
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+	jobs_finish(&w->jobs);
+	loop_assert_empty(&w->loop);
+	deadline_heap_finish(&w->deadlines);
+	free(w);
+	return 0;
+}
+
+static struct job *add(struct world *w, uid_t uid, const char *id, const char *name)
+{
+	struct task_spec *spec = calloc(1, sizeof(*spec));
+	struct build build;
+	struct task *t;
+	struct err e;
+	const struct build_input in = { .task_id = id, .open_files_hard = 1024, .no_cgroup = "" };
+	const struct task_origin origin = { .id = id, .uid = uid, .take_client_fd = -1 };
+	assert_int_equal(strv_add(&spec->argv, "true"), 0);
+	spec->name = name ? strdup(name) : NULL;
+	assert_int_equal(plan_build(spec, &in, &build, &e), 0);
+	assert_int_equal(task_create(&w->host, &origin, spec, &build, &t), 0);
+	struct job *j = jobs_add(&w->jobs, t, 100);
+	assert_non_null(j);
+	return j;
+}
+
+static void finish(struct world *w, struct job *j, uint64_t now_ns)
+{
+	task_handle(j->task, EVENT_CANCEL);
+	jobs_set_done(&w->jobs, j, now_ns);
+}
+
+#define ID_A "t-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define ID_B "t-aaaabbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define ID_C "t-cccccccccccccccccccccccccccccccc"
+
+static struct job *find(struct world *w, uid_t uid, const char *word, enum err_code *ret_code)
+{
+	struct job *j = NULL;
+	struct err e = { 0 };
+	int r = jobs_find(&w->jobs, uid, word, &j, &e);
+	*ret_code = r < 0 ? e.code : ERR_CODE_COUNT;
+	return r < 0 ? NULL : j;
+}
+
+static void a_task_is_found_by_id_prefix_and_name(void **state)
+{
+	struct world *w = *state;
+	enum err_code code;
+	struct job *a = add(w, 1, ID_A, "build"), *b = add(w, 1, ID_B, NULL),
+		   *c = add(w, 1, ID_C, "test");
+	assert_ptr_equal(find(w, 1, ID_A, &code), a);
+	assert_ptr_equal(find(w, 1, "t-aaaab", &code), b);
+	assert_ptr_equal(find(w, 1, "t-cccc", &code), c);
+	assert_ptr_equal(find(w, 1, "build", &code), a);
+	assert_null(find(w, 1, "t-aaaa", &code));
+	assert_int_equal(code, ERR_AMBIGUOUS);
+	assert_null(find(w, 1, "t-ccc", &code)); /* too short to stand for a task */
+	assert_int_equal(code, ERR_NOT_FOUND);
+	assert_null(find(w, 1, "", &code));
+	assert_null(find(w, 1, "t-", &code));
+	assert_null(find(w, 1, ID_A "a", &code));
+	assert_null(find(w, 1, "t-zzzzzz", &code));
+}
+
+/* K2 */
+static void the_tasks_of_another_uid_do_not_exist(void **state)
+{
+	struct world *w = *state;
+	struct err unknown, foreign;
+	struct job *j;
+	enum err_code code;
+	add(w, 1, ID_A, "build");
+	struct job *own = add(w, 2, ID_B, "build");
+	assert_int_equal(jobs_find(&w->jobs, 2, ID_A, &j, &foreign), -ENOENT);
+	assert_int_equal(jobs_find(&w->jobs, 2, ID_C, &j, &unknown), -ENOENT);
+	/* The same answer, but for the word itself. */
+	assert_int_equal(foreign.code, unknown.code);
+	assert_int_equal(strlen(foreign.msg), strlen(unknown.msg));
+	assert_ptr_equal(find(w, 2, "build", &code), own);
+	assert_ptr_equal(
+		find(w, 2, "t-aaaa", &code), own); /* not ambiguous: there is only one for uid 2 */
+	assert_null(find(w, 0, ID_A, &code));
+	assert_null(jobs_find_active_name(&w->jobs, 3, "build"));
+}
+
+static void a_name_is_that_of_the_running_task_or_else_of_the_newest(void **state)
+{
+	struct world *w = *state;
+	enum err_code code;
+	struct job *a = add(w, 1, ID_A, "x");
+	finish(w, a, 1);
+	struct job *b = add(w, 1, ID_B, "x");
+	assert_ptr_equal(find(w, 1, "x", &code), b);
+	struct job *c = add(w, 1, ID_C, NULL);
+	finish(w, b, 2);
+	assert_null(jobs_find_active_name(&w->jobs, 1, "x"));
+	assert_ptr_equal(find(w, 1, "x", &code), b);
+	finish(w, c, 3);
+}
+
+static void finished_tasks_go_by_age_and_number_but_not_while_somebody_listens(void **state)
+{
+	struct world *w = *state;
+	enum err_code code;
+	struct list listener;
+	struct job *a = add(w, 1, ID_A, NULL), *b = add(w, 1, ID_B, NULL);
+	finish(w, a, 0);
+	finish(w, b, 10);
+	list_append(&a->streams, &listener);
+	jobs_expire(&w->jobs, JOBS_KEEP_NS - 1);
+	assert_int_equal(w->jobs.n_done, 2);
+	jobs_expire(&w->jobs, JOBS_KEEP_NS + 10);
+	assert_int_equal(w->jobs.n_done, 1);
+	assert_null(find(w, 1, ID_B, &code));
+	assert_ptr_equal(find(w, 1, ID_A, &code), a);
+	list_remove(&listener);
+
+	for (unsigned i = 0; i < JOBS_KEEP_COUNT + 5; i++) {
+		char id[ID_TASK_SIZE];
+		snprintf(id, sizeof(id), "t-%032x", i);
+		finish(w, add(w, 1, id, NULL), JOBS_KEEP_NS);
+	}
+	jobs_expire(&w->jobs, JOBS_KEEP_NS);
+	assert_int_equal(w->jobs.n_done, JOBS_KEEP_COUNT);
+	assert_null(find(w, 1, ID_A, &code));
+	assert_null(find(w, 1, "t-00000000000000000000000000000004", &code));
+	assert_non_null(find(w, 1, "t-00000000000000000000000000000005", &code));
+	assert_int_equal(w->jobs.done_spec_bytes, JOBS_KEEP_COUNT * 100);
+	assert_int_equal(w->jobs.active_spec_bytes, 0);
+	assert_int_equal(w->jobs.n_active, 0);
+}
+
+static void a_refused_task_leaves_no_trace(void **state)
+{
+	struct world *w = *state;
+	enum err_code code;
+	jobs_drop(&w->jobs, add(w, 1, ID_A, NULL));
+	assert_null(find(w, 1, ID_A, &code));
+	assert_int_equal(w->jobs.n_active, 0);
+	assert_int_equal(w->jobs.n_total, 0);
+	assert_int_equal(w->jobs.active_spec_bytes, 0);
+}
+
+#define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_WORLD(a_task_is_found_by_id_prefix_and_name),
+		IN_WORLD(the_tasks_of_another_uid_do_not_exist),
+		IN_WORLD(a_name_is_that_of_the_running_task_or_else_of_the_newest),
+		IN_WORLD(finished_tasks_go_by_age_and_number_but_not_while_somebody_listens),
+		IN_WORLD(a_refused_task_leaves_no_trace),
+	};
+	return RUN_TESTS(tests);
+}
