@@ -44,8 +44,7 @@ static int bind_device(int dev_fd, size_t i, struct err *e)
 	struct stat st;
 	if (fstat(tree, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(devices[i].major, devices[i].minor))
 		return err_set(e, ERR_SETUP, ENODEV, "%s of the host is not the device that it should be", path);
-	auto_close int made = openat(dev_fd, devices[i].name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-	if (made < 0)
+	if (mknodat(dev_fd, devices[i].name, S_IFREG | 0666, 0) < 0)
 		return err_set(e, ERR_SETUP, errno, "make %s", path);
 	return mount_attach(tree, dev_fd, devices[i].name, e);
 }
@@ -71,8 +70,7 @@ static int fill_dev(struct jail *j, int dev_fd, struct err *e)
 	for (size_t i = 0; r == 0 && i < sizeof(links) / sizeof(links[0]); i++)
 		if (symlinkat(links[i].target, dev_fd, links[i].name) < 0)
 			r = err_set(e, ERR_SETUP, errno, "make /dev/%s", links[i].name);
-	if (r == 0 && (mkdirat(dev_fd, "pts", 0755) < 0 || mkdirat(dev_fd, "shm", 01777) < 0 ||
-			      fchmodat(dev_fd, "shm", 01777, 0) < 0))
+	if (r == 0 && (mkdirat(dev_fd, "pts", 0755) < 0 || mkdirat(dev_fd, "shm", 01777) < 0))
 		r = err_set(e, ERR_SETUP, errno, "make directories in /dev");
 	return r < 0 ? r : mount_devpts(j, dev_fd, e);
 }

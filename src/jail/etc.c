@@ -49,7 +49,7 @@ static int make_upper_parents(const char *path, struct err *e)
 	return 0;
 }
 
-int etc_prepare_upper(struct jail *j, struct err *e)
+static int hide_paths(struct jail *j, struct err *e)
 {
 	for (char *const *m = j->etc_masks; m && *m; m++) {
 		char path[4200];
@@ -127,28 +127,18 @@ static int copy_tree(int from, int to, uint64_t *left, int depth)
 	return 0;
 }
 
-int etc_copy(struct jail *j, struct err *e)
-{
-	uint64_t left = COPY_MAX_BYTES;
-	auto_close int from = open("/etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_close int to = dir_open(j->root_fd, "etc");
-	int r = from < 0 ? -errno : to < 0 ? to : copy_tree(from, to, &left, 0);
-	return r < 0 ? err_set(e, ERR_SETUP, -r, "copy /etc") : 0;
-}
-
 /* Puts a file in place of whatever has that name; a symlink is replaced, not followed. */
 static int write_file(int etc_fd, const char *name, const char *text, const char *more, struct err *e)
 {
-	if (unlinkat(etc_fd, name, 0) < 0 && errno != ENOENT)
-		return err_set(e, ERR_SETUP, errno, "replace /etc/%s", name);
-	auto_close int fd = openat(etc_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	auto_close int fd = openat(etc_fd, name, flags, 0644);
+	if (fd < 0 && errno == EEXIST && unlinkat(etc_fd, name, 0) == 0)
+		fd = openat(etc_fd, name, flags, 0644);
 	if (fd < 0)
 		return err_set(e, ERR_SETUP, errno, "make /etc/%s", name);
 	int r = fd_write_all(fd, text, strlen(text));
 	if (r == 0)
 		r = fd_write_all(fd, more, strlen(more));
-	if (r == 0 && fchmod(fd, 0644) < 0)
-		r = -errno;
 	return r < 0 ? err_set(e, ERR_SETUP, -r, "write /etc/%s", name) : 0;
 }
 
@@ -186,11 +176,10 @@ static int make_machine_id(char out[34], struct err *e)
 	return 0;
 }
 
-int etc_write_files(struct jail *j, struct err *e)
+static int write_files(struct jail *j, int etc_fd, struct err *e)
 {
 	char machine_id[34];
-	auto_close int etc_fd = mount_target(j->root_fd, "/etc", true, e);
-	int r = etc_fd < 0 ? etc_fd : write_users(j, etc_fd, e);
+	int r = write_users(j, etc_fd, e);
 	if (r == 0)
 		r = write_file(etc_fd, "hosts", hosts_text, "", e);
 	if (r == 0)
@@ -200,4 +189,28 @@ int etc_write_files(struct jail *j, struct err *e)
 	if (r == 0)
 		r = make_machine_id(machine_id, e);
 	return r < 0 ? r : write_file(etc_fd, "machine-id", machine_id, "", e);
+}
+
+int etc_prepare_upper(struct jail *j, struct err *e)
+{
+	int r = hide_paths(j, e);
+	auto_close int upper = r < 0 ? r : dir_open(j->store_fd, "upper/etc");
+	if (upper < 0)
+		return r < 0 ? r : err_set(e, ERR_SETUP, -upper, "open upper/etc");
+	return write_files(j, upper, e);
+}
+
+int etc_copy(struct jail *j, struct err *e)
+{
+	uint64_t left = COPY_MAX_BYTES;
+	auto_close int from = open("/etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_close int to = dir_open(j->root_fd, "etc");
+	int r = from < 0 ? -errno : to < 0 ? to : copy_tree(from, to, &left, 0);
+	return r < 0 ? err_set(e, ERR_SETUP, -r, "copy /etc") : write_files(j, to, e);
+}
+
+int etc_complete_image(struct jail *j, struct err *e)
+{
+	auto_close int etc_fd = mount_target(j->root_fd, "/etc", true, e);
+	return etc_fd < 0 ? etc_fd : write_files(j, etc_fd, e);
 }

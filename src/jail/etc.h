@@ -22,13 +22,13 @@ void etc_scan_finish(struct etc_scan *s);
 /* Brings the list up to date. Returns 0 or -errno. */
 int etc_scan_refresh(struct etc_scan *s, struct err *e);
 
-/* Fills the upper layer of /etc before its overlay is mounted: a whiteout for each hidden path. */
+/* Fills the upper layer of /etc before its overlay is mounted: a whiteout for each hidden path, and the jail's own files. */
 int etc_prepare_upper(struct jail *j, struct err *e);
 
-/* Instead of an overlay: copies what everybody may read into the new root's etc. */
+/* Instead of an overlay: copies what everybody may read into the new root's etc, and puts the jail's own files in place. */
 int etc_copy(struct jail *j, struct err *e);
 
-/* Writes passwd, group, hosts, hostname, resolv.conf and machine-id beneath the new root. */
-int etc_write_files(struct jail *j, struct err *e);
+/* Writes passwd, group, hosts, hostname, resolv.conf and machine-id into a directory image's etc. */
+int etc_complete_image(struct jail *j, struct err *e);
 
 #endif

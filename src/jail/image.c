@@ -17,8 +17,8 @@
 
 static int make_dir(int dirfd, const char *path, mode_t mode, struct err *e)
 {
-	/* The mode is set apart from the umask. */
-	if (mkdirat(dirfd, path, mode) < 0 || fchmodat(dirfd, path, mode, 0) < 0)
+	/* The umask of jail init is 0. */
+	if (mkdirat(dirfd, path, mode) < 0)
 		return err_set(e, ERR_SETUP, errno, "make %s", path);
 	return 0;
 }
@@ -212,5 +212,5 @@ static int make_home(struct jail *j, struct err *e)
 int step_image_files(struct jail *j, struct err *e)
 {
 	int r = make_home(j, e);
-	return r < 0 ? r : etc_write_files(j, e);
+	return r < 0 || j->plan->image == PLAN_IMAGE_HOST ? r : etc_complete_image(j, e);
 }

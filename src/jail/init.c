@@ -8,6 +8,7 @@
 #include "jail/steps.h"
 #include "jail/sys.h"
 #include "jail/task.h"
+#include "jail/title.h"
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -286,6 +287,7 @@ void jail_init_main(struct jail *j)
 	struct err e = { 0 };
 	bool phase_exec = false;
 	prctl(PR_SET_NAME, "dayfly-init");
+	title_set("dayfly-init");
 	int signal_fd = open_signal_fd();
 	if (signal_fd < 0) {
 		err_set(&e, ERR_SETUP, errno, "make a signal descriptor");

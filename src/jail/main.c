@@ -3,6 +3,7 @@
 #include "jail/keeper.h"
 #include "jail/seccomp.h"
 #include "jail/steps.h"
+#include "jail/title.h"
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -43,13 +44,14 @@ int main(int argc, char **argv)
 	struct warden_options o = { 0 };
 	enum log_level level = LOG_LEVEL_INFO;
 	int action = OPT_HELP, c;
+	title_init(argc, argv);
 	if (fd_reserve_stdio() < 0)
 		return 1;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == OPT_UPPER)
-			o.upper = optarg;
+			o.upper = strdup(optarg); /* for as long as the process lives */
 		else if (c == OPT_STATE_DIR)
-			o.state_dir = optarg;
+			o.state_dir = strdup(optarg);
 		else if (c == OPT_LOG_LEVEL && log_level_parse(optarg, &level) == 0)
 			continue;
 		else if (c == '?' || c == OPT_LOG_LEVEL)

@@ -49,8 +49,8 @@ static int make_tmpfs_store(struct jail *j, struct err *e)
 }
 
 /*
- * The store is attached on top of the old root, where nothing is in the way on any host; lookups that start at the old root do not see it.
- * The current directory is the store from here on: overlay options are paths relative to it, so that no path of the host shows in
+ * The store is attached over the old root's /proc, which every host has and which no step needs from here on: it then goes away with the old
+ * root, in one umount (each waits for a grace period of the kernel). The current directory is the store from here on: overlay options are paths relative to it, so that no path of the host shows in
  * the jail's mountinfo.
  */
 int step_store(struct jail *j, struct err *e)
@@ -59,7 +59,7 @@ int step_store(struct jail *j, struct err *e)
 	j->store_fd = j->upper_on_disk ? open_disk_store(j, e) : make_tmpfs_store(j, e);
 	if (j->store_fd < 0)
 		return j->store_fd;
-	int r = mount_attach(j->store_fd, AT_FDCWD, "/", e);
+	int r = mount_attach(j->store_fd, AT_FDCWD, "/proc", e);
 	if (r < 0)
 		return r;
 	if (fchdir(j->store_fd) < 0)
@@ -77,9 +77,6 @@ int step_pivot_root(struct jail *j, struct err *e)
 	int r = sys_pivot_root(".", ".");
 	if (r < 0)
 		return err_set(e, ERR_SETUP, -r, "pivot_root");
-	/* The store lies on top of the old root: it has to go first, then "." means the old root itself. */
-	if (fchdir(j->store_fd) < 0 || umount2(".", MNT_DETACH) < 0)
-		return err_set(e, ERR_SETUP, errno, "detach the store");
 	if (fchdir(j->host_root_fd) < 0 || umount2(".", MNT_DETACH) < 0)
 		return err_set(e, ERR_SETUP, errno, "detach the old root");
 	if (chdir("/") < 0)

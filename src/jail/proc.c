@@ -10,6 +10,9 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+/* How an id without a place in the user namespace shows: /proc/sys/kernel/overflowuid, 65534 unless somebody changed it. */
+#define OVERFLOW_ID 65534
+
 int step_proc(struct jail *j, struct err *e)
 {
 	static const struct mount_opt opts[] = { { NULL, NULL } };
@@ -35,7 +38,10 @@ int step_namespace_limits(struct jail *j, struct err *e)
 	return 0;
 }
 
-/* Files that tell about the kernel or the host, or that act on them. Those that this kernel does not have are passed over. */
+/*
+ * Files that tell about the kernel or the host, or that act on them. Those that this kernel does not have are passed over, and those that only
+ * the host's root may open: it has no id in here, so nobody can, whatever their capabilities in this user namespace.
+ */
 static const char *const masked_files[] = {
 	"kcore",
 	"keys",
@@ -58,28 +64,27 @@ static const char *const masked_files[] = {
 	"sysrq-trigger",
 };
 
-static const char *const masked_dirs[] = { "acpi", "scsi", "asound", "driver" };
-
-static const char *const read_only_dirs[] = { "sys", "irq", "bus", "fs", "tty" };
+static const char *const masked_dirs[] = { "acpi", "scsi", "asound", "driver", "fs" };
 
 /* The mask is the host's own null device, checked to be it: nothing that a task could have replaced. */
 static int open_null_mask(struct err *e)
 {
-	auto_close int fd = mount_clone(AT_FDCWD, "/dev/null", false, e);
+	/* Not a clone: closing one that was never attached waits for a grace period of the kernel. */
+	auto_close int fd = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
 		return err_set(e, ERR_SETUP, ENODEV, "/dev/null of the host is not the null device");
 	return fd_take(&fd);
 }
 
-static int mask_file(struct jail *j, const char *name, struct err *e)
+static int mask_file(struct jail *j, const char *name, int null_fd, struct err *e)
 {
 	struct stat st;
 	if (fstatat(j->proc_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_set(e, ERR_SETUP, errno, "stat /proc/%s", name);
-	auto_close int mask = open_null_mask(e);
+	if (!(st.st_mode & 0007) && st.st_uid == OVERFLOW_ID && st.st_gid == OVERFLOW_ID)
+		return 0;
+	auto_close int mask = mount_clone(null_fd, "", false, e);
 	if (mask < 0)
 		return mask;
 	int r = mount_attach(mask, j->proc_fd, name, e);
@@ -118,13 +123,14 @@ static int make_read_only(struct jail *j, const char *name, struct err *e)
 int step_proc_masks(struct jail *j, struct err *e)
 {
 	auto_close int empty_fd = -1;
-	int r = 0;
+	auto_close int null_fd = open_null_mask(e);
+	int r = null_fd < 0 ? null_fd : 0;
 	for (size_t i = 0; r == 0 && i < sizeof(masked_files) / sizeof(masked_files[0]); i++)
-		r = mask_file(j, masked_files[i], e);
+		r = mask_file(j, masked_files[i], null_fd, e);
 	for (size_t i = 0; r == 0 && i < sizeof(masked_dirs) / sizeof(masked_dirs[0]); i++)
 		r = mask_dir(j, masked_dirs[i], &empty_fd, e);
-	for (size_t i = 0; r == 0 && i < sizeof(read_only_dirs) / sizeof(read_only_dirs[0]); i++)
-		r = make_read_only(j, read_only_dirs[i], e);
+	if (r == 0)
+		r = make_read_only(j, "sys", e);
 	if (r == 0)
 		jail_enforce(j, CONTROL_PROC_MASKED);
 	return r;

@@ -244,9 +244,15 @@ static int make_environment(const struct jail *j, char ***ret_env)
 
 static void reset_signals(void)
 {
-	struct sigaction sa = { .sa_handler = SIG_DFL };
+	/* Asked of the kernel itself: the C library keeps two signals back, and those can be inherited as ignored as well. */
+	struct {
+		void *handler;
+		unsigned long flags;
+		void *restorer;
+		unsigned long mask;
+	} action = { .handler = NULL }; /* SIG_DFL */
 	for (int s = 1; s < NSIG; s++)
-		sigaction(s, &sa, NULL);
+		syscall(SYS_rt_sigaction, s, &action, NULL, sizeof(action.mask));
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

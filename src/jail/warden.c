@@ -77,6 +77,17 @@ static struct warden_jail *jail_create(struct warden *w, uint64_t id)
 	return j;
 }
 
+/*
+ * Takes a descriptor out of the watch and closes it. Closing alone would not do: a jail that is being cloned at this moment holds a copy, and events would go
+ * on coming for an object that is gone.
+ */
+static void unwatch(struct warden *w, int *fd)
+{
+	if (*fd >= 0)
+		epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, *fd, NULL);
+	fd_close(fd);
+}
+
 /* What only the launch needs. */
 static void close_inputs(struct warden_jail *j)
 {
@@ -89,8 +100,8 @@ static void jail_destroy(struct warden_jail *j)
 {
 	list_remove(&j->link);
 	close_inputs(j);
-	fd_close(&j->status_fd);
-	fd_close(&j->pidfd);
+	unwatch(j->warden, &j->status_fd);
+	unwatch(j->warden, &j->pidfd);
 	ids_release_slot(&j->warden->ids, j->slot);
 	plan_destroy(j->plan);
 	free(j);
@@ -139,8 +150,8 @@ static void finish_jail(struct warden *w, struct warden_jail *j, int init_status
 static void end_jail(struct warden *w, struct warden_jail *j, int status)
 {
 	j->kill_at_ns = 0;
-	fd_close(&j->status_fd);
-	fd_close(&j->pidfd);
+	unwatch(w, &j->status_fd);
+	unwatch(w, &j->pidfd);
 	if (j->disk_name[0] && j->state != WARDEN_JAIL_REMOVING && store_remove_start(w, j) == 0) {
 		j->state = WARDEN_JAIL_REMOVING;
 		if (watch_child(w, j) == 0)
@@ -329,8 +340,8 @@ static void on_opened(struct warden *w, struct warden_jail *j)
 	int r = opener_finish(j, &e);
 	sys_pidfd_send_signal(j->pidfd, SIGKILL);
 	waitpid(j->pid, NULL, 0);
-	fd_close(&j->status_fd);
-	fd_close(&j->pidfd);
+	unwatch(w, &j->status_fd);
+	unwatch(w, &j->pidfd);
 	j->kill_at_ns = 0;
 	if (r == 0)
 		launch(w, j);
