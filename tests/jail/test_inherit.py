@@ -77,7 +77,7 @@ class Descriptors:
         extra = [self.new_client() for _ in range(20)]
         work = self.make_dir()
         started = [(c, c.start(self.task([PROBE, "fds"], workspace={"path": work, "mode": "cow", "target": "/srv/x"})))
-                   for _ in range(8) for c in clients]
+                   for _ in range(20) for c in clients]
         for client, (tag, task_id) in started:
             run = client.finish(tag, task_id, make=lambda *a: a)
             self.assertEqual(run[1]["outcome"], "ok", run[1])
@@ -163,6 +163,10 @@ class StrangeStart:
         self.assertGreater(limits["nofile"][0], 255)
         # A child that ends is noticed, a pipe that closes ends a writer.
         self.assertEqual(self.run_task(["sh", "-c", "sh -c 'exit 3'; exit $?"]).code, 3)
+        # The umask of the starter is in nothing that the jail makes.
+        places = {"/": 0o755, "/tmp": 0o1777, "/run": 0o755, "/var": 0o755, "/dev": 0o755, "/dev/shm": 0o1777, "/home": 0o755, "/etc/passwd": 0o644,
+                  "/etc/resolv.conf": 0o644, "/opt/test": 0o755, "/root": 0o700, "/usr": 0o755, "/mnt": 0o755}
+        self.assertEqual({r["path"]: r["mode"] for r in self.probe("stat", *places).all("path")}, places)
         self.assertEqual(self.run_task(["bash", "-c", "yes | head -n 1 >/dev/null; echo ${PIPESTATUS[0]}"]).text().strip(), "141")
 
     def test_C4_few_and_many_open_files(self):

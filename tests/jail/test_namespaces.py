@@ -1,8 +1,6 @@
 """Namespaces, identifiers and process 1: D1 to D9, and the network of a task without one."""
 import os
-import re
 import socket
-import threading
 
 from dayfly_test import IS_ROOT, PROBE, USER, errno_name, in_modes, parse_rows
 
@@ -64,7 +62,9 @@ class Namespaces:
                          "listmount"):
                 self.assertEqual(rows.errno(call), "ENOSYS", (user, call))
         outside = self.outside("mount", root=True)
-        self.assertEqual((outside.errno("fsopen"), outside.errno("open_tree")), ("ok", "ok"))
+        self.assertEqual(outside.errno("fsopen"), "ok")
+        # In a user namespace of its own the control may meet locked mounts.
+        self.assertIn(outside.errno("open_tree"), ("ok", "EINVAL"))
 
     def test_D5_no_mount_no_umount_no_pivot(self):
         for profile in ("dev", "strict"):

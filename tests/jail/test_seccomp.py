@@ -4,7 +4,7 @@ import re
 import struct
 import subprocess
 
-from dayfly_test import IS_ROOT, PROBE, errno_name, in_modes, parse_rows
+from dayfly_test import errno_name, in_modes
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GOLDEN = os.path.join(HERE, "..", "unit", "jail")
@@ -113,16 +113,15 @@ class Filter:
             control = None  # this kernel has no 32-bit programs at all
         if control is not None:
             self.assertEqual(control, 42)
-            self.assertEqual(run.signal_name() if hasattr(run, "signal_name") else run.signal, run.signal)
             self.assertEqual(run.cause, "seccomp", str(run))
 
     def test_E4_high_bits_change_nothing(self):
         high = 1 << 32
+        if not X86_64:
+            self.skipTest("numbers are for x86_64")
         for number, args in ((41, (high | 40, 1, 0)), (41, (high | 38, 5, 0)), (41, (high | 2, 3, 1)), (41, (2, high | 3, 1)),
                              (41, (2, 1, high | 262)), (53, (high | 40, 1, 0)), (16, (0, high | 0x5412, 0)), (16, (0, high | 0x541C, 0)),
                              (16, (0, high | 0x5423, 0)), (135, (high | 0x400000,)), (56, (high | 0x10000011,)), (56, (high << 8 | 0x20011,))):
-            if not X86_64:
-                self.skipTest("numbers are for x86_64")
             for profile in ("dev", "strict"):
                 row = self.probe("call", number, *args, profile=profile).one("call")
                 self.assertIn(errno_name(row["errno"]), ("EPERM", "EAFNOSUPPORT", "EPROTONOSUPPORT"), (number, [hex(a) for a in args]))

@@ -1,0 +1,90 @@
+"""What one task may use up: disk, inodes, descriptors, file sizes, processes (G5 to G7, G11, G15)."""
+import os
+import resource
+
+from dayfly_test import PROBE, errno_name, in_modes, parse_rows
+
+MIB = 1 << 20
+
+
+@in_modes
+class Limits:
+    def test_G6_the_disk_limit_holds_everywhere_together(self):
+        work = self.make_dir()
+        for place in ("/tmp/x", "/dev/shm/x", "/var/tmp/x", "/run/lock/x", "/home/agent/x", "/srv/work/x"):
+            rows = self.probe("fill", place, 64 * MIB, limits={"disk": "16MiB"},
+                              workspace={"path": work, "mode": "cow", "target": "/srv/work"}).one("fill")
+            self.assertEqual(errno_name(rows["errno"]), "ENOSPC", place)
+            self.assertLessEqual(rows["bytes"], 16 * MIB, place)
+            self.assertGreater(rows["bytes"], 8 * MIB, place)
+        # One cap for all of them, not one each.
+        script = "for f in /tmp/a /dev/shm/a /var/tmp/a /home/agent/a; do head -c 10M /dev/zero >$f 2>/dev/null; done; cat /tmp/a /dev/shm/a /var/tmp/a /home/agent/a | wc -c"
+        run = self.assert_ok(self.shell(script, limits={"disk": "16MiB"}))
+        self.assertLessEqual(int(run.text()), 16 * MIB)
+        self.assertEqual(self.probe("fill", "/tmp/x", 24 * MIB, limits={"disk": "64MiB"}).one("fill"), {"what": "fill", "bytes": 24 * MIB, "errno": 0})
+        self.assertEqual(os.listdir(work), [])
+
+    def test_G6_nothing_else_can_be_filled(self):
+        """Places that are not the task's own: none takes a byte, or what it takes counts too (with one id, the skeleton is the task's)."""
+        for place in ("/x", "/usr/x", "/etc/x", "/opt/x", "/srv/x", "/mnt/x", "/root/x", "/var/x", "/dev/x", "/proc/x", "/sys/x"):
+            for user in ("agent", "root"):
+                row = self.probe("fill", place, 64 * MIB, user=user, limits={"disk": "16MiB"}).one("fill")
+                self.assertIn(errno_name(row["errno"]), ("EACCES", "ENOENT", "EROFS", "EPERM", "ENOSPC"), place)
+                self.assertLessEqual(row["bytes"], 16 * MIB, place)
+                if self.mode == "root" and user == "agent":
+                    self.assertEqual(row["bytes"], 0, place)
+        self.assertFalse(os.path.exists("/x") or os.path.exists("/usr/x") or os.path.exists("/dev/x"))
+
+    def test_G7_the_inode_limit_holds(self):
+        for place in ("/tmp", "/dev/shm", "/home/agent"):
+            row = self.probe("inodes", place, 5000, limits={"inodes": 1000}).one("inodes")
+            self.assertEqual(errno_name(row["errno"]), "ENOSPC", place)
+            self.assertLess(row["files"], 1000)
+            self.assertGreater(row["files"], 500)
+        self.assertEqual(self.probe("inodes", "/tmp", 2000, limits={"inodes": 5000}).one("inodes")["errno"], 0)
+
+    def test_G6_the_limit_of_one_task_is_none_of_anothers(self):
+        tag, task_id = self.client.start(self.task(["sh", "-c", "head -c 100M /dev/zero >/tmp/x; echo ready; sleep 20"], limits={"disk": "16MiB"}))
+        self.client.wait_output(tag, b"ready")
+        row = self.probe("fill", "/tmp/x", 12 * MIB, limits={"disk": "16MiB"}).one("fill")
+        self.client.call("cancel", task=task_id)
+        self.client.finish(tag, task_id)
+        self.assertEqual((row["bytes"], row["errno"]), (12 * MIB, 0))
+
+    def test_G6_the_result_counts_what_was_used(self):
+        run = self.assert_ok(self.shell("head -c 5M /dev/zero >/tmp/x; mkdir /tmp/d; cd /tmp/d; touch a b c d", limits={"disk": "16MiB"}))
+        disk = run.result["disk"]
+        self.assertEqual(disk["limit"], 16 * MIB)
+        self.assertGreaterEqual(disk["bytes"], 5 * MIB)
+        self.assertLess(disk["bytes"], 8 * MIB)
+        self.assertGreaterEqual(disk["inodes"], 6)
+
+    def test_G11_open_files(self):
+        script = "import os\nn=0\ntry:\n while True: os.open('/dev/null', 0); n+=1\nexcept OSError as e: print(n, e.errno)"
+        run = self.assert_ok(self.run_task(["python3", "-c", script], limits={"open_files": 100}))
+        count, error = run.text().split()
+        self.assertLess(int(count), 100)
+        self.assertEqual(errno_name(int(error)), "EMFILE")
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        limits = {r["name"]: r for r in self.probe("rlimits").all("rlimit")}
+        self.assertEqual(limits["nofile"]["soft"], limits["nofile"]["hard"])
+        self.assertLessEqual(limits["nofile"]["hard"], max(hard, 65536))
+
+    def test_G15_file_size(self):
+        row = self.run_task(["sh", "-c", "trap '' XFSZ; exec %s fill /tmp/x 8000000" % PROBE], limits={"file_size": "1MiB"})
+        got = parse_rows(self.assert_ok(row).stdout).one("fill")
+        self.assertEqual((got["bytes"], errno_name(got["errno"])), (MIB, "EFBIG"))
+
+    def test_G1_processes_with_best_effort(self):
+        run = self.run_task([PROBE, "storm", "400"], limits={"pids": 60}, best_effort=["pids"])
+        row = parse_rows(self.assert_ok(run).stdout).one("storm")
+        self.assertEqual(errno_name(row["errno"]), "EAGAIN")
+        self.assertLessEqual(row["forks"], 60)
+        self.assertTrue([d for d in run.result["degraded"] if d["control"] == "pids"], run.result["degraded"])
+        self.assertEqual(self.probe("storm", 100).one("storm"), {"what": "storm", "forks": 100, "errno": 0})
+
+    def test_G16_limits_that_cannot_be_held_are_refused(self):
+        for name, value in (("memory", "1GiB"), ("cpus", 1.5), ("pids", 100)):
+            error = self.refused("limit_unenforceable", limits={name: value})
+            self.assertEqual(error.get("field"), "task.limits." + name)
+            self.assertTrue(error.get("hint"), error)
