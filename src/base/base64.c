@@ -22,8 +22,10 @@ void base64_encode(const void *data, size_t len, char *out)
 	uint32_t v = (uint32_t)p[0] << 16 | (len == 2 ? (uint32_t)p[1] << 8 : 0);
 	out[0] = alphabet[v >> 18];
 	out[1] = alphabet[v >> 12 & 63];
-	out[2] = len == 2 ? alphabet[v >> 6 & 63] : '=';
+	out[2] = '=';
 	out[3] = '=';
+	if (len == 2)
+		out[2] = alphabet[v >> 6 & 63];
 }
 
 /* The six bits of a character, or -1. */

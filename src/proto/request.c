@@ -19,11 +19,6 @@ static void cleanup_json(json_t **json)
 }
 #define auto_json __attribute__((cleanup(cleanup_json)))
 
-static void cleanup_request(struct request **rq)
-{
-	request_destroy(*rq);
-}
-
 static int load_failed(const json_error_t *why, struct err *e)
 {
 	char text[JSON_ERROR_TEXT_LENGTH];
@@ -118,7 +113,7 @@ static int check_run(const struct task_spec *spec, struct err *e)
 	if (!spec->argv[0][0])
 		return err_set_field(
 			e, ERR_BAD_VALUE, "task.argv[0]", "the command must not be empty");
-	if (spec->image && strcmp(spec->image, "host") && spec->image[0] != '/') {
+	if (spec->image && strcmp(spec->image, "host") != 0 && spec->image[0] != '/') {
 		err_set_field(e, ERR_BAD_VALUE, "task.image", "there is no such image");
 		err_hint(e, "send \"host\", or the absolute path of a directory that holds a root "
 			    "file system");
@@ -153,28 +148,35 @@ static int check_together(const struct request *rq, struct err *e)
 	return rq->op == OP_INPUT ? check_input(rq, e) : 0;
 }
 
+static int read_all(json_t *json, struct request *rq, struct err *e)
+{
+	enum op op = OP_COUNT;
+	int r = find_op(json, &op, e);
+	if (r == 0)
+		r = schema_read_request(json, op, rq, e);
+	return r < 0 ? r : check_together(rq, e);
+}
+
 int request_parse(const char *line, size_t len, struct request **ret, char **ret_id, struct err *e)
 {
 	*ret_id = NULL;
 	auto_json json_t *json = NULL;
-	enum op op = OP_COUNT;
 	int r = load(line, len, &json, e);
 	if (r < 0)
 		return r;
-	auto_free char *id = NULL;
-	__attribute__((cleanup(cleanup_request))) struct request *rq = calloc(1, sizeof(*rq));
+	char *id = NULL;
+	struct request *rq = calloc(1, sizeof(*rq));
 	if (!rq || find_id(json, &id) < 0)
-		return err_set(e, ERR_INTERNAL, ENOMEM, "read the request");
-	r = find_op(json, &op, e);
-	if (r == 0)
-		r = schema_read_request(json, op, rq, e);
-	if (r == 0)
-		r = check_together(rq, e);
+		r = err_set(e, ERR_INTERNAL, ENOMEM, "read the request");
+	else
+		r = read_all(json, rq, e);
 	if (r < 0) {
-		*ret_id = take_ptr(id);
+		request_destroy(rq);
+		*ret_id = id;
 		return r;
 	}
-	*ret = take_ptr(rq);
+	free(id);
+	*ret = rq;
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /*
- * Requests of protocol version 1, as the daemon works with them: parsed from JSON by one schema table (schema.def), every value checked,
- * units converted. What the fields mean stands in docs/protocol.md, whose tables are printed from the same schema.
+ * Requests of protocol version 1, as the daemon works with them: parsed from JSON by one schema
+ * table (schema.c), every value checked, units converted. What the fields mean stands in
+ * docs/protocol.md, whose tables are printed from the same schema.
  */
 #ifndef DAYFLY_PROTO_REQUEST_H
 #define DAYFLY_PROTO_REQUEST_H
@@ -28,12 +29,13 @@ enum op {
 };
 const char *op_name(enum op op);
 
-enum stdin_mode { STDIN_NONE, STDIN_STREAM };           /* "none" (default: /dev/null), "stream" */
+enum stdin_mode { STDIN_NONE, STDIN_STREAM }; /* "none" (default: /dev/null), "stream" */
 enum on_disconnect { ON_DISCONNECT_KILL, ON_DISCONNECT_KEEP };
 enum on_output_limit { ON_OUTPUT_LIMIT_DROP, ON_OUTPUT_LIMIT_KILL };
 enum framing { FRAMING_JSON, FRAMING_RAW };
 
-/* A directory or file of the host: a path, or the place of a descriptor among those sent with the request (-1: none). */
+/* A directory or file of the host: a path, or the place of a descriptor among those sent with the
+ * request (-1: none). */
 struct spec_source {
 	char *path;
 	int64_t fd;
@@ -52,7 +54,7 @@ struct spec_limits {
 	uint64_t queue_ms;     /* "queue": how long it may wait for a slot */
 	uint64_t memory_bytes; /* "memory" */
 	uint64_t cpu_millis;   /* "cpus": thousandths of a CPU */
-	uint64_t pids;         /* "pids" */
+	uint64_t pids;	       /* "pids" */
 	uint64_t disk_bytes;   /* "disk" */
 	uint64_t disk_inodes;  /* "inodes" */
 	uint64_t output_bytes; /* "output": per stream */
@@ -70,52 +72,55 @@ struct task_spec {
 	char **labels; /* NULL-terminated "key=value", from the object task.labels */
 	char *name;    /* NULL: none */
 	char *cwd;
-	char *image;   /* NULL or "host": the host image; an absolute path: a directory */
-	int user;      /* enum plan_user: 0 agent, 1 root */
-	int network;   /* enum plan_network: 0 none, 1 host */
-	int profile;   /* enum plan_profile: 0 dev, 1 strict */
+	char *image; /* NULL or "host": the host image; an absolute path: a directory */
+	int user;    /* enum plan_user: 0 agent, 1 root */
+	int network; /* enum plan_network: 0 none, 1 host */
+	int profile; /* enum plan_profile: 0 dev, 1 strict */
 	bool tty;
 	uint64_t rows, cols;
 	int stdin_mode; /* enum stdin_mode */
 	bool has_workspace;
-	struct spec_mount workspace; /* target NULL: the same path as outside when it has one, else /workspace */
+	struct spec_mount workspace; /* target NULL: the same path as outside when it has one, else
+					/workspace */
 	struct spec_mount *mounts;
 	size_t n_mounts;
 	struct spec_limits limits;
-	uint32_t best_effort;  /* bits of enum best_effort */
-	int on_disconnect;     /* enum on_disconnect */
-	int on_output_limit;   /* enum on_output_limit */
+	uint32_t best_effort; /* bits of enum best_effort */
+	int on_disconnect;    /* enum on_disconnect */
+	int on_output_limit;  /* enum on_output_limit */
 };
 
 struct request {
 	enum op op;
-	char *id;             /* the client's tag, repeated in every answer; never NULL after a successful parse */
-	int framing;          /* run attach logs: enum framing */
-	bool detach;          /* run: accepted is the last event; the task outlives the connection */
-	char *task;           /* all that name a task: id, unique prefix of an id, or name */
-	uint64_t after;       /* attach logs: replay what has a higher seq */
-	bool follow;          /* logs: go on until the end */
-	bool all;             /* list: finished tasks too */
-	char *label;          /* list: only tasks with this "key=value" or "key" */
-	char *signal;         /* signal: "TERM", "SIGTERM" or a number as text */
-	uint64_t rows, cols;  /* resize */
-	char *data;           /* input: the bytes (from text or base64), or NULL */
+	char *id; /* the client's tag, repeated in every answer; never NULL after a successful parse
+		   */
+	int framing;	     /* run attach logs: enum framing */
+	bool detach;	     /* run: accepted is the last event; the task outlives the connection */
+	char *task;	     /* all that name a task: id, unique prefix of an id, or name */
+	uint64_t after;	     /* attach logs: replay what has a higher seq */
+	bool follow;	     /* logs: go on until the end */
+	bool all;	     /* list: finished tasks too */
+	char *label;	     /* list: only tasks with this "key=value" or "key" */
+	char *signal;	     /* signal: "TERM", "SIGTERM" or a number as text */
+	uint64_t rows, cols; /* resize */
+	char *data;	     /* input: the bytes (from text or base64), or NULL */
 	size_t data_len;
-	uint64_t bytes;       /* input: so many raw bytes follow the line */
-	bool eof;             /* input: end of input after these bytes */
+	uint64_t bytes;		/* input: so many raw bytes follow the line */
+	bool eof;		/* input: end of input after these bytes */
 	struct task_spec *spec; /* run */
 };
 
 /*
- * Parses one request line (without its newline). On success *ret is the caller's. On failure *e names the field and the cause, and
- * *ret_id is the request's tag if it could be read (the caller's; may be NULL).
- * Errors: -EINVAL, -ENOMEM.
+ * Parses one request line (without its newline). On success *ret is the caller's. On failure *e
+ * names the field and the cause, and *ret_id is the request's tag if it could be read (the
+ * caller's; may be NULL). Errors: -EINVAL, -ENOMEM.
  */
 int request_parse(const char *line, size_t len, struct request **ret, char **ret_id, struct err *e);
 void request_destroy(struct request *rq);
 void task_spec_destroy(struct task_spec *spec);
 
-/* The number of a signal given as "TERM", "SIGTERM" or "15"; -EINVAL if there is none such. And its name: "SIGTERM". */
+/* The number of a signal given as "TERM", "SIGTERM" or "15"; -EINVAL if there is none such. And its
+ * name: "SIGTERM". */
 int signal_number(const char *text);
 const char *signal_name(int signo);
 

@@ -12,7 +12,7 @@
 #define MIB	    (1ull << 20)
 #define SIZE_LIMIT  (1ull << 50)
 #define SECOND_MS   1000ull
-#define YEAR_MS	    (365 * 86400 * SECOND_MS)
+#define YEAR_MS	    (86400 * SECOND_MS * 365)
 #define EXACT_LIMIT (1ull << 53) /* above, a JSON number may have been rounded on its way */
 #define TTY_LIMIT   65535
 
@@ -74,7 +74,7 @@ static const struct schema_word best_effort_words[] = { { "memory", BEST_EFFORT_
 
 /* clang-format off */
 #define FIELD(type, member, field_name, field_kind) \
-	.name = field_name, .kind = field_kind, .offset = offsetof(type, member), .ops = OPS_ALL
+	.name = (field_name), .kind = (field_kind), .offset = offsetof(type, member), .ops = OPS_ALL
 #define LIMIT(member, field_name, field_kind) FIELD(struct spec_limits, member, field_name, field_kind)
 
 static const struct schema_field limits_fields[] = {
@@ -171,7 +171,7 @@ static const struct schema_field task_fields[] = {
 };
 
 #define REQUEST(member, field_name, field_kind) \
-	.name = field_name, .kind = field_kind, .offset = offsetof(struct request, member)
+	.name = (field_name), .kind = (field_kind), .offset = offsetof(struct request, member)
 #define OPS_STREAM (OP_BIT(OP_RUN) | OP_BIT(OP_ATTACH) | OP_BIT(OP_LOGS))
 #define OPS_TASK   (OPS_ALL & ~(OP_BIT(OP_RUN) | OP_BIT(OP_LIST) | OP_BIT(OP_INFO) | OP_BIT(OP_PING)))
 
@@ -212,7 +212,7 @@ static const struct schema_field request_fields[] = {
 		.absent = "every task", .doc = "only tasks with this label: \"key\" or \"key=value\"" },
 };
 
-#define OBJECT(heading, table, type) { .title = heading, .fields = table, .n_fields = ARRAY_SIZE(table), .size = sizeof(type) }
+#define OBJECT(heading, table, type) { .title = (heading), .fields = (table), .n_fields = ARRAY_SIZE(table), .size = sizeof(type) }
 
 const struct schema_object schema_request = OBJECT("request", request_fields, struct request);
 const struct schema_object schema_task = OBJECT("task", task_fields, struct task_spec);

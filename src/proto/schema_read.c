@@ -115,7 +115,8 @@ static int read_pair(struct reader *r, const struct schema_field *f, const char 
 		return reader_no_memory(r);
 	memcpy(pair, name, name_len);
 	pair[name_len] = '=';
-	memcpy(pair + name_len + 1, json_string_value(v), value_len + 1);
+	memcpy(pair + name_len + 1, json_string_value(v), value_len);
+	pair[len] = '\0';
 	*ret = pair;
 	return 0;
 }

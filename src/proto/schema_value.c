@@ -337,7 +337,7 @@ int schema_read_words(struct reader *r, const struct schema_field *f, json_t *v,
 	size_t i;
 	json_t *entry;
 	json_array_foreach (v, i, entry) {
-		int value;
+		int value = 0;
 		int rc = find_word(r, f, entry, &(struct place){ .up = at, .index = i }, &value);
 		if (rc < 0)
 			return rc;
