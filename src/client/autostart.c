@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/sig.h"
 #include "base/str.h"
 #include "client/error.h"
 #include "client/programs.h"
@@ -82,13 +83,7 @@ static _Noreturn void fail(int ready_fd, const char *what)
 static _Noreturn void become_daemon(
 	const char *const argv[], char *const env[], int ready_fd, int log_fd)
 {
-	struct sigaction dfl = { .sa_handler = SIG_DFL };
-	sigset_t none;
-	for (int s = 1; s < NSIG; s++)
-		sigaction(s, &dfl, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-
+	sig_reset();
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	/* Out of the way of the numbers that are given out below. */
 	int ready = fcntl(ready_fd, F_DUPFD_CLOEXEC, READY_FD + 1);

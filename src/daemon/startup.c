@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/sig.h"
 #include "daemon/privileges.h"
 
 #include <errno.h>
@@ -33,17 +34,11 @@ static int close_inherited(int keep_fd, struct err *e)
 
 static void reset_signals(void)
 {
-	struct sigaction sa = { .sa_handler = SIG_DFL };
-	sigset_t none;
-	for (int s = 1; s < NSIG; s++)
-		sigaction(s, &sa,
-			NULL); /* SIGKILL and SIGSTOP say no, and so do the C library's own */
-	sa.sa_handler = SIG_IGN;
+	struct sigaction sa = { .sa_handler = SIG_IGN };
+	sig_reset();
 	sigaction(SIGXFSZ, &sa, NULL); /* a log file over RLIMIT_FSIZE is an error like any other */
 	sigaction(SIGPIPE, &sa, NULL);
 	sigaction(SIGHUP, &sa, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 int startup_clean_process(int keep_fd, struct err *e)

@@ -6,13 +6,13 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/sig.h"
 #include "base/str.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,22 +242,6 @@ static int make_environment(const struct jail *j, char ***ret_env)
 	return 0;
 }
 
-static void reset_signals(void)
-{
-	/* Asked of the kernel itself: the C library keeps two signals back, and those can be inherited as ignored as well. */
-	struct {
-		void *handler;
-		unsigned long flags;
-		void *restorer;
-		unsigned long mask;
-	} action = { .handler = NULL }; /* SIG_DFL */
-	for (int s = 1; s < NSIG; s++)
-		syscall(SYS_rt_sigaction, s, &action, NULL, sizeof(action.mask));
-	sigset_t none;
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static _Noreturn void fail(const struct jail *j, struct task_failure *f)
 {
 	fd_write_all(j->fail_fd, f, sizeof(*f));
@@ -272,7 +256,7 @@ void task_main(struct jail *j)
 		err_set(&f.err, ERR_SETUP, ENOMEM, "make the environment");
 		fail(j, &f);
 	}
-	reset_signals();
+	sig_reset();
 	if (steps_run_task(j, &f.err) < 0)
 		fail(j, &f);
 

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/sig.h"
 #include "jail/sys.h"
 
 #include <errno.h>
@@ -104,15 +105,6 @@ static int reap_child(const struct child *c, uint64_t deadline_ns, int *ret_stat
 	return r < 0 ? -errno : 0;
 }
 
-static void reset_signals(void)
-{
-	sigset_t none;
-	sigemptyset(&none);
-	for (int s = 1; s < NSIG; s++)
-		signal(s, SIG_DFL);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static void limit_child(void)
 {
 	/* Not non-dumpable: then the parent could not open this process's uid_map. */
@@ -125,7 +117,7 @@ _Noreturn static void child_main(const struct throwaway *t, int go_fd, int answe
 {
 	struct answer a = { 0 };
 	char go;
-	reset_signals();
+	sig_reset();
 	limit_child();
 	/* End of file: the parent is gone or could not write the maps. */
 	if (t->map && fd_read_all(go_fd, &go, 1) < 0)
@@ -297,7 +289,7 @@ int throwaway_become_root(struct err *e)
 _Noreturn static void exec_child(const char *path, char *const argv[], int out_fd)
 {
 	static char *const empty_env[] = { NULL };
-	reset_signals();
+	sig_reset();
 	limit_child();
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (dup2(null_fd, 0) < 0 || dup2(out_fd, 1) < 0 || dup2(out_fd, 2) < 0)
