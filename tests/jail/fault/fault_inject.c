@@ -13,18 +13,25 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Opened before the root changes; read afresh at every step. */
+/* Opened before the root changes; read at every step, until the step that closes it. */
 static int fault_fd = -2;
+static char text[128];
 
-int fault_check(const char *step, struct err *e)
+static void read_text(void)
 {
-	char text[128] = "", want[64] = "", how[32] = "";
+	char now[sizeof(text)] = "";
 	if (fault_fd == -2) {
 		const char *path = getenv("DAYFLY_FAULT");
 		fault_fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 	}
-	if (fault_fd < 0 || pread(fault_fd, text, sizeof(text) - 1, 0) <= 0)
-		return 0;
+	if (fault_fd >= 0 && pread(fault_fd, now, sizeof(now) - 1, 0) >= 0)
+		memcpy(text, now, sizeof(text));
+}
+
+int fault_check(const char *step, struct err *e)
+{
+	char want[64] = "", how[32] = "";
+	read_text();
 	if (sscanf(text, "%63s %31s", want, how) != 2 || strcmp(want, step) != 0)
 		return 0;
 	if (!strcmp(how, "kill"))
