@@ -19,6 +19,8 @@
 /* A daemon that is there but does not take the request within this time is not going to. */
 #define ANSWER_MS    30000
 #define STATUS_EPIPE 141
+/* How long a reader of our output may stand still after we were told to end. */
+#define STALL_MS 1000
 
 int stream_leave(struct stream *s, int status)
 {
@@ -54,6 +56,11 @@ static int after_write(struct stream *s, struct sink *sink, int r)
 	return 0;
 }
 
+static int put(struct stream *s, struct sink *sink, const void *data, size_t len)
+{
+	return after_write(s, sink, s->drops_output ? 1 : sink_write(sink, data, len));
+}
+
 static int print_output(struct stream *s, struct dayfly_event *take_ev)
 {
 	size_t len;
@@ -67,7 +74,7 @@ static int print_output(struct stream *s, struct dayfly_event *take_ev)
 	}
 	s->event = take_ev;
 	const void *data = dayfly_event_data(take_ev, &len);
-	return after_write(s, sink, sink_write(sink, data, len));
+	return put(s, sink, data, len);
 }
 
 /* --json: the daemon's own line. */
@@ -78,7 +85,7 @@ static int print_json(struct stream *s, const struct dayfly_event *ev)
 		s->line = NULL;
 		return after_write(s, &s->out, -ENOMEM);
 	}
-	return after_write(s, &s->out, sink_write(&s->out, s->line, (size_t)len));
+	return put(s, &s->out, s->line, (size_t)len);
 }
 
 /* Learns the task's id and state from an event. */
@@ -144,8 +151,16 @@ static int handle_events(struct stream *s)
 	return 0;
 }
 
+/* We were told to end: whoever reads our output has not much time left. */
+static bool is_ending(const struct stream *s)
+{
+	return s->end_signal || s->interrupts >= 2;
+}
+
 static int poll_timeout(const struct stream *s)
 {
+	if (s->blocked && is_ending(s))
+		return STALL_MS;
 	if (s->answer_deadline_ns == UINT64_MAX)
 		return -1;
 	uint64_t now = clock_mono_ns();
@@ -153,8 +168,14 @@ static int poll_timeout(const struct stream *s)
 					   : 0;
 }
 
-static int no_answer(struct stream *s)
+static int timed_out(struct stream *s)
 {
+	if (s->blocked && is_ending(s)) {
+		message_error("nobody reads the output: the rest of it is dropped");
+		s->drops_output = true;
+		written(s);
+		return 0;
+	}
 	if (clock_mono_ns() < s->answer_deadline_ns)
 		return 0;
 	message_error("the daemon at %s does not answer", dayfly_client_path(s->client));
@@ -164,13 +185,13 @@ static int no_answer(struct stream *s)
 /* One turn of the loop: waits for anything, and handles it. */
 static int turn(struct stream *s)
 {
-	/* With a full sink nothing more is read: the daemon then holds the output back, or drops it
-	 * and says so. */
-	bool wants_client = !s->blocked || (dayfly_client_poll_events(s->client) & POLLOUT);
-	short client_events = dayfly_client_poll_events(s->client);
+	/*
+	 * With a full sink nothing more is read: the daemon then holds the output back, or drops it
+	 * and says so.
+	 */
 	struct pollfd p[] = {
-		{ .fd = wants_client ? dayfly_client_fd(s->client) : -1,
-			.events = s->blocked ? POLLOUT : client_events },
+		{ .fd = s->blocked ? -1 : dayfly_client_fd(s->client),
+			.events = dayfly_client_poll_events(s->client) },
 		{ .fd = s->signal_fd, .events = POLLIN },
 		{ .fd = stream_input_is_wanted(s) ? STDIN_FILENO : -1, .events = POLLIN },
 		{ .fd = s->blocked ? sink_poll_fd(s->blocked) : -1, .events = POLLOUT },
@@ -180,7 +201,7 @@ static int turn(struct stream *s)
 		message_error("poll: %s", strerror(errno));
 		return stream_leave(s, s->command->failure_status);
 	}
-	int r = n == 0 ? no_answer(s) : 0;
+	int r = n == 0 ? timed_out(s) : 0;
 	if (r == 0 && n > 0 && p[1].revents)
 		r = stream_signals_read(s);
 	if (r == 0 && n > 0 && p[3].revents)

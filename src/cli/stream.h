@@ -14,8 +14,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define STREAM_INPUT_WINDOW 4
-
 /* What SIGINT and SIGTERM mean. */
 enum stream_signals {
 	STREAM_SIGNALS_LEAVE, /* we only look: leave */
@@ -41,9 +39,10 @@ struct stream {
 	struct terminal terminal;
 	struct sink out, errors;
 	struct sink *blocked;	    /* the one of the two that takes no more for now, or NULL */
+	bool drops_output;	    /* its reader stood still after we were told to end */
 	struct dayfly_event *event; /* whose bytes are being written */
 	char *line;		    /* the same with --json */
-	uint64_t inputs[STREAM_INPUT_WINDOW]; /* sent and not answered; 0: free */
+	uint64_t input;		    /* the piece of input that is not answered yet; 0: none */
 	bool is_input_over;
 	bool saw_detach_key; /* the first of the two */
 	int interrupts;

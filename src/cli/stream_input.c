@@ -1,8 +1,9 @@
 /*
- * stdin to the task. At most a few pieces are on their way at a time: the daemon answers each when
- * the task's pipe took it, so a task that does not read holds up our stdin and nothing else.
+ * stdin to the task, one piece at a time: the daemon answers when it has room for more, so a task
+ * that does not read holds up our stdin and nothing else. A piece fits into one buffer of the
+ * socket: the daemon gets all of it or nothing, and a signal that is sent after it never waits
+ * behind a half.
  */
-#include "base/cleanup.h"
 #include "cli/message.h"
 #include "cli/stream_priv.h"
 
@@ -10,22 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PIECE	   (31u << 10)
 #define KEY_CTRL_P 0x10
 #define KEY_CTRL_Q 0x11
 
-static uint64_t *free_slot(struct stream *s)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(s->inputs); i++)
-		if (!s->inputs[i])
-			return &s->inputs[i];
-	return NULL;
-}
-
 bool stream_input_is_wanted(const struct stream *s)
 {
-	if (!s->wants_input || s->is_input_over || !s->is_running)
-		return false;
-	return free_slot((struct stream *)s) != NULL;
+	return s->wants_input && !s->is_input_over && s->is_running && !s->input;
 }
 
 /*
@@ -52,7 +44,7 @@ static bool filter_keys(struct stream *s, const char *in, size_t len, char *out,
 static int send_input(struct stream *s, const char *data, size_t len, bool is_end)
 {
 	struct dayfly_error e;
-	int r = dayfly_input(s->client, s->task, data, len, is_end, free_slot(s), &e);
+	int r = dayfly_input(s->client, s->task, data, len, is_end, &s->input, &e);
 	/* A connection that is gone is told of by the loop. */
 	if (r < 0 || is_end)
 		s->is_input_over = true;
@@ -61,7 +53,7 @@ static int send_input(struct stream *s, const char *data, size_t len, bool is_en
 
 int stream_input_read(struct stream *s)
 {
-	char buf[DAYFLY_INPUT_MAX - 1], keys[DAYFLY_INPUT_MAX];
+	char buf[PIECE], keys[PIECE + 1];
 	ssize_t n = read(STDIN_FILENO, buf, sizeof(buf));
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
@@ -83,12 +75,10 @@ int stream_input_read(struct stream *s)
 
 void stream_input_answered(struct stream *s, uint64_t request, bool is_error)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(s->inputs); i++) {
-		if (s->inputs[i] != request)
-			continue;
-		s->inputs[i] = 0;
-		/* The task closed its stdin, or is gone. */
-		if (is_error)
-			s->is_input_over = true;
-	}
+	if (!s->input || s->input != request)
+		return;
+	s->input = 0;
+	/* The task closed its stdin, or is gone. */
+	if (is_error)
+		s->is_input_over = true;
 }

@@ -20,6 +20,7 @@
 /* One request on its way out. Its descriptors go with its first byte. */
 struct message {
 	struct list link; /* client.out */
+	bool is_queued;
 	char *data;
 	size_t len, sent;
 	int fds[LIMIT_REQUEST_FDS]; /* ours: copies of the task's */

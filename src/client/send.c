@@ -16,7 +16,8 @@ static void message_destroy(struct message *m)
 {
 	if (!m)
 		return;
-	list_remove(&m->link);
+	if (m->is_queued)
+		list_remove(&m->link);
 	fd_close_many(m->fds, m->n_fds);
 	free(m->data);
 	free(m);
@@ -106,13 +107,13 @@ int send_request(struct dayfly_client *c, json_t *take_request, const void *payl
 {
 	char tag[24];
 	__attribute__((cleanup(message_cleanup))) struct message *m = calloc(1, sizeof(*m));
-	if (m)
-		list_init(&m->link);
 	snprintf(tag, sizeof(tag), "%" PRIu64, c->last_request + 1);
+	if (!m || !take_request || json_object_set_new(take_request, "id", json_string(tag)) < 0) {
+		json_decref(take_request);
+		return error_set(e, ERR_INTERNAL, ENOMEM, "write a request");
+	}
 	int r = 0;
-	if (!m || !take_request || json_object_set_new(take_request, "id", json_string(tag)) < 0)
-		r = error_set(e, ERR_INTERNAL, ENOMEM, "write a request");
-	else if (c->is_dead)
+	if (c->is_dead)
 		r = error_text(e, ERR_CONNECT, EPIPE, "the connection to the daemon is gone");
 	else if (c->out_bytes > CLIENT_OUT_MAX)
 		r = error_text(e, ERR_BUSY, EAGAIN, "too much waits to be sent");
@@ -130,6 +131,7 @@ int send_request(struct dayfly_client *c, json_t *take_request, const void *payl
 	if (!c->is_closed_out) {
 		c->out_bytes += m->len;
 		list_append(&c->out, &m->link);
+		m->is_queued = true;
 		m = NULL;
 		send_pending(c);
 	}

@@ -23,9 +23,8 @@ TEST(input_is_sent_to_a_task_without_a_terminal)
 			     "false}}}\n",
 			"{\"id\":\"2\",\"event\":\"state\",\"task\":\"" CANNED_TASK
 			"\",\"state\":\"running\"}\n",
-			NULL, NULL,
-			"{\"id\":\"3\",\"event\":\"result\",\"result\":{}}\n{\"id\":\"4\","
-			"\"event\":\"result\",\"result\":{}}\n"
+			NULL, "{\"id\":\"3\",\"event\":\"result\",\"result\":{}}\n",
+			"{\"id\":\"4\",\"event\":\"result\",\"result\":{}}\n"
 			"{\"id\":\"2\",\"event\":\"result\",\"result\":{\"cause\":\"exit\","
 			"\"exit\":{\"code\":0}}}\n" },
 		.input = "hello\n",

@@ -28,10 +28,27 @@ TEST(a_reader_that_stands_still_does_not_hide_a_signal)
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	assert_true(fcntl(ends[1], F_SETPIPE_SZ, 4096) >= 4096);
 	struct canned_cli c = {
+		.replies = { big_reply() }, .signals = "TERM", .stdout_fd = ends[1]
+	};
+	canned_cli_run(&c, (const char *const[]){ "run", "--socket", "SOCKET", "yes", NULL });
+	/* The task had ended by itself. */
+	assert_int_equal(c.status, 0);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+TEST(a_second_signal_leaves_a_reader_that_stands_still_at_once)
+{
+	int ends[2];
+	uint64_t begin_ns = clock_mono_ns();
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_true(fcntl(ends[1], F_SETPIPE_SZ, 4096) >= 4096);
+	struct canned_cli c = {
 		.replies = { big_reply() }, .signals = "TERM TERM", .stdout_fd = ends[1]
 	};
 	canned_cli_run(&c, (const char *const[]){ "run", "--socket", "SOCKET", "yes", NULL });
 	assert_int_equal(c.status, 143);
+	assert_true(clock_mono_ns() - begin_ns < 900 * NS_PER_MS);
 	close(ends[0]);
 	close(ends[1]);
 }
@@ -73,6 +90,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_reader_that_stands_still_does_not_hide_a_signal),
+		cmocka_unit_test(a_second_signal_leaves_a_reader_that_stands_still_at_once),
 		cmocka_unit_test(output_larger_than_a_pipe_arrives_whole),
 		cmocka_unit_test(events_of_other_requests_are_passed_over),
 		cmocka_unit_test(output_as_text_is_printed_too),
