@@ -41,7 +41,7 @@ static int print_seccomp(const char *profile)
 
 int main(int argc, char **argv)
 {
-	struct warden_options o = { 0 };
+	static struct warden_options o; /* its texts live as long as the process */
 	enum log_level level = LOG_LEVEL_INFO;
 	int action = OPT_HELP, c;
 	title_init(argc, argv);
@@ -49,7 +49,7 @@ int main(int argc, char **argv)
 		return 1;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == OPT_UPPER)
-			o.upper = strdup(optarg); /* for as long as the process lives */
+			o.upper = strdup(optarg);
 		else if (c == OPT_STATE_DIR)
 			o.state_dir = strdup(optarg);
 		else if (c == OPT_LOG_LEVEL && log_level_parse(optarg, &level) == 0)
