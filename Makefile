@@ -267,7 +267,7 @@ check-san: ## unit tests, fuzz corpus and system tests with AddressSanitizer and
 		check-san-here
 .PHONY: check-san-here
 check-san-here: tests
-	@$(RUN_CHECK) tests/check-all.sh unit fuzz system
+	@ASAN_OPTIONS='detect_leaks=1:quarantine_size_mb=8' UBSAN_OPTIONS=print_stacktrace=1 $(RUN_CHECK) tests/check-all.sh unit fuzz system
 check-valgrind: $(UNIT_BINS) ## unit tests under valgrind
 	@UNIT_WRAPPER='valgrind -q --leak-check=full --error-exitcode=99' $(RUN_CHECK) tests/check-unit.sh
 check-format: ## the sources are as clang-format would have them (skipped without clang-format)
