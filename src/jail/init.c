@@ -154,13 +154,17 @@ static pid_t start_task(struct jail *j, struct err *e, bool *ret_phase_exec)
 		task_main(j);
 	fd_close(&j->fail_fd);
 
-	struct task_failure f;
-	r = fd_read_all(read_end, &f, sizeof(f));
-	if (r == 0) {
+	struct task_failure f = { 0 };
+	r = fd_read_all(read_end, &f.phase, sizeof(f.phase));
+	bool is_told = r == 0 && fd_read_all(read_end, &f.err, sizeof(f.err)) == 0;
+	*ret_phase_exec = f.phase == TASK_PHASE_EXEC;
+	if (is_told) {
 		*e = f.err;
-		*ret_phase_exec = f.phase_exec;
 		return -EIO;
 	}
+	/* Killed on its way, by the host's want of memory for one: it has never been the task. */
+	if (!*ret_phase_exec)
+		return err_set(e, ERR_SETUP, 0, "the task's process died before it could execute the command");
 	enforce_task_controls(j);
 	return pid;
 }

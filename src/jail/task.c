@@ -242,28 +242,35 @@ static int make_environment(const struct jail *j, char ***ret_env)
 	return 0;
 }
 
-static _Noreturn void fail(const struct jail *j, struct task_failure *f)
+static _Noreturn void fail(const struct jail *j, const struct err *e)
 {
-	fd_write_all(j->fail_fd, f, sizeof(*f));
+	fd_write_all(j->fail_fd, e, sizeof(*e));
 	_exit(127);
+}
+
+static void tell_phase(const struct jail *j, enum task_phase phase)
+{
+	uint32_t word = phase;
+	/* Nobody there: jail init is dead, and so are we in a moment. */
+	if (fd_write_all(j->fail_fd, &word, sizeof(word)) < 0)
+		_exit(127);
 }
 
 void task_main(struct jail *j)
 {
-	struct task_failure f = { 0 };
+	struct err e = { 0 };
 	char **env = NULL;
-	if (make_environment(j, &env) < 0) {
-		err_set(&f.err, ERR_SETUP, ENOMEM, "make the environment");
-		fail(j, &f);
-	}
+	int r = make_environment(j, &env) < 0 ? err_set(&e, ERR_SETUP, ENOMEM, "make the environment") : 0;
 	sig_reset();
-	if (steps_run_task(j, &f.err) < 0)
-		fail(j, &f);
+	if (r == 0)
+		r = steps_run_task(j, &e);
+	tell_phase(j, r < 0 ? TASK_PHASE_SETUP : TASK_PHASE_EXEC);
+	if (r < 0)
+		fail(j, &e);
 
 	/* execvp looks for the command in the task's PATH, not in ours. */
 	environ = env;
 	execvp(j->plan->argv[0], j->plan->argv);
-	f.phase_exec = 1;
-	err_set(&f.err, ERR_EXEC, errno, "execute %.200s", j->plan->argv[0]);
-	fail(j, &f);
+	err_set(&e, ERR_EXEC, errno, "execute %.200s", j->plan->argv[0]);
+	fail(j, &e);
 }

@@ -4,13 +4,17 @@
 
 #include "jail/jail.h"
 
-/* What the forked child tells jail init when it cannot become the task; end of file on the pipe means that it has. */
+/*
+ * What the forked child tells jail init on its pipe: how far it has come, and then, if that was the end, why. End of file after
+ * TASK_PHASE_EXEC means that the task runs; before it, that the child died on its way.
+ */
+enum task_phase { TASK_PHASE_SETUP, TASK_PHASE_EXEC };
 struct task_failure {
-	uint32_t phase_exec; /* 1: execve itself failed */
-	struct err err;
+	uint32_t phase; /* enum task_phase; sent before the exec is tried */
+	struct err err; /* sent only after a failure */
 };
 
-/* Runs the steps and executes the command. Writes a struct task_failure to j->fail_fd and exits when that fails. */
+/* Runs the steps and executes the command. Tells on j->fail_fd what came of it. */
 _Noreturn void task_main(struct jail *j);
 
 #endif

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #define SETUP_MS   30000
 #define KILL_MS	   1000
@@ -74,9 +75,23 @@ static void act_record_exit(struct task *t, const struct occurrence *o)
 	streams_set_final(&t->streams);
 }
 
+/* Jail init was killed before it could say a word. */
+static void explain_silence(struct task *t, int init_status)
+{
+	struct err e;
+	if (t->started_ns || t->facts.kill_reason || t->result->has_error)
+		return;
+	if (WIFSIGNALED(init_status))
+		err_set(&e, ERR_SETUP, 0, "the jail died while it was made: signal %d", WTERMSIG(init_status));
+	else
+		err_set(&e, ERR_SETUP, 0, "the jail died while it was made: status %d", WEXITSTATUS(init_status));
+	result_set_error(t->result, &e);
+}
+
 static void act_record_gone(struct task *t, const struct occurrence *o)
 {
 	t->facts.jail_gone = true;
+	explain_silence(t, o->wire->gone.init_status);
 	t->gone_ns = clock_mono_ns();
 	if (t->exited_ns)
 		t->result->destroy_us = known((t->gone_ns - t->exited_ns) / NS_PER_US);
