@@ -17,6 +17,9 @@
 /* A keeper of an earlier daemon may remove the empty directory between our looking and our binding.
  */
 #define OPEN_TRIES 5
+/* 100 ms in all. */
+#define LOCK_TRIES    20
+#define LOCK_PAUSE_US 5000
 
 static int split_path(const char *path, char **ret_dir, const char **ret_name, struct err *e)
 {
@@ -56,6 +59,17 @@ static int check_dir(int fd, const char *dir, struct err *e)
 	return -EPERM;
 }
 
+/* The keeper of a daemon that has just died holds the lock while it cleans up: not for long. */
+static int lock_dir(int fd)
+{
+	for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (errno != EWOULDBLOCK || i == LOCK_TRIES)
+			return -1;
+		usleep(LOCK_PAUSE_US);
+	}
+	return 0;
+}
+
 static int open_dir(struct listener *l, const char *dir, bool is_shared, struct err *e)
 {
 	if (mkdir(dir, is_shared ? 0755 : 0700) == 0)
@@ -71,7 +85,7 @@ static int open_dir(struct listener *l, const char *dir, bool is_shared, struct 
 	/* The umask is 077: open what others must pass through. */
 	if (l->is_dir_made && is_shared && fchmod(l->dir_fd, 0755) < 0)
 		return err_set(e, ERR_INTERNAL, errno, "set the mode of %s", dir);
-	if (flock(l->dir_fd, LOCK_EX | LOCK_NB) < 0) {
+	if (lock_dir(l->dir_fd) < 0) {
 		int errnum = errno;
 		err_set(e, ERR_BUSY, errnum == EWOULDBLOCK ? EBUSY : errnum, "lock directory %s",
 			dir);

@@ -12,12 +12,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+
+/* One second in all. */
+#define LOCK_TRIES    200
+#define LOCK_PAUSE_US 5000
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
@@ -35,6 +40,20 @@ static void start_worker(int fd, const struct warden_options *options)
 	fd_send(KEEPER_FD, &answer, sizeof(answer), NULL, 0);
 }
 
+/*
+ * The lock of dayflyd, which may take a moment to be gone altogether. If the next dayflyd has it already, its socket may have the old
+ * one's inode, and nothing is to be removed.
+ */
+static int lock_dir(int fd)
+{
+	for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (errno != EWOULDBLOCK || i == LOCK_TRIES)
+			return -errno;
+		usleep(LOCK_PAUSE_US);
+	}
+	return 0;
+}
+
 /* The names are removed only if they are still what dayflyd made. */
 static void unlink_names(const struct keeper_request *names)
 {
@@ -45,7 +64,7 @@ static void unlink_names(const struct keeper_request *names)
 		return;
 	*slash = '\0';
 	auto_close int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dirfd < 0)
+	if (dirfd < 0 || lock_dir(dirfd) < 0)
 		return;
 	if (fstatat(dirfd, slash + 1, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode) && st.st_dev == names->dev &&
 		st.st_ino == names->ino)
