@@ -42,6 +42,10 @@ def namespaces_of(pid):
     return found
 
 
+def ticks_since_boot():
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+
+
 class Traces:
     """All processes and namespaces of a daemon and its tasks at one moment, to be looked for after their death: when dayflyd is gone,
     nothing else tells whose the rest were."""
@@ -52,14 +56,19 @@ class Traces:
         self.names = {pid: table[pid][1] for pid in self.processes}
         ours = namespaces_of(os.getpid())
         self.namespaces = set().union(*(namespaces_of(pid) for pid in self.processes)) - ours
+        self.until = None
 
     def named(self, comm):
         return sorted(pid for pid, name in self.names.items() if name == comm)
 
     def left(self):
+        if self.until is None:
+            self.until = ticks_since_boot()
         found = {pid: self.names[pid] for pid, start in self.processes.items() if start and start_time(pid) == start}
-        for pid, (_, comm, state) in process_table().items():
-            if state not in "ZX" and namespaces_of(pid) & self.namespaces:
+        # What was begun after we had looked. Not what begins later: a namespace's number is soon used again, by anybody.
+        for pid, (_, comm, _) in process_table().items():
+            start = start_time(pid)
+            if start and int(start) <= self.until and namespaces_of(pid) & self.namespaces:
                 found[pid] = comm
         return found
 
