@@ -8,16 +8,16 @@ import threading
 import time
 
 from dayfly_host import USER, count_fds
-from dayfly_test import DaemonError, IS_ROOT, in_modes, open_dir
+from dayfly_test import DaemonError, IS_ROOT, MODES, in_modes, open_dir
 
 from common import plain_socket, raise_open_files, start_cli, wait_until
 
 
 @in_modes
-class Access:
+class Strangers:
+    modes = MODES if IS_ROOT else []  # connects as another user
+
     def test_K1_a_uid_that_is_not_allowed_is_refused(self):
-        if not IS_ROOT:
-            self.skipTest("connecting as another user needs root")
         if self.mode == "rootless":
             # Not even the directory lets others in; root passes that, and is refused by its uid.
             with self.assertRaises(PermissionError):
@@ -32,6 +32,9 @@ class Access:
             stranger.read_event()
         self.client.call("ping")
 
+
+@in_modes
+class Access:
     def test_K1_the_peer_that_connected_counts_not_who_holds_the_socket(self):
         """A socket that was connected by an allowed user stays his, whoever uses it."""
         client = self.new_client()
@@ -368,14 +371,14 @@ class Descriptors:
 class Sources:
     """K15: what a client names is opened with the client's rights."""
 
+    modes = MODES if IS_ROOT else []  # needs what belongs to another user
+
     def secret_dir(self):
         path = self.make_dir(owner=0, mode=0o700)
         self.make_file(os.path.join(path, "secret"), "top secret", 0o600, owner=0)
         return path
 
     def test_K15_paths_are_opened_with_the_clients_rights(self):
-        if not IS_ROOT:
-            self.skipTest("needs a directory of another user")
         secret = self.secret_dir()
         own = self.make_dir()
         os.symlink(secret, os.path.join(own, "link"))
@@ -397,8 +400,6 @@ class Sources:
             self.assertEqual(run.stdout, b"top secret")
 
     def test_K15_a_path_swapped_under_way_leads_to_one_of_the_two(self):
-        if not IS_ROOT:
-            self.skipTest("needs a directory of another user")
         secret, own = self.secret_dir(), self.make_dir()
         public = os.path.join(own, "public")
         os.mkdir(public)
@@ -427,8 +428,6 @@ class Sources:
             swapper.join()
 
     def test_K15_the_error_is_the_same_for_what_is_there_and_what_is_not(self):
-        if not IS_ROOT:
-            self.skipTest("needs a directory of another user")
         secret = self.secret_dir()
         errors = []
         for name in ("secret", "nope"):

@@ -2,9 +2,10 @@
 object: each setup step can be made to fail, or to kill the process that does it."""
 import errno
 import os
+import re
 import subprocess
 
-from dayfly_host import Leaks, Stage
+from dayfly_host import Leaks, Stage, read
 from dayfly_test import Run, in_modes
 
 from common import fault_warden, wait_until
@@ -12,7 +13,7 @@ from common import fault_warden, wait_until
 
 def setup_steps(stage):
     done = subprocess.run([os.path.join(stage.bin, "dayfly-warden"), "--print-steps"], stdout=subprocess.PIPE, check=True)
-    return done.stdout.decode().split()
+    return ["ids"] + done.stdout.decode().split()
 
 
 @in_modes
@@ -112,3 +113,26 @@ class Faults:
             self.attempt("mounts", "fail")
             self.attempt("session", "kill")
             self.assert_ok(self.run_task(["true"]))
+
+
+@in_modes
+class Clone:
+    modes = ["rootless"]  # root's clone is not limited
+
+    def set_processes(self, pid, soft):
+        """As the warden's own user, who may change its limits."""
+        with self.stage.as_process() as kwargs:
+            subprocess.run(["prlimit", "--pid", str(pid), "--nproc=%s:" % soft], check=True, **kwargs)
+
+    def test_D10_J9_a_clone_that_fails_is_named(self):
+        warden, = self.daemon.wardens()
+        before = re.search(r"Max processes +(\w+)", read("/proc/%d/limits" % warden)).group(1)
+        self.set_processes(warden, "1")
+        try:
+            run = self.run_bare({"argv": ["true"]})
+        finally:
+            self.set_processes(warden, before)
+        self.assertEqual((run.outcome, run.cause, run.result["exit"]), ("error", "setup", None), str(run))
+        self.assertEqual((run.error["step"], run.error["errno"]), ("namespaces", errno.EAGAIN), str(run))
+        self.assertIn("doctor", run.error["hint"])
+        self.assert_ok(self.run_task(["true"]))
