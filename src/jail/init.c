@@ -4,6 +4,7 @@
  * counting what was left; the task cannot look into it (not dumpable) nor signal it (PID 1).
  */
 #include "jail/changes.h"
+#include "jail/fault.h"
 #include "jail/jail.h"
 #include "jail/steps.h"
 #include "jail/sys.h"
@@ -102,7 +103,9 @@ static void read_resolv_conf(struct jail *j)
 
 static int set_up(struct jail *j, struct err *e)
 {
-	int r = j->mode == WARDEN_MODE_SINGLE ? map_own_ids(j, e) : wait_for_ids(j, e);
+	int r = fault_check("ids", e);
+	if (r == 0)
+		r = j->mode == WARDEN_MODE_SINGLE ? map_own_ids(j, e) : wait_for_ids(j, e);
 	if (r < 0) {
 		snprintf(e->step, sizeof(e->step), "ids");
 		return r;
