@@ -16,6 +16,7 @@
 
 #define ACCEPTS_PER_TURN 64
 #define PAUSE_MS	 100
+#define REFUSED_MS	 1000
 
 /* Whether one of the peer's groups is allowed. */
 static bool has_allowed_group(const struct options *o, int fd, gid_t gid)
@@ -60,17 +61,32 @@ static size_t count_of_uid(const struct server *s, uid_t uid)
 	return n;
 }
 
-/* One line, as far as the socket takes it at once. */
-static void refuse(int fd, enum err_code code, const char *text)
+static void on_refused_over(void *owner)
+{
+	struct server *s = owner;
+	fd_close_many(s->refused, SERVER_REFUSED_MAX);
+}
+
+/*
+ * One line, as far as the socket takes it at once. The client may be sending its request: closed at
+ * once, the socket would give it an error instead of our line. So a few of them stay open for a
+ * moment.
+ */
+static void refuse(struct server *s, int *fd, enum err_code code, const char *text)
 {
 	struct err e;
 	struct buf line;
 	err_set(&e, code, 0, "%s", text);
 	buf_init(&line, 0);
 	if (answer_error(&line, NULL, &e) == 0 &&
-		send(fd, buf_data(&line), buf_len(&line), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		send(*fd, buf_data(&line), buf_len(&line), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		log_debug("refusal not sent");
 	buf_finish(&line);
+	shutdown(*fd, SHUT_WR);
+	int *place = &s->refused[s->n_refused++ % SERVER_REFUSED_MAX];
+	fd_close(place);
+	*place = fd_take(fd);
+	alarm_set(s->refused_alarm, REFUSED_MS);
 }
 
 static void admit(struct server *s, int take_fd)
@@ -83,12 +99,12 @@ static void admit(struct server *s, int take_fd)
 		return;
 	if (!may_connect(s, fd, &peer)) {
 		log_warning("client uid %u pid %d: not allowed", peer.uid, peer.pid);
-		refuse(fd, ERR_NOT_ALLOWED, "this user may not use this daemon");
+		refuse(s, &fd, ERR_NOT_ALLOWED, "this user may not use this daemon");
 		return;
 	}
 	if (s->n_connections >= LIMIT_CONNECTIONS ||
 		count_of_uid(s, peer.uid) >= LIMIT_CONNECTIONS_UID) {
-		refuse(fd, ERR_BUSY, "too many connections");
+		refuse(s, &fd, ERR_BUSY, "too many connections");
 		return;
 	}
 	int r = connection_create(s, fd_take(&fd), peer.uid, peer.gid, peer.pid, &c);
@@ -111,12 +127,13 @@ static int open_reserve(void)
  */
 static void refuse_one(struct server *s)
 {
+	fd_close_many(s->refused, SERVER_REFUSED_MAX);
 	if (s->reserve_fd >= 0) {
 		fd_close(&s->reserve_fd);
 		auto_close int fd =
 			accept4(s->start->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0)
-			refuse(fd, ERR_BUSY, "no descriptors are left");
+			refuse(s, &fd, ERR_BUSY, "no descriptors are left");
 	}
 	s->reserve_fd = open_reserve();
 	watch_set(s->listen_watch, 0);
@@ -155,6 +172,8 @@ int accept_init(struct server *s)
 	s->reserve_fd = open_reserve();
 	int r = alarm_create(s->loop, on_pause_over, s, &s->listen_pause);
 	if (r == 0)
+		r = alarm_create(s->loop, on_refused_over, s, &s->refused_alarm);
+	if (r == 0)
 		r = watch_create(s->loop, s->start->listener.fd, on_listener, s, &s->listen_watch);
 	if (r == 0)
 		watch_set(s->listen_watch, WATCH_READ);
@@ -165,5 +184,7 @@ void accept_stop(struct server *s)
 {
 	watch_destroy(&s->listen_watch);
 	alarm_destroy(&s->listen_pause);
+	alarm_destroy(&s->refused_alarm);
+	fd_close_many(s->refused, SERVER_REFUSED_MAX);
 	fd_close(&s->reserve_fd);
 }

@@ -17,6 +17,7 @@
 
 /* Fill and send so often in one turn before other clients have theirs. */
 #define ROUNDS_PER_TURN 8
+#define LINGER_MS	1000
 
 /* ---- sending ---- */
 
@@ -101,6 +102,39 @@ static bool pump(struct connection *c)
 	return false;
 }
 
+static void on_linger_over(void *owner)
+{
+	connection_fail(owner);
+}
+
+/*
+ * Everything is said. A client that is still sending would lose our last words to an error if the
+ * socket closed under its hands: it is given a moment to see the end.
+ */
+static void leave(struct connection *c)
+{
+	if (c->is_leaving)
+		return;
+	if (c->is_read_closed ||
+		alarm_create(c->server->loop, on_linger_over, c, &c->linger_alarm) < 0)
+		return connection_fail(c);
+	c->is_leaving = true;
+	shutdown(c->fd, SHUT_WR);
+	alarm_set(c->linger_alarm, LINGER_MS);
+	watch_set(c->watch, WATCH_READ | WATCH_HANGUP);
+}
+
+/* What comes after the end is thrown away. */
+static void skip_input(struct connection *c)
+{
+	ssize_t n = recv(c->fd, c->server->read_scratch, OUTPUT_RECORD_MAX, MSG_DONTWAIT);
+	if (n > 0)
+		c->n_skipped += (size_t)n;
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) ||
+		c->n_skipped > LIMIT_REQUEST_BYTES)
+		connection_fail(c);
+}
+
 void connection_settle(struct connection *c)
 {
 	if (c->feed.is_active)
@@ -110,10 +144,8 @@ void connection_settle(struct connection *c)
 	if (c->is_dead)
 		return;
 	stream_check_lag(c);
-	if (is_idle && (c->is_closing || c->is_read_closed) && !has_more_to_say(c)) {
-		connection_fail(c);
-		return;
-	}
+	if (is_idle && (c->is_closing || c->is_read_closed) && !has_more_to_say(c))
+		return leave(c);
 	if (is_idle && list_empty(&c->streams))
 		buf_finish(&c->out);
 	if (!is_idle && !buf_len(&c->out))
@@ -174,6 +206,8 @@ static void on_socket(void *owner, int events)
 		connection_fail(c);
 		return;
 	}
+	if (c->is_leaving)
+		return skip_input(c);
 	if (events & WATCH_WRITE)
 		connection_kick(c);
 	if (events & WATCH_READ)
@@ -231,6 +265,7 @@ void connection_destroy(struct connection *c)
 	watch_destroy(&c->watch);
 	alarm_destroy(&c->request_alarm);
 	alarm_destroy(&c->stall_alarm);
+	alarm_destroy(&c->linger_alarm);
 	buf_finish(&c->out);
 	/* A queued task may hold the same socket open for its sources' sake. */
 	shutdown(c->fd, SHUT_RDWR);

@@ -70,6 +70,7 @@ struct connection {
 	struct watch *watch;
 	struct alarm *request_alarm; /* an incomplete request is getting old */
 	struct alarm *stall_alarm;   /* a task waits for this client to read */
+	struct alarm *linger_alarm;  /* the client has had time to see the end */
 
 	/* intake.c */
 	struct buf in; /* at most one line */
@@ -80,12 +81,14 @@ struct connection {
 	struct feed feed;
 	size_t n_open; /* requests that wait for an answer: streams and acks */
 
+	size_t n_skipped; /* bytes that came after the end */
 	struct buf out;
 	struct list streams; /* stream.conn_link */
 	struct list acks;    /* ack.conn_link */
 	struct list jobs;    /* job.conn_link: die with the connection */
 	bool is_read_closed; /* the client has said all that it will say */
 	bool is_closing;     /* ends when everything is sent */
+	bool is_leaving;     /* everything is sent; waits for the client to see it */
 	bool is_dead;	     /* ends at the end of the turn */
 };
 

@@ -342,6 +342,8 @@ int server_init(struct server *s, uv_loop_t *loop, const struct options *o, stru
 	s->options = o;
 	s->start = start;
 	s->reserve_fd = -1;
+	for (size_t i = 0; i < SERVER_REFUSED_MAX; i++)
+		s->refused[i] = -1;
 	s->deadlines.fd = -1;
 	list_init(&s->connections);
 	list_init(&s->kicked);

@@ -23,6 +23,8 @@
 #include <stdint.h>
 #include <uv.h>
 
+#define SERVER_REFUSED_MAX 8
+
 enum server_state { SERVER_RUNNING, SERVER_DRAINING, SERVER_STOPPED };
 
 struct server {
@@ -44,6 +46,9 @@ struct server {
 	struct watch *listen_watch;
 	struct alarm *listen_pause; /* no descriptors left: try again later */
 	int reserve_fd; /* given up for a moment to refuse a client when there are none left */
+	int refused[SERVER_REFUSED_MAX]; /* clients that were turned away and may not know it yet */
+	size_t n_refused;
+	struct alarm *refused_alarm;
 	struct list connections; /* connection.link */
 	struct list kicked;	 /* connection.kick_link */
 	struct list dead;	 /* connection.link */
