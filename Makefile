@@ -127,11 +127,17 @@ EXAMPLES  := $(if $(LIBRARIES),$(patsubst contrib/examples/%.c,$(BUILD)/examples
 
 .DEFAULT_GOAL := all
 .PHONY: all
-all: $(PROGRAMS) $(LIBRARIES) ## build the programs and the library (variables: WERROR=1 DEBUG=1 COV=1 SAN=address,undefined)
+all: $(PROGRAMS) $(LIBRARIES) ## build the programs and the library (variables: V=1 WERROR=1 DEBUG=1 COV=1 SAN=address,undefined)
 .DELETE_ON_ERROR:
 .PRECIOUS: $(BUILD)/tests/%.o
 .PHONY: FORCE
 FORCE:
+
+# A short line for each file; V=1 shows the commands, `make -s` nothing.
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+IS_SILENT := $(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
+say = @$(if $(IS_SILENT)$(filter 1,$(V)),:,printf '  %-5s %s\n' $(1) $@)
 
 # ---- compile and link --------------------------------------------------------------------------
 # A change of compiler or flags rebuilds everything: the stamp is written anew only when its text changes.
@@ -150,45 +156,53 @@ $(BUILD)/.sources: FORCE
 
 $(BUILD)/obj/%.o: src/%.c $(BUILD)/.flags
 	@mkdir -p $(@D)
-	$(CC) $(DF_CPPFLAGS) $(DF_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(DF_CPPFLAGS) $(DF_CFLAGS) -MMD -MP -c -o $@ $<
 
 define layer_archive
 $(call lib,$(1)): $(call objs,$(call srcs,$(1))) $(BUILD)/.sources
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$(AR) rcs $$@ $$(filter %.o,$$^)
+	$$(call say,AR)
+	$$(Q)$(AR) rcs $$@ $$(filter %.o,$$^)
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer_archive,$(l))))
 
 $(BUILD)/dayfly: $(BUILD)/obj/cli/main.o $(call layer_archives,cli)
-	$(CC) $(DF_CFLAGS) $(DF_LDFLAGS) -o $@ $< $(call link_layer,cli)
+	$(call say,LINK)
+	$(Q)$(CC) $(DF_CFLAGS) $(DF_LDFLAGS) -o $@ $< $(call link_layer,cli)
 
 $(BUILD)/dayflyd: $(BUILD)/obj/daemon/main.o $(call layer_archives,daemon)
-	$(CC) $(DF_CFLAGS) $(DF_LDFLAGS) -o $@ $< $(call link_layer,daemon)
+	$(call say,LINK)
+	$(Q)$(CC) $(DF_CFLAGS) $(DF_LDFLAGS) -o $@ $< $(call link_layer,daemon)
 
 $(BUILD)/dayfly-warden: $(BUILD)/obj/jail/main.o $(call layer_archives,jail)
-	$(CC) $(DF_CFLAGS) $(DF_LDFLAGS) -o $@ $< $(call link_layer,jail)
+	$(call say,LINK)
+	$(Q)$(CC) $(DF_CFLAGS) $(DF_LDFLAGS) -o $@ $< $(call link_layer,jail)
 
 # The static library is one object in which only the public names are global: nothing inside can clash with a caller's names.
 $(BUILD)/libdayfly.a: $(LIB_OBJS) $(SYMS)
-	$(LD) -r -o $(BUILD)/obj/libdayfly.o $(LIB_OBJS)
-	$(OBJCOPY) --localize-hidden $(BUILD)/obj/libdayfly.o
+	$(call say,LD)
+	$(Q)$(LD) -r -o $(BUILD)/obj/libdayfly.o $(LIB_OBJS)
+	$(Q)$(OBJCOPY) --localize-hidden $(BUILD)/obj/libdayfly.o
 	@rm -f $@
-	$(AR) rcs $@ $(BUILD)/obj/libdayfly.o
+	$(Q)$(AR) rcs $@ $(BUILD)/obj/libdayfly.o
 
 $(BUILD)/libdayfly.so.$(SOMAJOR): $(LIB_OBJS) $(SYMS)
-	$(CC) $(DF_CFLAGS) -shared -Wl,-soname,$(@F) -Wl,--version-script=$(SYMS) -Wl,--gc-sections $(LDHARDEN) \
+	$(call say,LINK)
+	$(Q)$(CC) $(DF_CFLAGS) -shared -Wl,-soname,$(@F) -Wl,--version-script=$(SYMS) -Wl,--gc-sections $(LDHARDEN) \
 		$(MODE_LDFLAGS) $(LDFLAGS) -o $@ $(LIB_OBJS) $(JANSSON_LIBS)
 
 $(BUILD)/libdayfly.so: $(BUILD)/libdayfly.so.$(SOMAJOR)
-	ln -sf $(<F) $@
+	$(Q)ln -sf $(<F) $@
 
 # ---- test programs -----------------------------------------------------------------------------
 TEST_CPPFLAGS = $(DF_CPPFLAGS) -Itests -Itests/unit -DDAYFLY_TEST_SOURCE='"$(CURDIR)"'
 
 $(BUILD)/tests/%.o: tests/%.c $(BUILD)/.flags
 	@mkdir -p $(@D)
-	$(CC) $(TEST_CPPFLAGS) $(call pkg,--cflags,cmocka) $(DF_CFLAGS) -Wno-missing-prototypes -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(TEST_CPPFLAGS) $(call pkg,--cflags,cmocka) $(DF_CFLAGS) -Wno-missing-prototypes -MMD -MP -c -o $@ $<
 
 # tests/unit/<layer>/test_x.c, the helpers beside it and in tests/unit/, and the archives of its layer. Linker options that one
 # test needs (--wrap) stand in test_x.ldflags.
@@ -196,7 +210,8 @@ unit_helpers = $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/$(1)/test_%,$
 	$(wildcard tests/unit/*.c))
 define unit_rule
 $(BUILD)/tests/unit/$(1)/test_%: $(BUILD)/tests/unit/$(1)/test_%.o $(call unit_helpers,$(1)) $(call layer_archives,$(1))
-	$$(CC) $$(DF_CFLAGS) $$(DF_LDFLAGS) $$$$(cat tests/unit/$(1)/$$(@F).ldflags 2>/dev/null) -o $$@ \
+	$$(call say,LINK)
+	$$(Q)$$(CC) $$(DF_CFLAGS) $$(DF_LDFLAGS) $$$$(cat tests/unit/$(1)/$$(@F).ldflags 2>/dev/null) -o $$@ \
 		$$(filter %.o,$$^) $(call link_layer,$(1)) $$(CMOCKA_LIBS)
 endef
 $(foreach l,$(LAYERS),$(eval $(call unit_rule,$(l))))
@@ -205,26 +220,31 @@ $(foreach l,$(LAYERS),$(eval $(call unit_rule,$(l))))
 FUZZ_LAYERS  := daemon sched task plan proto base
 FUZZ_ARCHIVE := $(foreach l,$(FUZZ_LAYERS),$(call lib,$(l)))
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/main.o $(FUZZ_ARCHIVE)
-	$(CC) $(DF_CFLAGS) $(DF_LDFLAGS) -o $@ $(filter %.o,$^) $(call link_layer,daemon)
+	$(call say,LINK)
+	$(Q)$(CC) $(DF_CFLAGS) $(DF_LDFLAGS) -o $@ $(filter %.o,$^) $(call link_layer,daemon)
 
 # The payload of the jail tests: static, so that it runs in any root tree, and never instrumented.
 $(BUILD)/tests/probe: $(wildcard tests/jail/probe/*.[ch]) $(BUILD)/.flags
 	@mkdir -p $(@D)
-	$(CC) -D_GNU_SOURCE -std=gnu17 -O2 -g $(filter -W%,$(WARN)) -Wno-missing-prototypes -static -o $@ $(filter %.c,$^)
+	$(call say,LINK)
+	$(Q)$(CC) -D_GNU_SOURCE -std=gnu17 -O2 -g $(filter -W%,$(WARN)) -Wno-missing-prototypes -static -o $@ $(filter %.c,$^)
 
 # The warden of the fault tests: the same objects, but each setup step can be made to fail, to kill or to stall.
 $(BUILD)/tests/fault/dayfly-warden: $(BUILD)/obj/jail/main.o $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/jail/fault/*.c)) \
 		$(call layer_archives,jail)
 	@mkdir -p $(@D)
-	$(CC) $(DF_CFLAGS) $(DF_LDFLAGS) -o $@ $(filter %.o,$^) $(call link_layer,jail)
+	$(call say,LINK)
+	$(Q)$(CC) $(DF_CFLAGS) $(DF_LDFLAGS) -o $@ $(filter %.o,$^) $(call link_layer,jail)
 
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(call layer_archives,client)
-	$(CC) $(DF_CFLAGS) $(DF_LDFLAGS) -o $@ $< $(call link_layer,client)
+	$(call say,LINK)
+	$(Q)$(CC) $(DF_CFLAGS) $(DF_LDFLAGS) -o $@ $< $(call link_layer,client)
 
 # Examples are compiled as a stranger would: strict C99, the public headers and the shared library only.
 $(BUILD)/examples/%: contrib/examples/%.c $(wildcard include/dayfly/*.h) $(LIBRARIES)
 	@mkdir -p $(@D)
-	$(CC) -std=c99 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -pedantic -Iinclude $(MODE_CFLAGS) $(CPPFLAGS) $(CFLAGS) -o $@ $< \
+	$(call say,LINK)
+	$(Q)$(CC) -std=c99 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -pedantic -Iinclude $(MODE_CFLAGS) $(CPPFLAGS) $(CFLAGS) -o $@ $< \
 		-L$(BUILD) -ldayfly -Wl,-rpath,'$$ORIGIN/..' $(MODE_LDFLAGS) $(LDFLAGS)
 
 .PHONY: tests
