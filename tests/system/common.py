@@ -90,6 +90,9 @@ class OwnDaemons:
     def tearDown(self):
         problems = []
         for daemon in self.daemons:
+            if daemon.process and daemon.process.poll() is None:
+                daemon.process.terminate()
+        for daemon in self.daemons:
             problems += daemon.stop()
         try:
             super().tearDown()

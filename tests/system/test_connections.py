@@ -312,6 +312,7 @@ class Descriptors:
                 with self.assertRaises(DaemonError) as caught:
                     self.run_with(fds, task)
                 self.assertIn(caught.exception.code, codes)
+            self.assertTrue(wait_until(lambda: not self.client.call("list")["tasks"]))
             before = count_fds(self.daemon.process.pid)
             result, _ = self.run_with([fd] * 16, self.workspace(fd=15))
             self.assertEqual(result["outcome"], "ok", "more than needed are closed")
@@ -319,6 +320,7 @@ class Descriptors:
 
     def test_K9_descriptors_with_requests_that_want_none_are_closed(self):
         client = self.client
+        client.call("ping")
         before = count_fds(self.daemon.process.pid)
         with open_dir("/") as fd:
             for i in range(50):
