@@ -16,6 +16,7 @@ void jobs_init(struct jobs *js)
 		list_init(&js->buckets[i]);
 	list_init(&js->active);
 	list_init(&js->done);
+	js->keep_count = JOBS_KEEP_COUNT;
 }
 
 static int hex_digit(char c)
@@ -92,7 +93,7 @@ void jobs_expire(struct jobs *js, uint64_t now_ns)
 {
 	list_for_each_safe (pos, &js->done) {
 		struct job *j = list_entry(pos, struct job, link);
-		bool is_over = js->n_done > JOBS_KEEP_COUNT ||
+		bool is_over = js->n_done > js->keep_count ||
 			       js->done_log_bytes > JOBS_KEEP_LOG_BYTES ||
 			       js->done_spec_bytes > JOBS_KEEP_SPEC_BYTES;
 		if (!is_over && now_ns - j->done_at_ns < JOBS_KEEP_NS)

@@ -349,6 +349,9 @@ int server_init(struct server *s, uv_loop_t *loop, const struct options *o, stru
 	list_init(&s->kicked);
 	list_init(&s->dead);
 	jobs_init(&s->jobs);
+	/* Where descriptors are few, most are for clients and for tasks that run. */
+	if (start->open_files_hard / 4 < s->jobs.keep_count)
+		s->jobs.keep_count = start->open_files_hard / 4;
 	init_sched(s);
 	s->scratch = malloc(OUTPUT_RECORD_MAX);
 	s->read_scratch = malloc(OUTPUT_RECORD_MAX);
@@ -395,6 +398,10 @@ static void close_handle(uv_handle_t *handle, void *arg)
 
 void server_finish(struct server *s)
 {
+	/* The handlers of signals go with the loop: a second SIGTERM must not cut the cleaning up short. */
+	sigset_t all;
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
 	s->state = SERVER_STOPPED;
 	accept_stop(s);
 	list_for_each_safe (pos, &s->connections)
