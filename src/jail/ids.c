@@ -10,7 +10,19 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
+
+#define ROTATION_MAX 64
+
+/* Each slot in use keeps a descriptor: where those are few, fewer slots take turns. */
+static int rotation(void)
+{
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= 8 * ROTATION_MAX)
+		return ROTATION_MAX;
+	return files.rlim_cur < 8 ? 1 : (int)files.rlim_cur / 8;
+}
 
 void ids_init(struct ids *ids, enum warden_mode mode)
 {
@@ -18,6 +30,7 @@ void ids_init(struct ids *ids, enum warden_mode mode)
 	ids->mode = mode;
 	ids->uid = geteuid();
 	ids->gid = getegid();
+	ids->rotation = rotation();
 	for (int i = 0; i < IDS_SLOT_COUNT; i++)
 		ids->image_ns[i] = -1;
 }
@@ -32,7 +45,8 @@ int ids_take_slot(struct ids *ids)
 		if (ids->used[slot / 64] & bit)
 			continue;
 		ids->used[slot / 64] |= bit;
-		ids->next = (slot + 1) % 64; /* few namespaces are made, yet a range rests before it is used again */
+		/* Few namespaces are made, yet a range rests before it is used again. */
+		ids->next = (slot + 1) % ids->rotation;
 		return slot;
 	}
 	return -EBUSY;

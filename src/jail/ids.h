@@ -26,6 +26,7 @@ struct ids {
 	uid_t uid; /* the warden's own, before any user namespace */
 	gid_t gid;
 	uint64_t used[(IDS_SLOT_COUNT + 63) / 64];
+	int rotation;                   /* how many slots take turns while that is enough */
 	int next;                       /* where the search for a free slot begins: ids come back late */
 	int image_ns[IDS_SLOT_COUNT];   /* user namespaces for idmapping the image, made at first use; -1 */
 };
