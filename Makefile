@@ -301,7 +301,7 @@ fuzz: ## libFuzzer on every target, FUZZ_SECONDS each (needs clang); findings la
 
 .PHONY: bench
 bench: tests ## print the table of measured times beside their floors
-	@BUILD='$(BUILD)' $(PYTHON) tests/bench/run.py
+	@set -e; for bench in $(sort $(wildcard tests/bench/*.py)); do BUILD='$(BUILD)' $(PYTHON) $$bench; done
 
 .PHONY: coverage
 coverage: ## line coverage of the unit tests, per layer
