@@ -144,7 +144,7 @@ def fault_warden(stage):
 
 
 def status_field(pid, name):
-    found = re.search(r"^%s:\s*(.*)$" % name, read("/proc/%d/status" % pid), re.M)
+    found = re.search(r"^%s:[ \t]*(.*)$" % name, read("/proc/%d/status" % pid), re.M)
     return found.group(1).split() if found else []
 
 
