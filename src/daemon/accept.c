@@ -167,6 +167,11 @@ static void on_pause_over(void *owner)
 		watch_set(s->listen_watch, WATCH_READ);
 }
 
+void accept_pending(struct server *s)
+{
+	on_listener(s, WATCH_READ);
+}
+
 int accept_init(struct server *s)
 {
 	s->reserve_fd = open_reserve();

@@ -184,6 +184,7 @@ void connection_close_soon(struct connection *c)
 
 void connection_finish(struct connection *c)
 {
+	intake_stop(c);
 	c->is_read_closed = true;
 	connection_kick(c);
 }

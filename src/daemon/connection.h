@@ -123,6 +123,8 @@ bool connection_answered(struct connection *c, int r);
 /* intake.c */
 void intake_init(struct connection *c);
 void intake_finish(struct connection *c);
+/* Nothing more is read; an input request that is not through is forgotten. */
+void intake_stop(struct connection *c);
 /* The socket is readable, or what stopped the reading is over. */
 void intake_run(struct connection *c);
 /* The task's input has room again, or takes no more. */

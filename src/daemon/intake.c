@@ -64,6 +64,15 @@ void intake_finish(struct connection *c)
 	buf_finish(&c->in);
 }
 
+void intake_stop(struct connection *c)
+{
+	reset_feed(c);
+	reset_line(c);
+	buf_clear(&c->in);
+	if (c->request_alarm)
+		alarm_stop(c->request_alarm);
+}
+
 /* ---- the time that a request may take ---- */
 
 static void on_late(void *owner)

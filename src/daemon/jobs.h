@@ -47,7 +47,7 @@ struct jobs {
 	struct list active, done; /* job.link */
 	size_t n_active, n_done;
 	uint64_t active_spec_bytes, done_spec_bytes, done_log_bytes;
-	uint64_t n_total; /* ever */
+	uint64_t n_total;  /* ever */
 	size_t keep_count; /* finished tasks that are kept: each has the file of its output open */
 };
 

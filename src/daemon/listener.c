@@ -196,15 +196,22 @@ void listener_finish(struct listener *l)
 	l->path = NULL;
 }
 
+void listener_stop(struct listener *l)
+{
+	/* Without root's rights it stays; nobody listens any more, and the keeper removes it. */
+	if (l->dir_fd >= 0 && l->fd >= 0 && listener_is_reachable(l))
+		unlinkat(l->dir_fd, strrchr(l->path, '/') + 1, 0);
+	fd_close(&l->fd);
+}
+
 void listener_close(struct listener *l)
 {
-	if (l->fd >= 0 && listener_is_reachable(l)) {
+	bool is_open = l->dir_fd >= 0 && l->ino;
+	listener_stop(l);
+	if (is_open && l->is_dir_made) {
 		char *slash = strrchr(l->path, '/');
-		unlink(l->path);
-		if (l->is_dir_made && slash != l->path) {
-			*slash = '\0';
-			rmdir(l->path);
-		}
+		*slash = '\0';
+		rmdir(l->path);
 	}
 	listener_finish(l);
 }

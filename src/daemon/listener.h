@@ -30,6 +30,9 @@ int listener_start(struct listener *l, struct err *e);
 /* Whether the path still leads to this socket. */
 bool listener_is_reachable(const struct listener *l);
 
+/* Nobody can connect any more; the lock is held on. */
+void listener_stop(struct listener *l);
+
 /* Unlinks the socket (if it is still ours) and the directory (if we made it and it is empty), and
  * closes. */
 void listener_close(struct listener *l);

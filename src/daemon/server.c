@@ -219,6 +219,7 @@ void server_drain(struct server *s, const char *why)
 	log_info("stopping: %s", why);
 	s->state = SERVER_DRAINING;
 	accept_stop(s);
+	listener_stop(&s->start->listener);
 	uint64_t ms = longest_grace_ms(s) + DRAIN_EXTRA_MS;
 	tell_all(s, EVENT_SHUTDOWN);
 	list_for_each_safe (pos, &s->connections)
@@ -247,8 +248,12 @@ static void check_idle(struct server *s)
 	uint64_t now = clock_boot_ns();
 	if (!s->idle_since_ns)
 		s->idle_since_ns = now;
-	if (s->options->idle_exit_ms &&
-		now - s->idle_since_ns >= s->options->idle_exit_ms * NS_PER_MS)
+	if (!s->options->idle_exit_ms ||
+		now - s->idle_since_ns < s->options->idle_exit_ms * NS_PER_MS)
+		return;
+	/* Somebody may have come in this very moment. */
+	accept_pending(s);
+	if (!s->n_connections)
 		server_drain(s, "nothing to do");
 }
 
@@ -398,7 +403,8 @@ static void close_handle(uv_handle_t *handle, void *arg)
 
 void server_finish(struct server *s)
 {
-	/* The handlers of signals go with the loop: a second SIGTERM must not cut the cleaning up short. */
+	/* The handlers of signals go with the loop: a second SIGTERM must not cut the cleaning up
+	 * short. */
 	sigset_t all;
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, NULL);

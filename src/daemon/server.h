@@ -79,6 +79,8 @@ void server_drain(struct server *s, const char *why);
 
 /* accept.c */
 int accept_init(struct server *s);
+/* Takes those who wait at the door. */
+void accept_pending(struct server *s);
 void accept_stop(struct server *s);
 
 #endif
