@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 /* Everything that a launch opens and the child inherits; closed in the warden when the child exists. */
 static void close_jail_fds(struct jail *in)
@@ -76,8 +77,17 @@ static int examine_source(struct jail_source *s, const char *field, struct stat 
 	char link[64];
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", s->fd);
 	ssize_t n = readlink(link, s->path, sizeof(s->path) - 1);
-	if (n < 0 || fstat(s->fd, st) < 0)
+	struct statx sx;
+	/* What is known of it will do: a filesystem that asks its server (FUSE, NFS) would have the warden wait for it. */
+	if (n < 0 || statx(s->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_UID | STATX_GID | STATX_INO, &sx) < 0)
 		return source_failed(e, field, s, errno, "look at it");
+	*st = (struct stat){
+		.st_dev = makedev(sx.stx_dev_major, sx.stx_dev_minor),
+		.st_ino = sx.stx_ino,
+		.st_mode = sx.stx_mode,
+		.st_uid = sx.stx_uid,
+		.st_gid = sx.stx_gid,
+	};
 	s->path[n] = '\0';
 	if (!S_ISDIR(st->st_mode) && !S_ISREG(st->st_mode))
 		return source_failed(e, field, s, 0, "is neither a directory nor a regular file");
@@ -85,6 +95,56 @@ static int examine_source(struct jail_source *s, const char *field, struct stat 
 	s->dev = st->st_dev;
 	s->ino = st->st_ino;
 	return 0;
+}
+
+/* Undoes the escapes of a path in mountinfo: \\040 for a space and such. */
+static void unescape(char *s)
+{
+	char *out = s;
+	for (; *s; s++) {
+		unsigned c;
+		if (s[0] == '\\' && sscanf(s + 1, "%3o", &c) == 1) {
+			*out++ = (char)c;
+			s += 3;
+		} else {
+			*out++ = *s;
+		}
+	}
+	*out = '\0';
+}
+
+/* Whether anything is mounted below a directory of the host: a plain clone of it would then show something else than what is there. */
+static bool has_mounts_below(const char *dir)
+{
+	auto_fclose FILE *f = fopen("/proc/self/mountinfo", "re");
+	auto_free char *line = NULL;
+	size_t size = 0, len = strcmp(dir, "/") ? strlen(dir) : 0;
+	while (f && getline(&line, &size, f) > 0) {
+		/* The fifth word. */
+		char *word = line;
+		for (int i = 0; i < 4 && word; i++)
+			word = (word = strchr(word, ' ')) ? word + 1 : NULL;
+		if (!word)
+			continue;
+		word[strcspn(word, " \n")] = '\0';
+		unescape(word);
+		if (!strncmp(word, dir, len) && word[len] == '/' && word[len + 1])
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The lower layer of an overlay is one mount. In root mode the kernel would clone it from under the mounts that lie on it, and what
+ * those hide would show.
+ */
+static int check_one_mount(const struct jail_source *s, const char *field, const char *hint, struct err *e)
+{
+	if (!has_mounts_below(s->path))
+		return 0;
+	int r = source_failed(e, field, s, 0, "something is mounted below it");
+	err_hint(e, "%s", hint);
+	return r;
 }
 
 /* The id map of a source in root mode. Only root's own requests see more than the client's ids. */
@@ -113,6 +173,11 @@ static int map_source(struct warden *w, struct warden_jail *j, struct jail *in, 
 	bool writable = mode == PLAN_MODE_RW;
 	if (w->ids.mode != WARDEN_MODE_ROOT)
 		return 0;
+	if (mode == PLAN_MODE_COW) {
+		int r = check_one_mount(s, field, "a cow workspace cannot have mounts below it; use mode ro or rw, or unmount them", e);
+		if (r < 0)
+			return r;
+	}
 	auto_close int ns = make_source_map(w, j, st, writable, e);
 	if (ns < 0)
 		return ns;
@@ -146,6 +211,9 @@ static int map_image(struct warden *w, struct warden_jail *j, struct jail *in, s
 {
 	if (w->ids.mode != WARDEN_MODE_ROOT)
 		return 0;
+	int below = check_one_mount(&in->image, "task.image", "the image must be a directory without mounts below it", e);
+	if (below < 0)
+		return below;
 	auto_close int tree = mount_clone(in->image.fd, "", false, e);
 	if (tree < 0)
 		return source_failed(e, "task.image", &in->image, -tree, "it cannot be mounted");
@@ -195,18 +263,6 @@ static int prepare_sources(struct warden *w, struct warden_jail *j, struct jail 
 			r = map_source(w, j, in, &in->mounts[i], &st, p->mounts[i].mode, field, e);
 	}
 	return r;
-}
-
-/* Whether anything is mounted below a directory of the host: a plain clone of it would then show less than is there. */
-static bool has_mounts_below(const char *dir)
-{
-	auto_fclose FILE *f = fopen("/proc/self/mountinfo", "re");
-	char line[4096], point[1024];
-	size_t len = strlen(dir);
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%*s %*s %*s %*s %1023s", point) == 1 && !strncmp(point, dir, len) && point[len] == '/')
-			return true;
-	return false;
 }
 
 static int map_shown(struct warden *w, struct warden_jail *j, struct jail *in, struct jail_shown *d, const char *path,

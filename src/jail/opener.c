@@ -42,9 +42,10 @@ static int open_paths(const struct warden_jail *j, int *fds, size_t *n_fds, stru
 		const struct plan_source *s = nth_source(j->plan, i, field, sizeof(field));
 		if (!s || s->fd_index >= 0)
 			continue;
-		int fd = open(s->path, O_PATH | O_CLOEXEC);
+		/* Not through /proc/self/fd, cwd or root: those are the warden's. */
+		int fd = sys_openat2(AT_FDCWD, s->path, O_PATH, 0, RESOLVE_NO_MAGICLINKS);
 		if (fd < 0) {
-			int errnum = errno;
+			int errnum = -fd;
 			err_set_field(e, ERR_SOURCE, field, "%.200s: %s", s->path, strerror(errnum));
 			e->errnum = errnum;
 			err_hint(e, "it is opened with your rights: it must exist and you must be able to reach it");
@@ -60,6 +61,9 @@ static _Noreturn void opener_child(const struct warden_jail *j, int sock)
 	struct opener_answer answer = { 0 };
 	int fds[LIMIT_MOUNTS + 2];
 	size_t n_fds = 0;
+	/* Other requests' descriptors among them: nothing here is the client's. */
+	sys_close_range(3, (unsigned)sock - 1);
+	sys_close_range((unsigned)sock + 1, ~0u);
 	if (open_paths(j, fds, &n_fds, &answer.err) < 0)
 		n_fds = 0;
 	fd_send(sock, &answer, sizeof(answer), fds, n_fds);

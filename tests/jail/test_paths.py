@@ -1,5 +1,6 @@
 """Links, odd files, odd names and paths of others: A5 to A9, A14 to A18."""
 import hashlib
+import errno
 import os
 
 from dayfly_test import IS_ROOT, PROBE, in_modes, open_dir
@@ -204,6 +205,34 @@ class Rights:
                      "/proc/self/root" + closed + "/inner", "/proc/1/root" + closed + "/inner", "/proc/self/cwd/../../" + closed + "/inner",
                      "/proc/self/fd/0", "/proc/self/fd/3"):
             self.refused(("source_unavailable", "bad_value"), workspace={"path": path, "mode": "ro", "target": "/srv/x"})
+
+    def test_A18_a_path_is_not_a_way_to_what_the_warden_has_open(self):
+        """Paths are opened in a child of the warden: its own descriptors, root and directory, and other requests' sources, are not the
+        client's."""
+        mine = self.make_dir()
+        self.make_file(os.path.join(mine, "x"), "mine")
+        for base in ("/proc/self", "/proc/thread-self"):
+            for name in ["cwd", "root", "root/usr"] + ["fd/%d" % n for n in range(40)]:
+                path = "%s/%s" % (base, name)
+                error = self.refused("source_unavailable", workspace={"path": path, "mode": "ro", "target": "/srv/x"})
+                self.assertIn(error["errno"], (errno.ELOOP, errno.ENOENT), error)
+        # What it has open are its socket and the standard ones.
+        reached = [self.refused("source_unavailable", workspace={"path": "/proc/self/fd/%d" % n, "mode": "ro", "target": "/srv/x"})["errno"]
+                   for n in range(3, 40)]
+        self.assertEqual(reached.count(errno.ELOOP), 1)
+        # Plain links on the way are followed, in /proc too.
+        os.symlink(mine, os.path.join(mine, "link"))
+        for path in (os.path.join(mine, "link"), "/proc/self/../.." + mine):
+            rows = self.probe("cat", "/srv/x/x", workspace={"path": path, "mode": "ro", "target": "/srv/x"})
+            self.assertEqual(rows.one("cat")["text"], "mine", path)
+
+    def test_A18_a_cow_view_shows_nothing_that_a_mount_hides(self):
+        error = self.refused(("source_unavailable", "setup_failed"), workspace={"path": "/", "mode": "cow", "target": "/srv/x"})
+        self.assertIn("mounts below", error["hint"])
+        error = self.refused(("source_unavailable", "setup_failed"), image="/")
+        self.assertIn("mount", error["message"])
+        # The same place with its mounts.
+        self.assert_ok(self.shell("test -d /srv/x/usr", workspace={"path": "/", "mode": "ro", "target": "/srv/x"}))
 
     def test_A18_read_only_files_are_not_writable_through_rw(self):
         """rw gives the client's own rights, not more: a file of root stays root's."""
