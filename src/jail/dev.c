@@ -55,6 +55,8 @@ static int mount_devpts(struct jail *j, int dev_fd, struct err *e)
 	const struct mount_opt opts[] = {
 		{ "ptmxmode", "0666" },
 		{ "mode", "0620" },
+		/* All that are not the host's own share 3072: one task must not take them from the others. */
+		{ "max", "64" },
 		{ j->mode == WARDEN_MODE_SINGLE ? NULL : "gid", "5" },
 		{ NULL, NULL },
 	};

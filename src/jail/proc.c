@@ -35,6 +35,18 @@ int step_namespace_limits(struct jail *j, struct err *e)
 	if (r < 0)
 		return err_set(e, ERR_SETUP, -r, "write /proc/sys/user/max_user_namespaces");
 	jail_enforce(j, CONTROL_NO_USER_NAMESPACES);
+	/* What a task has of these counts for the daemon's user as well, on the whole host: one task must not take them all. */
+	static const struct {
+		const char *name, *value;
+	} shares[] = {
+		{ "sys/user/max_inotify_instances", "16" },
+		{ "sys/user/max_inotify_watches", "65536" },
+	};
+	for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
+		r = fd_write_file(j->proc_fd, shares[i].name, shares[i].value);
+		if (r < 0 && r != -ENOENT) /* a kernel without inotify */
+			return err_set(e, ERR_SETUP, -r, "write /proc/%s", shares[i].name);
+	}
 	return 0;
 }
 

@@ -70,6 +70,32 @@ class Limits:
         self.assertEqual(limits["nofile"]["soft"], limits["nofile"]["hard"])
         self.assertLessEqual(limits["nofile"]["hard"], max(hard, 65536))
 
+    def hog(self, make):
+        """A task that makes as many of something as it can and keeps them, while a second does the same. Returns how many each got."""
+        script = ("import ctypes, os, sys\nl, n = ctypes.CDLL(None), 0\n"
+                  "while n < 4000 and (%s) >= 0: n += 1\nprint(n, flush=True)\nsys.stdin.read()" % make)
+        clients = [self.new_client(), self.new_client()]
+        runs, counts = [], []
+        for client in clients:
+            runs.append(client.start(self.task(["python3", "-c", script], stdin="stream", limits={"open_files": 5000})))
+            counts.append(int(client.wait_output(runs[-1][0], b"\n")))
+        for client, (tag, task_id) in zip(clients, runs):
+            client.call("input", task=task_id, eof=True)
+            self.assertEqual(client.finish(tag, task_id)[1]["outcome"], "ok")
+        return counts
+
+    def test_G11_inotify_instances_of_one_task_leave_the_others_theirs(self):
+        """They count for the daemon's user too, whose limit is 128 on most hosts."""
+        first, second = self.hog("l.inotify_init1(0)")
+        self.assertEqual(first, second)
+        self.assertGreaterEqual(first, 8)
+        self.assertLessEqual(first, 16)
+
+    def test_G11_terminals_of_one_task_leave_the_others_theirs(self):
+        first, second = self.hog("l.open(b'/dev/ptmx', os.O_RDWR | os.O_NOCTTY)")
+        self.assertEqual((first, second), (64, 64))
+        self.assert_ok(self.run_task(["true"], tty=True))
+
     def test_G15_file_size(self):
         row = self.run_task(["sh", "-c", "trap '' XFSZ; exec %s fill /tmp/x 8000000" % PROBE], limits={"file_size": "1MiB"})
         got = parse_rows(self.assert_ok(row).stdout).one("fill")
