@@ -5,6 +5,7 @@
 #include "jail/changes.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/dir.h"
 #include "base/fd.h"
 
@@ -22,7 +23,15 @@
 struct walk {
 	struct changes *out;
 	uint64_t entries;
+	uint64_t until_ns;
 };
+
+static int check_bounds(struct walk *w)
+{
+	if (++w->entries > CHANGES_MAX_ENTRIES)
+		return -E2BIG;
+	return clock_mono_ns() > w->until_ns ? -ETIME : 0;
+}
 
 static bool is_whiteout(const struct stat *st)
 {
@@ -35,8 +44,11 @@ static bool is_opaque(int dirfd)
 	return fgetxattr(dirfd, "user.overlay.opaque", &v, 1) == 1 && v == 'y';
 }
 
-/* Whether two regular files have the same bytes. Files that cannot be read count as different. */
-static bool same_bytes(int upper, int lower, const char *name)
+/*
+ * Whether two regular files have the same bytes. Files that cannot be read count as different. So does one that takes too long (a sparse
+ * file may have any size): the walk ends there anyway.
+ */
+static bool same_bytes(const struct walk *w, int upper, int lower, const char *name)
 {
 	auto_close int a = openat(upper, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	auto_close int b = openat(lower, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -49,16 +61,18 @@ static bool same_bytes(int upper, int lower, const char *name)
 			return false;
 		if (n == 0)
 			return true;
+		if (clock_mono_ns() > w->until_ns)
+			return false;
 	}
 }
 
-static bool is_same(int upper, int lower, const char *name, const struct stat *u, const struct stat *l)
+static bool is_same(const struct walk *w, int upper, int lower, const char *name, const struct stat *u, const struct stat *l)
 {
 	if ((u->st_mode & (S_IFMT | 07777)) != (l->st_mode & (S_IFMT | 07777)) || u->st_size != l->st_size)
 		return false;
 	if (S_ISREG(u->st_mode))
 		/* Not by time stamp: a task can set it back. */
-		return same_bytes(upper, lower, name);
+		return same_bytes(w, upper, lower, name);
 	if (S_ISLNK(u->st_mode)) {
 		char x[4096], y[4096];
 		ssize_t n = readlinkat(upper, name, x, sizeof(x)), m = readlinkat(lower, name, y, sizeof(y));
@@ -78,8 +92,9 @@ static int count_tree(struct walk *w, int dirfd, uint64_t *count, int depth)
 	struct dirent *entry;
 	while ((entry = dir_next(d))) {
 		struct stat st;
-		if (++w->entries > CHANGES_MAX_ENTRIES)
-			return -E2BIG;
+		int r = check_bounds(w);
+		if (r < 0)
+			return r;
 		if (fstatat(dirfd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			return -errno;
 		if (!S_ISDIR(st.st_mode)) {
@@ -87,7 +102,7 @@ static int count_tree(struct walk *w, int dirfd, uint64_t *count, int depth)
 			continue;
 		}
 		auto_close int fd = dir_open(dirfd, entry->d_name);
-		int r = fd == -EACCES ? 0 : fd < 0 ? fd : count_tree(w, fd, count, depth + 1);
+		r = fd == -EACCES ? 0 : fd < 0 ? fd : count_tree(w, fd, count, depth + 1);
 		if (r < 0)
 			return r;
 	}
@@ -124,8 +139,9 @@ static int count_dir(struct walk *w, int upper, int lower, const char *name, con
 static int count_entry(struct walk *w, int upper, int lower, const char *name, int depth)
 {
 	struct stat u, l;
-	if (++w->entries > CHANGES_MAX_ENTRIES)
-		return -E2BIG;
+	int r = check_bounds(w);
+	if (r < 0)
+		return r;
 	if (fstatat(upper, name, &u, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	bool had = fstatat(lower, name, &l, AT_SYMLINK_NOFOLLOW) == 0;
@@ -138,10 +154,11 @@ static int count_entry(struct walk *w, int upper, int lower, const char *name, i
 	} else if (S_ISDIR(l.st_mode)) {
 		w->out->added++;
 		return count_deleted(w, lower, name, &l, depth);
-	} else if (!is_same(upper, lower, name, &u, &l)) {
+	} else if (!is_same(w, upper, lower, name, &u, &l)) {
 		w->out->modified++;
 	}
-	return 0;
+	/* What was not compared to its end must not count. */
+	return clock_mono_ns() > w->until_ns ? -ETIME : 0;
 }
 
 static int count_merged(struct walk *w, int upper, int lower, int depth)
@@ -160,10 +177,10 @@ static int count_merged(struct walk *w, int upper, int lower, int depth)
 	return 0;
 }
 
-int changes_count(int upper_fd, int lower_fd, struct changes *ret)
+int changes_count(int upper_fd, int lower_fd, uint64_t until_ns, struct changes *ret)
 {
 	struct changes out = { 0 };
-	struct walk w = { .out = &out };
+	struct walk w = { .out = &out, .until_ns = until_ns };
 	int r = count_merged(&w, upper_fd, lower_fd, 0);
 	if (r == 0)
 		*ret = out;

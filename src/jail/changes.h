@@ -10,8 +10,8 @@ struct changes {
 
 /*
  * Counts. upper_fd and lower_fd are directories, borrowed. Never follows a symlink, holds a bounded number of descriptors.
- * Returns 0 or -errno (-ELOOP: deeper than is counted; -E2BIG: too many entries).
+ * Returns 0 or -errno (-ELOOP: deeper than is counted; -E2BIG: too many entries; -ETIME: it is past until_ns, CLOCK_MONOTONIC).
  */
-int changes_count(int upper_fd, int lower_fd, struct changes *ret);
+int changes_count(int upper_fd, int lower_fd, uint64_t until_ns, struct changes *ret);
 
 #endif

@@ -23,7 +23,7 @@
 /* A jail that was told to die gets this long to count and report before it is killed whole. */
 #define KILL_BACKSTOP_NS (700 * NS_PER_MS)
 /* A jail whose main process has ended gets this long to kill the rest and to report. */
-#define END_BACKSTOP_NS  (5 * NS_PER_S)
+#define END_BACKSTOP_NS  (900 * NS_PER_MS)
 /* Opening paths as the client. */
 #define OPEN_TIMEOUT_NS  (5 * NS_PER_S)
 
@@ -266,6 +266,7 @@ static void handle_kill(struct warden *w, struct warden_jail *j)
 	if (j->state == WARDEN_JAIL_REMOVING)
 		return;
 	struct wire_request rq;
+	j->is_killed = true;
 	wire_request_init(&rq, WIRE_KILL, j->id);
 	if (j->state == WARDEN_JAIL_OPENING || fd_send(j->status_fd, &rq, sizeof(rq), NULL, 0) < 0)
 		sys_pidfd_send_signal(j->pidfd, SIGKILL);
@@ -338,6 +339,9 @@ static void on_opened(struct warden *w, struct warden_jail *j)
 {
 	struct err e = { 0 };
 	int r = opener_finish(j, &e);
+	/* The answer may have crossed the word. */
+	if (r == 0 && j->is_killed)
+		r = err_set(&e, ERR_SOURCE, ECANCELED, "open the paths of the request");
 	sys_pidfd_send_signal(j->pidfd, SIGKILL);
 	waitpid(j->pid, NULL, 0);
 	unwatch(w, &j->status_fd);

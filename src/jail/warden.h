@@ -54,6 +54,7 @@ struct warden_jail {
 	int status_fd;
 	uint64_t received_ns; /* CLOCK_MONOTONIC, when START came */
 	uint64_t kill_at_ns;  /* 0, or when jail init is killed for good */
+	bool is_killed;       /* by word of dayflyd */
 	bool has_end;         /* jail init has sent its last report: */
 	struct wire_event end;
 	char disk_name[32]; /* the directory of its upper, "" for none */

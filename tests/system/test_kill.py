@@ -50,6 +50,26 @@ class Deadlines:
         self.assertEqual((run.stdout, run.code), (b"cleaning\nclean\n", 3))
         self.assertLess(seconds, 2)
 
+    def test_I1_counting_changes_does_not_delay_the_end(self):
+        """A sparse file of any size costs a task nothing and takes for ever to compare."""
+        place = self.make_dir()
+        with open(os.path.join(place, "sparse"), "wb") as f:
+            f.truncate(1 << 40)
+        os.chmod(f.name, 0o666)
+        self.stage.give(f.name)
+        script = "echo x >new; exec 3>>sparse; echo ready; trap 'sleep 0.2; exit 0' TERM; while :; do sleep 0.01; done"
+        begin = time.monotonic()
+        run, _ = self.timed(script, 300, 400, workspace={"path": place, "mode": "cow"})
+        took = time.monotonic() - begin
+        self.assert_timeout(run)
+        self.assertLess(took, 0.7 + LATE)
+        self.assertIsNone(run.result["changes"]["added"])
+        self.assertIsNotNone(run.result["disk"]["bytes"], "what else jail init knows is told all the same")
+        # Without the big file all is counted.
+        os.unlink(f.name)
+        run, _ = self.timed(script, 300, 400, workspace={"path": place, "mode": "cow"})
+        self.assertEqual(run.result["changes"]["added"], 2)
+
     def test_I1_sigterm_comes_before_sigkill_and_to_the_whole_group(self):
         run, _ = self.timed("sh -c 'trap \"echo child; exit\" TERM; while :; do sleep 0.02; done' & "
                             "trap 'echo parent; wait; exit 0' TERM; while :; do sleep 0.02; done", 300, 3000)

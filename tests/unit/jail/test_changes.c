@@ -2,6 +2,8 @@
 #include "jail/changes.h"
 #include "tree.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -39,7 +41,7 @@ static int finish(void **state)
 static void expect(uint64_t added, uint64_t modified, uint64_t deleted)
 {
 	struct changes c = { 99, 99, 99 };
-	assert_int_equal(changes_count(upper, lower, &c), 0);
+	assert_int_equal(changes_count(upper, lower, UINT64_MAX, &c), 0);
 	assert_int_equal(c.added, added);
 	assert_int_equal(c.modified, modified);
 	assert_int_equal(c.deleted, deleted);
@@ -115,7 +117,32 @@ static void a_hostile_depth_is_an_error_and_not_a_crash(void **state)
 	}
 	close(fd);
 	struct changes c;
-	assert_int_equal(changes_count(upper, lower, &c), -ELOOP);
+	assert_int_equal(changes_count(upper, lower, UINT64_MAX, &c), -ELOOP);
+}
+
+static void it_stops_at_its_time(void **state)
+{
+	tree_file(upper, "new", "x");
+	struct changes c = { 7, 7, 7 };
+	assert_int_equal(changes_count(upper, lower, 1, &c), -ETIME);
+	assert_int_equal(c.added, 7);
+	assert_int_equal(changes_count(upper, lower, clock_mono_ns() + 60 * NS_PER_S, &c), 0);
+	assert_int_equal(c.added, 1);
+}
+
+static void a_file_that_takes_too_long_to_compare_is_not_counted(void **state)
+{
+	tree_file(upper, "sparse", "");
+	tree_file(lower, "sparse", "");
+	int a = openat(upper, "sparse", O_WRONLY | O_CLOEXEC), b = openat(lower, "sparse", O_WRONLY | O_CLOEXEC);
+	assert_int_equal(ftruncate(a, 1ll << 40), 0);
+	assert_int_equal(ftruncate(b, 1ll << 40), 0);
+	close(a);
+	close(b);
+	struct changes c;
+	uint64_t now = clock_mono_ns();
+	assert_int_equal(changes_count(upper, lower, now + 20 * NS_PER_MS, &c), -ETIME);
+	assert_true(clock_mono_ns() - now < NS_PER_S);
 }
 
 int main(void)
@@ -127,6 +154,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_changed_mode_is_a_change, start, finish),
 		cmocka_unit_test_setup_teardown(directories_are_merged_unless_opaque, start, finish),
 		cmocka_unit_test_setup_teardown(a_directory_in_place_of_a_file_counts_both, start, finish),
+		cmocka_unit_test_setup_teardown(it_stops_at_its_time, start, finish),
+		cmocka_unit_test_setup_teardown(a_file_that_takes_too_long_to_compare_is_not_counted, start, finish),
 		cmocka_unit_test_setup_teardown(a_hostile_depth_is_an_error_and_not_a_crash, start, finish),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
