@@ -174,6 +174,17 @@ os.waitpid(pid, 0)"""
         self.assertEqual(rows.errno("ptrace_other", pid=1), "EPERM")
         self.assertEqual(self.probe("kill", mine, 0).errno("kill"), "ESRCH")
 
+    def test_E11_the_limits_of_jail_init_are_not_the_tasks(self):
+        """With one id, and as root, the task has jail init's uid: enough for prlimit, but for the filter. What init cannot open it cannot
+        count."""
+        work = self.make_dir()
+        script = "prlimit --pid 1 --nofile=0:0; prlimit --pid 1 --cpu=1:1; echo x >new; prlimit --pid $$ --nofile=32:32 && ulimit -n"
+        for user in ("agent", "root"):
+            run = self.assert_ok(self.shell(script, user=user, workspace={"path": work, "mode": "cow"}))
+            self.assertEqual(run.stderr.count(b"Operation not permitted"), 2, str(run))
+            self.assertEqual(run.text().split()[-1], "32")
+            self.assertEqual(run.result["changes"]["added"], 1, str(run))
+
     def test_E13_personalities(self):
         good = {"PER_LINUX", "PER_LINUX32", "UNAME26", "UNAME26_LINUX32", "query"}
         for profile, allowed in (("dev", good | {"ADDR_NO_RANDOMIZE"}), ("strict", good)):

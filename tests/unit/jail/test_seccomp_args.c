@@ -207,6 +207,20 @@ static void E13_personality_is_a_list(void **state)
 	}
 }
 
+static void the_limits_of_process_1_are_not_to_be_set(void **state)
+{
+	(void)state;
+	static const struct {
+		uint64_t pid;
+		const char *answer;
+	} asked[] = { { 0, "allow" }, { 2, "allow" }, { 1, "EPERM" }, { 0xf00000001ull, "EPERM" } };
+	for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
+		expect(dev(), SYS_prlimit64, 0, asked[i].pid, 0, 0, asked[i].answer);
+		expect(strict(PLAN_NETWORK_NONE), SYS_prlimit64, 0, asked[i].pid, 0, 0, asked[i].answer);
+		expect(strict(PLAN_NETWORK_HOST), SYS_prlimit64, 0, asked[i].pid, 0, 0, asked[i].answer);
+	}
+}
+
 static void other_arguments_do_not_matter(void **state)
 {
 	(void)state;
@@ -242,6 +256,7 @@ int main(void)
 		cmocka_unit_test(E5_clone3_is_not_implemented),
 		cmocka_unit_test(E23_terminal_injection_is_refused),
 		cmocka_unit_test(E13_personality_is_a_list),
+		cmocka_unit_test(the_limits_of_process_1_are_not_to_be_set),
 		cmocka_unit_test(other_arguments_do_not_matter),
 	};
 	return cmocka_run_group_tests_name("seccomp arguments", tests, NULL, finish);
