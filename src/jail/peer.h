@@ -16,7 +16,7 @@ struct peer {
 	size_t n_groups;
 };
 
-/* Reads SO_PEERCRED and SO_PEERGROUPS. Returns 0 or -errno. */
+/* Reads SO_PEERCRED and SO_PEERGROUPS of a connection that was accepted; others are refused. Returns 0 or -errno. */
 int peer_read(int sock, struct peer *ret, struct err *e);
 
 /* In a child: takes on the client's ids for good. No-op when they are already ours. Returns 0 or -errno. */

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -86,10 +87,50 @@ static void a_start_without_descriptors_fails_alone(void **state)
 	expect_failed_and_gone(2, "without a connection");
 }
 
+/* A connection through a listening socket: [0] is the accepted end, [1] the client's. */
+static void connect_pair(int pair[2])
+{
+	/* With no name given the kernel makes one. */
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof(at);
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof(at.sun_family)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &len), 0);
+	pair[1] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(pair[1], (struct sockaddr *)&at, len), 0);
+	pair[0] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(pair[0] >= 0);
+	close(listener);
+}
+
+/* The credentials of whoever listens are no client's: taken for that, root's sockets would make root's rights. */
+static void only_an_accepted_connection_is_a_client(void **state)
+{
+	int through[2], stream[2], packets[2], plan = memfd_create("plan", MFD_CLOEXEC);
+	connect_pair(through);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, stream), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, packets), 0);
+	const int others[] = { through[1], stream[0], packets[0] };
+	for (size_t i = 0; i < 3; i++) {
+		const int fds[] = { others[i], plan };
+		send_start(20 + i, fds, 2);
+		expect_failed_and_gone(20 + i, "not one that was accepted");
+	}
+	/* The other end is one, and what is wrong is the plan. */
+	const int fds[] = { through[0], plan };
+	send_start(30, fds, 2);
+	expect_failed_and_gone(30, "not sealed");
+	fd_close_many(through, 2);
+	fd_close_many(stream, 2);
+	fd_close_many(packets, 2);
+	close(plan);
+}
+
 static void a_plan_that_is_not_sealed_is_refused(void **state)
 {
 	int pair[2];
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	connect_pair(pair);
 	int plan = memfd_create("plan", MFD_CLOEXEC);
 	assert_int_equal(write(plan, "plan", 4), 4);
 	const int fds[] = { pair[0], plan };
@@ -105,7 +146,7 @@ static void a_connection_that_is_no_socket_is_refused(void **state)
 	int plan = fd_sealed_memfd("plan", "x", 1);
 	const int fds[] = { plan, plan };
 	send_start(4, fds, 2);
-	expect_failed_and_gone(4, "credentials");
+	expect_failed_and_gone(4, "not one that was accepted");
 	close(plan);
 }
 
@@ -114,7 +155,7 @@ static void a_sealed_plan_of_garbage_is_refused(void **state)
 	int pair[2];
 	char garbage[5000];
 	memset(garbage, 0xee, sizeof(garbage));
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	connect_pair(pair);
 	int plan = fd_sealed_memfd("plan", garbage, sizeof(garbage));
 	const int fds[] = { pair[0], plan };
 	send_start(5, fds, 2);
@@ -149,6 +190,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_start_without_descriptors_fails_alone, start, finish),
+		cmocka_unit_test_setup_teardown(only_an_accepted_connection_is_a_client, start, finish),
 		cmocka_unit_test_setup_teardown(a_plan_that_is_not_sealed_is_refused, start, finish),
 		cmocka_unit_test_setup_teardown(a_connection_that_is_no_socket_is_refused, start, finish),
 		cmocka_unit_test_setup_teardown(a_sealed_plan_of_garbage_is_refused, start, finish),
