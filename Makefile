@@ -290,6 +290,10 @@ check-san-here: tests
 	@ASAN_OPTIONS='detect_leaks=1:quarantine_size_mb=8' UBSAN_OPTIONS=print_stacktrace=1 $(RUN_CHECK) tests/check-all.sh unit fuzz system
 check-valgrind: $(UNIT_BINS) ## unit tests under valgrind
 	@UNIT_WRAPPER='valgrind -q --leak-check=full --error-exitcode=99' $(RUN_CHECK) tests/check-unit.sh
+KERNEL ?= stable
+.PHONY: check-vm
+check-vm: ## the tests in a virtual machine with systemd and cgroup v2 (KERNEL=stable, backports or both; VM_ARGS)
+	@$(PYTHON) tests/vm/run.py --kernel '$(KERNEL)' $(VM_ARGS)
 check-format: ## the sources are as clang-format would have them (skipped without clang-format)
 	@$(RUN_CHECK) tests/check-format.sh
 

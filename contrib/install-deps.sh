@@ -1,15 +1,17 @@
 #!/bin/sh
 # Installs what dayfly's build (or its tests) needs and this machine lacks, with apt, dnf, pacman or apk.
 #
-#   sh contrib/install-deps.sh [build|test|all]     build: to compile (the default); test: to run `make check`; all: both
+#   sh contrib/install-deps.sh [build|test|all|vm]   build: to compile (the default); test: to run `make check`; all: both;
+#                                                    vm: to run `make check-vm`
+#   sh contrib/install-deps.sh GROUP --names         only print the names of Debian's packages, whether they are there or not
 #
 # Each need is probed by itself, so a second run finds nothing to do and asks for no rights. Not root: sudo or doas is used when it
 # is there; otherwise the command that an administrator can run is printed and the exit status is 1.
 set -eu
 
 group=${1:-build}
-case $group in build | test | all) ;; *)
-  echo "usage: sh contrib/install-deps.sh [build|test|all]" >&2
+case $group,${2-} in build, | test, | all, | vm, | build,--names | test,--names | all,--names | vm,--names) ;; *)
+  echo "usage: sh contrib/install-deps.sh [build|test|all|vm] [--names]" >&2
   exit 2
   ;;
 esac
@@ -30,6 +32,7 @@ fi
 there() {
   case $1 in
   command) command -v "$2" >/dev/null 2>&1 || [ -x "/usr/sbin/$2" ] ;;
+  file) [ -e "$2" ] ;;
   header) [ -e "/usr/include/$2" ] || [ -e "/usr/include/$(uname -m)-linux-gnu/$2" ] ;;
   # pkg-config itself may still be missing: then a library counts as missing too, which is harmless.
   library) command -v pkg-config >/dev/null 2>&1 && pkg-config --exists "$2" ;;
@@ -56,12 +59,27 @@ test  command newuidmap     uidmap           shadow-utils        shadow         
 test  command git           git              git-core            git               git
 test  command gdb           gdb              gdb                 gdb               gdb
 test  command strace        strace           strace              strace            strace
+vm    command qemu-system-x86_64 qemu-system-x86 qemu-system-x86-core qemu-system-x86 qemu-system-x86_64
+vm    command mmdebstrap    mmdebstrap       mmdebstrap          mmdebstrap        mmdebstrap
+vm    command mke2fs        e2fsprogs        e2fsprogs           e2fsprogs         e2fsprogs
+vm    command newuidmap     uidmap           shadow-utils        shadow            shadow-uidmap
+vm    file    /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring debian-keyring debian-archive-keyring debian-archive-keyring
 TABLE
 }
 
+# in_group GROUP: whether a line of the table is asked for.
+in_group() { [ "$group" = "$1" ] || { [ "$group" = all ] && [ "$1" != vm ]; }; }
+
+if [ "${2-}" = --names ]; then
+  needs | while read -r for_group _ _ apt _; do
+    if in_group "$for_group"; then echo "$apt"; fi
+  done | sort -u
+  exit 0
+fi
+
 missing= packages=
 while read -r for_group kind name apt dnf pacman apk; do
-  [ "$group" = all ] || [ "$group" = "$for_group" ] || continue
+  in_group "$for_group" || continue
   there "$kind" "$name" && continue
   missing="$missing $name"
   case $manager in

@@ -1,0 +1,102 @@
+#!/bin/sh
+# Inside the test machine, as root, at the end of its boot: installs dayfly from the payload in /srv/vm and runs the tests. What it
+# prints goes out over the serial line; lines that begin with "@@" are for tests/vm/run.py. Exit status 100 asks for a reboot.
+set -u
+cd /srv/vm/tree || exit 1
+# SUITES, WORDS, LEGS, LEG_SECONDS
+# shellcheck source=/dev/null
+. /srv/vm/settings
+export LC_ALL=C.UTF-8 HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin DAYFLY_TEST_SECONDS
+out=/srv/vm/out
+mkdir -p "$out"
+boot=$(($(cat "$out/boots" 2>/dev/null || echo 0) + 1))
+echo "$boot" >"$out/boots"
+
+# counts NAME: the last sum in the leg's log, as a line for the host. A leg that was cut off has none: one failure.
+counts() {
+  sum=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$out/$1.log" | tail -n 1)
+  echo "@@ counts $1 ${sum:-0 1 0}"
+}
+
+# leg NAME COMMAND...: its output goes to the serial line and to a log of its own.
+leg() {
+  name=$1
+  shift
+  case " $LEGS " in *" $name "*) ;; *) return 0 ;; esac
+  echo "@@ leg $name"
+  "$@" 2>&1 </dev/null | tee "$out/$name.log"
+  counts "$name"
+}
+
+# A unit of its own for the tests, with a cgroup that is theirs to divide.
+unit_options="--wait --pipe --collect --quiet -p Delegate=yes -p TasksMax=infinity -p LimitNOFILE=524288 -p RuntimeMaxSec=$LEG_SECONDS"
+
+as_root() {
+  # shellcheck disable=SC2086
+  systemd-run $unit_options --unit=vm-root sh tests/vm/leg.sh "$@"
+}
+
+as_plain() {
+  runtime=/run/user/$(id -u plain)
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    [ -S "$runtime/bus" ] && break
+    sleep 1
+  done
+  # shellcheck disable=SC2086
+  runuser -u plain -- env -i PATH="$PATH" HOME=/home/plain USER=plain LC_ALL="$LC_ALL" XDG_RUNTIME_DIR="$runtime" \
+    DBUS_SESSION_BUS_ADDRESS="unix:path=$runtime/bus" \
+    systemd-run --user $unit_options --unit=vm-plain sh /srv/vm/tree/tests/vm/leg.sh "$@"
+}
+
+install_dayfly() {
+  make="make"
+  if [ ! -x build/release/dayflyd ]; then
+    make -j"$(nproc)" all build/release/tests/probe build/release/tests/fault/dayfly-warden || return 1
+  else
+    make="make -o all"
+  fi
+  $make install >"$out/install.log" || return 1
+  systemctl daemon-reload
+  # The tests take the programs from where they were installed.
+  mkdir -p /srv/vm/installed
+  ln -sf /usr/local/bin/dayfly /usr/local/sbin/dayflyd /usr/local/libexec/dayfly/dayfly-warden "$PWD/build/release/tests" \
+    /srv/vm/installed/
+}
+
+# What is there of the suites asked for.
+suites() {
+  for suite in $SUITES; do
+    for file in tests/"$suite"/test_*.py tests/*/test_"$suite".py; do
+      [ -e "$file" ] && echo "$suite" && break
+    done
+  done
+}
+
+collect() {
+  journalctl --no-pager -o short-monotonic >"$out/journal.txt" 2>&1
+  tar -c -f /dev/vdc -C "$out" .
+}
+
+echo "@@ begin boot=$boot kernel=$(uname -r) systemd=$(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p') up=$(cut -d. -f1 /proc/uptime)"
+if [ "$boot" = 1 ]; then
+  if ! install_dayfly; then
+    echo "@@ counts install 0 1 0"
+    collect
+    echo "@@ end"
+    exit 1
+  fi
+  # shellcheck disable=SC2046
+  leg root as_root $(suites)
+  # shellcheck disable=SC2046
+  leg plain as_plain $(suites)
+  leg service python3 tests/run.py vm
+  case " $LEGS " in *" reboot "*)
+    echo "@@ reboot"
+    exit 100
+    ;;
+  esac
+else
+  leg reboot python3 tests/run.py tests/vm/reboot/test_*.py
+fi
+collect
+echo "@@ end"
