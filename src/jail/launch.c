@@ -375,6 +375,8 @@ static int release_jail(struct warden *w, struct warden_jail *j, struct err *e)
 		wire_request_init(&rq, WIRE_START, j->id);
 		if (r == 0)
 			r = (int)fd_send(j->status_fd, &rq, sizeof(rq), NULL, 0);
+		if (r < 0 && !e->msg[0])
+			err_set(e, ERR_SETUP, -r, "the jail died while it was made");
 		if (r < 0) {
 			snprintf(e->step, sizeof(e->step), "ids");
 			return r;
