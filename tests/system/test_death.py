@@ -1,6 +1,5 @@
 """Whoever dies, nothing stays: J1, J2. kill -9 of each of our processes with tasks running."""
 import os
-import shutil
 import signal
 import time
 
@@ -19,14 +18,6 @@ class Running(OwnDaemons):
         # The double forks need a moment to be where they are going.
         time.sleep(0.05)
         return tags
-
-    def remove_runtime_dir(self, daemon):
-        """Stops a daemon that found its directory there already: it leaves what it has not made."""
-        daemon.close_client()
-        kill_daemon(daemon, signal.SIGTERM)
-        self.assertIn(self.runtime_files(daemon), ([], [os.path.dirname(daemon.socket)]))
-        shutil.rmtree(os.path.dirname(daemon.socket), ignore_errors=True)
-        self.assertEqual(daemon.stop(), [])
 
     def assert_works(self, daemon):
         client = self.connect_to(daemon)

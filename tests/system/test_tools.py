@@ -120,10 +120,16 @@ class Tools:
         out = self.script("gcc -o hello /mnt/src/hello.c; strace -f -o trace ./hello; grep -c execve trace; grep -q 'answer 42' trace && echo seen", "gcc", "strace", workspace=self.source())
         self.assertEqual(out.split()[-1], "seen")
 
-    def test_go(self):
-        out = self.script("mkdir m; cd m; printf 'package main\\nimport \"fmt\"\\nfunc main() { c := make(chan int); go func() { c <- 42 }(); fmt.Println(<-c) }\\n' >m.go; "
-                          "GOFLAGS=-mod=mod GOCACHE=/tmp/work/c go run m.go", "go", timeout=120)
-        self.assertEqual(out.split(), ["42"])
+    if shutil.which("go", path=SHOWN):
+        def test_go(self):
+            out = self.script("mkdir m; cd m; printf 'package main\\nimport \"fmt\"\\nfunc main() { c := make(chan int); go func() { c <- 42 }(); fmt.Println(<-c) }\\n' >m.go; "
+                              "GOFLAGS=-mod=mod GOCACHE=/tmp/work/c go run m.go", "go", timeout=120)
+            self.assertEqual(out.split(), ["42"])
+
+    if shutil.which("cargo", path=SHOWN):
+        def test_cargo(self):
+            out = self.script("cargo new -q --vcs none m; cd m; cargo run -q --offline", "cargo", timeout=120)
+            self.assertEqual(out.strip(), "Hello, world!")
 
     def test_perl_tar_and_compressors(self):
         out = self.script("perl -e 'print 6*7, \"\\n\"'; mkdir d; seq 1 1000 >d/f; tar czf d.tgz d; mkdir e; tar xzf d.tgz -C e; cmp d/f e/d/f && echo same; "

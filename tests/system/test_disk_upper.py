@@ -1,0 +1,97 @@
+"""Private layers on disk, for kernels whose tmpfs cannot hold them: the same promises, and nothing stays on disk; J1, J14."""
+import os
+import signal
+import time
+
+from dayfly_test import in_modes
+
+from common import OwnDaemons, Traces, kill_daemon, wait_until
+
+MESS = ("mkdir -p a/b/c; head -c 300000 /dev/zero >a/b/c/file; mkdir locked; touch locked/x; chmod 000 locked a/b; "
+        "i=0; while [ $i -lt 60 ]; do mkdir -p d; cd d; i=$((i+1)); done; touch deep; rm -rf /usr/share/doc/gcc* 2>/dev/null; ")
+
+
+@in_modes
+class OnDisk(OwnDaemons):
+    def new(self):
+        daemon = self.new_daemon("--upper", "disk")
+        self.assertTrue(daemon.client().call("info")["warden"]["upper_on_disk"])
+        return daemon
+
+    def layers(self, daemon):
+        """What lies in the wardens' directories; and how many such directories there are."""
+        tops = [os.path.join(daemon.state_dir, name) for name in os.listdir(daemon.state_dir)]
+        return [os.path.join(top, name) for top in tops for name in os.listdir(top)], len(tops)
+
+    def running(self, client, n):
+        tags = [client.start({"argv": ["sh", "-c", MESS + "echo up; trap '' TERM; while :; do sleep 0.05; done"], "limits": {"grace": "100ms"}}) for _ in range(n)]
+        for tag, _ in tags:
+            client.wait_output(tag, b"up")
+        return tags
+
+    def test_each_task_takes_its_layer_with_it(self):
+        daemon = self.new()
+        client = daemon.client()
+        for script in (MESS + "exit 0", MESS + "exit 4", MESS + "kill -9 $$", "exec no-such-command", "sleep 97531 & " + MESS):
+            client.run({"argv": ["sh", "-c", script]}, timeout=20)
+            self.assertTrue(wait_until(lambda: self.layers(daemon) == ([], 1), 2), self.layers(daemon))
+        run = client.run({"argv": ["sh", "-c", "rm -rf /usr/share/common-licenses && ls /usr/share | grep -c common-licenses; ls /home/agent"]})
+        self.assertEqual(run[2], b"0\n", run)
+        self.assertEqual(run[1]["outcome"], "ok")
+
+    def test_a_tree_that_is_slow_to_remove_does_not_hold_up_others(self):
+        daemon = self.new()
+        client = daemon.client()
+        big = client.start({"argv": ["sh", "-c", "cd /tmp && i=0; while [ $i -lt 300 ]; do mkdir $i; (cd $i; touch 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16); i=$((i+1)); done"]})
+        for _ in range(10):
+            began = time.monotonic()
+            client.call("ping")
+            self.assertLess(time.monotonic() - began, 1)
+            self.assertEqual(client.run({"argv": ["true"]})[1]["outcome"], "ok")
+        self.assertEqual(client.finish(*big)[1]["outcome"], "ok")
+
+    def test_J1_kill_9_of_dayflyd_leaves_nothing_on_disk(self):
+        daemon = self.new()
+        self.running(daemon.client(), 5)
+        self.assertEqual(len(self.layers(daemon)[0]), 5)
+        traces = Traces(self.stage)
+        kill_daemon(daemon)
+        self.assertEqual(traces.wait_gone(), {})
+        self.assertTrue(wait_until(lambda: not os.listdir(daemon.state_dir), 2), os.listdir(daemon.state_dir))
+        self.assert_nothing_left(daemon, traces)
+
+    def test_J1_kill_9_of_the_warden_its_layers_are_swept_by_the_next(self):
+        daemon = self.new()
+        client = daemon.client()
+        tags = self.running(client, 3)
+        os.kill(daemon.wardens()[0], signal.SIGKILL)
+        for tag, task in tags:
+            self.assertEqual(client.finish(tag, task)[1]["cause"], "warden_lost")
+        self.assertEqual(client.run({"argv": ["true"]}, timeout=20)[1]["outcome"], "ok")
+        self.assertTrue(wait_until(lambda: self.layers(daemon) == ([], 1), 3), self.layers(daemon))
+        daemon.close_client()
+        kill_daemon(daemon, signal.SIGTERM)
+        self.assertTrue(wait_until(lambda: not os.listdir(daemon.state_dir), 2))
+
+    def test_J1_kill_9_of_everything_is_swept_at_the_next_start(self):
+        daemon = self.new()
+        self.running(daemon.client(), 3)
+        traces = Traces(self.stage)
+        for name in ("dayflyd", "dayfly-keeper", "dayfly-warden"):
+            for pid in traces.named(name):
+                os.kill(pid, signal.SIGKILL)
+        daemon.process.wait(timeout=5)
+        self.assertEqual(traces.wait_gone(), {})
+        self.assertEqual(len(self.layers(daemon)[0]), 3, "nobody was left to remove them")
+        daemon.close_client()
+        daemon.start()
+        self.assertTrue(wait_until(lambda: self.layers(daemon) == ([], 1), 2), self.layers(daemon))
+        kill_daemon(daemon, signal.SIGTERM)
+        self.remove_runtime_dir(daemon)
+
+    def test_a_clean_end_leaves_nothing_on_disk(self):
+        daemon = self.new()
+        self.running(daemon.client(), 2)
+        daemon.close_client()
+        kill_daemon(daemon, signal.SIGTERM)
+        self.assertTrue(wait_until(lambda: not os.listdir(daemon.state_dir), 2))
