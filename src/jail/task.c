@@ -76,7 +76,7 @@ int step_rlimits(struct jail *j, struct err *e)
 		{ RLIMIT_CORE, "core", l->core_bytes },
 		{ RLIMIT_FSIZE, "file_size", l->file_bytes ? l->file_bytes : RLIM_INFINITY },
 		{ RLIMIT_NPROC, "processes", l->processes },
-		{ RLIMIT_DATA, "memory", l->memory_bytes ? l->memory_bytes : RLIM_INFINITY },
+		{ RLIMIT_DATA, "memory", l->data_bytes ? l->data_bytes : RLIM_INFINITY },
 		{ RLIMIT_CPU, "cpu", l->cpu_ms ? (l->cpu_ms + 999) / 1000 : RLIM_INFINITY },
 		{ RLIMIT_RTPRIO, "rtprio", 0 },
 		{ RLIMIT_MSGQUEUE, "msgqueue", 819200 },

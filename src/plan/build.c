@@ -204,7 +204,7 @@ static int build_cgroup_limits(
 		}
 		add_degraded(b, limits[i].instead);
 	}
-	b->plan->limits.memory_bytes = spec->limits.memory_bytes;
+	b->plan->limits.data_bytes = spec->limits.memory_bytes;
 	if (spec->limits.pids)
 		b->plan->limits.processes = spec->limits.pids;
 	return 0;

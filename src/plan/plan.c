@@ -20,6 +20,7 @@ NAME_FN(plan_user_name, enum plan_user, "agent", "root")
 NAME_FN(plan_network_name, enum plan_network, "none", "host")
 NAME_FN(plan_profile_name, enum plan_profile, "dev", "strict")
 NAME_FN(plan_image_name, enum plan_image, "host", "dir")
+NAME_FN(plan_controller_name, enum plan_controller, "memory", "pids", "cpu", "io")
 NAME_FN(plan_mode_name, enum plan_mode, "cow", "ro", "rw")
 
 struct plan *plan_create(void)
@@ -154,6 +155,20 @@ static int check_command(const struct plan *p, struct err *e)
 	return r;
 }
 
+static int check_limits(const struct plan_limits *l, struct err *e)
+{
+	if (!l->disk_bytes || !l->disk_inodes || !l->open_files || !l->processes)
+		return err_set_field(e, ERR_OUT_OF_RANGE, "task.limits", "disk, inodes, open_files and processes must be above 0");
+	if (l->memory_bytes && l->memory_bytes < PLAN_MEMORY_MIN)
+		return err_set_field(e, ERR_OUT_OF_RANGE, "task.limits.memory", "at least %llu bytes", PLAN_MEMORY_MIN);
+	if (l->cpu_millis && (l->cpu_millis < PLAN_CPU_MILLIS_MIN || l->cpu_millis > PLAN_CPU_MILLIS_MAX))
+		return err_set_field(e, ERR_OUT_OF_RANGE, "task.limits.cpus", "%d to %llu thousandths of a CPU", PLAN_CPU_MILLIS_MIN,
+			PLAN_CPU_MILLIS_MAX);
+	if (l->pids > PLAN_PIDS_MAX)
+		return err_set_field(e, ERR_OUT_OF_RANGE, "task.limits.pids", "at most %d", PLAN_PIDS_MAX);
+	return 0;
+}
+
 int plan_check(const struct plan *p, struct err *e)
 {
 	if (p->user >= PLAN_USER_COUNT || p->network >= PLAN_NETWORK_COUNT || p->profile >= PLAN_PROFILE_COUNT ||
@@ -171,7 +186,5 @@ int plan_check(const struct plan *p, struct err *e)
 		if (r == 0 && p->mounts[i].mode == PLAN_MODE_COW)
 			r = err_set_field(e, ERR_BAD_VALUE, "task.mounts", "mode must be ro or rw; only the workspace can be cow");
 	}
-	if (r == 0 && (!p->limits.disk_bytes || !p->limits.disk_inodes || !p->limits.open_files || !p->limits.processes))
-		r = err_set_field(e, ERR_OUT_OF_RANGE, "task.limits", "disk, inodes, open_files and processes must be above 0");
-	return r;
+	return r < 0 ? r : check_limits(&p->limits, e);
 }

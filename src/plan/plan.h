@@ -14,7 +14,13 @@
 #include <stdint.h>
 
 #define PLAN_MAGIC   0x6e616c70u /* "plan" */
-#define PLAN_VERSION 1
+#define PLAN_VERSION 2
+
+/* Below these the kernel refuses the limit, or nothing can run. */
+#define PLAN_MEMORY_MIN	    (1ull << 20)
+#define PLAN_CPU_MILLIS_MIN 10
+#define PLAN_CPU_MILLIS_MAX (65536 * 1000ull)
+#define PLAN_PIDS_MAX	    4194304
 
 /* Inside every jail. */
 #define PLAN_AGENT_ID   1000
@@ -35,6 +41,17 @@ const char *plan_profile_name(enum plan_profile v);
 const char *plan_image_name(enum plan_image v);
 const char *plan_mode_name(enum plan_mode v);
 
+/* The cgroup v2 controllers that hold limits, or count; in sets: bits 1 << v. */
+enum plan_controller {
+	PLAN_CONTROLLER_MEMORY,
+	PLAN_CONTROLLER_PIDS,
+	PLAN_CONTROLLER_CPU,
+	PLAN_CONTROLLER_IO,
+	PLAN_CONTROLLER_COUNT
+};
+/* "memory", "pids", "cpu", "io": the kernel's words. */
+const char *plan_controller_name(enum plan_controller v);
+
 /*
  * A directory or file of the host. Either a descriptor that the client passed, by its place among the source descriptors that
  * come with the plan (fd_index >= 0), or an absolute path (fd_index = -1) that a child of the warden opens with the client's rights.
@@ -51,16 +68,23 @@ struct plan_mount {
 	enum plan_mode mode;
 };
 
-/* Numbers that jail init applies itself. 0 = none asked for, unless said otherwise. */
+/* 0 = none asked for, unless said otherwise. */
 struct plan_limits {
+	/* Numbers that jail init applies itself. */
 	uint64_t disk_bytes;   /* of everything writable in the jail; > 0 */
 	uint64_t disk_inodes;  /* likewise; > 0 */
 	uint64_t open_files;   /* RLIMIT_NOFILE; > 0 */
 	uint64_t file_bytes;   /* RLIMIT_FSIZE */
 	uint64_t core_bytes;   /* RLIMIT_CORE; 0 means no core files */
 	uint64_t processes;    /* RLIMIT_NPROC of the task's uid in its own user namespace; > 0 */
-	uint64_t memory_bytes; /* best effort without a cgroup: RLIMIT_DATA of each process */
+	uint64_t data_bytes;   /* best effort without a cgroup: RLIMIT_DATA of each process */
 	uint64_t cpu_ms;       /* best effort without a cgroup: RLIMIT_CPU of each process, rounded up to seconds */
+
+	/* Limits of the whole task, which its cgroup holds: each needs its controller. */
+	uint64_t memory_bytes; /* memory.max; >= PLAN_MEMORY_MIN */
+	uint64_t swap_bytes;   /* memory.swap.max, where memory_bytes is set; 0 means no swap */
+	uint64_t cpu_millis;   /* cpu.max: thousandths of a CPU; >= PLAN_CPU_MILLIS_MIN */
+	uint64_t pids;	       /* pids.max: processes and threads */
 };
 
 struct plan {

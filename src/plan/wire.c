@@ -56,6 +56,7 @@ int wire_event_check(struct wire_event *ev, size_t len)
 	switch (ev->type) {
 	case WIRE_HELLO:
 		ev->hello.info[WIRE_INFO_SIZE - 1] = '\0';
+		ev->hello.no_cgroup[WIRE_WHY_SIZE - 1] = '\0';
 		return ev->hello.mode <= WARDEN_MODE_SINGLE ? 0 : -EPROTO;
 	case WIRE_STARTED:
 		if (ev->started.n_degraded > WIRE_DEGRADED_MAX)

@@ -24,7 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 
 enum wire_type {
 	WIRE_START = 1,
@@ -69,6 +69,26 @@ const char *warden_mode_name(enum warden_mode m); /* "root" "rootless-subuid" "r
 #define WIRE_DEGRADED_MAX  8
 #define WIRE_DEGRADED_SIZE 160
 #define WIRE_INFO_SIZE     1024
+#define WIRE_WHY_SIZE      256
+
+/* What a jail's cgroup counted from its first moment to its last. */
+enum wire_known {
+	WIRE_KNOWN_MEMORY_PEAK = 1,
+	WIRE_KNOWN_SWAP_PEAK = 2,
+	WIRE_KNOWN_OOM_KILLS = 4,
+	WIRE_KNOWN_CPU = 8,
+	WIRE_KNOWN_PIDS_PEAK = 16,
+	WIRE_KNOWN_IO = 32,
+};
+struct wire_usage {
+	uint32_t known; /* bits by enum wire_known; what has none is 0 */
+	uint32_t reserved;
+	uint64_t memory_peak, swap_peak; /* bytes */
+	uint64_t oom_kills;              /* processes that the kernel killed for want of memory */
+	uint64_t user_us, sys_us;
+	uint64_t pids_peak;              /* without jail init */
+	uint64_t io_read_bytes, io_write_bytes; /* of block devices */
+};
 
 struct wire_event {
 	uint32_t version;
@@ -79,7 +99,8 @@ struct wire_event {
 			uint32_t mode;           /* enum warden_mode */
 			uint32_t upper_on_disk;  /* 1: tmpfs cannot serve as an overlay upper here */
 			int32_t landlock_abi;    /* 0: none */
-			uint32_t reserved;
+			uint32_t controllers;    /* cgroup controllers in force: bits 1 << enum plan_controller */
+			char no_cgroup[WIRE_WHY_SIZE]; /* why one that holds a limit is missing; "" if none is */
 			char info[WIRE_INFO_SIZE]; /* one line for `info` and the log */
 		} hello;
 		struct {
@@ -108,6 +129,7 @@ struct wire_event {
 			uint64_t max_rss_bytes;       /* of the largest process */
 			uint64_t disk_bytes, disk_inodes; /* in use at the end */
 			uint64_t changes_added, changes_modified, changes_deleted; /* files of a cow workspace */
+			struct wire_usage usage;      /* of its cgroup; nothing is known without one */
 		} gone;
 	};
 };

@@ -48,7 +48,8 @@ static inline struct plan *sample_full(void)
 	p->rows = 24;
 	p->cols = 65535;
 	p->has_stdin = true;
-	p->limits = (struct plan_limits){ 1, 2, 3, 4, 5, 6, 7, UINT64_MAX };
+	p->limits = (struct plan_limits){ 1, 2, 3, 4, 5, 6, 7, UINT64_MAX, PLAN_MEMORY_MIN, 10,
+		PLAN_CPU_MILLIS_MAX, PLAN_PIDS_MAX };
 	return p;
 }
 

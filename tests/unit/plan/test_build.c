@@ -158,7 +158,7 @@ TEST(best_effort_takes_the_weaker_form_and_says_so)
 		(struct spec_limits){ .memory_bytes = 1 << 30, .cpu_millis = 500, .pids = 50 };
 	spec.best_effort = BEST_EFFORT_MEMORY | BEST_EFFORT_CPUS | BEST_EFFORT_PIDS;
 	assert_int_equal(build_with(&spec, &input, &b, &e), 0);
-	assert_int_equal(b.plan->limits.memory_bytes, 1 << 30);
+	assert_int_equal(b.plan->limits.data_bytes, 1 << 30);
 	assert_int_equal(b.plan->limits.processes, 50);
 	assert_int_equal(b.n_degraded, 3);
 	assert_int_equal(strncmp(b.degraded[0], "memory: ", 8), 0);
