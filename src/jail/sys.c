@@ -18,11 +18,17 @@ static long ret(long r)
 
 pid_t sys_clone(uint64_t flags, int *ret_pidfd)
 {
+	return sys_clone_into(flags, -1, ret_pidfd);
+}
+
+pid_t sys_clone_into(uint64_t flags, int cgroup_fd, int *ret_pidfd)
+{
 	int pidfd = -1;
 	struct clone_args args = {
-		.flags = flags | CLONE_PIDFD,
+		.flags = flags | CLONE_PIDFD | (cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
 		.pidfd = (uint64_t)(uintptr_t)&pidfd,
 		.exit_signal = SIGCHLD,
+		.cgroup = cgroup_fd >= 0 ? (uint64_t)cgroup_fd : 0,
 	};
 	long pid = ret(syscall(SYS_clone3, &args, sizeof(args)));
 	if (pid > 0)

@@ -36,6 +36,8 @@ struct sys_mount_attr {
 
 /* Like fork with namespaces: returns the child's pid, 0 in the child. *ret_pidfd is set in the parent. flags: CLONE_*. */
 pid_t sys_clone(uint64_t flags, int *ret_pidfd);
+/* The same, with the child in this cgroup from its first moment; -1: in the caller's. */
+pid_t sys_clone_into(uint64_t flags, int cgroup_fd, int *ret_pidfd);
 int sys_pidfd_open(pid_t pid);
 int sys_pidfd_send_signal(int pidfd, int signo);
 int sys_pivot_root(const char *new_root, const char *put_old);

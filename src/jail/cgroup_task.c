@@ -1,0 +1,287 @@
+/* The cgroup of one jail: see cgroup.h. */
+#include "jail/cgroup.h"
+#include "jail/cgroup_parse.h"
+#include "jail/cgroup_priv.h"
+#include "jail/sys.h"
+
+#include "base/cleanup.h"
+#include "base/dir.h"
+#include "base/fd.h"
+#include "base/id.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NAME_TRIES    8
+#define CPU_PERIOD_US 100000
+
+/* ---- making ---- */
+
+static int write_number(int fd, const char *file, uint64_t v)
+{
+	char text[24];
+	snprintf(text, sizeof(text), "%" PRIu64, v);
+	return fd_write_file(fd, file, text);
+}
+
+static int write_cpu_max(int fd, uint64_t millis)
+{
+	char text[48];
+	snprintf(text, sizeof(text), "%" PRIu64 " %d", millis * (CPU_PERIOD_US / 1000),
+		CPU_PERIOD_US);
+	return fd_write_file(fd, "cpu.max", text);
+}
+
+static int write_memory(
+	const struct cgroup_tree *t, int fd, const struct plan_limits *l, const char **ret_file)
+{
+	/* Before any limit: then no process of a task can outlive its fellows. */
+	*ret_file = "memory.oom.group";
+	int r = write_number(fd, *ret_file, 1);
+	if (r < 0 || !l->memory_bytes)
+		return r;
+	*ret_file = "memory.max";
+	r = write_number(fd, *ret_file, l->memory_bytes);
+	if (r < 0 || !t->has_swap)
+		return r;
+	*ret_file = "memory.swap.max";
+	return write_number(fd, *ret_file, l->swap_bytes);
+}
+
+static bool has(const struct cgroup_tree *t, enum plan_controller c)
+{
+	return t->controllers & 1u << c;
+}
+
+static int write_limits(
+	const struct cgroup_tree *t, int fd, const struct plan_limits *l, struct err *e)
+{
+	const char *file = "";
+	int r = has(t, PLAN_CONTROLLER_MEMORY) ? write_memory(t, fd, l, &file) : 0;
+	if (r == 0 && has(t, PLAN_CONTROLLER_CPU) && l->cpu_millis) {
+		file = "cpu.max";
+		r = write_cpu_max(fd, l->cpu_millis);
+	}
+	if (r == 0 && has(t, PLAN_CONTROLLER_PIDS) && l->pids) {
+		file = "pids.max";
+		/* Jail init is one more. */
+		r = write_number(fd, file, l->pids + 1);
+	}
+	return r < 0 ? err_set(e, ERR_SETUP, -r, "write %s of the task's cgroup", file) : 0;
+}
+
+/* What this warden cannot hold, whoever thought that it could. */
+static int check_controllers(
+	const struct cgroup_tree *t, const struct plan_limits *l, struct err *e)
+{
+	const struct {
+		const char *field;
+		uint64_t value;
+		enum plan_controller controller;
+	} needs[] = {
+		{ "task.limits.memory", l->memory_bytes, PLAN_CONTROLLER_MEMORY },
+		{ "task.limits.cpus", l->cpu_millis, PLAN_CONTROLLER_CPU },
+		{ "task.limits.pids", l->pids, PLAN_CONTROLLER_PIDS },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(needs); i++)
+		if (needs[i].value && !has(t, needs[i].controller))
+			return err_set_field(e, ERR_UNENFORCEABLE, needs[i].field,
+				"this host cannot hold the limit: %s", t->why);
+	return 0;
+}
+
+/* A fresh cgroup, whatever lies there already under that name. Returns a descriptor or -errno. */
+static int make_fresh(const struct cgroup_tree *t, const char *task, char name[CGROUP_NAME_SIZE])
+{
+	/* The name comes from the daemon: nothing but a task id becomes part of a path. */
+	const char *base = task && id_is_task(task) ? task : "task";
+	snprintf(name, CGROUP_NAME_SIZE, "%s", base);
+	for (int i = 2; mkdirat(t->tasks_fd, name, 0755) < 0; i++) {
+		if (errno != EEXIST || i > NAME_TRIES)
+			return -errno;
+		snprintf(name, CGROUP_NAME_SIZE, "%.40s.%d", base, i);
+	}
+	int fd = dir_open(t->tasks_fd, name);
+	if (fd < 0)
+		unlinkat(t->tasks_fd, name, AT_REMOVEDIR);
+	return fd;
+}
+
+static int make(struct cgroup_tree *t, const char *task, struct cgroup_task *ret, struct err *e)
+{
+	ret->fd = make_fresh(t, task, ret->name);
+	if (ret->fd == -ENOENT || ret->fd == -ENODEV) {
+		/* Somebody has removed `tasks` under us. */
+		int r = cgroup_open_tasks(t, e);
+		if (r < 0)
+			return r;
+		ret->fd = make_fresh(t, task, ret->name);
+	}
+	if (ret->fd >= 0)
+		return 0;
+	int r = ret->fd;
+	ret->fd = -1;
+	return err_set(e, ERR_SETUP, -r, "make a cgroup in %s/" CGROUP_TASKS, t->path);
+}
+
+int cgroup_task_make(struct cgroup_tree *t, const char *task, const struct plan_limits *limits,
+	struct cgroup_task *ret, struct err *e)
+{
+	ret->fd = -1;
+	int r = check_controllers(t, limits, e);
+	if (r < 0 || !t->controllers)
+		return r;
+	r = make(t, task, ret, e);
+	if (r == 0)
+		r = write_limits(t, ret->fd, limits, e);
+	if (r < 0) {
+		if (e)
+			snprintf(e->step, sizeof(e->step), "cgroup");
+		cgroup_task_remove(t, ret);
+		cgroup_task_close(ret);
+	}
+	return r;
+}
+
+/* ---- its end ---- */
+
+void cgroup_task_close(struct cgroup_task *c)
+{
+	fd_close(&c->fd);
+}
+
+bool cgroup_task_is_populated(const struct cgroup_task *c)
+{
+	auto_free char *text = NULL;
+	uint64_t populated = 0;
+	return cgroup_read(c->fd, "cgroup.events", &text) == 0 &&
+	       cgroup_parse_key(text, "populated", &populated) == 0 && populated;
+}
+
+/* Before Linux 5.14: nobody can fork while all are frozen, and a frozen process dies when thawed.
+ */
+static void freeze_and_kill(int fd)
+{
+	auto_free char *text = NULL;
+	fd_write_file(fd, "cgroup.freeze", "1");
+	int r = cgroup_read(fd, "cgroup.procs", &text);
+	const char *next = text;
+	pid_t pid;
+	while (r == 0 && cgroup_parse_pid(&next, &pid))
+		/* 0 is one that we cannot see, and would be our own group. */
+		if (pid > 1)
+			kill(pid, SIGKILL);
+	fd_write_file(fd, "cgroup.freeze", "0");
+}
+
+void cgroup_task_kill(const struct cgroup_task *c)
+{
+	if (fd_write_file(c->fd, "cgroup.kill", "1") < 0)
+		freeze_and_kill(c->fd);
+}
+
+int cgroup_task_remove(const struct cgroup_tree *t, struct cgroup_task *c)
+{
+	if (c->fd < 0)
+		return 0;
+	if (unlinkat(t->tasks_fd, c->name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return -errno;
+	fd_close(&c->fd);
+	return 0;
+}
+
+/* ---- counters ---- */
+
+static bool read_number(int fd, const char *file, uint64_t *ret)
+{
+	auto_free char *text = NULL;
+	return cgroup_read(fd, file, &text) == 0 && cgroup_parse_number(text, ret) == 0;
+}
+
+static bool read_key(int fd, const char *file, const char *key, uint64_t *ret)
+{
+	auto_free char *text = NULL;
+	return cgroup_read(fd, file, &text) == 0 && cgroup_parse_key(text, key, ret) == 0;
+}
+
+static bool read_io(int fd, uint64_t *ret_read, uint64_t *ret_write)
+{
+	auto_free char *text = NULL;
+	return cgroup_read(fd, "io.stat", &text) == 0 &&
+	       cgroup_parse_io(text, ret_read, ret_write) == 0;
+}
+
+void cgroup_task_read(const struct cgroup_task *c, struct wire_usage *u)
+{
+	memset(u, 0, sizeof(*u));
+	if (c->fd < 0)
+		return;
+	if (read_number(c->fd, "memory.peak", &u->memory_peak))
+		u->known |= WIRE_KNOWN_MEMORY_PEAK;
+	if (read_number(c->fd, "memory.swap.peak", &u->swap_peak))
+		u->known |= WIRE_KNOWN_SWAP_PEAK;
+	if (read_key(c->fd, "memory.events", "oom_kill", &u->oom_kills))
+		u->known |= WIRE_KNOWN_OOM_KILLS;
+	if (read_key(c->fd, "cpu.stat", "user_usec", &u->user_us) &&
+		read_key(c->fd, "cpu.stat", "system_usec", &u->sys_us))
+		u->known |= WIRE_KNOWN_CPU;
+	if (read_number(c->fd, "pids.peak", &u->pids_peak)) {
+		u->known |= WIRE_KNOWN_PIDS_PEAK;
+		/* Jail init is not the task's. */
+		u->pids_peak -= u->pids_peak > 0;
+	}
+	if (read_io(c->fd, &u->io_read_bytes, &u->io_write_bytes))
+		u->known |= WIRE_KNOWN_IO;
+}
+
+/* ---- trying it ---- */
+
+static bool has_file(int fd, const char *file)
+{
+	return faccessat(fd, file, W_OK, 0) == 0;
+}
+
+/* A process in the new cgroup, as a jail's first will be. */
+static int try_clone(int fd, struct err *e)
+{
+	int pidfd = -1, status;
+	pid_t pid = sys_clone_into(0, fd, &pidfd);
+	if (pid == 0)
+		_exit(0);
+	if (pid < 0)
+		return err_set(e, ERR_UNSUPPORTED, (int)-pid, "clone a process into a cgroup");
+	waitpid(pid, &status, 0);
+	fd_close(&pidfd);
+	return 0;
+}
+
+int cgroup_try(struct cgroup_tree *t, struct err *e)
+{
+	static const struct plan_limits none;
+	static const char *const files[PLAN_CONTROLLER_COUNT] = {
+		[PLAN_CONTROLLER_MEMORY] = "memory.max",
+		[PLAN_CONTROLLER_PIDS] = "pids.max",
+		[PLAN_CONTROLLER_CPU] = "cpu.max",
+	};
+	struct cgroup_task c;
+	int r = cgroup_task_make(t, NULL, &none, &c, e);
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < PLAN_CONTROLLER_COUNT; i++)
+		if (files[i] && !has_file(c.fd, files[i]))
+			t->controllers &= ~(1u << i);
+	t->has_swap = has_file(c.fd, "memory.swap.max");
+	if (!t->is_fake)
+		r = try_clone(c.fd, e);
+	cgroup_task_remove(t, &c);
+	cgroup_task_close(&c);
+	return r;
+}
