@@ -19,7 +19,39 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A task's own descriptors while it waits: its output's file and its client's connection. */
+#define HOLD_FDS 2
+
 /* ---- run ---- */
+
+/*
+ * What tasks that are not done make us hold, in requests and in descriptors. Where there are other
+ * users, one has half of that at most.
+ */
+static int check_holding(const struct connection *c, size_t line_len, struct err *e)
+{
+	const struct server *s = c->server;
+	bool has_others = s->sched.caps.max_ready_uid < s->sched.caps.max_ready;
+	uint64_t bytes = line_len, fds = HOLD_FDS + c->n_fds;
+	uint64_t own_bytes = bytes, own_fds = fds, max_fds = s->start->open_files_hard / 2;
+	list_for_each (pos, &s->jobs.active) {
+		const struct job *j = list_entry(pos, struct job, link);
+		bool is_own = j->task->uid == c->uid || !has_others;
+		size_t n = HOLD_FDS + j->task->n_sources;
+		bytes += j->spec_bytes;
+		fds += n;
+		own_bytes += is_own ? j->spec_bytes : 0;
+		own_fds += is_own ? n : 0;
+	}
+	if (bytes > JOBS_PENDING_SPEC_BYTES ||
+		(has_others && own_bytes > JOBS_PENDING_SPEC_BYTES / 2))
+		return err_set(e, ERR_BUSY, 0, "the requests that wait already take %llu bytes",
+			(unsigned long long)(bytes - line_len));
+	if (fds > max_fds || (has_others && own_fds > max_fds / 2))
+		return err_set(e, ERR_BUSY, 0, "the tasks that wait already hold %llu descriptors",
+			(unsigned long long)(fds - HOLD_FDS - c->n_fds));
+	return 0;
+}
 
 static int check_admission(
 	struct connection *c, const struct task_spec *spec, size_t line_len, struct err *e)
@@ -33,10 +65,7 @@ static int check_admission(
 	if (spec->name && jobs_find_active_name(&s->jobs, c->uid, spec->name))
 		return err_set_field(e, ERR_DUPLICATE, "task.name",
 			"a task with the name \"%s\" is not done yet", spec->name);
-	if (s->jobs.active_spec_bytes + line_len > JOBS_PENDING_SPEC_BYTES)
-		return err_set(e, ERR_BUSY, 0, "the requests that wait already take %llu bytes",
-			(unsigned long long)s->jobs.active_spec_bytes);
-	return 0;
+	return check_holding(c, line_len, e);
 }
 
 static int build_task(struct connection *c, struct request *rq, struct task **ret, struct err *e)

@@ -243,7 +243,9 @@ static void handle_line(struct connection *c, const char *line, size_t len)
 	bool is_lost = r < 0 && memmem(line, len, "\"bytes\"", 7);
 	if (r == 0 && c->has_too_many_fds)
 		r = err_set(&e, ERR_TOO_LARGE, 0,
-			"at most %d descriptors may come with one request", LIMIT_REQUEST_FDS);
+			"at most %d descriptors may come with one request, and %llu with all that are not complete",
+			LIMIT_REQUEST_FDS,
+			(unsigned long long)c->server->start->open_files_hard / 8);
 	if (r == 0 && rq->op != OP_INPUT && c->n_open >= LIMIT_CONNECTION_REQUESTS)
 		r = err_set(&e, ERR_BUSY, 0,
 			"%d requests of this connection wait for their answers",
@@ -268,10 +270,23 @@ static void fail_line(struct connection *c, enum err_code code, const char *text
 	connection_close_soon(c);
 }
 
+/* Descriptors of requests that are not complete: one user must not have us hold most of what there are. */
+static bool may_hold(const struct connection *c, size_t n)
+{
+	size_t held = n;
+	list_for_each (pos, &c->server->connections) {
+		const struct connection *other = list_entry(pos, struct connection, link);
+		held += other->uid == c->uid ? other->n_fds : 0;
+	}
+	return held <= c->server->start->open_files_hard / 8;
+}
+
 static void take_fds(struct connection *c, int *fds, size_t n)
 {
+	if (n && !may_hold(c, n))
+		c->has_too_many_fds = true;
 	for (size_t i = 0; i < n; i++) {
-		if (c->n_fds < LIMIT_REQUEST_FDS) {
+		if (c->n_fds < LIMIT_REQUEST_FDS && !c->has_too_many_fds) {
 			c->fds[c->n_fds++] = fd_take(&fds[i]);
 		} else {
 			c->has_too_many_fds = true;
