@@ -238,7 +238,7 @@ class Daemon:
     def command(self):
         command = [os.path.join(self.stage.bin, "dayflyd"), "--socket", self.socket, "--state-dir", self.state_dir]
         if self.mode == "root":
-            command += ["--allow-uid", str(USER)]
+            command += ["--allow-uid", str(USER), "--allow-root-user"]
         return command + self.args
 
     def start(self, timeout=15, **popen):
@@ -288,7 +288,9 @@ class Daemon:
         return {pid: table[pid] for pid in processes_of(self.stage.path, table)}
 
     def wardens(self):
-        return [pid for pid, (_, comm, _) in self.processes().items() if comm == "dayfly-warden"]
+        """Without the short-lived children that they fork."""
+        found = {pid: ppid for pid, (ppid, comm, _) in self.processes().items() if comm == "dayfly-warden"}
+        return [pid for pid, ppid in found.items() if ppid not in found]
 
     def stop(self):
         """Ends it as a service manager would. Returns what is wrong."""
@@ -374,7 +376,10 @@ class Leaks:
 
     @staticmethod
     def mounts():
-        return sorted(" ".join(line.split()[2:6]) for line in read("/proc/self/mountinfo").splitlines())
+        """All but those of other test programs that run at the same time, in places of their own."""
+        lines = [" ".join(line.split()[2:6]) for line in read("/proc/self/mountinfo").splitlines()]
+        own = Stage.instance.path + "/" if Stage.instance else None
+        return sorted(line for line in lines if "/dayfly-test-" not in line or (own and own in line))
 
     def sockets(self):
         return sorted({line.split()[-1] for line in read("/proc/net/unix").splitlines()[1:] if self.stage.path in line})

@@ -54,12 +54,14 @@ class Traces:
         table = process_table()
         self.processes = {pid: start_time(pid) for pid in processes_of(stage.bin, table)}
         self.names = {pid: table[pid][1] for pid in self.processes}
+        self.parents = {pid: table[pid][0] for pid in self.processes}
         ours = namespaces_of(os.getpid())
         self.namespaces = set().union(*(namespaces_of(pid) for pid in self.processes)) - ours
         self.until = None
 
     def named(self, comm):
-        return sorted(pid for pid, name in self.names.items() if name == comm)
+        """Without the short-lived children that a program forks of itself."""
+        return sorted(pid for pid, name in self.names.items() if name == comm and self.names.get(self.parents[pid]) != comm)
 
     def left(self):
         if self.until is None:
