@@ -33,7 +33,7 @@ unit_options="--wait --pipe --collect --quiet -p Delegate=yes -p TasksMax=infini
 
 as_root() {
   # shellcheck disable=SC2086
-  systemd-run $unit_options --unit=vm-root sh tests/vm/leg.sh "$@"
+  systemd-run $unit_options --unit=vm-root sh /srv/vm/tree/tests/vm/leg.sh "$@"
 }
 
 as_plain() {
