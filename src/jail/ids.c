@@ -121,9 +121,11 @@ int ids_make_namespace(const char *uid_map, const char *gid_map, struct err *e)
 int ids_image_namespace(struct ids *ids, int slot, struct err *e)
 {
 	if (ids->image_ns[slot] < 0) {
-		char map[64];
-		snprintf(map, sizeof(map), "0 %u %u", ids_slot_base(slot), IDS_PER_TASK);
-		ids->image_ns[slot] = ids_make_namespace(map, map, e);
+		/* Files of the host's other users are nobody's inside: what only they may read is neither the agent's (their 1000 is not ours) nor root's. */
+		char uid_map[64], gid_map[64];
+		snprintf(uid_map, sizeof(uid_map), "0 %u 1", ids_slot_base(slot));
+		snprintf(gid_map, sizeof(gid_map), "0 %u %u", ids_slot_base(slot), IDS_PER_TASK);
+		ids->image_ns[slot] = ids_make_namespace(uid_map, gid_map, e);
 	}
 	return ids->image_ns[slot];
 }

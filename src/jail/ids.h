@@ -50,7 +50,7 @@ uid_t ids_task_uid(const struct ids *ids, int slot, enum plan_user user);
  */
 int ids_make_namespace(const char *uid_map, const char *gid_map, struct err *e);
 
-/* The slot's namespace for the image: id n on disk is the jail's id n. Borrowed. Returns a descriptor or -errno. */
+/* The slot's namespace for the image `host`: root's files are root's inside, group n is group n. Borrowed. Returns a descriptor or -errno. */
 int ids_image_namespace(struct ids *ids, int slot, struct err *e);
 
 #endif

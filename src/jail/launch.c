@@ -217,16 +217,15 @@ static int map_image(struct warden *w, struct warden_jail *j, struct jail *in, s
 	auto_close int tree = mount_clone(in->image.fd, "", false, e);
 	if (tree < 0)
 		return source_failed(e, "task.image", &in->image, -tree, "it cannot be mounted");
-	auto_close int own = -1;
-	int ns;
+	char uid_map[IDMAP_TEXT_SIZE], gid_map[IDMAP_TEXT_SIZE];
 	if (j->peer.uid == 0) {
-		ns = ids_image_namespace(&w->ids, j->slot, e);
+		idmap_text_swap(uid_map, ids_slot_base(j->slot), 0, 0);
+		idmap_text_swap(gid_map, ids_slot_base(j->slot), 0, 0);
 	} else {
-		char uid_map[IDMAP_TEXT_SIZE], gid_map[IDMAP_TEXT_SIZE];
 		idmap_text_single(uid_map, j->peer.uid, ids_slot_base(j->slot));
 		idmap_text_single(gid_map, j->peer.gid, ids_slot_base(j->slot));
-		ns = own = ids_make_namespace(uid_map, gid_map, e);
 	}
+	auto_close int ns = ids_make_namespace(uid_map, gid_map, e);
 	int r = ns < 0 ? ns : idmap_apply(tree, ns, false);
 	if (r < 0)
 		jail_degrade(in, CONTROL_IDMAPPED_IMAGE, "image: owners show as nobody (%s)", strerror(-r));

@@ -3,7 +3,7 @@ import hashlib
 import errno
 import os
 
-from dayfly_test import IS_ROOT, PROBE, in_modes, open_dir
+from dayfly_test import errno_name, IS_ROOT, PROBE, in_modes, open_dir
 
 
 def digest(top):
@@ -225,6 +225,21 @@ class Rights:
         for path in (os.path.join(mine, "link"), "/proc/self/../.." + mine):
             rows = self.probe("cat", "/srv/x/x", workspace={"path": path, "mode": "ro", "target": "/srv/x"})
             self.assertEqual(rows.one("cat")["text"], "mine", path)
+
+    def test_A18_files_of_other_users_in_the_image_are_nobodys(self):
+        """/usr is the host's: what only some user of it may look into is neither for the agent, who may have the same number, nor for root."""
+        closed = [d for d in ("/usr/share/polkit-1/rules.d", "/usr/local/private") if os.path.isdir(d) and os.stat(d).st_uid and
+                  os.stat(d).st_mode & 0o007 == 0]
+        for user in ("agent", "root"):
+            for path in closed:
+                row = self.probe("open", "r", path, user=user).one("open")
+                self.assertEqual(errno_name(row["errno"]), "EACCES", path)
+            # Root's files are root's, so that root can add to them.
+            run = self.assert_ok(self.shell("stat -c %u /usr /usr/bin/env /etc", user=user))
+            if self.mode == "root":
+                self.assertEqual(run.text().split(), ["0"] * 3)
+                if user == "root":
+                    self.assert_ok(self.shell("touch /usr/lib/new /usr/local/lib/new && rm /usr/bin/env", user=user))
 
     def test_A18_a_cow_view_shows_nothing_that_a_mount_hides(self):
         error = self.refused(("source_unavailable", "setup_failed"), workspace={"path": "/", "mode": "cow", "target": "/srv/x"})
