@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 
-from dayfly_host import Daemon, Leaks, as_user, build_dir, process_table, processes_of, read
+from dayfly_host import Daemon, Leaks, as_user, build_dir, process_table, processes_of, read, rss_kib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -157,6 +157,12 @@ def fault_warden(stage):
 def status_field(pid, name):
     found = re.search(r"^%s:[ \t]*(.*)$" % name, read("/proc/%d/status" % pid), re.M)
     return found.group(1).split() if found else []
+
+
+def assert_grown_less(case, pid, before_kib, kib):
+    """Resident memory. A sanitizer keeps freed memory for a while, so with one this says nothing."""
+    if not os.environ.get("ASAN_OPTIONS"):
+        case.assertLess(rss_kib(pid) - before_kib, kib, "process %d grew" % pid)
 
 
 def raise_open_files():

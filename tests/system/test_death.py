@@ -3,7 +3,7 @@ import os
 import signal
 import time
 
-from dayfly_test import DaemonError, IS_ROOT, in_modes
+from dayfly_test import in_modes
 
 from common import OwnDaemons, Traces, fault_warden, kill_daemon, status_field, wait_until
 

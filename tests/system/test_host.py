@@ -4,12 +4,11 @@ import hashlib
 import os
 import re
 import stat
-import time
 
-from dayfly_host import Leaks, count_fds, read, rss_kib
-from dayfly_test import INSIDE, IS_ROOT, MODES, PROBE, in_modes, parse_rows
+from dayfly_host import count_fds, read, rss_kib
+from dayfly_test import IS_ROOT, PROBE, in_modes, parse_rows
 
-from common import ROOT, namespaces_of, wait_until
+from common import assert_grown_less, namespaces_of, wait_until
 
 SLOT_BASE = 1879048192 + 65536
 SLOT_SIZE = 65536
@@ -58,7 +57,7 @@ class Unchanged:
         self.daemon.settle()
         for pid, (rss, fds) in before.items():
             self.assertEqual(count_fds(pid), fds)
-            self.assertLess(rss_kib(pid) - rss, 2048, "it grew")
+            assert_grown_less(self, pid, rss, 2048)
         self.assertEqual(self.daemon.wardens(), [warden])
 
     def test_50_tasks_at_once_leave_nothing(self):
@@ -78,7 +77,7 @@ class Unchanged:
             if round_ == 0:
                 before = count_fds(self.daemon.process.pid), rss_kib(self.daemon.process.pid)
         self.assertTrue(wait_until(lambda: count_fds(self.daemon.process.pid) <= before[0] + 1))
-        self.assertLess(rss_kib(self.daemon.process.pid) - before[1], 4096)
+        assert_grown_less(self, self.daemon.process.pid, before[1], 4096)
 
     def test_D1_namespaces_are_new_and_go(self):
         client = self.client

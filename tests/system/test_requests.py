@@ -4,9 +4,9 @@ import os
 import time
 
 from dayfly_host import rss_kib
-from dayfly_test import DaemonError, in_modes
+from dayfly_test import in_modes
 
-from common import plain_socket, read_all
+from common import assert_grown_less, plain_socket, read_all
 
 MIB = 1 << 20
 RUN = {"op": "run", "id": "x", "task": {"argv": ["true"]}}
@@ -84,7 +84,7 @@ class BadJson:
             data = read_all(sock)
             if data:  # what was still to be read may have been thrown away with the connection
                 self.assertEqual(json.loads(data.splitlines()[0])["error"]["code"], "too_large")
-        self.assertLess(rss_kib(self.daemon.process.pid) - before, 12 * 1024)
+        assert_grown_less(self, self.daemon.process.pid, before, 12 * 1024)
 
     def test_K4_a_line_just_below_the_bound_is_taken_and_one_above_is_not(self):
         base = json.dumps({"op": "ping", "id": "x"}).encode()[:-1]

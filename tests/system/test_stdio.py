@@ -3,7 +3,6 @@ import base64
 import hashlib
 import os
 import pty
-import re
 import select
 import signal
 import subprocess
@@ -12,7 +11,7 @@ import time
 from dayfly_host import rss_kib
 from dayfly_test import DaemonError, in_modes
 
-from common import start_cli, wait_until
+from common import assert_grown_less, start_cli, wait_until
 
 MIB = 1 << 20
 
@@ -123,7 +122,7 @@ class SlowReaders:
             self.assertLess(time.monotonic() - began, 1)
         self.assert_ok(self.run_task(["true"]))
         self.assertEqual(len(other.call("list")["tasks"]), 3)
-        self.assertLess(rss_kib(self.daemon.process.pid) - before, 16 * 1024)
+        assert_grown_less(self, self.daemon.process.pid, before, 16 * 1024)
         for client in deaf:
             client.close()
         self.assertTrue(wait_until(lambda: not other.call("list")["tasks"], 10))
@@ -144,7 +143,7 @@ class SlowReaders:
             except BlockingIOError:
                 pass
         self.assertLess(sent, 64 * MIB, "it took everything")
-        self.assertLess(rss_kib(self.daemon.process.pid) - before, 32 * 1024)
+        assert_grown_less(self, self.daemon.process.pid, before, 32 * 1024)
         self.client.call("ping")
 
     def test_G10_floods_of_many_tasks_with_slow_clients_are_bounded(self):
@@ -157,7 +156,7 @@ class SlowReaders:
         began = time.monotonic()
         self.client.call("ping")
         self.assertLess(time.monotonic() - began, 1)
-        self.assertLess(rss_kib(self.daemon.process.pid) - before, 48 * 1024)
+        assert_grown_less(self, self.daemon.process.pid, before, 48 * 1024)
         for client in deaf:
             client.close()
         self.assertTrue(wait_until(lambda: not self.client.call("list")["tasks"], 15))
@@ -233,7 +232,7 @@ class Input:
             tags.append("w%d" % i)
             self.client.send_bytes(b'{"op":"input","id":"w%d","task":"%s","bytes":262144}\n' % (i, task.encode()) + b"x" * 262144 if i < 1 else
                                    b'{"op":"input","id":"w%d","task":"%s","bytes":1024}\n' % (i, task.encode()) + b"x" * 1024)
-        self.assertLess(rss_kib(self.daemon.process.pid) - before, 8 * 1024)
+        assert_grown_less(self, self.daemon.process.pid, before, 8 * 1024)
         for t in tags:
             self.assertEqual(self.client.next_for(t)["event"], "result")
         self.client.call("input", task=task, eof=True)

@@ -1,11 +1,9 @@
 """Finding tasks again: names, labels, list, inspect, wait, logs, attach; many tasks and many readers at once; I11."""
 import json
-import os
-import time
 
 from dayfly_test import DaemonError, IS_ROOT, in_modes
 
-from common import start_cli, wait_until
+from common import start_cli
 
 
 @in_modes
