@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 
-from dayfly_host import as_user
+from dayfly_host import as_user, daemon_owner
 from dayfly_test import DaemonError, IS_ROOT, in_modes, open_dir
 
 from common import OwnDaemons, wait_until
@@ -226,11 +226,15 @@ class Root(Configured):
         self.assert_allowed(root, workspace={"path": self.make_dir(), "mode": "ro", "target": "/w"})
 
     def test_ranges_of_ids_are_where_the_configuration_says(self):
-        daemon = self.configured("[ids]\nbase = 1000013824\ncount = 2\n")
+        daemon = self.configured("[ids]\nbase = 1000013824\ncount = 2\n", start=False)
+        if daemon_owner() == 1879048192:  # no user "dayfly": it becomes the first id
+            os.chown(daemon.state_dir, 1000013824, -1)
+        daemon.start()
         client = self.connect_to(daemon)
         tag, _ = client.start({"argv": ["sh", "-c", "echo up; sleep 30"]})
         client.wait_output(tag, b"up")
         uids = {os.stat("/proc/%d" % pid).st_uid for pid, (_, comm, _) in daemon.processes().items() if comm == "sleep"}
+        self.assertTrue(uids)
         self.assertEqual({(uid - 1000013824) // 65536 for uid in uids} - {1, 2}, set(), uids)
         client.close()
 

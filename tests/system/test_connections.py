@@ -285,8 +285,10 @@ class Descriptors:
         listening = socket.socket(socket.AF_UNIX)
         read_fd, write_fd = os.pipe()
         to_daemon = plain_socket(self.daemon.socket)
-        opened = {"file": os.open(os.path.join(place, "file"), os.O_RDONLY), "fifo": os.open(os.path.join(place, "fifo"), os.O_RDONLY | os.O_NONBLOCK),
-                  "fifo O_PATH": os.open(os.path.join(place, "fifo"), os.O_PATH), "null": os.open("/dev/null", os.O_RDWR), "pipe": read_fd, "socket": left.fileno(),
+        opened = {"file": os.open(os.path.join(place, "file"), os.O_RDONLY),
+                  "fifo": os.open(os.path.join(place, "fifo"), os.O_RDONLY | os.O_NONBLOCK),
+                  "fifo O_PATH": os.open(os.path.join(place, "fifo"), os.O_PATH), "null": os.open("/dev/null", os.O_RDWR), "pipe": read_fd,
+                  "socket": left.fileno(),
                   "unbound": listening.fileno(), "daemon": to_daemon.fileno(), "pipe for writing": write_fd,
                   "memfd": os.memfd_create("x"), "proc": os.open("/proc/self/maps", os.O_RDONLY), "symlink": None}
         os.symlink("/etc", os.path.join(place, "link"))
@@ -307,7 +309,8 @@ class Descriptors:
     def test_K9_wrong_counts(self):
         place = self.make_dir()
         with open_dir(place) as fd:
-            for fds, task, codes in (([], self.workspace(), ("bad_value",)), ([fd], self.workspace(fd=1), ("bad_value",)), ([fd] * 17, self.workspace(), ("too_large",)),
+            for fds, task, codes in (([], self.workspace(), ("bad_value",)), ([fd], self.workspace(fd=1), ("bad_value",)),
+                                     ([fd] * 17, self.workspace(), ("too_large",)),
                                      ([fd] * 250, self.workspace(), ("too_large",))):
                 with self.assertRaises(DaemonError) as caught:
                     self.run_with(fds, task)
@@ -386,7 +389,8 @@ class Sources:
         os.symlink(secret, os.path.join(own, "link"))
         os.symlink(os.path.join(secret, "secret"), os.path.join(own, "file-link"))
         for path in (os.path.join(secret, "sub"), os.path.join(own, "link", "secret")):
-            error = self.refused("source_unavailable", workspace={"path": path, "mode": "ro", "target": "/mnt/w"}, field="task.workspace.path")
+            error = self.refused("source_unavailable", workspace={"path": path, "mode": "ro", "target": "/mnt/w"},
+                                 field="task.workspace.path")
             self.assertEqual(error["errno"], errno.EACCES)
         for path in (os.path.join(own, "file-link"), os.path.join(secret, "secret"), os.path.join(secret, "nope")):
             run = self.run_bare({"argv": ["cat", "/mnt/f"], "mounts": [{"path": path, "target": "/mnt/f", "mode": "ro"}]})
@@ -398,7 +402,8 @@ class Sources:
         # The positive control: root, who may, sees it.
         if self.mode == "root":
             root = self.new_client(0)
-            run = self.run_bare({"argv": ["cat", "/mnt/w/secret"], "workspace": {"path": secret, "mode": "ro", "target": "/mnt/w"}}, client=root)
+            run = self.run_bare({"argv": ["cat", "/mnt/w/secret"], "workspace": {"path": secret, "mode": "ro", "target": "/mnt/w"}},
+                                client=root)
             self.assertEqual(run.stdout, b"top secret")
 
     def test_K15_a_path_swapped_under_way_leads_to_one_of_the_two(self):
@@ -423,7 +428,8 @@ class Sources:
         swapper.start()
         try:
             for _ in range(25):
-                run = self.shell("cat /mnt/w/secret /mnt/w/note 2>/dev/null; true", workspace={"path": link, "mode": "ro", "target": "/mnt/w"})
+                run = self.shell("cat /mnt/w/secret /mnt/w/note 2>/dev/null; true",
+                                 workspace={"path": link, "mode": "ro", "target": "/mnt/w"})
                 self.assertNotIn("top secret", run.text())
         finally:
             stop.set()
@@ -433,7 +439,8 @@ class Sources:
         secret = self.secret_dir()
         errors = []
         for name in ("secret", "nope"):
-            error = dict(self.refused("source_unavailable", workspace={"path": os.path.join(secret, name), "mode": "ro", "target": "/mnt/w"}))
+            error = dict(self.refused("source_unavailable", workspace={"path": os.path.join(secret, name), "mode": "ro",
+                    "target": "/mnt/w"}))
             error["message"] = error["message"].replace(name, "X")
             errors.append(error)
         self.assertEqual(errors[0], errors[1])

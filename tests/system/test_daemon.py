@@ -62,7 +62,8 @@ class Place(Own):
         self.assert_works(daemon)
         kill_daemon(daemon, signal.SIGTERM)
         self.assertEqual(os.listdir(folder), [])
-        for make in (lambda: open(daemon.socket, "w").close(), lambda: os.mkdir(daemon.socket), lambda: os.symlink("/tmp/elsewhere", daemon.socket)):
+        for make in (lambda: open(daemon.socket, "w").close(), lambda: os.mkdir(daemon.socket),
+                     lambda: os.symlink("/tmp/elsewhere", daemon.socket)):
             make()
             before = os.lstat(daemon.socket)
             text, _ = self.start_and_fail(daemon)
@@ -203,7 +204,8 @@ class Ending(Own):
         client = self.connect_to(daemon)
         place = self.make_dir(mode=0o777)
         wait = "while [ ! -e /mnt/w/go ]; do sleep 0.05; done; exit %d"
-        tags = [client.start({"argv": ["sh", "-c", wait % (i % 7)], "workspace": {"path": place, "mode": "ro", "target": "/mnt/w"}}) for i in range(60)]
+        tags = [client.start({"argv": ["sh", "-c", wait % (i % 7)],
+                              "workspace": {"path": place, "mode": "ro", "target": "/mnt/w"}}) for i in range(60)]
         for tag, _ in tags:
             client.wait_state(tag, "running", 30)
         self.make_file(os.path.join(place, "go"))
@@ -304,7 +306,8 @@ class Surroundings(Own):
     def test_C3_inherited_descriptors_reach_nobody(self):
         """With descriptors of the caller open, a directory of root among them, and standard streams closed."""
         place = self.make_dir()
-        fds = [os.open("/", os.O_RDONLY | os.O_DIRECTORY), os.open(place, os.O_RDONLY), os.memfd_create("secret"), os.open("/etc/passwd", os.O_RDONLY)]
+        fds = [os.open("/", os.O_RDONLY | os.O_DIRECTORY), os.open(place, os.O_RDONLY), os.memfd_create("secret"),
+               os.open("/etc/passwd", os.O_RDONLY)]
         self.addCleanup(lambda: [os.close(fd) for fd in fds])
 
         def close_standard_streams():
@@ -318,7 +321,8 @@ class Surroundings(Own):
         os.set_inheritable(ready_write, True)
         with self.stage.as_process(root=self.mode == "root") as kwargs:
             kwargs["env"] = daemon.environ()
-            daemon.process = subprocess.Popen(daemon.command() + ["--ready-fd", str(ready_write)], close_fds=False, preexec_fn=close_standard_streams, **kwargs)
+            daemon.process = subprocess.Popen(daemon.command() + ["--ready-fd", str(ready_write)], close_fds=False,
+                                              preexec_fn=close_standard_streams, **kwargs)
         os.close(ready_write)
         self.assertEqual(os.read(ready_read, 100), b"1\n")
         os.close(ready_read)
@@ -352,7 +356,8 @@ class Surroundings(Own):
 
         daemon = self.new_daemon(start=False)
         daemon.start(preexec_fn=odd, cwd=None)
-        result, stdout = self.run_one(daemon, "sh", "-c", "umask; grep -E '^Sig(Blk|Ign|Pnd)|^ShdPnd' /proc/self/status; pwd; trap 'echo usr1' USR1; kill -USR1 $$; "
+        result, stdout = self.run_one(daemon, "sh", "-c",
+                                      "umask; grep -E '^Sig(Blk|Ign|Pnd)|^ShdPnd' /proc/self/status; pwd; trap 'echo usr1' USR1; kill -USR1 $$; "
                                       "sh -c 'kill -PIPE $$' ; echo $?")
         self.assertEqual(result["outcome"], "ok", result)
         words = stdout.decode().split()
@@ -383,8 +388,10 @@ class Surroundings(Own):
         self.assertIn(b"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n", stdout)
 
     def test_C5_the_daemons_environment_does_not_reach_tasks(self):
-        secrets = {"NOTIFY_SOCKET": "/run/x", "LISTEN_FDS": "1", "LISTEN_PID": "1", "SSH_AUTH_SOCK": "/tmp/agent", "XDG_SESSION_ID": "3", "http_proxy": "http://secret",
-                   "AWS_SECRET_ACCESS_KEY": "secret", "LD_BIND_NOW": "1", "DBUS_SESSION_BUS_ADDRESS": "unix:x", "PYTHONPATH": "/secret", "MAIL": "x", "BASH_ENV": "/x", "ENV": "/x"}
+        secrets = {"NOTIFY_SOCKET": "/run/x", "LISTEN_FDS": "1", "LISTEN_PID": "1", "SSH_AUTH_SOCK": "/tmp/agent", "XDG_SESSION_ID": "3",
+                   "http_proxy": "http://secret",
+                   "AWS_SECRET_ACCESS_KEY": "secret", "LD_BIND_NOW": "1", "DBUS_SESSION_BUS_ADDRESS": "unix:x", "PYTHONPATH": "/secret",
+                   "MAIL": "x", "BASH_ENV": "/x", "ENV": "/x"}
         daemon = self.new_daemon(env=secrets)
         result, stdout = self.run_one(daemon, "env")
         got = dict(line.split("=", 1) for line in stdout.decode().splitlines())
@@ -406,9 +413,12 @@ class Surroundings(Own):
 @in_modes
 class Options(Own):
     def test_bad_options_are_named(self):
-        for args, word in ((["--no-such"], "--no-such"), (["--max-tasks", "0"], "--max-tasks"), (["--upper", "cloud"], "--upper"), (["--allow-uid", "nobody-at-all"], "--allow-uid"),
-                           (["--max-wall", "soon"], "max-wall"), (["extra"], "extra"), (["--idle-exit", "x"], "--idle-exit"), (["--log-level", "loud"], "--log-level")):
-            done = subprocess.run([os.path.join(self.stage.bin, "dayflyd")] + args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=5)
+        for args, word in ((["--no-such"], "--no-such"), (["--max-tasks", "0"], "--max-tasks"), (["--upper", "cloud"], "--upper"),
+                           (["--allow-uid", "nobody-at-all"], "--allow-uid"),
+                           (["--max-wall", "soon"], "max-wall"), (["extra"], "extra"), (["--idle-exit", "x"], "--idle-exit"),
+                           (["--log-level", "loud"], "--log-level")):
+            done = subprocess.run([os.path.join(self.stage.bin, "dayflyd")] + args, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  timeout=5)
             self.assertEqual(done.returncode, 2, args)
             self.assertIn(word, done.stderr.decode())
 
@@ -471,7 +481,8 @@ class Autostart(Own):
         env = dict(self.place.client_env(), DAYFLY_SOCKET="")
         with self.stage.as_process() as kwargs:
             kwargs["env"] = env
-            runs = [subprocess.Popen([os.path.join(self.stage.bin, "dayfly"), "run", "--", "echo", str(i)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/", **kwargs)
+            runs = [subprocess.Popen([os.path.join(self.stage.bin, "dayfly"), "run", "--", "echo", str(i)], stdout=subprocess.PIPE,
+                                     stderr=subprocess.PIPE, cwd="/", **kwargs)
                     for i in range(8)]
         for i, run in enumerate(runs):
             out, err = run.communicate(timeout=20)

@@ -12,7 +12,8 @@ STUBBORN = "trap '' TERM INT HUP; setsid sh -c 'trap \"\" HUP TERM; sleep 97531;
 
 class Running(OwnDaemons):
     def running_tasks(self, client, n=6, **more):
-        tags = [client.start({"argv": ["sh", "-c", STUBBORN], "on_disconnect": "keep", "limits": {"grace": "100ms"}, **more}) for _ in range(n)]
+        tags = [client.start({"argv": ["sh", "-c", STUBBORN], "on_disconnect": "keep", "limits": {"grace": "100ms"},
+                              **more}) for _ in range(n)]
         for tag, _ in tags:
             client.wait_output(tag, b"up")
         # The double forks need a moment to be where they are going.
@@ -65,7 +66,8 @@ class DaemonDeath(Running):
     def test_J1_kill_9_of_dayflyd_with_floods_and_terminals(self):
         daemon = self.new_daemon()
         client = daemon.client()
-        tags = [client.start({"argv": ["sh", "-c", "trap '' PIPE HUP TERM; while :; do echo flood; done"], "tty": i % 2 == 0}) for i in range(4)]
+        tags = [client.start({"argv": ["sh", "-c", "trap '' PIPE HUP TERM; while :; do echo flood; done"],
+                              "tty": i % 2 == 0}) for i in range(4)]
         for tag, _ in tags:
             client.wait_output(tag, b"flood")
         traces = Traces(self.stage)
@@ -121,9 +123,11 @@ class WardenDeath(Running):
             os.kill(warden, signal.SIGKILL)
             for tag, task in tags:
                 _, result, _, _, _ = client.finish(tag, task, timeout=10)
-                self.assertEqual((result["outcome"], result["cause"], result["error"]["code"]), ("lost", "warden_lost", "warden_lost"), result)
+                self.assertEqual((result["outcome"], result["cause"], result["error"]["code"]), ("lost", "warden_lost", "warden_lost"),
+                                 result)
             keep = {daemon.process.pid} | set(traces.named("dayfly-keeper"))
-            self.assertTrue(wait_until(lambda: not {p: n for p, n in traces.left().items() if p in traces.processes and p not in keep}, 2), traces.left())
+            self.assertTrue(wait_until(lambda: not {p: n for p, n in traces.left().items() if p in traces.processes and p not in keep}, 2),
+                            traces.left())
             self.assertEqual(client.run({"argv": ["true"]}, timeout=20)[1]["outcome"], "ok")
             self.assertNotEqual(daemon.wardens(), [warden])
 

@@ -24,7 +24,8 @@ class OnDisk(OwnDaemons):
         return [os.path.join(top, name) for top in tops for name in os.listdir(top)], len(tops)
 
     def running(self, client, n):
-        tags = [client.start({"argv": ["sh", "-c", MESS + "echo up; trap '' TERM; while :; do sleep 0.05; done"], "limits": {"grace": "100ms"}}) for _ in range(n)]
+        tags = [client.start({"argv": ["sh", "-c", MESS + "echo up; trap '' TERM; while :; do sleep 0.05; done"],
+                              "limits": {"grace": "100ms"}}) for _ in range(n)]
         for tag, _ in tags:
             client.wait_output(tag, b"up")
         return tags
@@ -45,14 +46,16 @@ class OnDisk(OwnDaemons):
         self.make_file(os.path.join(top, "sub", "file"), "x")
         client = self.new().client()
         script = "rm -rf sub && mkdir sub && ls -A sub | wc -l && mv sub other && ls"
-        _, result, stdout, stderr, _ = client.run({"argv": ["sh", "-c", script], "workspace": {"path": top, "mode": "cow", "target": "/mnt/w"}})
+        _, result, stdout, stderr, _ = client.run({"argv": ["sh", "-c", script],
+                                                   "workspace": {"path": top, "mode": "cow", "target": "/mnt/w"}})
         self.assertEqual((result["outcome"], stdout), ("ok", b"0\nother\n"), stderr)
         self.assertEqual(sorted(os.listdir(os.path.join(top, "sub"))), ["deeper", "file"])
 
     def test_a_tree_that_is_slow_to_remove_does_not_hold_up_others(self):
         daemon = self.new()
         client = daemon.client()
-        big = client.start({"argv": ["sh", "-c", "cd /tmp && i=0; while [ $i -lt 80 ]; do mkdir $i; (cd $i; touch 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16); i=$((i+1)); done"]})
+        big = client.start({"argv": ["sh", "-c",
+                                     "cd /tmp && i=0; while [ $i -lt 80 ]; do mkdir $i; (cd $i; touch 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16); i=$((i+1)); done"]})
         for _ in range(10):
             began = time.monotonic()
             client.call("ping")

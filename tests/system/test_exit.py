@@ -133,7 +133,8 @@ class CommandLine:
         self.assertEqual("".join(e.get("text", "") for e in events if e["event"] == "output"), "hello\n")
 
     def test_stdin_and_environment_through_the_command_line(self):
-        done = self.expect(0, "-i", "-e", "COLOR=blue green", "-e", "FROM_HERE", "-e", "NOT_THERE", "--", "sh", "-c", 'cat; echo "$COLOR|$FROM_HERE|${NOT_THERE-unset}"',
+        done = self.expect(0, "-i", "-e", "COLOR=blue green", "-e", "FROM_HERE", "-e", "NOT_THERE", "--", "sh", "-c",
+                           'cat; echo "$COLOR|$FROM_HERE|${NOT_THERE-unset}"',
                            input=b"line\n", env={"FROM_HERE": "yes"})
         self.assertEqual(done.stdout, b"line\nblue green|yes|unset\n")
         done = self.expect(0, "--", "cat", input=b"not passed on without -i\n")

@@ -62,7 +62,8 @@ class Faults:
             self.set_fault("")
 
     def assert_did_not_run(self, run, what):
-        self.assertEqual((run.outcome, run.cause, run.result["phase"], run.result["exit"]), ("error", "setup", "setup", None), (what, str(run)))
+        self.assertEqual((run.outcome, run.cause, run.result["phase"], run.result["exit"]), ("error", "setup", "setup", None),
+                         (what, str(run)))
         self.assertIsNone(run.result["enforced"], what)
         self.assertEqual(run.error.get("code"), "setup_failed", (what, str(run)))
         self.assertTrue(run.error.get("message"), what)

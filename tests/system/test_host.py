@@ -22,7 +22,8 @@ def tree_digest(top):
         for name in sorted(dirs + files):
             full = os.path.join(path, name)
             st = os.lstat(full)
-            total.update(repr((os.path.relpath(full, top), st.st_mode, st.st_uid, st.st_gid, st.st_size, st.st_mtime_ns, st.st_ino)).encode())
+            total.update(repr((os.path.relpath(full, top), st.st_mode, st.st_uid, st.st_gid, st.st_size, st.st_mtime_ns,
+                               st.st_ino)).encode())
             if stat.S_ISLNK(st.st_mode):
                 total.update(os.readlink(full).encode())
             elif stat.S_ISREG(st.st_mode):
@@ -48,7 +49,8 @@ class Unchanged:
 
         def run(n):
             for i in range(n):
-                script = ("exit 3", "echo text; mkdir -p a/b/c; touch a/b/c/d", "setsid sleep 97531 & exit 0", "head -c 100000 /dev/zero", "kill -9 $$")[i % 5]
+                script = ("exit 3", "echo text; mkdir -p a/b/c; touch a/b/c/d", "setsid sleep 97531 & exit 0", "head -c 100000 /dev/zero",
+                          "kill -9 $$")[i % 5]
                 client.run({"argv": ["sh", "-c", script]}, timeout=20)
 
         run(70)  # what is made at first use and kept is there now
@@ -65,7 +67,8 @@ class Unchanged:
         place = self.make_dir(mode=0o777)
         script = "echo up; while [ ! -e /mnt/w/go ]; do sleep 0.05; done; setsid sleep 97531 & exit 0"
         for round_ in range(2):
-            started = [client.start({"argv": ["sh", "-c", script], "workspace": {"path": place, "mode": "ro", "target": "/mnt/w"}}) for _ in range(50)]
+            started = [client.start({"argv": ["sh", "-c", script],
+                                     "workspace": {"path": place, "mode": "ro", "target": "/mnt/w"}}) for _ in range(50)]
             for tag, _ in started:
                 client.wait_output(tag, b"up", 30)
             self.assertEqual(len([t for t in client.call("list")["tasks"] if t["state"] == "running"]), 50)
@@ -149,7 +152,8 @@ class Workspaces:
     def test_a_ro_workspace_cannot_be_written(self):
         top = self.make_tree()
         before = tree_digest(top)
-        run = self.shell("echo x >file; rm file; touch new; chmod 600 file; mv file other; echo x >>sub/deep; cat file", workspace={"path": top, "mode": "ro", "target": "/mnt/w"})
+        run = self.shell("echo x >file; rm file; touch new; chmod 600 file; mv file other; echo x >>sub/deep; cat file",
+                         workspace={"path": top, "mode": "ro", "target": "/mnt/w"})
         self.assertEqual(run.stdout, b"content\n")
         self.assertEqual(len(re.findall(rb"Read-only file system", run.stderr)), 6, run.stderr)
         self.assertEqual(tree_digest(top), before)
@@ -168,7 +172,8 @@ class Workspaces:
     def test_D7_root_inside_makes_files_of_the_client_too(self):
         top = self.make_tree()
         client_st = os.stat(top)
-        run = self.assert_ok(self.shell("id -u; stat -c %u file; touch made; chown 0:0 made", workspace={"path": top, "mode": "rw", "target": "/mnt/w"}, user="root"))
+        run = self.assert_ok(self.shell("id -u; stat -c %u file; touch made; chown 0:0 made",
+                                        workspace={"path": top, "mode": "rw", "target": "/mnt/w"}, user="root"))
         self.assertEqual(run.text().split(), ["0", "0"])
         st = os.stat(os.path.join(top, "made"))
         self.assertEqual((st.st_uid, st.st_gid), (client_st.st_uid, client_st.st_gid))
@@ -179,7 +184,8 @@ class Workspaces:
 
     def test_set_user_id_files_of_a_workspace_have_no_effect_outside_or_in(self):
         top = self.make_dir()
-        self.assert_ok(self.shell("cp /bin/true made; chmod 6755 made; stat -c %a made", workspace={"path": top, "mode": "rw", "target": "/mnt/w"}))
+        self.assert_ok(self.shell("cp /bin/true made; chmod 6755 made; stat -c %a made",
+                                  workspace={"path": top, "mode": "rw", "target": "/mnt/w"}))
         st = os.stat(os.path.join(top, "made"))
         self.assertEqual(st.st_uid, os.stat(top).st_uid, "set-user-id of the client himself at most")
 
@@ -190,7 +196,8 @@ class Workspaces:
         done = self.cli("run", "--workspace", ".", "--", "sh", "-c", "pwd; cat file; touch new", cwd=top)
         self.assertEqual((done.returncode, done.stdout.decode()), (0, "%s\ncontent\n" % top), done.stderr)
         self.assertFalse(os.path.exists(os.path.join(top, "new")))
-        done = self.cli("run", "--workspace", top + ":rw", "--mount", "/etc/hostname:/opt/name", "--", "sh", "-c", "cat /opt/name >new", cwd="/")
+        done = self.cli("run", "--workspace", top + ":rw", "--mount", "/etc/hostname:/opt/name", "--", "sh", "-c", "cat /opt/name >new",
+                        cwd="/")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(read(os.path.join(top, "new")), read("/etc/hostname"))
 

@@ -95,10 +95,13 @@ class Deadlines:
     def test_I5_limits_out_of_bounds_are_refused_by_name(self):
         bad = [
             ("wall", 0), ("wall", -1), ("wall", "0"), ("wall", "-5s"), ("wall", 1e308), ("wall", 9223372036854775807), ("wall", "1e9s"),
-            ("wall", "99999999999999999999s"), ("wall", "NaN"), ("wall", "inf"), ("wall", 1.5), ("wall", "366d"), ("wall", ""), ("wall", "10"+"0" * 400),
+            ("wall", "99999999999999999999s"), ("wall", "NaN"), ("wall", "inf"), ("wall", 1.5), ("wall", "366d"), ("wall", ""),
+            ("wall", "10"+"0" * 400),
             ("grace", 0), ("grace", -1), ("grace", "2y"), ("queue", 0), ("disk", 0), ("disk", -1), ("disk", "1023"), ("disk", 1 << 62),
-            ("disk", "16EiB"), ("disk", "18446744073709551616"), ("inodes", 0), ("inodes", 1 << 40), ("output", 0), ("output", -1), ("output", 1e30),
-            ("open_files", 0), ("open_files", 1 << 31), ("memory", 0), ("memory", "99999999999G"), ("cpus", 0), ("cpus", -1), ("cpus", 1e308), ("cpus", "NaN"),
+            ("disk", "16EiB"), ("disk", "18446744073709551616"), ("inodes", 0), ("inodes", 1 << 40), ("output", 0), ("output", -1),
+            ("output", 1e30),
+            ("open_files", 0), ("open_files", 1 << 31), ("memory", 0), ("memory", "99999999999G"), ("cpus", 0), ("cpus", -1),
+            ("cpus", 1e308), ("cpus", "NaN"),
             ("pids", 0), ("pids", -1), ("pids", 1 << 40), ("core", -1), ("file_size", 0), ("file_size", "x"),
         ]
         for name, value in bad:
@@ -155,7 +158,8 @@ class Cancel:
             self.assertEqual((result["outcome"], result["cause"]), ("cancelled", "cancel"), result)
 
     def test_I7_cancel_twice_and_cancel_of_a_finished_task(self):
-        tag, task = self.client.start({"argv": ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"], "limits": {"grace": "300ms"}})
+        tag, task = self.client.start({"argv": ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"],
+                                       "limits": {"grace": "300ms"}})
         self.client.wait_output(tag, b"up")
         for _ in range(5):
             self.assertEqual(self.cancel(task), "stopping")
@@ -169,7 +173,8 @@ class Cancel:
         self.assertEqual(self.client.call("wait", task=run.task)["cause"], "exit")
 
     def test_I7_cancel_while_stopping_for_another_reason_keeps_the_first(self):
-        tag, task = self.client.start({"argv": ["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"], "limits": {"wall": "200ms", "grace": "500ms"}})
+        tag, task = self.client.start({"argv": ["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"],
+                                       "limits": {"wall": "200ms", "grace": "500ms"}})
         self.client.wait_state(tag, "stopping")
         self.cancel(task)
         self.assertEqual(self.finish(tag, task)["cause"], "timeout_wall")
@@ -232,7 +237,8 @@ class Stragglers:
         self.assertLess(time.monotonic() - began, 5)
 
     def test_G1_fork_bomb_is_bounded_and_others_go_on(self):
-        tag, task = self.client.start({"argv": ["python3", "-c", BOMB], "limits": {"pids": 100, "wall": "2s", "grace": "100ms"}, "best_effort": ["pids"]})
+        tag, task = self.client.start({"argv": ["python3", "-c", BOMB], "limits": {"pids": 100, "wall": "2s", "grace": "100ms"},
+                                       "best_effort": ["pids"]})
         self.client.wait_state(tag, "running")
         time.sleep(0.5)
         most = 0

@@ -37,21 +37,30 @@ class BadJson:
 
     def test_K4_what_is_not_json_is_refused(self):
         lines = [
-            b"", b" ", b"{", b"}", b"[", b"]", b"nul", b"null", b"true", b"0", b'"x"', b"[]", b"[1,2]", b"{]", b"{,}", b'{"op"}', b'{"op":}', b'{"op":"ping",}',
-            b"{'op':'ping'}", b'{op:"ping"}', b'{"op":"ping" "id":"x"}', b'{"op":"ping","id":"x"} x', b'{"op":"ping","id":"x"}{"op":"ping","id":"y"}',
-            b'\xef\xbb\xbf{"op":"ping","id":"x"}', b'{"op":"ping","id":"\xff"}', b'{"op":"ping","id":"\xc0\xaf"}', b'{"op":"ping","id":"\xed\xa0\x80"}',
-            b'{"op":"ping","id":"\xf4\x90\x80\x80"}', b'{"op":"ping","id":"\\ud800"}', b'{"op":"ping","id":"\\udc00\\ud800"}', b'{"op":"ping","id":"a\\u0000b"}',
-            b'{"op":"ping","id":"a\x00b"}', b'{"op":"ping","id":"a\tb"}', b'{"op":"ping","id":"\\x41"}', b'{"op":"ping","op":"ping","id":"x"}',
-            b'{"op":"ping","id":"x","a\\u0000":1}', b'{"op":"ping","id":01}', b'{"op":"ping","id":.5}', b'{"op":"ping","id":+1}', b'{"op":"ping","id":0x10}',
-            b'{"op":"ping","id":NaN}', b'{"op":"ping","id":Infinity}', b'{"op":"ping","id":-}', b'{"op":"ping","id":"x"', b"GET / HTTP/1.1", b"\x16\x03\x01\x02\x00\x01",
+            b"", b" ", b"{", b"}", b"[", b"]", b"nul", b"null", b"true", b"0", b'"x"', b"[]", b"[1,2]", b"{]", b"{,}", b'{"op"}',
+            b'{"op":}', b'{"op":"ping",}',
+            b"{'op':'ping'}", b'{op:"ping"}', b'{"op":"ping" "id":"x"}', b'{"op":"ping","id":"x"} x',
+            b'{"op":"ping","id":"x"}{"op":"ping","id":"y"}',
+            b'\xef\xbb\xbf{"op":"ping","id":"x"}', b'{"op":"ping","id":"\xff"}', b'{"op":"ping","id":"\xc0\xaf"}',
+            b'{"op":"ping","id":"\xed\xa0\x80"}',
+            b'{"op":"ping","id":"\xf4\x90\x80\x80"}', b'{"op":"ping","id":"\\ud800"}', b'{"op":"ping","id":"\\udc00\\ud800"}',
+            b'{"op":"ping","id":"a\\u0000b"}',
+            b'{"op":"ping","id":"a\x00b"}', b'{"op":"ping","id":"a\tb"}', b'{"op":"ping","id":"\\x41"}',
+            b'{"op":"ping","op":"ping","id":"x"}',
+            b'{"op":"ping","id":"x","a\\u0000":1}', b'{"op":"ping","id":01}', b'{"op":"ping","id":.5}', b'{"op":"ping","id":+1}',
+            b'{"op":"ping","id":0x10}',
+            b'{"op":"ping","id":NaN}', b'{"op":"ping","id":Infinity}', b'{"op":"ping","id":-}', b'{"op":"ping","id":"x"', b"GET / HTTP/1.1",
+            b"\x16\x03\x01\x02\x00\x01",
             b"{" * 15, b"/* comment */", b'{"op":"ping",/**/"id":"x"}', b"\x00", b"\x00\x00\x00\x10", b"\xff\xff\xff\xff",
         ]
         for line in lines:
-            codes = ("protocol_error", "wrong_type", "missing_field") if line in (b"", b" ") else ("protocol_error", "duplicate", "wrong_type")
+            codes = ("protocol_error", "wrong_type", "missing_field") if line in (b"", b" ") else ("protocol_error", "duplicate",
+                    "wrong_type")
             event = self.assert_refused(line, codes)
             self.assertNotIn("\x00", json.dumps(event))
         for number in (b"1e400", b"-1e400", b"1E9999", b"99999999999999999999999999", b"-99999999999999999999"):
-            self.assert_refused(b'{"op":"run","id":"x","task":{"argv":["true"],"limits":{"wall":%s}}}' % number, ("out_of_range", "protocol_error", "wrong_type"))
+            self.assert_refused(b'{"op":"run","id":"x","task":{"argv":["true"],"limits":{"wall":%s}}}' % number,
+                                ("out_of_range", "protocol_error", "wrong_type"))
 
     def test_K4_the_connection_goes_on_after_a_bad_line(self):
         client = self.new_client()
@@ -65,7 +74,8 @@ class BadJson:
                 size = len(opening) + len(closing)
                 n = min(depth, (2 * MIB - 200) // size)
                 began = time.monotonic()
-                self.assert_refused(b'{"op":"ping","id":"x","deep":' + opening * n + b"1" + closing * n + b"}", ("protocol_error", "too_large"))
+                self.assert_refused(b'{"op":"ping","id":"x","deep":' + opening * n + b"1" + closing * n + b"}",
+                                    ("protocol_error", "too_large"))
                 self.assertLess(time.monotonic() - began, 1)
         self.assert_refused(b"[" * 1000000, ("protocol_error", "too_large"))
 
@@ -112,21 +122,26 @@ class BadFields:
         if event["event"] == "accepted":
             client.finish("x", event["task"])
         self.assertEqual(event["event"], "error", request)
-        self.assertEqual(event.get("id"), request.get("id") if isinstance(request.get("id"), str) and request["id"] and len(request["id"]) <= 128 else None)
+        self.assertEqual(event.get("id"), request.get("id") if isinstance(request.get("id"),
+                str) and request["id"] and len(request["id"]) <= 128 else None)
         return event["error"]
 
     def test_K5_wrong_types_everywhere(self):
         wrong = {"argv": ["x", {}, 1, None, True, [1], [None], [["a"]], {"0": "a"}],
-                 "env": ["x", [], 1, True, {"A": 1}, {"A": None}, {"A": []}], "labels": [[], "x", {"a": 1}], "name": [1, [], {}, True], "cwd": [1, [], {}, False],
+                 "env": ["x", [], 1, True, {"A": 1}, {"A": None}, {"A": []}], "labels": [[], "x", {"a": 1}], "name": [1, [], {}, True],
+                 "cwd": [1, [], {}, False],
                  "image": [1, [], {}], "user": [0, 1, [], True], "network": [True, 1, []], "profile": [1, []], "tty": ["yes", 1, 0, []],
-                 "rows": ["x", [], True, 1.5], "cols": ["x", {}, 2.5], "stdin": [True, 1, []], "workspace": ["/tmp", 1, [], True], "mounts": ["/tmp", {}, 1, ["/tmp"], [1], [None]],
-                 "limits": ["x", [], 1, True], "best_effort": ["memory", {}, 1, [1], [None]], "on_disconnect": [1, True, []], "on_output_limit": [1, []]}
+                 "rows": ["x", [], True, 1.5], "cols": ["x", {}, 2.5], "stdin": [True, 1, []], "workspace": ["/tmp", 1, [], True],
+                 "mounts": ["/tmp", {}, 1, ["/tmp"], [1], [None]],
+                 "limits": ["x", [], 1, True], "best_effort": ["memory", {}, 1, [1], [None]], "on_disconnect": [1, True, []],
+                 "on_output_limit": [1, []]}
         for field, values in wrong.items():
             for value in values:
                 error = self.error_of(with_task(**{field: value}))
                 self.assertIn(error["code"], ("wrong_type", "bad_value"), (field, value, error))
                 self.assertTrue(error["field"].startswith("task." + field), (field, value, error))
-        for field, value in (("id", 1), ("id", None), ("id", ""), ("id", "x" * 129), ("op", 1), ("op", None), ("op", []), ("detach", "yes"), ("framing", 1), ("framing", "xml"),
+        for field, value in (("id", 1), ("id", None), ("id", ""), ("id", "x" * 129), ("op", 1), ("op", None), ("op", []), ("detach", "yes"),
+                             ("framing", 1), ("framing", "xml"),
                              ("task", "x"), ("task", None), ("task", [])):
             request = with_task()
             request[field] = value
@@ -134,7 +149,8 @@ class BadFields:
             self.assertEqual(error.get("field"), field, (field, value, error))
 
     def test_K5_unknown_fields_are_named_with_the_nearest(self):
-        cases = [(with_task(newtork="none"), "task.newtork", "network"), (with_task(limits={"memmory": "1GiB"}), "task.limits.memmory", "memory"),
+        cases = [(with_task(newtork="none"), "task.newtork", "network"),
+                 (with_task(limits={"memmory": "1GiB"}), "task.limits.memmory", "memory"),
                  (with_task(workspace={"path": "/tmp", "mod": "ro"}), "task.workspace.mod", "mode"),
                  (with_task(mounts=[{"path": "/tmp", "tarjet": "/x"}]), "task.mounts[0].tarjet", "target"),
                  (dict(RUN, detatch=True), "detatch", "detach")]
@@ -145,12 +161,15 @@ class BadFields:
         error = self.error_of({"op": "pign", "id": "x"})
         self.assertEqual(error["code"], "unknown_op")
         self.assertIn("ping", error["hint"])
-        for request in (dict(RUN, after=1), {"op": "ping", "id": "x", "task": "y"}, {"op": "cancel", "id": "x", "task": "y", "signal": "TERM"}):
+        for request in (dict(RUN, after=1), {"op": "ping", "id": "x", "task": "y"},
+                        {"op": "cancel", "id": "x", "task": "y", "signal": "TERM"}):
             self.assertEqual(self.error_of(request)["code"], "unknown_field", "a field of another operation")
 
     def test_K5_missing_fields(self):
-        for request, field in (({"id": "x"}, "op"), ({"op": "ping"}, "id"), ({"op": "run", "id": "x"}, "task"), ({"op": "run", "id": "x", "task": {}}, "task.argv"),
-                               ({"op": "cancel", "id": "x"}, "task"), ({"op": "signal", "id": "x", "task": "y"}, "signal"), ({"op": "resize", "id": "x", "task": "y", "rows": 1}, "cols"),
+        for request, field in (({"id": "x"}, "op"), ({"op": "ping"}, "id"), ({"op": "run", "id": "x"}, "task"),
+                               ({"op": "run", "id": "x", "task": {}}, "task.argv"),
+                               ({"op": "cancel", "id": "x"}, "task"), ({"op": "signal", "id": "x", "task": "y"}, "signal"),
+                               ({"op": "resize", "id": "x", "task": "y", "rows": 1}, "cols"),
                                (with_task(workspace={}), "task.workspace"), (with_task(mounts=[{"mode": "ro"}]), "task.mounts[0]")):
             error = self.error_of(request)
             self.assertEqual((error["code"], error["field"]), ("missing_field", field), request)
@@ -163,7 +182,8 @@ class BadFields:
         self.assertEqual(error["field"], "after")
 
     def test_K5_words_are_one_of_their_list(self):
-        for field, value in (("user", "Root"), ("user", "0"), ("network", "bridge"), ("profile", "none"), ("stdin", "pipe"), ("on_disconnect", "maybe"), ("on_output_limit", "stop")):
+        for field, value in (("user", "Root"), ("user", "0"), ("network", "bridge"), ("profile", "none"), ("stdin", "pipe"),
+                             ("on_disconnect", "maybe"), ("on_output_limit", "stop")):
             error = self.error_of(with_task(**{field: value}))
             self.assertEqual((error["code"], error["field"]), ("bad_value", "task." + field))
         error = self.error_of(with_task(workspace={"path": "/tmp", "mode": "rww"}))
@@ -202,20 +222,27 @@ class BadFields:
             error = self.error_of(with_task(env=env))
             self.assertTrue(error["field"].startswith("task.env"), error)
         run = self.run_task(["python3", "-c", "import os,json; print(json.dumps(dict(os.environ)))"],
-                            env={"A": "b=c", "EMPTY": "", "U": "\u00e9", "NL": "a\nb", "BIG": "z" * 100000, "odd name\n": "x", "PATH": "/bin:/usr/bin"})
+                            env={"A": "b=c", "EMPTY": "", "U": "\u00e9", "NL": "a\nb", "BIG": "z" * 100000, "odd name\n": "x",
+                                 "PATH": "/bin:/usr/bin"})
         self.assert_ok(run)
         got = json.loads(run.stdout)
-        self.assertEqual((got["A"], got["EMPTY"], got["U"], got["NL"], len(got["BIG"]), got["PATH"], got["odd name\n"]), ("b=c", "", "\u00e9", "a\nb", 100000, "/bin:/usr/bin", "x"))
+        self.assertEqual((got["A"], got["EMPTY"], got["U"], got["NL"], len(got["BIG"]), got["PATH"], got["odd name\n"]),
+                         ("b=c", "", "\u00e9", "a\nb", 100000, "/bin:/usr/bin", "x"))
         client = self.new_client()
         client.send_bytes(b'{"op":"run","id":"x","task":{"argv":["true"],"env":{"A":"1","A":"2"}}}\n')
         self.assertEqual(client.read_event()["error"]["code"], "protocol_error", "one key twice")
 
     def test_A16_paths_and_images_are_checked(self):
-        for task, field in (({"workspace": {"path": "relative"}}, "task.workspace.path"), ({"workspace": {"path": ""}}, "task.workspace.path"),
-                            ({"workspace": {"path": "/x" * 2100}}, "task.workspace.path"), ({"workspace": {"path": "/tmp", "target": "relative"}}, "task.workspace.target"),
-                            ({"workspace": {"path": "/tmp", "target": "/"}}, "task.workspace.target"), ({"cwd": "relative"}, "task.cwd"), ({"cwd": ""}, "task.cwd"),
-                            ({"image": "no-such-image"}, "task.image"), ({"image": "../x"}, "task.image"), ({"mounts": [{"path": "/tmp"}] * 13}, "task.mounts"),
-                            ({"workspace": {"fd": 0}}, "task.workspace.fd"), ({"workspace": {"fd": -1}}, "task.workspace.fd"), ({"workspace": {"fd": 16}}, "task.workspace.fd")):
+        for task, field in (({"workspace": {"path": "relative"}}, "task.workspace.path"),
+                            ({"workspace": {"path": ""}}, "task.workspace.path"),
+                            ({"workspace": {"path": "/x" * 2100}}, "task.workspace.path"),
+                            ({"workspace": {"path": "/tmp", "target": "relative"}}, "task.workspace.target"),
+                            ({"workspace": {"path": "/tmp", "target": "/"}}, "task.workspace.target"), ({"cwd": "relative"}, "task.cwd"),
+                            ({"cwd": ""}, "task.cwd"),
+                            ({"image": "no-such-image"}, "task.image"), ({"image": "../x"}, "task.image"),
+                            ({"mounts": [{"path": "/tmp"}] * 13}, "task.mounts"),
+                            ({"workspace": {"fd": 0}}, "task.workspace.fd"), ({"workspace": {"fd": -1}}, "task.workspace.fd"),
+                            ({"workspace": {"fd": 16}}, "task.workspace.fd")):
             error = self.error_of(with_task(**task))
             self.assertEqual(error.get("field"), field, (task, error))
 
@@ -279,11 +306,13 @@ class Pipelined:
 class Policy:
     """K14: what is above a ceiling is refused by name, never lowered."""
 
-    daemon_args = ("--max-wall", "5m", "--max-grace", "10s", "--max-disk", "1GiB", "--max-inodes", "1000", "--max-output", "1MiB", "--max-open-files", "1000", "--max-pids", "500",
+    daemon_args = ("--max-wall", "5m", "--max-grace", "10s", "--max-disk", "1GiB", "--max-inodes", "1000", "--max-output", "1MiB",
+                   "--max-open-files", "1000", "--max-pids", "500",
                    "--max-memory", "1GiB", "--max-cpus", "2")
 
     def test_K14_above_a_ceiling_is_refused_by_name(self):
-        for name, over, at in (("wall", "301s", "300s"), ("grace", "11s", "10s"), ("disk", "1025MiB", "1GiB"), ("inodes", 1001, 1000), ("output", "1048577", "1MiB"),
+        for name, over, at in (("wall", "301s", "300s"), ("grace", "11s", "10s"), ("disk", "1025MiB", "1GiB"), ("inodes", 1001, 1000),
+                               ("output", "1048577", "1MiB"),
                                ("open_files", 1001, 1000)):
             error = self.refused("not_allowed", limits={name: over}, field="task.limits." + name)
             self.assertTrue(error["message"])

@@ -230,7 +230,8 @@ class Input:
         tags = []
         for i in range(8):
             tags.append("w%d" % i)
-            self.client.send_bytes(b'{"op":"input","id":"w%d","task":"%s","bytes":262144}\n' % (i, task.encode()) + b"x" * 262144 if i < 1 else
+            self.client.send_bytes(b'{"op":"input","id":"w%d","task":"%s","bytes":262144}\n' % (i,
+                    task.encode()) + b"x" * 262144 if i < 1 else
                                    b'{"op":"input","id":"w%d","task":"%s","bytes":1024}\n' % (i, task.encode()) + b"x" * 1024)
         assert_grown_less(self, self.daemon.process.pid, before, 8 * 1024)
         for t in tags:
@@ -318,7 +319,8 @@ class Signals:
 @in_modes
 class Terminal:
     def test_tty_size_resize_and_echo(self):
-        tag, task = self.client.start({"argv": ["sh", "-c", "stty size; trap 'stty size' WINCH; echo up; while :; do read line && echo read $line; [ \"$line\" != again ] || exit 0; done"],
+        tag, task = self.client.start({"argv": ["sh", "-c",
+                                                "stty size; trap 'stty size' WINCH; echo up; while :; do read line && echo read $line; [ \"$line\" != again ] || exit 0; done"],
                                        "tty": True, "rows": 33, "cols": 77})
         self.assertIn(b"33 77", self.client.wait_output(tag, b"up"))
         self.client.call("resize", task=task, rows=44, cols=99)
@@ -338,7 +340,8 @@ class Terminal:
         self.assertIn("none", run.text())
 
     def test_tty_interrupt_key_and_end_of_input(self):
-        tag, task = self.client.start({"argv": ["sh", "-c", "trap 'echo interrupted' INT; echo up; cat; echo status $?; cat; echo over"], "tty": True})
+        tag, task = self.client.start({"argv": ["sh", "-c", "trap 'echo interrupted' INT; echo up; cat; echo status $?; cat; echo over"],
+                                       "tty": True})
         self.client.wait_output(tag, b"up")
         time.sleep(0.2)
         self.client.call("input", task=task, text="\x03")
@@ -370,7 +373,8 @@ class Terminal:
         self.addCleanup(os.close, master)
         subprocess.run(["stty", "rows", "31", "cols", "71"], stdin=slave, check=True)
         before = subprocess.run(["stty", "-g"], stdin=slave, stdout=subprocess.PIPE, check=True).stdout
-        process = start_cli(self, "run", "-it", "--", "sh", "-c", "stty size; read line; echo got $line; exit 4", stdin=slave, stdout=slave, stderr=slave)
+        process = start_cli(self, "run", "-it", "--", "sh", "-c", "stty size; read line; echo got $line; exit 4", stdin=slave, stdout=slave,
+                            stderr=slave)
         got = self.read_terminal(master, b"31 71")
         os.write(master, b"word\r")
         got += self.read_terminal(master, b"got word")

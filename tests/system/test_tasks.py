@@ -49,7 +49,8 @@ class Find:
     def test_labels_select(self):
         a = self.run_task(["true"], labels={"project": "x", "kind": "test"})
         b = self.run_task(["true"], labels={"project": "y"})
-        for label, expected in (("project", {a.task, b.task}), ("project=x", {a.task}), ("kind", {a.task}), ("kind=other", set()), ("proj", set()), ("project=", set())):
+        for label, expected in (("project", {a.task, b.task}), ("project=x", {a.task}), ("kind", {a.task}), ("kind=other", set()),
+                                ("proj", set()), ("project=", set())):
             found = {t["task"] for t in self.client.call("list", all=True, label=label)["tasks"]} & {a.task, b.task}
             self.assertEqual(found, expected, label)
 
@@ -86,7 +87,8 @@ class Find:
         self.assertEqual(self.client.call("wait", task=task), result)
 
     def test_not_found_for_every_operation(self):
-        for op, more in (("attach", {}), ("input", {"text": "x"}), ("resize", {"rows": 1, "cols": 1}), ("signal", {"signal": "TERM"}), ("cancel", {}),
+        for op, more in (("attach", {}), ("input", {"text": "x"}), ("resize", {"rows": 1, "cols": 1}), ("signal", {"signal": "TERM"}),
+                         ("cancel", {}),
                          ("inspect", {}), ("wait", {}), ("logs", {})):
             error = self.refusal(op, task="t-ffffffffffffffffffffffffffffffff", **more)
             self.assertEqual((error.code, error.field), ("not_found", "task"), op)
@@ -262,7 +264,8 @@ class OtherUsers:
         self.assertEqual(other.call("list", all=True)["tasks"], [])
         unknown = None
         for word in (task, task[:8], "mine", "t-ffffffffffffffffffffffffffffffff"):
-            for op, more in (("attach", {}), ("input", {"text": "x"}), ("resize", {"rows": 1, "cols": 1}), ("signal", {"signal": "KILL"}), ("cancel", {}),
+            for op, more in (("attach", {}), ("input", {"text": "x"}), ("resize", {"rows": 1, "cols": 1}), ("signal", {"signal": "KILL"}),
+                             ("cancel", {}),
                              ("inspect", {}), ("wait", {}), ("logs", {})):
                 with self.assertRaises(DaemonError) as caught:
                     other.call(op, task=word, **more)

@@ -50,7 +50,8 @@ class Tools:
         self.assertIn("answer 42", out)
 
     def test_gcc_with_sanitizers(self):
-        out = self.script("gcc -g -fsanitize=address,undefined -o hello /mnt/src/hello.c 2>/dev/null || { echo none; exit 0; }; ./hello", "gcc", workspace=self.source())
+        out = self.script("gcc -g -fsanitize=address,undefined -o hello /mnt/src/hello.c 2>/dev/null || { echo none; exit 0; }; ./hello",
+                          "gcc", workspace=self.source())
         if out.strip() == "none":
             self.skipTest("this host's gcc has no sanitizers")
         self.assertIn("answer 42", out)
