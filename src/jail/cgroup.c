@@ -402,13 +402,17 @@ static void note_missing(struct cgroup_tree *t)
 	snprintf(t->why, sizeof(t->why), "%.150s has no controller %.60s", t->path, names);
 }
 
+void cgroup_tree_init(struct cgroup_tree *t)
+{
+	*t = (struct cgroup_tree){ .base_fd = -1, .supervisor_fd = -1, .tasks_fd = -1 };
+}
+
 void cgroup_tree_open(struct cgroup_tree *t, const struct cgroup_place *p)
 {
 	auto_finding struct finding f = { .own_fd = -1, .base_fd = -1 };
 	struct err e = { 0 };
-	*t = (struct cgroup_tree){
-		.base_fd = -1, .supervisor_fd = -1, .tasks_fd = -1, .is_fake = p->is_fake
-	};
+	cgroup_tree_init(t);
+	t->is_fake = p->is_fake;
 	int r = find_base(p, &f, &e);
 	if (r >= 0)
 		r = read_controllers(p, &f, &t->controllers, &e);

@@ -61,6 +61,7 @@ struct cgroup_task {
 int cgroup_place_read(struct cgroup_place *p, int daemon_fd);
 void cgroup_place_finish(struct cgroup_place *p);
 
+void cgroup_tree_init(struct cgroup_tree *t);
 /*
  * cgroup.c: finds the delegated subtree, moves our own processes out of its way, enables the
  * controllers and sweeps what an earlier warden left. Without a subtree t->controllers is 0,

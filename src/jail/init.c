@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,6 +114,8 @@ static int set_up(struct jail *j, struct err *e)
 	/* After the last change of ids, which clears it. The lifeline covers a warden that died before this. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return err_set(e, ERR_SETUP, errno, "bind to the life of the warden");
+	if (j->has_cgroup && unshare(CLONE_NEWCGROUP) < 0)
+		return err_set(e, ERR_SETUP, errno, "make the cgroup namespace");
 	/* A jail goes before the daemon when the host runs out of memory. Without effect where that is not allowed. */
 	fd_write_file(AT_FDCWD, "/proc/self/oom_score_adj", "500");
 	umask(0);

@@ -42,6 +42,7 @@ struct jail {
 	gid_t owner_gid;
 	int landlock_abi;
 	bool upper_on_disk;
+	bool has_cgroup; /* a cgroup of its own, which it is in */
 	const struct sock_fprog *seccomp;
 
 	/* Borrowed from the warden; the descriptors are the child's own copies. */

@@ -78,6 +78,15 @@ static bool is_request(const struct keeper_request *rq, ssize_t n)
 	return n == (ssize_t)sizeof(*rq) && rq->version == KEEPER_VERSION && memchr(rq->path, '\0', sizeof(rq->path));
 }
 
+/* We are the last of our processes there. */
+static void leave_cgroup(void)
+{
+	struct cgroup_place place;
+	if (cgroup_place_read(&place, -1) == 0)
+		cgroup_tree_undo(&place);
+	cgroup_place_finish(&place);
+}
+
 int keeper_main(const struct warden_options *options)
 {
 	struct keeper_request rq, names = { 0 };
@@ -112,6 +121,7 @@ int keeper_main(const struct warden_options *options)
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		;
 	store_sweep(options->state_dir);
+	leave_cgroup();
 	return 0;
 }
 

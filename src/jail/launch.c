@@ -348,10 +348,13 @@ static int clone_jail(struct warden *w, struct warden_jail *j, struct jail *in, 
 		return err_set(e, ERR_SETUP, errno, "make a socket pair");
 	j->status_fd = pair[0];
 	in->status_fd = pair[1];
-	uint64_t flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+	uint64_t flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+	/* A cgroup namespace begins where its maker is: from here that would be our own cgroup, so jail init makes it. */
+	if (!in->has_cgroup)
+		flags |= CLONE_NEWCGROUP;
 	if (j->plan->network == PLAN_NETWORK_NONE)
 		flags |= CLONE_NEWNET;
-	pid_t pid = sys_clone(flags, &j->pidfd);
+	pid_t pid = sys_clone_into(flags, j->cgroup.fd, &j->pidfd);
 	if (pid == 0) {
 		close_others(in);
 		jail_init_main(in);
@@ -385,6 +388,25 @@ static int release_jail(struct warden *w, struct warden_jail *j, struct err *e)
 	return 0;
 }
 
+static int prepare_cgroup(struct warden *w, struct warden_jail *j, struct jail *in, struct err *e)
+{
+	const struct plan_limits *l = &j->plan->limits;
+	int r = cgroup_task_make(&w->cgroup, j->plan->task, l, &j->cgroup, e);
+	if (r < 0 || j->cgroup.fd < 0)
+		return r;
+	in->has_cgroup = true;
+	jail_enforce(in, CONTROL_CGROUP);
+	if (l->memory_bytes)
+		jail_enforce(in, CONTROL_MEMORY_LIMIT);
+	if (l->memory_bytes && !w->cgroup.has_swap)
+		jail_degrade(in, CONTROL_MEMORY_LIMIT, "this kernel does not limit swap");
+	if (l->cpu_millis)
+		jail_enforce(in, CONTROL_CPU_LIMIT);
+	if (l->pids)
+		jail_enforce(in, CONTROL_PIDS_LIMIT);
+	return 0;
+}
+
 static int prepare_jail(struct warden *w, struct warden_jail *j, struct jail *in, struct err *e)
 {
 	j->slot = ids_take_slot(&w->ids);
@@ -399,7 +421,7 @@ static int prepare_jail(struct warden *w, struct warden_jail *j, struct jail *in
 		if (r == 0 && w->ids.mode == WARDEN_MODE_ROOT)
 			r = in->disk_tree_fd = mount_clone(w->state_fd, j->disk_name, false, e);
 	}
-	return r < 0 ? r : 0;
+	return r < 0 ? r : prepare_cgroup(w, j, in, e);
 }
 
 int launch_jail(struct warden *w, struct warden_jail *j, struct err *e)

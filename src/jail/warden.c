@@ -24,6 +24,9 @@
 #define KILL_BACKSTOP_NS (700 * NS_PER_MS)
 /* A jail whose main process has ended gets this long to kill the rest and to report. */
 #define END_BACKSTOP_NS  (900 * NS_PER_MS)
+/* What is left in a cgroup when jail init is dead dies at once, but for what hangs in the kernel. */
+#define EMPTY_NS	 (2 * NS_PER_S)
+#define EMPTY_PAUSE_NS	 (2 * NS_PER_MS)
 /* Opening paths as the client. */
 #define OPEN_TIMEOUT_NS  (5 * NS_PER_S)
 
@@ -36,6 +39,7 @@ static _Noreturn void die_with_daemon(struct warden *w)
 	}
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		;
+	cgroup_tree_close(&w->cgroup);
 	store_close(w);
 	_exit(0);
 }
@@ -65,7 +69,7 @@ static struct warden_jail *jail_create(struct warden *w, uint64_t id)
 	j->id = id;
 	j->warden = w;
 	j->slot = -1;
-	j->pidfd = j->status_fd = -1;
+	j->pidfd = j->status_fd = j->cgroup.fd = -1;
 	j->received_ns = clock_mono_ns();
 	for (size_t i = 0; i < 3; i++)
 		j->stdio[i] = -1;
@@ -102,6 +106,7 @@ static void jail_destroy(struct warden_jail *j)
 	close_inputs(j);
 	unwatch(j->warden, &j->status_fd);
 	unwatch(j->warden, &j->pidfd);
+	cgroup_task_close(&j->cgroup);
 	ids_release_slot(&j->warden->ids, j->slot);
 	plan_destroy(j->plan);
 	free(j);
@@ -135,29 +140,89 @@ static int watch_child(struct warden *w, struct warden_jail *j)
 }
 
 /* The last word on a jail: nothing of it is left. */
-static void finish_jail(struct warden *w, struct warden_jail *j, int init_status)
+static void finish_jail(struct warden *w, struct warden_jail *j)
 {
 	struct wire_event ev;
 	wire_event_init(&ev, WIRE_GONE, j->id);
 	if (j->has_end)
 		ev.gone = j->end.gone;
-	ev.gone.init_status = init_status;
+	ev.gone.init_status = j->init_status;
+	ev.gone.usage = j->usage;
 	tell_daemon(w, &ev, -1);
 	jail_destroy(j);
 }
 
-/* The jail is dead, or never lived. An upper on disk is removed before that is told. */
+/* Kills what is left in the jail's cgroup, reads and removes it. Returns false where that must be tried again: at j->kill_at_ns. */
+static bool empty_cgroup(struct warden_jail *j)
+{
+	uint64_t now = clock_mono_ns();
+	if (j->cgroup.fd < 0)
+		return true;
+	if (j->state != WARDEN_JAIL_EMPTYING)
+		j->empty_until_ns = now + EMPTY_NS;
+	j->state = WARDEN_JAIL_EMPTYING;
+	if (cgroup_task_is_populated(&j->cgroup)) {
+		cgroup_task_kill(&j->cgroup);
+	} else {
+		cgroup_task_read(&j->cgroup, &j->usage);
+		if (cgroup_task_remove(&j->warden->cgroup, &j->cgroup) == 0)
+			return true;
+	}
+	if (now >= j->empty_until_ns) {
+		log_error("the cgroup %s could not be removed", j->cgroup.name);
+		cgroup_task_read(&j->cgroup, &j->usage);
+		cgroup_task_close(&j->cgroup);
+		return true;
+	}
+	j->kill_at_ns = now + EMPTY_PAUSE_NS;
+	return false;
+}
+
+/* Out of memory, the kernel kills everything in a cgroup at once, and jail init with it before it can say a word. */
+static void tell_oom(struct warden *w, struct warden_jail *j)
+{
+	struct err e = { 0 };
+	struct wire_event ev;
+	if (!j->usage.oom_kills || j->is_killed || j->has_exited || !WIFSIGNALED(j->init_status) || WTERMSIG(j->init_status) != SIGKILL)
+		return;
+	if (j->has_started) {
+		wire_event_init(&ev, WIRE_EXITED, j->id);
+		ev.exited.status = SIGKILL;
+		ev.exited.at_ns = clock_mono_ns();
+		tell_daemon(w, &ev, -1);
+	} else if (!j->has_failed) {
+		err_set_field(&e, ERR_SETUP, "task.limits.memory", "the jail ran out of memory while it was made");
+		e.errnum = ENOMEM;
+		snprintf(e.step, sizeof(e.step), "cgroup");
+		err_hint(&e, "a limit of 16MiB is enough for any jail; the rest is for the command");
+		report_failed(w, j, &e);
+	}
+}
+
+/* The jail's init is dead, or never lived. What is left of it goes before that is told: processes, cgroup, an upper on disk. */
+static void settle_jail(struct warden *w, struct warden_jail *j)
+{
+	if (j->state != WARDEN_JAIL_REMOVING) {
+		if (!empty_cgroup(j))
+			return;
+		tell_oom(w, j);
+		if (j->disk_name[0] && store_remove_start(w, j) == 0) {
+			j->state = WARDEN_JAIL_REMOVING;
+			if (watch_child(w, j) == 0)
+				return;
+		}
+	}
+	finish_jail(w, j);
+}
+
 static void end_jail(struct warden *w, struct warden_jail *j, int status)
 {
 	j->kill_at_ns = 0;
 	unwatch(w, &j->status_fd);
 	unwatch(w, &j->pidfd);
-	if (j->disk_name[0] && j->state != WARDEN_JAIL_REMOVING && store_remove_start(w, j) == 0) {
-		j->state = WARDEN_JAIL_REMOVING;
-		if (watch_child(w, j) == 0)
-			return;
-	}
-	finish_jail(w, j, status);
+	if (j->state != WARDEN_JAIL_REMOVING)
+		j->init_status = status;
+	settle_jail(w, j);
 }
 
 static void abandon_jail(struct warden *w, struct warden_jail *j, const struct err *e)
@@ -263,7 +328,7 @@ static void handle_start(struct warden *w, uint64_t id, int *fds, size_t n)
 
 static void handle_kill(struct warden *w, struct warden_jail *j)
 {
-	if (j->state == WARDEN_JAIL_REMOVING)
+	if (j->state == WARDEN_JAIL_EMPTYING || j->state == WARDEN_JAIL_REMOVING)
 		return;
 	struct wire_request rq;
 	j->is_killed = true;
@@ -326,6 +391,9 @@ static bool forward_status(struct warden *w, struct warden_jail *j)
 				ev.started.pid = j->pid;
 				ev.started.setup_ns = clock_mono_ns() - j->received_ns;
 			}
+			j->has_started |= ev.type == WIRE_STARTED;
+			j->has_failed |= ev.type == WIRE_FAILED;
+			j->has_exited |= ev.type == WIRE_EXITED;
 			if (ev.type == WIRE_EXITED && !j->kill_at_ns)
 				j->kill_at_ns = clock_mono_ns() + END_BACKSTOP_NS;
 			tell_daemon(w, &ev, n_fds ? fds[0] : -1);
@@ -379,16 +447,19 @@ static void on_child_end(struct warden *w, struct warden_jail *j)
 static int check_deadlines(struct warden *w)
 {
 	uint64_t now = clock_mono_ns(), next = UINT64_MAX;
-	list_for_each(l, &w->jails) {
+	list_for_each_safe(l, &w->jails) {
 		struct warden_jail *j = list_entry(l, struct warden_jail, link);
-		if (!j->kill_at_ns)
+		if (!j->kill_at_ns || j->kill_at_ns > now) {
+			next = j->kill_at_ns && j->kill_at_ns < next ? j->kill_at_ns : next;
 			continue;
-		if (j->kill_at_ns <= now) {
-			sys_pidfd_send_signal(j->pidfd, SIGKILL);
-			j->kill_at_ns = 0;
-		} else if (j->kill_at_ns < next) {
-			next = j->kill_at_ns;
 		}
+		j->kill_at_ns = 0;
+		if (j->state != WARDEN_JAIL_EMPTYING) {
+			sys_pidfd_send_signal(j->pidfd, SIGKILL);
+			continue;
+		}
+		next = now + EMPTY_PAUSE_NS;
+		settle_jail(w, j);
 	}
 	return next == UINT64_MAX ? -1 : (int)((next - now) / NS_PER_MS) + 1;
 }
@@ -428,13 +499,20 @@ static int set_up(struct warden *w, const struct warden_options *options, struct
 {
 	enum warden_mode mode;
 	struct rlimit files;
+	struct cgroup_place place;
 	/* Jails inherit dispositions until their task resets them; a client that went away is an error code, not a signal. */
 	signal(SIGPIPE, SIG_IGN);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-	int r = rights_find_mode(&mode, e);
+	/* While we are still who we are: the children below are born in the supervisor. */
+	cgroup_tree_init(&w->cgroup);
+	int r = cgroup_place_read(&place, w->control_fd);
+	if (r == 0)
+		cgroup_tree_open(&w->cgroup, &place);
+	cgroup_place_finish(&place);
+	r = rights_find_mode(&mode, e);
 	if (r < 0)
 		return r;
 	ids_init(&w->ids, mode);
@@ -454,15 +532,30 @@ static int set_up(struct warden *w, const struct warden_options *options, struct
 	return r;
 }
 
+/* "memory pids cpu" */
+static void list_controllers(uint32_t set, char *out, size_t size)
+{
+	size_t n = 0;
+	out[0] = '\0';
+	for (unsigned i = 0; i < PLAN_CONTROLLER_COUNT; i++)
+		if (set & 1u << i)
+			n += (size_t)snprintf(out + n, size - n, "%s%s", n ? " " : "", plan_controller_name(i));
+}
+
 static void say_hello(struct warden *w)
 {
 	struct wire_event ev;
+	char controllers[64];
 	wire_event_init(&ev, WIRE_HELLO, 0);
 	ev.hello.mode = w->ids.mode;
 	ev.hello.upper_on_disk = w->upper_on_disk;
 	ev.hello.landlock_abi = w->landlock_abi;
-	snprintf(ev.hello.info, sizeof(ev.hello.info), "%s; private layers on %s; Landlock ABI %d", warden_mode_name(w->ids.mode),
-		w->upper_on_disk ? "disk" : "tmpfs", w->landlock_abi);
+	ev.hello.controllers = w->cgroup.controllers;
+	snprintf(ev.hello.no_cgroup, sizeof(ev.hello.no_cgroup), "%s", w->cgroup.why);
+	list_controllers(w->cgroup.controllers, controllers, sizeof(controllers));
+	snprintf(ev.hello.info, sizeof(ev.hello.info), "%s; private layers on %s; Landlock ABI %d; %s%s%s%s", warden_mode_name(w->ids.mode),
+		w->upper_on_disk ? "disk" : "tmpfs", w->landlock_abi, controllers[0] ? "cgroup controllers " : "no cgroups", controllers,
+		w->cgroup.why[0] ? ": " : "", w->cgroup.why);
 	tell_daemon(w, &ev, -1);
 }
 

@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/list.h"
+#include "jail/cgroup.h"
 #include "jail/etc.h"
 #include "jail/ids.h"
 #include "jail/peer.h"
@@ -29,12 +30,13 @@ struct watch {
 };
 
 /*
- *   START ──▶ OPENING ──▶ LIVE ──▶ REMOVING ──▶ (gone)
- *                └─────────┴───────────────────────▲
+ *   START ──▶ OPENING ──▶ LIVE ──▶ EMPTYING ──▶ REMOVING ──▶ (gone)
+ *                └─────────┴───────────┴───────────────────────▲
  */
 enum warden_jail_state {
 	WARDEN_JAIL_OPENING,  /* a child opens paths with the client's rights */
 	WARDEN_JAIL_LIVE,     /* jail init exists */
+	WARDEN_JAIL_EMPTYING, /* jail init is dead; what is left in its cgroup is being killed */
 	WARDEN_JAIL_REMOVING, /* a child removes the upper on disk */
 };
 
@@ -55,8 +57,13 @@ struct warden_jail {
 	uint64_t received_ns; /* CLOCK_MONOTONIC, when START came */
 	uint64_t kill_at_ns;  /* 0, or when jail init is killed for good */
 	bool is_killed;       /* by word of dayflyd */
+	bool has_started, has_failed, has_exited; /* what was told of it */
 	bool has_end;         /* jail init has sent its last report: */
 	struct wire_event end;
+	int init_status;
+	struct cgroup_task cgroup;
+	uint64_t empty_until_ns; /* after that its cgroup is left to the next sweep */
+	struct wire_usage usage;
 	char disk_name[32]; /* the directory of its upper, "" for none */
 	struct watch status_watch, pid_watch;
 	struct list link; /* warden.jails */
@@ -73,6 +80,7 @@ struct warden {
 	bool upper_on_disk;
 	int state_fd; /* directory for private layers on disk, -1 */
 	char state_path[512]; /* its path, "" for none */
+	struct cgroup_tree cgroup;
 	struct list jails; /* warden_jail.link */
 };
 
