@@ -58,6 +58,8 @@ static int print_info(const struct info_options *o, struct dayfly_event *ev)
 		json_decref(info);
 		return daemon_print(&command, text);
 	}
+	/* `dayfly config show` has a table for these. */
+	json_object_del(info, "config");
 	print_facts(info, 0);
 	json_decref(info);
 	return fflush(stdout) == 0 ? 0 : command.failure_status;
