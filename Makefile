@@ -65,9 +65,10 @@ pkg = $(shell $(PKG_CONFIG) $(1) $(2) 2>/dev/null)
 UV_LIBS      := $(call pkg,--libs,libuv)
 JANSSON_LIBS := $(call pkg,--libs,jansson)
 SECCOMP_LIBS := $(call pkg,--libs,libseccomp)
+INIH_LIBS    := $(call pkg,--libs,inih)
 CMOCKA_LIBS  := $(call pkg,--libs,cmocka)
 LIB_CFLAGS   := $(sort $(call pkg,--cflags,libuv) $(call pkg,--cflags,jansson) \
-	$(call pkg,--cflags,libseccomp))
+	$(call pkg,--cflags,libseccomp) $(call pkg,--cflags,inih))
 
 DF_CPPFLAGS = -D_GNU_SOURCE -Isrc -Iinclude -include base/banned.h $(LIB_CFLAGS) $(MODE_CPPFLAGS) \
 	-DDAYFLY_VERSION='"$(VERSION)"' -DDAYFLY_LIBEXECDIR='"$(LIBEXECDIR)"' \
@@ -101,7 +102,7 @@ LIBS_plan   := $(JANSSON_LIBS)
 LIBS_jail   := $(SECCOMP_LIBS)
 LIBS_task   := $(UV_LIBS) $(JANSSON_LIBS)
 LIBS_sched  := $(UV_LIBS) $(JANSSON_LIBS)
-LIBS_daemon := $(UV_LIBS) $(JANSSON_LIBS)
+LIBS_daemon := $(UV_LIBS) $(JANSSON_LIBS) $(INIH_LIBS)
 LIBS_client := $(JANSSON_LIBS)
 LIBS_cli    := $(JANSSON_LIBS)
 
@@ -143,8 +144,8 @@ say = @$(if $(IS_SILENT)$(filter 1,$(V)),:,printf '  %-5s %s\n' $(1) $@)
 # A change of compiler or flags rebuilds everything: the stamp is written anew only when its text changes.
 $(BUILD)/.flags: FORCE
 	@mkdir -p $(@D)
-	@$(PKG_CONFIG) --exists libuv jansson libseccomp || { \
-		echo "dayfly: pkg-config does not find libuv, jansson and libseccomp;" \
+	@$(PKG_CONFIG) --exists libuv jansson libseccomp inih || { \
+		echo "dayfly: pkg-config does not find libuv, jansson, libseccomp and inih;" \
 			"to install what is missing: sh contrib/install-deps.sh build" >&2; exit 1; }
 	@printf '%s\n' '$(call shell_escape,$(CC) $(DF_CPPFLAGS) $(DF_CFLAGS) $(DF_LDFLAGS))' "$$($(CC) -dumpfullversion -dumpmachine)" \
 		>$@.new; if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
@@ -301,7 +302,7 @@ FUZZ_SECONDS ?= 60
 .PHONY: fuzz
 fuzz: ## libFuzzer on every target, FUZZ_SECONDS each (needs clang); findings land in the build folder
 	@FUZZ_SECONDS='$(FUZZ_SECONDS)' CLANG='$(CLANG)' FUZZ_LAYERS='$(FUZZ_LAYERS)' \
-		LIBS='$(UV_LIBS) $(JANSSON_LIBS)' $(RUN_CHECK) tests/fuzz.sh
+		LIBS='$(UV_LIBS) $(JANSSON_LIBS) $(INIH_LIBS)' $(RUN_CHECK) tests/fuzz.sh
 
 .PHONY: bench
 bench: tests ## print the table of measured times beside their floors

@@ -50,6 +50,7 @@ build header  stdio.h       libc6-dev        glibc-devel         glibc          
 build header  linux/mount.h linux-libc-dev   kernel-headers      linux-api-headers linux-headers
 build library libuv         libuv1-dev       libuv-devel         libuv             libuv-dev
 build library jansson       libjansson-dev   jansson-devel       jansson           jansson-dev
+build library inih          libinih-dev      inih-devel          libinih           inih-dev
 build library libseccomp    libseccomp-dev   libseccomp-devel    libseccomp        libseccomp-dev
 test  library cmocka        libcmocka-dev    libcmocka-devel     cmocka            cmocka-dev
 test  archive libc.a        libc6-dev        glibc-static        glibc             musl-dev

@@ -20,6 +20,7 @@ BEGIN {
   lib["uv.h"] = "task sched daemon"
   lib["jansson.h"] = "proto task sched daemon client cli"
   lib["seccomp.h"] = "jail"
+  lib["ini.h"] = "daemon"
   lib["curl/curl.h"] = "daemon"
   lib["pthread.h"] = "task sched daemon client"
 }

@@ -26,6 +26,7 @@
 #define LIMIT_NAME_BYTES 64
 #define LIMIT_TAG_BYTES  128 /* the client's "id" */
 #define LIMIT_MOUNTS     12
+#define LIMIT_ROOTS      32 /* directories in which images or workspaces may lie */
 #define LIMIT_LABELS     16
 #define LIMIT_LABEL_BYTES 256 /* of a label's value */
 #define LIMIT_PLAN_BYTES (2u << 20)

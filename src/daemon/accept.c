@@ -23,18 +23,18 @@ static bool has_allowed_group(const struct options *o, int fd, gid_t gid)
 {
 	socklen_t size = 0;
 	auto_free gid_t *groups = NULL;
-	if (!o->n_allow_gids)
+	if (!o->allow_gids.n)
 		return false;
 	/* Asked with no room it fails and says how much there is. */
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &size) < 0 && errno == ERANGE && size)
 		groups = malloc(size);
 	if (!groups || getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)
 		size = 0;
-	for (size_t i = 0; i < o->n_allow_gids; i++) {
-		if (o->allow_gids[i] == gid)
+	for (size_t i = 0; i < o->allow_gids.n; i++) {
+		if (o->allow_gids.id[i] == gid)
 			return true;
 		for (size_t k = 0; k < size / sizeof(gid_t); k++)
-			if (groups[k] == o->allow_gids[i])
+			if (groups[k] == o->allow_gids.id[i])
 				return true;
 	}
 	return false;
@@ -47,8 +47,8 @@ static bool may_connect(const struct server *s, int fd, const struct ucred *peer
 	uid_t owner = s->start->is_root_mode ? 0 : geteuid();
 	if (peer->uid == owner || o->allow_all)
 		return true;
-	for (size_t i = 0; i < o->n_allow_uids; i++)
-		if (o->allow_uids[i] == peer->uid)
+	for (size_t i = 0; i < o->allow_uids.n; i++)
+		if (o->allow_uids.id[i] == peer->uid)
 			return true;
 	return has_allowed_group(o, fd, peer->gid);
 }
@@ -102,8 +102,8 @@ static void admit(struct server *s, int take_fd)
 		refuse(s, &fd, ERR_NOT_ALLOWED, "this user may not use this daemon");
 		return;
 	}
-	if (s->n_connections >= LIMIT_CONNECTIONS ||
-		count_of_uid(s, peer.uid) >= LIMIT_CONNECTIONS_UID) {
+	if (s->n_connections >= s->options->max_connections ||
+		count_of_uid(s, peer.uid) >= s->options->max_connections_uid) {
 		refuse(s, &fd, ERR_BUSY, "too many connections");
 		return;
 	}

@@ -218,17 +218,16 @@ static json_t *ceilings(const struct policy *p)
 	return o;
 }
 
-static json_t *defaults(void)
+/* What a task gets that asks for nothing. */
+static json_t *defaults(const struct policy *p)
 {
-	static const struct spec_limits given = {
-		.wall_ms = DEFAULT_WALL_MS,
-		.grace_ms = DEFAULT_GRACE_MS,
-		.queue_ms = DEFAULT_QUEUE_MS,
-		.disk_bytes = DEFAULT_DISK_BYTES,
-		.disk_inodes = DEFAULT_DISK_INODES,
-		.output_bytes = DEFAULT_OUTPUT_BYTES,
-		.open_files = DEFAULT_OPEN_FILES,
-	};
+	struct spec_limits given = p->defaults;
+	for (size_t i = 0; i < policy_field_count; i++) {
+		uint64_t *v = (uint64_t *)((char *)&given + policy_fields[i].offset);
+		uint64_t max = policy_value(&p->ceiling, i);
+		if (max && *v > max)
+			*v = max;
+	}
 	return limits(&given);
 }
 
@@ -242,13 +241,14 @@ static json_t *counts(const struct server *s)
 
 json_t *describe_server(const struct server *s, uid_t uid)
 {
-	return json_pack("{s:s, s:i, s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:o}",
+	return json_pack("{s:s, s:i, s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o}",
 		"version", DAYFLY_VERSION, "protocol", 1, "mode",
 		s->start->is_root_mode ? "root" : "rootless", "uid", (json_int_t)geteuid(), "pid",
 		(int)getpid(), "socket", s->start->listener.path, "warden", warden_info(&s->warden),
-		"limits", ceilings(&s->options->policy), "defaults", defaults(), "counts",
-		counts(s), "max_tasks", (json_int_t)s->options->max_tasks, "max_queue",
+		"limits", ceilings(&s->options->policy), "defaults", defaults(&s->options->policy),
+		"counts", counts(s), "max_tasks", (json_int_t)s->options->max_tasks, "max_queue",
 		(json_int_t)s->options->max_queue, "idle_exit_ms",
 		s->options->idle_exit_ms ? json_integer((json_int_t)s->options->idle_exit_ms)
-					 : json_null());
+					 : json_null(),
+		"config", config_to_json(s->options));
 }

@@ -24,6 +24,13 @@
 
 /* ---- run ---- */
 
+static enum policy_client client_kind(const struct connection *c)
+{
+	if (c->uid == 0)
+		return POLICY_CLIENT_ROOT;
+	return c->server->start->is_root_mode ? POLICY_CLIENT_OTHER : POLICY_CLIENT_OWNER;
+}
+
 /*
  * What tasks that are not done make us hold, in requests and in descriptors. Where there are other
  * users, one has half of that at most.
@@ -59,7 +66,7 @@ static int check_admission(
 	struct server *s = c->server;
 	if (s->state != SERVER_RUNNING)
 		return err_set(e, ERR_SHUTDOWN, 0, "the daemon is stopping");
-	int r = policy_check(&s->options->policy, spec, e);
+	int r = policy_check(&s->options->policy, spec, client_kind(c), e);
 	if (r < 0)
 		return r;
 	if (spec->name && jobs_find_active_name(&s->jobs, c->uid, spec->name))
@@ -76,10 +83,16 @@ static int build_task(struct connection *c, struct request *rq, struct task **re
 	int r = id_make_task(id);
 	if (r < 0)
 		return err_set(e, ERR_INTERNAL, -r, "make an id");
+	const struct policy *policy = &s->options->policy;
+	bool is_bound = client_kind(c) != POLICY_CLIENT_ROOT;
 	const struct build_input in = {
 		.task_id = id,
 		.n_fds = c->n_fds,
-		.ceiling = &s->options->policy.ceiling,
+		.ceiling = &policy->ceiling,
+		.defaults = &policy->defaults,
+		.image_roots = is_bound ? policy->image_roots : NULL,
+		.workspace_roots = is_bound ? policy->workspace_roots : NULL,
+		.has_roots = is_bound,
 		.open_files_hard = s->start->open_files_hard,
 		.no_cgroup = "there is no cgroup v2 that is delegated to the daemon",
 	};

@@ -243,7 +243,8 @@ static void handle_line(struct connection *c, const char *line, size_t len)
 	bool is_lost = r < 0 && memmem(line, len, "\"bytes\"", 7);
 	if (r == 0 && c->has_too_many_fds)
 		r = err_set(&e, ERR_TOO_LARGE, 0,
-			"at most %d descriptors may come with one request, and %llu with all that are not complete",
+			"at most %d descriptors may come with one request, and %llu with all that "
+			"are not complete",
 			LIMIT_REQUEST_FDS,
 			(unsigned long long)c->server->start->open_files_hard / 8);
 	if (r == 0 && rq->op != OP_INPUT && c->n_open >= LIMIT_CONNECTION_REQUESTS)
@@ -270,7 +271,8 @@ static void fail_line(struct connection *c, enum err_code code, const char *text
 	connection_close_soon(c);
 }
 
-/* Descriptors of requests that are not complete: one user must not have us hold most of what there are. */
+/* Descriptors of requests that are not complete: one user must not have us hold most of what there
+ * are. */
 static bool may_hold(const struct connection *c, size_t n)
 {
 	size_t held = n;

@@ -7,6 +7,7 @@
 #include "plan/keeper.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -63,11 +64,12 @@ int keeper_find_warden(const char *given, char **ret_path, struct err *e)
 	return 0;
 }
 
-static int spawn(
-	struct keeper *k, int theirs, const char *path, const char *upper, const char *state_dir)
+static int spawn(struct keeper *k, int theirs, const char *path, const struct keeper_args *args)
 {
-	const char *const argv[] = { WARDEN_NAME, "--keeper", "--upper", upper,
-		state_dir ? "--state-dir" : NULL, state_dir, NULL };
+	char ids[48];
+	snprintf(ids, sizeof(ids), "%" PRIu64 ":%" PRIu64, args->ids_base, args->ids_count);
+	const char *const argv[] = { WARDEN_NAME, "--keeper", "--upper", args->upper, "--ids", ids,
+		args->state_dir ? "--state-dir" : NULL, args->state_dir, NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t all, none;
@@ -94,8 +96,8 @@ static int spawn(
 	return -r;
 }
 
-int keeper_start(struct keeper *k, const char *warden_path, const char *upper,
-	const char *state_dir, struct err *e)
+int keeper_start(
+	struct keeper *k, const char *warden_path, const struct keeper_args *args, struct err *e)
 {
 	int pair[2];
 	*k = (struct keeper){ .fd = -1 };
@@ -105,7 +107,7 @@ int keeper_start(struct keeper *k, const char *warden_path, const char *upper,
 	auto_close int theirs = pair[1];
 	int r = fd_set_nonblock(k->fd);
 	if (r == 0)
-		r = spawn(k, theirs, warden_path, upper, state_dir);
+		r = spawn(k, theirs, warden_path, args);
 	if (r < 0) {
 		fd_close(&k->fd);
 		k->pid = 0;

@@ -12,6 +12,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* What it is told on its command line. */
+struct keeper_args {
+	const char *upper, *state_dir; /* state_dir NULL: the usual one */
+	uint64_t ids_base, ids_count;  /* the ranges of ids of tasks, in root mode */
+};
+
 struct keeper {
 	pid_t pid; /* 0: none */
 	int fd;	   /* our end, non-blocking; -1: none */
@@ -22,8 +28,8 @@ struct keeper {
 int keeper_find_warden(const char *given, char **ret_path, struct err *e);
 
 /* Starts the program as a keeper in a session of its own. Returns 0 or -errno. */
-int keeper_start(struct keeper *k, const char *warden_path, const char *upper,
-	const char *state_dir, struct err *e);
+int keeper_start(
+	struct keeper *k, const char *warden_path, const struct keeper_args *args, struct err *e);
 
 /* Names the socket that goes when the daemon dies. */
 int keeper_guard_socket(

@@ -31,6 +31,40 @@ static int fail(struct options *o, const struct err *e)
 	return 1;
 }
 
+static void print_faults(const struct config_faults *f)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		char text[512];
+		config_fault_text(&f->list[i], text, sizeof(text));
+		fprintf(stderr, "%s\n", text);
+		if (f->list[i].err.hint[0])
+			fprintf(stderr, "  fix: %s\n", f->list[i].err.hint);
+	}
+	if (f->n_more)
+		fprintf(stderr, "%zu more\n", f->n_more);
+}
+
+/* The command line or the configuration is wrong. */
+static int refuse(struct options *o, const struct err *e)
+{
+	if (o->faults.n)
+		print_faults(&o->faults);
+	else
+		fprintf(stderr, "dayflyd: %s%s%s\n", e->msg, e->hint[0] ? "\n  fix: " : "",
+			e->hint);
+	tell_ready(&o->ready_fd, e);
+	return o->action == OPTIONS_RUN ? 2 : 1;
+}
+
+static int print_check(const struct options *o)
+{
+	for (char **file = o->files; file && *file; file++)
+		printf("%s: good\n", *file);
+	if (!o->files)
+		puts("there is no configuration: every setting has its default");
+	return fflush(stdout) == 0 ? 0 : 1;
+}
+
 static int serve(struct options *o, struct startup *start, struct err *e)
 {
 	uv_loop_t loop;
@@ -73,12 +107,11 @@ int main(int argc, char **argv)
 	fd_reserve_stdio();
 	log_init("dayflyd", LOG_LEVEL_INFO);
 	if (options_parse(&o, argc, argv, &e) < 0) {
-		fprintf(stderr, "dayflyd: %s\n", e.msg);
-		tell_ready(&o.ready_fd, &e);
+		code = refuse(&o, &e);
 		options_finish(&o);
-		return 2;
+		return code;
 	}
-	log_init("dayflyd", o.log_level);
+	log_init("dayflyd", (enum log_level)o.log_level);
 	switch (o.action) {
 	case OPTIONS_RUN:
 		code = run(&o);
@@ -91,6 +124,13 @@ int main(int argc, char **argv)
 		break;
 	case OPTIONS_PROTOCOL:
 		printf("1\n");
+		break;
+	case OPTIONS_CHECK:
+		code = print_check(&o);
+		break;
+	case OPTIONS_PRINT_CONFIG:
+		config_print(&o, stdout);
+		code = fflush(stdout) == 0 ? 0 : 1;
 		break;
 	}
 	options_finish(&o);

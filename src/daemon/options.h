@@ -1,12 +1,13 @@
 /*
- * The command line of dayflyd, read by one table. What is not given has its default filled in, so
- * that nothing else has to know about defaults.
+ * What dayflyd was told: its configuration (config.h) with the command line on top, and the few
+ * options that are no settings. What is not given has its default filled in, so that nothing else
+ * has to know about defaults.
  */
 #ifndef DAYFLY_DAEMON_OPTIONS_H
 #define DAYFLY_DAEMON_OPTIONS_H
 
 #include "base/err.h"
-#include "base/log.h"
+#include "daemon/config.h"
 #include "daemon/policy.h"
 
 #include <stdbool.h>
@@ -14,35 +15,66 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define OPTIONS_IDS_MAX 32
+/* As jail/ids.h has them; the warden checks. */
+#define OPTIONS_IDS_PER_TASK  65536ull
+#define OPTIONS_IDS_COUNT_MAX 4093
 
-enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_PROTOCOL };
+enum options_action {
+	OPTIONS_RUN,
+	OPTIONS_HELP,
+	OPTIONS_VERSION,
+	OPTIONS_PROTOCOL,
+	OPTIONS_CHECK,
+	OPTIONS_PRINT_CONFIG,
+};
+enum options_upper { OPTIONS_UPPER_AUTO, OPTIONS_UPPER_TMPFS, OPTIONS_UPPER_DISK };
 
 struct options {
 	enum options_action action;
+	int ready_fd; /* -1: none */
+
+	/* Settings: each has its row in config.c. */
 	char *socket_path; /* absolute */
 	char *state_dir;   /* NULL: none given */
 	char *warden_path; /* NULL: none given */
 	char *runtime_dir; /* NULL: none given */
-	char *upper;	   /* "auto", "tmpfs" or "disk" */
-	char *user; /* root mode: NULL: "dayfly" if there is such a user, else an id without a name
-		     */
+	char *user;	   /* root mode: NULL: "dayfly" if there is such a user, else an id without
+			      a name */
+	int upper;	   /* enum options_upper */
+	int log_level;	   /* enum log_level */
 	uint64_t max_tasks;
 	uint64_t max_queue;
+	uint64_t max_connections, max_connections_uid;
 	uint64_t idle_exit_ms; /* 0: never */
-	int ready_fd;	       /* -1: none */
-	enum log_level log_level;
+	uint64_t ids_base, ids_count;
 	bool allow_all; /* any uid may connect */
-	uid_t allow_uids[OPTIONS_IDS_MAX];
-	size_t n_allow_uids;
-	gid_t allow_gids[OPTIONS_IDS_MAX];
-	size_t n_allow_gids;
+	struct config_ids allow_uids, allow_gids;
 	struct policy policy;
+	struct config_origin *origins; /* by key: where its value is from */
+
+	/* Where they came from, for reading them again. */
+	int argc;
+	char **argv;	   /* borrowed from main() */
+	char *start_dir;   /* the current directory then; NULL: not known */
+	char *config_path; /* --config; NULL: the usual place */
+	char **files;	   /* that were read (strv) */
+	bool is_root_mode;
+	uid_t owner; /* who may own files, beside root */
+	struct config_faults faults;
 };
 
-/* Returns 0 or -EINVAL with *e saying which option. Call options_finish() in both cases. */
+/*
+ * Returns 0, or -errno with *e saying which option or which line of which file; faults of values
+ * are all in o->faults. argv must stay. Call options_finish() in both cases.
+ */
 int options_parse(struct options *o, int argc, char **argv, struct err *e);
+
+/* Reads the files again, with the same command line on top. As options_parse(). */
+int options_read_again(struct options *o, const struct options *old, struct err *e);
 void options_finish(struct options *o);
+
+/* "auto", "tmpfs", "disk". */
+const char *options_upper_name(int upper);
 
 /* The text of --help, on stdout. */
 void options_print_help(void);

@@ -1,6 +1,7 @@
 /*
- * What the administrator allows: ceilings on limits, host network. A request that asks for more is
- * refused by name; nothing is ever lowered in silence.
+ * What the administrator allows: ceilings on limits, host network, root inside the jail, the host
+ * image. A request that asks for more is refused by name; nothing is ever lowered in silence.
+ * Directories are judged by the warden, by what was really opened: jail/launch.c.
  */
 #ifndef DAYFLY_DAEMON_POLICY_H
 #define DAYFLY_DAEMON_POLICY_H
@@ -13,31 +14,38 @@
 #include <stdint.h>
 
 struct policy {
-	struct spec_limits ceiling; /* 0 in a field: no ceiling */
+	struct spec_limits ceiling;  /* 0 in a field: no ceiling */
+	struct spec_limits defaults; /* 0 in a field: no limit */
 	bool allow_host_network;
+	bool allow_root_user;
+	bool allow_host_image;
+	char **image_roots;	/* directories whose contents may be images (strv) */
+	char **workspace_roots; /* likewise for workspaces and mounts */
 };
 
 enum policy_unit { POLICY_UNIT_SIZE, POLICY_UNIT_DURATION, POLICY_UNIT_CPUS, POLICY_UNIT_COUNT };
 
-/* One entry per field of struct spec_limits. */
+/* One entry per field of struct spec_limits, from limits.def. */
 struct policy_field {
-	const char *name;   /* as in task.limits */
+	const char *name;   /* as in task.limits, [ceilings] and [defaults] */
 	const char *option; /* of dayflyd: "max-wall" */
 	enum policy_unit unit;
-	size_t offset;	  /* in struct spec_limits */
-	uint64_t ceiling; /* when no option says otherwise */
+	size_t offset; /* in struct spec_limits */
 };
 extern const struct policy_field policy_fields[];
 extern const size_t policy_field_count;
 
-void policy_init(struct policy *p);
-
-/* Sets the ceiling of policy_fields[i] from text ("24h", "64GiB"). Returns 0 or -EINVAL. */
-int policy_set(struct policy *p, size_t i, const char *text, struct err *e);
-
 uint64_t policy_value(const struct spec_limits *limits, size_t i);
 
+/* Who asks. */
+enum policy_client {
+	POLICY_CLIENT_ROOT,  /* uid 0: bound by ceilings and the host network only */
+	POLICY_CLIENT_OWNER, /* of a daemon without root's rights: a client like its user */
+	POLICY_CLIENT_OTHER, /* of a daemon in root mode */
+};
+
 /* Returns 0, or -EINVAL with *e naming the field. */
-int policy_check(const struct policy *p, const struct task_spec *spec, struct err *e);
+int policy_check(const struct policy *p, const struct task_spec *spec, enum policy_client who,
+	struct err *e);
 
 #endif

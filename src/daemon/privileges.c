@@ -12,7 +12,7 @@
 
 #define DEFAULT_USER "dayfly"
 
-int privileges_find(const char *name, struct identity *ret, struct err *e)
+int privileges_find(const char *name, uid_t unnamed, struct identity *ret, struct err *e)
 {
 	errno = 0;
 	const struct passwd *pw = getpwnam(name ? name : DEFAULT_USER);
@@ -22,8 +22,8 @@ int privileges_find(const char *name, struct identity *ret, struct err *e)
 	if (pw && (pw->pw_uid == 0 || pw->pw_gid == 0))
 		return err_set(e, ERR_BAD_VALUE, EINVAL, "user %s is root or in the group root",
 			pw->pw_name);
-	ret->uid = pw ? pw->pw_uid : PRIVILEGES_UNNAMED_ID;
-	ret->gid = pw ? pw->pw_gid : PRIVILEGES_UNNAMED_ID;
+	ret->uid = pw ? pw->pw_uid : unnamed;
+	ret->gid = pw ? pw->pw_gid : unnamed;
 	return 0;
 }
 

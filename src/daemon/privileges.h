@@ -7,18 +7,15 @@
 
 #include <sys/types.h>
 
-/* Without a user "dayfly": the first id of the ranges that tasks are mapped to, which has no name
- * and no files. */
-#define PRIVILEGES_UNNAMED_ID 1879048192u
-
 struct identity {
 	uid_t uid;
 	gid_t gid;
 };
 
-/* name NULL: "dayfly" if there is such a user, else the unnamed id. A given name must exist and not
- * be root. Returns 0 or -errno. */
-int privileges_find(const char *name, struct identity *ret, struct err *e);
+/* name NULL: "dayfly" if there is such a user, else `unnamed`: the first id of the ranges that
+ * tasks are mapped to, which has no name and no files. A given name must exist and not be root.
+ * Returns 0 or -errno. */
+int privileges_find(const char *name, uid_t unnamed, struct identity *ret, struct err *e);
 
 /*
  * Leaves root for good: no supplementary groups, the new ids in all three places, no capability in

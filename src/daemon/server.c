@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "daemon/connection.h"
+#include "daemon/reload.h"
 #include "daemon/stream.h"
 
 #include <errno.h>
@@ -236,7 +237,10 @@ static void on_signal(uv_signal_t *handle, int signo)
 			;
 		return;
 	}
-	server_drain(s, signo == SIGTERM ? "SIGTERM" : "SIGINT");
+	if (signo == SIGHUP)
+		reload_config(s);
+	else
+		server_drain(s, signo == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
 static void check_idle(struct server *s)
@@ -258,7 +262,7 @@ static void check_idle(struct server *s)
 }
 
 /* Often enough for an idle exit of a few seconds. */
-static uint64_t tick_ms(const struct server *s)
+uint64_t server_tick_ms(const struct server *s)
 {
 	uint64_t idle = s->options->idle_exit_ms;
 	return idle && idle / 4 < TICK_MS ? idle / 4 + 1 : TICK_MS;
@@ -268,7 +272,7 @@ static void on_tick(void *owner)
 {
 	struct server *s = owner;
 	jobs_expire(&s->jobs, clock_boot_ns());
-	alarm_set(s->tick, tick_ms(s));
+	alarm_set(s->tick, server_tick_ms(s));
 	if (s->state != SERVER_RUNNING)
 		return;
 	if (!listener_is_reachable(&s->start->listener))
@@ -281,7 +285,7 @@ static void on_tick(void *owner)
 
 static int init_handles(struct server *s)
 {
-	static const int signos[ARRAY_SIZE(s->signals)] = { SIGTERM, SIGINT, SIGCHLD };
+	static const int signos[ARRAY_SIZE(s->signals)] = { SIGTERM, SIGINT, SIGCHLD, SIGHUP };
 	uv_prepare_init(s->loop, &s->prepare);
 	uv_check_init(s->loop, &s->check);
 	uv_idle_init(s->loop, &s->idle);
@@ -301,25 +305,8 @@ static int init_handles(struct server *s)
 	if (r == 0)
 		r = alarm_create(s->loop, on_after_done, s, &s->after_done);
 	if (r == 0)
-		alarm_set(s->tick, tick_ms(s));
+		alarm_set(s->tick, server_tick_ms(s));
 	return r;
-}
-
-/*
- * One user may have the whole machine while nobody else wants it. Where there are others, one
- * user's queue never fills the queue of all.
- */
-static void init_sched(struct server *s)
-{
-	const struct options *o = s->options;
-	bool has_others = o->allow_all || o->n_allow_uids || o->n_allow_gids;
-	const struct sched_caps caps = {
-		.max_running = o->max_tasks,
-		.max_running_uid = o->max_tasks,
-		.max_ready = o->max_queue,
-		.max_ready_uid = has_others && o->max_queue > 1 ? o->max_queue / 2 : o->max_queue,
-	};
-	sched_init(&s->sched, &caps);
 }
 
 static void init_host(struct server *s)
@@ -340,7 +327,7 @@ static void init_host(struct server *s)
 	};
 }
 
-int server_init(struct server *s, uv_loop_t *loop, const struct options *o, struct startup *start)
+int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct startup *start)
 {
 	memset(s, 0, sizeof(*s));
 	s->loop = loop;
@@ -357,7 +344,8 @@ int server_init(struct server *s, uv_loop_t *loop, const struct options *o, stru
 	/* Where descriptors are few, most are for clients and for tasks that run. */
 	if (start->open_files_hard / 4 < s->jobs.keep_count)
 		s->jobs.keep_count = start->open_files_hard / 4;
-	init_sched(s);
+	const struct sched_caps caps = reload_sched_caps(o);
+	sched_init(&s->sched, &caps);
 	s->scratch = malloc(OUTPUT_RECORD_MAX);
 	s->read_scratch = malloc(OUTPUT_RECORD_MAX);
 	if (!s->scratch || !s->read_scratch)

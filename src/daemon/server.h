@@ -29,7 +29,7 @@ enum server_state { SERVER_RUNNING, SERVER_DRAINING, SERVER_STOPPED };
 
 struct server {
 	uv_loop_t *loop;
-	const struct options *options;
+	struct options *options; /* only reload.c changes it */
 	struct startup *start;
 	enum server_state state;
 	int exit_code;
@@ -57,7 +57,7 @@ struct server {
 	uv_prepare_t prepare; /* settles what timers did */
 	uv_check_t check;     /* settles what descriptors did */
 	uv_idle_t idle;	      /* running while something is left for the next turn */
-	uv_signal_t signals[3];
+	uv_signal_t signals[4];
 	struct alarm *tick;
 	struct alarm *drain;
 	struct alarm *after_done;
@@ -65,7 +65,7 @@ struct server {
 };
 
 /* Borrows options and start. Returns 0 or -errno; call server_finish() in both cases. */
-int server_init(struct server *s, uv_loop_t *loop, const struct options *o, struct startup *start);
+int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct startup *start);
 
 /* Runs until it is told to stop; returns the exit code. */
 int server_run(struct server *s);
@@ -76,6 +76,9 @@ void server_schedule(struct server *s);
 
 /* Stops accepting, ends every task, then stops. Called again: ends at once. */
 void server_drain(struct server *s, const char *why);
+
+/* How long the next tick may be away. */
+uint64_t server_tick_ms(const struct server *s);
 
 /* accept.c */
 int accept_init(struct server *s);

@@ -120,15 +120,21 @@ static int wait_warden(struct startup *s, struct err *e)
 static int start_warden(struct startup *s, const struct options *o, struct err *e)
 {
 	const struct listener *l = &s->listener;
-	s->upper = o->upper;
-	s->state_dir = o->state_dir;
+	s->keeper_args = (struct keeper_args){
+		.upper = options_upper_name(o->upper),
+		.state_dir = o->state_dir,
+		.ids_base = o->ids_base,
+		.ids_count = o->ids_count,
+	};
 	int r = keeper_find_warden(o->warden_path, &s->warden_path, e);
 	if (r == 0)
-		r = keeper_start(&s->keeper, s->warden_path, s->upper, s->state_dir, e);
+		r = keeper_start(&s->keeper, s->warden_path, &s->keeper_args, e);
 	if (r == 0)
 		r = keeper_guard_socket(&s->keeper, l->path, l->dev, l->ino, l->is_dir_made, e);
 	if (r == 0)
 		r = keeper_ask_warden(&s->keeper, &s->warden_fd, e);
+	if (r == -EPIPE)
+		return err_set(e, ERR_WARDEN, 0, "%s did not start as a keeper", s->warden_path);
 	return r < 0 ? r : wait_warden(s, e);
 }
 
@@ -143,7 +149,7 @@ int startup_run(struct startup *s, const struct options *o, struct err *e)
 	getrlimit(RLIMIT_NOFILE, &nofile);
 	s->open_files_hard = nofile.rlim_max == RLIM_INFINITY ? UINT32_MAX : nofile.rlim_max;
 
-	int r = s->is_root_mode ? privileges_find(o->user, &id, e) : 0;
+	int r = s->is_root_mode ? privileges_find(o->user, (uid_t)o->ids_base, &id, e) : 0;
 	if (r == 0)
 		r = listener_open(&s->listener, o->socket_path, s->is_root_mode, e);
 	if (r == 0)

@@ -20,8 +20,8 @@ struct startup {
 	struct listener listener;
 	struct keeper keeper;
 	char *warden_path;
-	const char *upper, *state_dir; /* what the keeper is told; they point into the options */
-	int warden_fd;		       /* our end of the first warden's connection */
+	struct keeper_args keeper_args; /* its texts point into the options */
+	int warden_fd;			/* our end of the first warden's connection */
 	int32_t warden_pid;
 	struct wire_event hello; /* what it said first */
 	const char *log_dir; /* for O_TMPFILE; NULL: none, output is kept in memory. Points into the

@@ -212,7 +212,7 @@ static int renew_keeper(struct warden_link *l, struct err *e)
 		return -EPERM;
 	}
 	log_warning("keeper: lost; starting another");
-	int r = keeper_start(&s->keeper, s->warden_path, s->upper, s->state_dir, e);
+	int r = keeper_start(&s->keeper, s->warden_path, &s->keeper_args, e);
 	if (r == 0)
 		r = keeper_guard_socket(&s->keeper, at->path, at->dev, at->ino, at->is_dir_made, e);
 	return r < 0 ? r : watch_keeper(l);

@@ -38,7 +38,7 @@ struct ns_work {
 uid_t doctor_range(void)
 {
 	/* The last slot: the farthest from any task that runs meanwhile. */
-	return ids_slot_base(IDS_SLOT_COUNT - 1);
+	return IDS_BASE + IDS_SLOT_COUNT * IDS_PER_TASK;
 }
 
 static int map_work(pid_t pid, void *arg, struct err *e)

@@ -24,13 +24,15 @@ static int rotation(void)
 	return files.rlim_cur < 8 ? 1 : (int)files.rlim_cur / 8;
 }
 
-void ids_init(struct ids *ids, enum warden_mode mode)
+void ids_init(struct ids *ids, enum warden_mode mode, uint32_t base, int count)
 {
 	memset(ids, 0, sizeof(*ids));
 	ids->mode = mode;
 	ids->uid = geteuid();
 	ids->gid = getegid();
-	ids->rotation = rotation();
+	ids->base = base ? base : IDS_BASE;
+	ids->count = count > 0 && count < IDS_SLOT_COUNT ? count : IDS_SLOT_COUNT;
+	ids->rotation = rotation() < ids->count ? rotation() : ids->count;
 	for (int i = 0; i < IDS_SLOT_COUNT; i++)
 		ids->image_ns[i] = -1;
 }
@@ -39,8 +41,8 @@ int ids_take_slot(struct ids *ids)
 {
 	if (ids->mode != WARDEN_MODE_ROOT)
 		return 0;
-	for (int i = 0; i < IDS_SLOT_COUNT; i++) {
-		int slot = (ids->next + i) % IDS_SLOT_COUNT;
+	for (int i = 0; i < ids->count; i++) {
+		int slot = (ids->next + i) % ids->count;
 		uint64_t bit = 1ull << (slot % 64);
 		if (ids->used[slot / 64] & bit)
 			continue;
@@ -58,9 +60,9 @@ void ids_release_slot(struct ids *ids, int slot)
 		ids->used[slot / 64] &= ~(1ull << (slot % 64));
 }
 
-uint32_t ids_slot_base(int slot)
+uint32_t ids_slot_base(const struct ids *ids, int slot)
 {
-	return IDS_BASE + (uint32_t)(slot + 1) * IDS_PER_TASK;
+	return ids->base + (uint32_t)(slot + 1) * IDS_PER_TASK;
 }
 
 static int write_map(pid_t pid, const char *file, const char *text)
@@ -74,7 +76,7 @@ int ids_write_maps(const struct ids *ids, int slot, pid_t pid, enum plan_user us
 {
 	char map[96];
 	if (ids->mode == WARDEN_MODE_ROOT)
-		snprintf(map, sizeof(map), "0 %u %u", ids_slot_base(slot), IDS_PER_TASK);
+		snprintf(map, sizeof(map), "0 %u %u", ids_slot_base(ids, slot), IDS_PER_TASK);
 	else if (user == PLAN_USER_ROOT)
 		/* Two extents, because ours has two: one may not span both. */
 		snprintf(map, sizeof(map), "0 0 1\n1 1 65535");
@@ -90,14 +92,15 @@ uid_t ids_task_uid(const struct ids *ids, int slot, enum plan_user user)
 {
 	uid_t inside = user == PLAN_USER_ROOT ? 0 : PLAN_AGENT_ID;
 	if (ids->mode == WARDEN_MODE_ROOT)
-		return ids_slot_base(slot) + inside;
+		return ids_slot_base(ids, slot) + inside;
 	return ids->mode == WARDEN_MODE_SUBUID ? 0 : ids->uid;
 }
 
 int ids_make_namespace(const char *uid_map, const char *gid_map, struct err *e)
 {
 	auto_close int pidfd = -1;
-	/* The child only holds the namespace until it is open; as its parent we may always kill it. */
+	/* The child only holds the namespace until it is open; as its parent we may always kill it.
+	 */
 	pid_t pid = sys_clone(CLONE_NEWUSER, &pidfd);
 	if (pid < 0)
 		return err_set(e, ERR_SETUP, (int)-pid, "create a user namespace");
@@ -121,10 +124,12 @@ int ids_make_namespace(const char *uid_map, const char *gid_map, struct err *e)
 int ids_image_namespace(struct ids *ids, int slot, struct err *e)
 {
 	if (ids->image_ns[slot] < 0) {
-		/* Files of the host's other users are nobody's inside: what only they may read is neither the agent's (their 1000 is not ours) nor root's. */
+		/* Files of the host's other users are nobody's inside: what only they may read is
+		 * neither the agent's (their 1000 is not ours) nor root's. */
 		char uid_map[64], gid_map[64];
-		snprintf(uid_map, sizeof(uid_map), "0 %u 1", ids_slot_base(slot));
-		snprintf(gid_map, sizeof(gid_map), "0 %u %u", ids_slot_base(slot), IDS_PER_TASK);
+		snprintf(uid_map, sizeof(uid_map), "0 %u 1", ids_slot_base(ids, slot));
+		snprintf(gid_map, sizeof(gid_map), "0 %u %u", ids_slot_base(ids, slot),
+			IDS_PER_TASK);
 		ids->image_ns[slot] = ids_make_namespace(uid_map, gid_map, e);
 	}
 	return ids->image_ns[slot];

@@ -1,6 +1,7 @@
 /*
- * Which ids a task has on the host. Root mode: each jail has a slot, a range of 65536 ids that no other live jail has. Rootless with a subuid range:
- * the warden itself moves into a user namespace that holds the range, and maps each task from there. Else one id: the user's own.
+ * Which ids a task has on the host. Root mode: each jail has a slot, a range of 65536 ids that no
+ * other live jail has. Rootless with a subuid range: the warden itself moves into a user namespace
+ * that holds the range, and maps each task from there. Else one id: the user's own.
  */
 #ifndef DAYFLY_JAIL_IDS_H
 #define DAYFLY_JAIL_IDS_H
@@ -14,8 +15,9 @@
 #include <sys/types.h>
 
 /*
- * systemd's list of ids (https://systemd.io/UIDS-GIDS/) leaves 1879048192 to 2147352575 unused. The first range belongs to dayfly
- * itself (a daemon without an account of its own), the others are the slots.
+ * systemd's list of ids (https://systemd.io/UIDS-GIDS/) leaves 1879048192 to 2147352575 unused. The
+ * first range belongs to dayfly itself (a daemon without an account of its own), the others are the
+ * slots.
  */
 #define IDS_BASE       1879048192u
 #define IDS_PER_TASK   65536u
@@ -26,17 +28,21 @@ struct ids {
 	uid_t uid; /* the warden's own, before any user namespace */
 	gid_t gid;
 	uint64_t used[(IDS_SLOT_COUNT + 63) / 64];
-	int rotation;                   /* how many slots take turns while that is enough */
-	int next;                       /* where the search for a free slot begins: ids come back late */
-	int image_ns[IDS_SLOT_COUNT];   /* user namespaces for idmapping the image, made at first use; -1 */
+	uint32_t base; /* IDS_BASE, or as configured */
+	int count;     /* slots */
+	int rotation;  /* how many slots take turns while that is enough */
+	int next;      /* where the search for a free slot begins: ids come back late */
+	int image_ns[IDS_SLOT_COUNT]; /* user namespaces for idmapping the image, made at first use;
+					 -1 */
 };
 
-void ids_init(struct ids *ids, enum warden_mode mode);
+/* base 0: IDS_BASE; count 0: IDS_SLOT_COUNT, which is also the most. */
+void ids_init(struct ids *ids, enum warden_mode mode, uint32_t base, int count);
 
 /* Root mode: takes a free slot. Returns its number or -EBUSY. Others: 0. */
 int ids_take_slot(struct ids *ids);
 void ids_release_slot(struct ids *ids, int slot);
-uint32_t ids_slot_base(int slot);
+uint32_t ids_slot_base(const struct ids *ids, int slot);
 
 /* Writes the uid and gid map of a new child (not in single mode). Returns 0 or -errno. */
 int ids_write_maps(const struct ids *ids, int slot, pid_t pid, enum plan_user user, struct err *e);
@@ -45,12 +51,13 @@ int ids_write_maps(const struct ids *ids, int slot, pid_t pid, enum plan_user us
 uid_t ids_task_uid(const struct ids *ids, int slot, enum plan_user user);
 
 /*
- * A user namespace (descriptor, the caller's) whose map says how ids on disk appear: for idmapped mounts. Text as in uid_map(5).
- * Returns a descriptor or -errno.
+ * A user namespace (descriptor, the caller's) whose map says how ids on disk appear: for idmapped
+ * mounts. Text as in uid_map(5). Returns a descriptor or -errno.
  */
 int ids_make_namespace(const char *uid_map, const char *gid_map, struct err *e);
 
-/* The slot's namespace for the image `host`: root's files are root's inside, group n is group n. Borrowed. Returns a descriptor or -errno. */
+/* The slot's namespace for the image `host`: root's files are root's inside, group n is group n.
+ * Borrowed. Returns a descriptor or -errno. */
 int ids_image_namespace(struct ids *ids, int slot, struct err *e);
 
 #endif

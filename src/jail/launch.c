@@ -17,7 +17,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-/* Everything that a launch opens and the child inherits; closed in the warden when the child exists. */
+/* Everything that a launch opens and the child inherits; closed in the warden when the child
+ * exists. */
 static void close_jail_fds(struct jail *in)
 {
 	for (size_t i = 0; i < in->n_shown; i++)
@@ -59,13 +60,17 @@ static struct jail *new_jail(struct warden *w, const struct warden_jail *j)
 	in->upper_fd = in->lower_fd = in->tty_fd = in->fail_fd = -1;
 	const char *home = j->plan->user == PLAN_USER_ROOT ? "/root" : PLAN_AGENT_HOME;
 	snprintf(in->cwd, sizeof(in->cwd), "%s",
-		j->plan->cwd ? j->plan->cwd : j->plan->has_workspace ? j->plan->workspace.target : home);
+		j->plan->cwd		 ? j->plan->cwd
+		: j->plan->has_workspace ? j->plan->workspace.target
+					 : home);
 	return in;
 }
 
-static int source_failed(struct err *e, const char *field, const struct jail_source *s, int errnum, const char *what)
+static int source_failed(
+	struct err *e, const char *field, const struct jail_source *s, int errnum, const char *what)
 {
-	err_set_field(e, ERR_SOURCE, field, "%.200s: %s%s%s", s->path[0] ? s->path : "the descriptor", what, errnum ? ": " : "",
+	err_set_field(e, ERR_SOURCE, field, "%.200s: %s%s%s",
+		s->path[0] ? s->path : "the descriptor", what, errnum ? ": " : "",
 		errnum ? strerror(errnum) : "");
 	e->errnum = errnum ? errnum : EINVAL;
 	return -e->errnum;
@@ -78,8 +83,10 @@ static int examine_source(struct jail_source *s, const char *field, struct stat 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", s->fd);
 	ssize_t n = readlink(link, s->path, sizeof(s->path) - 1);
 	struct statx sx;
-	/* What is known of it will do: a filesystem that asks its server (FUSE, NFS) would have the warden wait for it. */
-	if (n < 0 || statx(s->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_UID | STATX_GID | STATX_INO, &sx) < 0)
+	/* What is known of it will do: a filesystem that asks its server (FUSE, NFS) would have the
+	 * warden wait for it. */
+	if (n < 0 || statx(s->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+			     STATX_TYPE | STATX_UID | STATX_GID | STATX_INO, &sx) < 0)
 		return source_failed(e, field, s, errno, "look at it");
 	*st = (struct stat){
 		.st_dev = makedev(sx.stx_dev_major, sx.stx_dev_minor),
@@ -113,7 +120,8 @@ static void unescape(char *s)
 	*out = '\0';
 }
 
-/* Whether anything is mounted below a directory of the host: a plain clone of it would then show something else than what is there. */
+/* Whether anything is mounted below a directory of the host: a plain clone of it would then show
+ * something else than what is there. */
 static bool has_mounts_below(const char *dir)
 {
 	auto_fclose FILE *f = fopen("/proc/self/mountinfo", "re");
@@ -135,10 +143,11 @@ static bool has_mounts_below(const char *dir)
 }
 
 /*
- * The lower layer of an overlay is one mount. In root mode the kernel would clone it from under the mounts that lie on it, and what
- * those hide would show.
+ * The lower layer of an overlay is one mount. In root mode the kernel would clone it from under the
+ * mounts that lie on it, and what those hide would show.
  */
-static int check_one_mount(const struct jail_source *s, const char *field, const char *hint, struct err *e)
+static int check_one_mount(
+	const struct jail_source *s, const char *field, const char *hint, struct err *e)
 {
 	if (!has_mounts_below(s->path))
 		return 0;
@@ -148,10 +157,11 @@ static int check_one_mount(const struct jail_source *s, const char *field, const
 }
 
 /* The id map of a source in root mode. Only root's own requests see more than the client's ids. */
-static int make_source_map(struct warden *w, const struct warden_jail *j, const struct stat *st, bool writable, struct err *e)
+static int make_source_map(struct warden *w, const struct warden_jail *j, const struct stat *st,
+	bool writable, struct err *e)
 {
 	char uid_map[IDMAP_TEXT_SIZE], gid_map[IDMAP_TEXT_SIZE];
-	uint32_t base = ids_slot_base(j->slot);
+	uint32_t base = ids_slot_base(&w->ids, j->slot);
 	uint32_t inside = j->plan->user == PLAN_USER_ROOT ? 0 : PLAN_AGENT_ID;
 	if (j->peer.uid != 0) {
 		idmap_text_single(uid_map, j->peer.uid, base + inside);
@@ -167,14 +177,18 @@ static int make_source_map(struct warden *w, const struct warden_jail *j, const 
 }
 
 /* A detached, idmapped mount of a source; -1 in tree_fd outside root mode. */
-static int map_source(struct warden *w, struct warden_jail *j, struct jail *in, struct jail_source *s, const struct stat *st,
-	enum plan_mode mode, const char *field, struct err *e)
+static int map_source(struct warden *w, struct warden_jail *j, struct jail *in,
+	struct jail_source *s, const struct stat *st, enum plan_mode mode, const char *field,
+	struct err *e)
 {
 	bool writable = mode == PLAN_MODE_RW;
 	if (w->ids.mode != WARDEN_MODE_ROOT)
 		return 0;
 	if (mode == PLAN_MODE_COW) {
-		int r = check_one_mount(s, field, "a cow workspace cannot have mounts below it; use mode ro or rw, or unmount them", e);
+		int r = check_one_mount(s, field,
+			"a cow workspace cannot have mounts below it; use mode ro or rw, or "
+			"unmount them",
+			e);
 		if (r < 0)
 			return r;
 	}
@@ -184,34 +198,64 @@ static int map_source(struct warden *w, struct warden_jail *j, struct jail *in, 
 	bool recursive = mode != PLAN_MODE_COW;
 	auto_close int tree = mount_clone(s->fd, "", recursive, e);
 	if (tree < 0)
-		return source_failed(e, field, s, -tree, "it cannot be mounted (is it in another mount namespace?)");
+		return source_failed(e, field, s, -tree,
+			"it cannot be mounted (is it in another mount namespace?)");
 	int r = idmap_apply(tree, ns, recursive);
 	if (r < 0 && writable) {
-		source_failed(e, field, s, -r, "its filesystem has no idmapped mounts, so the task could not write there");
+		source_failed(e, field, s, -r,
+			"its filesystem has no idmapped mounts, so the task could not write there");
 		err_hint(e, "use mode cow or ro, or put it on ext4, xfs, btrfs or tmpfs");
 		return r;
 	}
 	if (r < 0)
-		jail_degrade(in, CONTROL_IDMAPPED_IMAGE, "%.60s: owners show as nobody (%s)", field, strerror(-r));
+		jail_degrade(in, CONTROL_IDMAPPED_IMAGE, "%.60s: owners show as nobody (%s)", field,
+			strerror(-r));
 	s->tree_fd = fd_take(&tree);
 	return 0;
 }
 
-static int take_source(struct warden_jail *j, const struct plan_source *p, size_t nth, struct jail_source *s, const char *field,
-	struct stat *st, struct err *e)
+/*
+ * Whether the administrator lets a source lie where it does. Judged is where the descriptor leads,
+ * not what the request named: links and ".." are behind us. A path that a client's own mount
+ * namespace makes up goes no further: such a descriptor cannot be mounted in root mode, and
+ * elsewhere the path is opened again and must lead to the same inode.
+ */
+static int check_place(
+	const struct jail_source *s, char *const *roots, const char *field, struct err *e)
+{
+	if (plan_path_is_below(s->path, roots))
+		return 0;
+	err_set_field(e, ERR_NOT_ALLOWED, field,
+		"%.200s is in no directory that this daemon allows here", s->path);
+	err_hint(e,
+		roots && roots[0]
+			? "allowed: %s%s; [images] and [workspaces] of dayflyd.conf say what is"
+			: "this daemon allows none%s%s",
+		roots && roots[0] ? roots[0] : "",
+		roots && roots[0] && roots[1] ? " and others" : "");
+	return -EACCES;
+}
+
+static int take_source(struct warden_jail *j, const struct plan_source *p, size_t nth,
+	struct jail_source *s, const char *field, struct stat *st, struct err *e)
 {
 	s->fd = p->fd_index >= 0 ? j->sources[p->fd_index] : j->opened[nth];
 	if (s->fd < 0)
 		return err_set_field(e, ERR_SOURCE, field, "no descriptor came with the request");
-	return examine_source(s, field, st, e);
+	int r = examine_source(s, field, st, e);
+	return r < 0 ? r
+		     : check_place(s, nth == 0 ? j->plan->image_roots : j->plan->workspace_roots,
+			       field, e);
 }
 
-/* The image's own ids: all of them for root's requests; else the client's files are root's inside, and others belong to nobody. */
+/* The image's own ids: all of them for root's requests; else the client's files are root's inside,
+ * and others belong to nobody. */
 static int map_image(struct warden *w, struct warden_jail *j, struct jail *in, struct err *e)
 {
 	if (w->ids.mode != WARDEN_MODE_ROOT)
 		return 0;
-	int below = check_one_mount(&in->image, "task.image", "the image must be a directory without mounts below it", e);
+	int below = check_one_mount(&in->image, "task.image",
+		"the image must be a directory without mounts below it", e);
 	if (below < 0)
 		return below;
 	auto_close int tree = mount_clone(in->image.fd, "", false, e);
@@ -219,16 +263,17 @@ static int map_image(struct warden *w, struct warden_jail *j, struct jail *in, s
 		return source_failed(e, "task.image", &in->image, -tree, "it cannot be mounted");
 	char uid_map[IDMAP_TEXT_SIZE], gid_map[IDMAP_TEXT_SIZE];
 	if (j->peer.uid == 0) {
-		idmap_text_swap(uid_map, ids_slot_base(j->slot), 0, 0);
-		idmap_text_swap(gid_map, ids_slot_base(j->slot), 0, 0);
+		idmap_text_swap(uid_map, ids_slot_base(&w->ids, j->slot), 0, 0);
+		idmap_text_swap(gid_map, ids_slot_base(&w->ids, j->slot), 0, 0);
 	} else {
-		idmap_text_single(uid_map, j->peer.uid, ids_slot_base(j->slot));
-		idmap_text_single(gid_map, j->peer.gid, ids_slot_base(j->slot));
+		idmap_text_single(uid_map, j->peer.uid, ids_slot_base(&w->ids, j->slot));
+		idmap_text_single(gid_map, j->peer.gid, ids_slot_base(&w->ids, j->slot));
 	}
 	auto_close int ns = ids_make_namespace(uid_map, gid_map, e);
 	int r = ns < 0 ? ns : idmap_apply(tree, ns, false);
 	if (r < 0)
-		jail_degrade(in, CONTROL_IDMAPPED_IMAGE, "image: owners show as nobody (%s)", strerror(-r));
+		jail_degrade(in, CONTROL_IDMAPPED_IMAGE, "image: owners show as nobody (%s)",
+			strerror(-r));
 	else
 		jail_enforce(in, CONTROL_IDMAPPED_IMAGE);
 	in->image.tree_fd = fd_take(&tree);
@@ -243,16 +288,20 @@ static int prepare_sources(struct warden *w, struct warden_jail *j, struct jail 
 	if (p->image == PLAN_IMAGE_DIR) {
 		r = take_source(j, &p->image_source, 0, &in->image, "task.image", &st, e);
 		if (r == 0 && !in->image.is_dir)
-			r = source_failed(e, "task.image", &in->image, ENOTDIR, "an image is a directory");
+			r = source_failed(
+				e, "task.image", &in->image, ENOTDIR, "an image is a directory");
 		if (r == 0)
 			r = map_image(w, j, in, e);
 	}
 	if (r == 0 && p->has_workspace) {
-		r = take_source(j, &p->workspace.source, 1, &in->workspace, "task.workspace", &st, e);
+		r = take_source(
+			j, &p->workspace.source, 1, &in->workspace, "task.workspace", &st, e);
 		if (r == 0 && !in->workspace.is_dir)
-			r = source_failed(e, "task.workspace", &in->workspace, ENOTDIR, "a workspace is a directory");
+			r = source_failed(e, "task.workspace", &in->workspace, ENOTDIR,
+				"a workspace is a directory");
 		if (r == 0)
-			r = map_source(w, j, in, &in->workspace, &st, p->workspace.mode, "task.workspace", e);
+			r = map_source(w, j, in, &in->workspace, &st, p->workspace.mode,
+				"task.workspace", e);
 	}
 	for (size_t i = 0; r == 0 && i < p->n_mounts; i++) {
 		char field[48];
@@ -264,8 +313,8 @@ static int prepare_sources(struct warden *w, struct warden_jail *j, struct jail 
 	return r;
 }
 
-static int map_shown(struct warden *w, struct warden_jail *j, struct jail *in, struct jail_shown *d, const char *path,
-	struct err *e)
+static int map_shown(struct warden *w, struct warden_jail *j, struct jail *in, struct jail_shown *d,
+	const char *path, struct err *e)
 {
 	if (w->ids.mode != WARDEN_MODE_ROOT || has_mounts_below(path))
 		return 0;
@@ -276,16 +325,19 @@ static int map_shown(struct warden *w, struct warden_jail *j, struct jail *in, s
 	int r = idmap_apply(tree, ns, false);
 	if (r < 0)
 		/* Without the map, /etc and /usr are what the host's "others" may read. */
-		jail_degrade(in, CONTROL_IDMAPPED_IMAGE, "%s: owners show as nobody (%s)", path, strerror(-r));
+		jail_degrade(in, CONTROL_IDMAPPED_IMAGE, "%s: owners show as nobody (%s)", path,
+			strerror(-r));
 	else
 		jail_enforce(in, CONTROL_IDMAPPED_IMAGE);
 	d->tree_fd = fd_take(&tree);
 	return 0;
 }
 
-static int prepare_host_image(struct warden *w, struct warden_jail *j, struct jail *in, struct err *e)
+static int prepare_host_image(
+	struct warden *w, struct warden_jail *j, struct jail *in, struct err *e)
 {
-	static const char *const names[] = { "usr", "etc", "bin", "sbin", "lib", "lib32", "lib64", "libx32" };
+	static const char *const names[] = { "usr", "etc", "bin", "sbin", "lib", "lib32", "lib64",
+		"libx32" };
 	int r = etc_scan_refresh(&w->etc, e);
 	in->etc_masks = w->etc.masks;
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(names); i++) {
@@ -314,7 +366,8 @@ static int compare_ints(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-/* The child has a copy of every descriptor of the warden: other jails' lifelines among them. Only its own stay. */
+/* The child has a copy of every descriptor of the warden: other jails' lifelines among them. Only
+ * its own stay. */
 static void close_others(const struct jail *in)
 {
 	int keep[8 + JAIL_SHOWN_MAX + ARRAY_SIZE(in->mounts)];
@@ -349,7 +402,8 @@ static int clone_jail(struct warden *w, struct warden_jail *j, struct jail *in, 
 	j->status_fd = pair[0];
 	in->status_fd = pair[1];
 	uint64_t flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
-	/* A cgroup namespace begins where its maker is: from here that would be our own cgroup, so jail init makes it. */
+	/* A cgroup namespace begins where its maker is: from here that would be our own cgroup, so
+	 * jail init makes it. */
 	if (!in->has_cgroup)
 		flags |= CLONE_NEWCGROUP;
 	if (j->plan->network == PLAN_NETWORK_NONE)
@@ -362,7 +416,8 @@ static int clone_jail(struct warden *w, struct warden_jail *j, struct jail *in, 
 	if (pid < 0) {
 		err_set(e, ERR_SETUP, (int)-pid, "create the namespaces");
 		snprintf(e->step, sizeof(e->step), "namespaces");
-		err_hint(e, "`dayfly doctor` finds out why this host refuses it and prints the fix");
+		err_hint(
+			e, "`dayfly doctor` finds out why this host refuses it and prints the fix");
 		return pid;
 	}
 	j->pid = pid;
@@ -411,13 +466,14 @@ static int prepare_jail(struct warden *w, struct warden_jail *j, struct jail *in
 {
 	j->slot = ids_take_slot(&w->ids);
 	if (j->slot < 0)
-		return err_set(e, ERR_BUSY, EBUSY, "all %d ranges of ids are in use", IDS_SLOT_COUNT);
+		return err_set(e, ERR_BUSY, EBUSY, "all %d ranges of ids are in use", w->ids.count);
 	int r = prepare_sources(w, j, in, e);
 	if (r == 0 && j->plan->image == PLAN_IMAGE_HOST)
 		r = prepare_host_image(w, j, in, e);
 	if (r == 0 && w->upper_on_disk) {
 		r = store_make(w, j, e);
-		snprintf(in->disk_path, sizeof(in->disk_path), "%.440s/%s", w->state_path, j->disk_name);
+		snprintf(in->disk_path, sizeof(in->disk_path), "%.440s/%s", w->state_path,
+			j->disk_name);
 		if (r == 0 && w->ids.mode == WARDEN_MODE_ROOT)
 			r = in->disk_tree_fd = mount_clone(w->state_fd, j->disk_name, false, e);
 	}

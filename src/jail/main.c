@@ -13,17 +13,31 @@
 #include <string.h>
 
 static const char usage[] =
-	"usage: dayfly-warden --keeper [--upper auto|tmpfs|disk] [--state-dir DIR] [--log-level LEVEL]\n"
+	"usage: dayfly-warden --keeper [--upper auto|tmpfs|disk] [--state-dir DIR] [--ids "
+	"BASE:COUNT] [--log-level LEVEL]\n"
 	"       dayfly-warden --probe | --print-steps | --print-seccomp [dev|strict] | --version\n"
 	"\n"
-	"Makes jails for dayflyd, which starts it; not meant to be started by hand. --probe is what `dayfly doctor` runs.\n";
+	"Makes jails for dayflyd, which starts it; not meant to be started by hand. --probe is "
+	"what `dayfly doctor` runs.\n";
 
-enum { OPT_KEEPER = 256, OPT_UPPER, OPT_STATE_DIR, OPT_LOG_LEVEL, OPT_PROBE, OPT_STEPS, OPT_SECCOMP, OPT_VERSION, OPT_HELP };
+enum {
+	OPT_KEEPER = 256,
+	OPT_UPPER,
+	OPT_STATE_DIR,
+	OPT_IDS,
+	OPT_LOG_LEVEL,
+	OPT_PROBE,
+	OPT_STEPS,
+	OPT_SECCOMP,
+	OPT_VERSION,
+	OPT_HELP
+};
 
 static const struct option options[] = {
 	{ "keeper", no_argument, NULL, OPT_KEEPER },
 	{ "upper", required_argument, NULL, OPT_UPPER },
 	{ "state-dir", required_argument, NULL, OPT_STATE_DIR },
+	{ "ids", required_argument, NULL, OPT_IDS },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "probe", no_argument, NULL, OPT_PROBE },
 	{ "print-steps", no_argument, NULL, OPT_STEPS },
@@ -39,6 +53,20 @@ static int print_seccomp(const char *profile)
 	return seccomp_filter_print(stdout, strict ? PLAN_PROFILE_STRICT : PLAN_PROFILE_DEV) < 0;
 }
 
+/* All ranges, dayfly's own among them, must end before the last id, which is none. */
+static int parse_ids(const char *text, struct warden_options *o)
+{
+	unsigned long long base, count;
+	int end = 0;
+	if (sscanf(text, "%llu:%llu%n", &base, &count, &end) != 2 || text[end] ||
+		base < IDS_PER_TASK || base > UINT32_MAX || !count || count > IDS_SLOT_COUNT ||
+		base + (count + 1) * IDS_PER_TASK > UINT32_MAX)
+		return -1;
+	o->ids_base = (uint32_t)base;
+	o->ids_count = (int)count;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static struct warden_options o; /* its texts live as long as the process */
@@ -52,9 +80,11 @@ int main(int argc, char **argv)
 			o.upper = strdup(optarg);
 		else if (c == OPT_STATE_DIR)
 			o.state_dir = strdup(optarg);
+		else if (c == OPT_IDS && parse_ids(optarg, &o) == 0)
+			continue;
 		else if (c == OPT_LOG_LEVEL && log_level_parse(optarg, &level) == 0)
 			continue;
-		else if (c == '?' || c == OPT_LOG_LEVEL)
+		else if (c == '?' || c == OPT_LOG_LEVEL || c == OPT_IDS)
 			return fputs(usage, stderr), 2;
 		else
 			action = c;
@@ -64,7 +94,8 @@ int main(int argc, char **argv)
 	case OPT_KEEPER: {
 		int r = keeper_seal_executable(argv);
 		if (r < 0)
-			log_warning("running from the file itself, not from a sealed copy: %s", strerror(-r));
+			log_warning("running from the file itself, not from a sealed copy: %s",
+				strerror(-r));
 		return keeper_main(&o);
 	}
 	case OPT_PROBE:

@@ -23,17 +23,19 @@
 /* A jail that was told to die gets this long to count and report before it is killed whole. */
 #define KILL_BACKSTOP_NS (700 * NS_PER_MS)
 /* A jail whose main process has ended gets this long to kill the rest and to report. */
-#define END_BACKSTOP_NS  (900 * NS_PER_MS)
-/* What is left in a cgroup when jail init is dead dies at once, but for what hangs in the kernel. */
-#define EMPTY_NS	 (2 * NS_PER_S)
-#define EMPTY_PAUSE_NS	 (2 * NS_PER_MS)
+#define END_BACKSTOP_NS (900 * NS_PER_MS)
+/* What is left in a cgroup when jail init is dead dies at once, but for what hangs in the kernel.
+ */
+#define EMPTY_NS       (2 * NS_PER_S)
+#define EMPTY_PAUSE_NS (2 * NS_PER_MS)
 /* Opening paths as the client. */
-#define OPEN_TIMEOUT_NS  (5 * NS_PER_S)
+#define OPEN_TIMEOUT_NS (5 * NS_PER_S)
 
 static _Noreturn void die_with_daemon(struct warden *w)
 {
-	/* Our own death kills each jail init (PDEATHSIG, lifeline); this is faster and does not depend on it. */
-	list_for_each(l, &w->jails) {
+	/* Our own death kills each jail init (PDEATHSIG, lifeline); this is faster and does not
+	 * depend on it. */
+	list_for_each (l, &w->jails) {
 		struct warden_jail *j = list_entry(l, struct warden_jail, link);
 		sys_pidfd_send_signal(j->pidfd, SIGKILL);
 	}
@@ -53,7 +55,7 @@ static void tell_daemon(struct warden *w, const struct wire_event *ev, int fd)
 
 static struct warden_jail *find_jail(struct warden *w, uint64_t id)
 {
-	list_for_each(l, &w->jails) {
+	list_for_each (l, &w->jails) {
 		struct warden_jail *j = list_entry(l, struct warden_jail, link);
 		if (j->id == id)
 			return j;
@@ -82,8 +84,9 @@ static struct warden_jail *jail_create(struct warden *w, uint64_t id)
 }
 
 /*
- * Takes a descriptor out of the watch and closes it. Closing alone would not do: a jail that is being cloned at this moment holds a copy, and events would go
- * on coming for an object that is gone.
+ * Takes a descriptor out of the watch and closes it. Closing alone would not do: a jail that is
+ * being cloned at this moment holds a copy, and events would go on coming for an object that is
+ * gone.
  */
 static void unwatch(struct warden *w, int *fd)
 {
@@ -152,7 +155,8 @@ static void finish_jail(struct warden *w, struct warden_jail *j)
 	jail_destroy(j);
 }
 
-/* Kills what is left in the jail's cgroup, reads and removes it. Returns false where that must be tried again: at j->kill_at_ns. */
+/* Kills what is left in the jail's cgroup, reads and removes it. Returns false where that must be
+ * tried again: at j->kill_at_ns. */
 static bool empty_cgroup(struct warden_jail *j)
 {
 	uint64_t now = clock_mono_ns();
@@ -178,12 +182,14 @@ static bool empty_cgroup(struct warden_jail *j)
 	return false;
 }
 
-/* Out of memory, the kernel kills everything in a cgroup at once, and jail init with it before it can say a word. */
+/* Out of memory, the kernel kills everything in a cgroup at once, and jail init with it before it
+ * can say a word. */
 static void tell_oom(struct warden *w, struct warden_jail *j)
 {
 	struct err e = { 0 };
 	struct wire_event ev;
-	if (!j->usage.oom_kills || j->is_killed || j->has_exited || !WIFSIGNALED(j->init_status) || WTERMSIG(j->init_status) != SIGKILL)
+	if (!j->usage.oom_kills || j->is_killed || j->has_exited || !WIFSIGNALED(j->init_status) ||
+		WTERMSIG(j->init_status) != SIGKILL)
 		return;
 	if (j->has_started) {
 		wire_event_init(&ev, WIRE_EXITED, j->id);
@@ -191,15 +197,18 @@ static void tell_oom(struct warden *w, struct warden_jail *j)
 		ev.exited.at_ns = clock_mono_ns();
 		tell_daemon(w, &ev, -1);
 	} else if (!j->has_failed) {
-		err_set_field(&e, ERR_SETUP, "task.limits.memory", "the jail ran out of memory while it was made");
+		err_set_field(&e, ERR_SETUP, "task.limits.memory",
+			"the jail ran out of memory while it was made");
 		e.errnum = ENOMEM;
 		snprintf(e.step, sizeof(e.step), "cgroup");
-		err_hint(&e, "a limit of 16MiB is enough for any jail; the rest is for the command");
+		err_hint(
+			&e, "a limit of 16MiB is enough for any jail; the rest is for the command");
 		report_failed(w, j, &e);
 	}
 }
 
-/* The jail's init is dead, or never lived. What is left of it goes before that is told: processes, cgroup, an upper on disk. */
+/* The jail's init is dead, or never lived. What is left of it goes before that is told: processes,
+ * cgroup, an upper on disk. */
 static void settle_jail(struct warden *w, struct warden_jail *j)
 {
 	if (j->state != WARDEN_JAIL_REMOVING) {
@@ -273,13 +282,16 @@ static int read_plan(struct warden_jail *j, int fd, struct err *e)
 	return r;
 }
 
-/* Gives each descriptor of START its place. All of fds are taken over, or left to the caller to close. */
+/* Gives each descriptor of START its place. All of fds are taken over, or left to the caller to
+ * close. */
 static int sort_descriptors(struct warden_jail *j, int *fds, size_t n, struct err *e)
 {
 	size_t next = 2;
-	size_t wanted = next + j->plan->has_stdin + (j->plan->tty ? 0 : 2) + plan_source_count(j->plan);
+	size_t wanted =
+		next + j->plan->has_stdin + (j->plan->tty ? 0 : 2) + plan_source_count(j->plan);
 	if (n != wanted)
-		return err_set(e, ERR_INTERNAL, EPROTO, "%zu descriptors came with a plan that needs %zu", n, wanted);
+		return err_set(e, ERR_INTERNAL, EPROTO,
+			"%zu descriptors came with a plan that needs %zu", n, wanted);
 	if (j->plan->has_stdin)
 		j->stdio[0] = fd_take(&fds[next++]);
 	if (!j->plan->tty) {
@@ -447,7 +459,7 @@ static void on_child_end(struct warden *w, struct warden_jail *j)
 static int check_deadlines(struct warden *w)
 {
 	uint64_t now = clock_mono_ns(), next = UINT64_MAX;
-	list_for_each_safe(l, &w->jails) {
+	list_for_each_safe (l, &w->jails) {
 		struct warden_jail *j = list_entry(l, struct warden_jail, link);
 		if (!j->kill_at_ns || j->kill_at_ns > now) {
 			next = j->kill_at_ns && j->kill_at_ns < next ? j->kill_at_ns : next;
@@ -488,7 +500,8 @@ static int compile_filters(struct warden *w, struct err *e)
 {
 	for (unsigned p = 0; p < PLAN_PROFILE_COUNT; p++)
 		for (unsigned n = 0; n < PLAN_NETWORK_COUNT; n++) {
-			int r = seccomp_filter_compile((enum plan_profile)p, (enum plan_network)n, &w->filters[p][n], e);
+			int r = seccomp_filter_compile(
+				(enum plan_profile)p, (enum plan_network)n, &w->filters[p][n], e);
 			if (r < 0)
 				return r;
 		}
@@ -500,7 +513,8 @@ static int set_up(struct warden *w, const struct warden_options *options, struct
 	enum warden_mode mode;
 	struct rlimit files;
 	struct cgroup_place place;
-	/* Jails inherit dispositions until their task resets them; a client that went away is an error code, not a signal. */
+	/* Jails inherit dispositions until their task resets them; a client that went away is an
+	 * error code, not a signal. */
 	signal(SIGPIPE, SIG_IGN);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
@@ -515,7 +529,7 @@ static int set_up(struct warden *w, const struct warden_options *options, struct
 	r = rights_find_mode(&mode, e);
 	if (r < 0)
 		return r;
-	ids_init(&w->ids, mode);
+	ids_init(&w->ids, mode, options->ids_base, options->ids_count);
 	etc_scan_init(&w->etc);
 	list_init(&w->jails);
 	w->state_fd = -1;
@@ -539,7 +553,8 @@ static void list_controllers(uint32_t set, char *out, size_t size)
 	out[0] = '\0';
 	for (unsigned i = 0; i < PLAN_CONTROLLER_COUNT; i++)
 		if (set & 1u << i)
-			n += (size_t)snprintf(out + n, size - n, "%s%s", n ? " " : "", plan_controller_name(i));
+			n += (size_t)snprintf(
+				out + n, size - n, "%s%s", n ? " " : "", plan_controller_name(i));
 }
 
 static void say_hello(struct warden *w)
@@ -553,8 +568,10 @@ static void say_hello(struct warden *w)
 	ev.hello.controllers = w->cgroup.controllers;
 	snprintf(ev.hello.no_cgroup, sizeof(ev.hello.no_cgroup), "%s", w->cgroup.why);
 	list_controllers(w->cgroup.controllers, controllers, sizeof(controllers));
-	snprintf(ev.hello.info, sizeof(ev.hello.info), "%s; private layers on %s; Landlock ABI %d; %s%s%s%s", warden_mode_name(w->ids.mode),
-		w->upper_on_disk ? "disk" : "tmpfs", w->landlock_abi, controllers[0] ? "cgroup controllers " : "no cgroups", controllers,
+	snprintf(ev.hello.info, sizeof(ev.hello.info),
+		"%s; private layers on %s; Landlock ABI %d; %s%s%s%s",
+		warden_mode_name(w->ids.mode), w->upper_on_disk ? "disk" : "tmpfs", w->landlock_abi,
+		controllers[0] ? "cgroup controllers " : "no cgroups", controllers,
 		w->cgroup.why[0] ? ": " : "", w->cgroup.why);
 	tell_daemon(w, &ev, -1);
 }

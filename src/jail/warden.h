@@ -1,6 +1,7 @@
 /*
- * The warden: the single-threaded program that makes jails and holds the privileges. It serves one dayflyd over one SOCK_SEQPACKET connection (plan/wire.h),
- * trusts nothing that comes from it, and never blocks on anything that a task or a client controls.
+ * The warden: the single-threaded program that makes jails and holds the privileges. It serves one
+ * dayflyd over one SOCK_SEQPACKET connection (plan/wire.h), trusts nothing that comes from it, and
+ * never blocks on anything that a task or a client controls.
  */
 #ifndef DAYFLY_JAIL_WARDEN_H
 #define DAYFLY_JAIL_WARDEN_H
@@ -20,6 +21,8 @@
 struct warden_options {
 	const char *upper;     /* "auto", "tmpfs", "disk" */
 	const char *state_dir; /* where private layers on disk go; NULL: /var/tmp */
+	uint32_t ids_base;     /* root mode: first id of the ranges; 0: the usual one */
+	int ids_count;	       /* how many tasks can have one; 0: as many as usual */
 };
 
 /* What an epoll event is about. */
@@ -47,18 +50,19 @@ struct warden_jail {
 	struct plan *plan;
 	struct peer peer;
 	int stdio[3];
-	int sources[FD_PASS_MAX]; /* by the plan's fd_index; then the opened paths, in the order of sources_each() */
+	int sources[FD_PASS_MAX]; /* by the plan's fd_index; then the opened paths, in the order of
+				     sources_each() */
 	size_t n_sources;
 	int opened[LIMIT_MOUNTS + 2]; /* image, workspace, mounts: O_PATH, -1 */
 	int slot;
 	pid_t pid;
 	int pidfd;
 	int status_fd;
-	uint64_t received_ns; /* CLOCK_MONOTONIC, when START came */
-	uint64_t kill_at_ns;  /* 0, or when jail init is killed for good */
-	bool is_killed;       /* by word of dayflyd */
+	uint64_t received_ns;			  /* CLOCK_MONOTONIC, when START came */
+	uint64_t kill_at_ns;			  /* 0, or when jail init is killed for good */
+	bool is_killed;				  /* by word of dayflyd */
 	bool has_started, has_failed, has_exited; /* what was told of it */
-	bool has_end;         /* jail init has sent its last report: */
+	bool has_end;				  /* jail init has sent its last report: */
 	struct wire_event end;
 	int init_status;
 	struct cgroup_task cgroup;
@@ -78,7 +82,7 @@ struct warden {
 	struct sock_fprog filters[PLAN_PROFILE_COUNT][PLAN_NETWORK_COUNT];
 	int landlock_abi;
 	bool upper_on_disk;
-	int state_fd; /* directory for private layers on disk, -1 */
+	int state_fd;	      /* directory for private layers on disk, -1 */
 	char state_path[512]; /* its path, "" for none */
 	struct cgroup_tree cgroup;
 	struct list jails; /* warden_jail.link */
@@ -87,27 +91,32 @@ struct warden {
 /* warden.c: serves control_fd until it closes; then every jail is dead. Returns an exit status. */
 int warden_main(int control_fd, const struct warden_options *options);
 
-/* launch.c: makes the jail of a request whose sources are open. On failure *e says why; nothing is left but the record. Returns 0 or -errno. */
+/* launch.c: makes the jail of a request whose sources are open. On failure *e says why; nothing is
+ * left but the record. Returns 0 or -errno. */
 int launch_jail(struct warden *w, struct warden_jail *j, struct err *e);
 
-/* opener.c: starts the child that opens the plan's paths; it is watched like a jail. Returns 0 or -errno. */
+/* opener.c: starts the child that opens the plan's paths; it is watched like a jail. Returns 0 or
+ * -errno. */
 int opener_start(struct warden *w, struct warden_jail *j, struct err *e);
 /* Takes what it sends. Returns 0 or -errno with *e set. */
 int opener_finish(struct warden_jail *j, struct err *e);
 
-/* store.c: finds out where private layers lie (options->upper) and makes the warden's directory if they lie on disk. Returns 0 or -errno. */
+/* store.c: finds out where private layers lie (options->upper) and makes the warden's directory if
+ * they lie on disk. Returns 0 or -errno. */
 int store_open(struct warden *w, const struct warden_options *options, struct err *e);
 void store_close(struct warden *w);
 /* Makes the directory of one jail: j->disk_name. Returns 0 or -errno. */
 int store_make(struct warden *w, struct warden_jail *j, struct err *e);
-/* Starts a child that removes the directory of a dead jail: j->pid and j->pidfd are its. Returns 0 or -errno. */
+/* Starts a child that removes the directory of a dead jail: j->pid and j->pidfd are its. Returns 0
+ * or -errno. */
 int store_remove_start(struct warden *w, struct warden_jail *j);
 /* Removes what dead wardens left in a directory (NULL: the usual one). */
 void store_sweep(const char *base);
 
 /* rights.c: gives up every capability that making jails does not need. Returns 0 or -errno. */
 int rights_drop(enum warden_mode mode, bool upper_on_disk, struct err *e);
-/* Finds out how ids are given to tasks here; may move this process into a user namespace. Returns 0 or -errno. */
+/* Finds out how ids are given to tasks here; may move this process into a user namespace. Returns 0
+ * or -errno. */
 int rights_find_mode(enum warden_mode *ret, struct err *e);
 
 #endif

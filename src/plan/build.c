@@ -210,6 +210,18 @@ static int build_cgroup_limits(
 	return 0;
 }
 
+/* What a task gets that asks for nothing, when the administrator says nothing else. */
+static const struct spec_limits builtin_defaults = {
+	.wall_ms = DEFAULT_WALL_MS,
+	.grace_ms = DEFAULT_GRACE_MS,
+	.queue_ms = DEFAULT_QUEUE_MS,
+	.pids = DEFAULT_PROCESSES,
+	.disk_bytes = DEFAULT_DISK_BYTES,
+	.disk_inodes = DEFAULT_DISK_INODES,
+	.output_bytes = DEFAULT_OUTPUT_BYTES,
+	.open_files = DEFAULT_OPEN_FILES,
+};
+
 static int build_limits(
 	const struct task_spec *spec, const struct build_input *in, struct build *b, struct err *e)
 {
@@ -217,18 +229,23 @@ static int build_limits(
 	const struct spec_limits *given = &spec->limits, *max = in->ceiling ? in->ceiling : &none;
 	struct plan_limits *l = &b->plan->limits;
 
-	b->wall_ms = value_or_default(given->wall_ms, DEFAULT_WALL_MS, max->wall_ms);
-	b->grace_ms = value_or_default(given->grace_ms, DEFAULT_GRACE_MS, max->grace_ms);
-	b->queue_ms = value_or_default(given->queue_ms, DEFAULT_QUEUE_MS, max->queue_ms);
-	b->output_bytes =
-		value_or_default(given->output_bytes, DEFAULT_OUTPUT_BYTES, max->output_bytes);
-	l->disk_bytes = value_or_default(given->disk_bytes, DEFAULT_DISK_BYTES, max->disk_bytes);
-	l->disk_inodes =
-		value_or_default(given->disk_inodes, DEFAULT_DISK_INODES, max->disk_inodes);
-	l->open_files = value_or_default(given->open_files, DEFAULT_OPEN_FILES, max->open_files);
-	l->file_bytes = given->file_bytes;
-	l->core_bytes = given->core_bytes;
-	l->processes = value_or_default(0, DEFAULT_PROCESSES, max->pids);
+	const struct spec_limits *d = in->defaults ? in->defaults : &builtin_defaults;
+	struct task_spec effective = *spec; /* borrows everything */
+
+	b->wall_ms = value_or_default(given->wall_ms, d->wall_ms, max->wall_ms);
+	b->grace_ms = value_or_default(given->grace_ms, d->grace_ms, max->grace_ms);
+	b->queue_ms = value_or_default(given->queue_ms, d->queue_ms, max->queue_ms);
+	b->output_bytes = value_or_default(given->output_bytes, d->output_bytes, max->output_bytes);
+	l->disk_bytes = value_or_default(given->disk_bytes, d->disk_bytes, max->disk_bytes);
+	l->disk_inodes = value_or_default(given->disk_inodes, d->disk_inodes, max->disk_inodes);
+	l->open_files = value_or_default(given->open_files, d->open_files, max->open_files);
+	l->file_bytes = value_or_default(given->file_bytes, d->file_bytes, max->file_bytes);
+	l->core_bytes = value_or_default(given->core_bytes, d->core_bytes, max->core_bytes);
+	l->processes = value_or_default(0, d->pids, max->pids);
+	effective.limits.memory_bytes =
+		value_or_default(given->memory_bytes, d->memory_bytes, max->memory_bytes);
+	effective.limits.cpu_millis =
+		value_or_default(given->cpu_millis, d->cpu_millis, max->cpu_millis);
 	if (l->open_files > in->open_files_hard) {
 		if (given->open_files)
 			return err_set_field(e, ERR_UNENFORCEABLE, "task.limits.open_files",
@@ -236,7 +253,18 @@ static int build_limits(
 				(unsigned long long)in->open_files_hard);
 		l->open_files = in->open_files_hard;
 	}
-	return build_cgroup_limits(spec, in, b, e);
+	return build_cgroup_limits(&effective, in, b, e);
+}
+
+/* Where the request's sources may lie: the warden looks at what they are once they are open. */
+static int build_roots(const struct build_input *in, struct plan *p, struct err *e)
+{
+	static char *const anywhere[] = { "/", NULL };
+	char *const *image = in->has_roots ? in->image_roots : anywhere;
+	char *const *workspace = in->has_roots ? in->workspace_roots : anywhere;
+	p->image_roots = image ? strv_copy(image) : NULL;
+	p->workspace_roots = workspace ? strv_copy(workspace) : NULL;
+	return (image && !p->image_roots) || (workspace && !p->workspace_roots) ? no_memory(e) : 0;
 }
 
 int plan_build(const struct task_spec *spec, const struct build_input *in, struct build *ret,
@@ -252,6 +280,8 @@ int plan_build(const struct task_spec *spec, const struct build_input *in, struc
 		r = build_mounts(spec, in->n_fds, b.plan, e);
 	if (r == 0)
 		r = build_limits(spec, in, &b, e);
+	if (r == 0)
+		r = build_roots(in, b.plan, e);
 	if (r == 0)
 		r = plan_check(b.plan, e);
 	if (r < 0) {

@@ -32,6 +32,11 @@ struct build_input {
 	size_t n_fds; /* descriptors that came with the request */
 	const struct spec_limits
 		*ceiling; /* a default is never above it; 0 in a field: no ceiling. May be NULL */
+	const struct spec_limits
+		*defaults; /* what a task gets that asks for nothing: the administrator's;
+			      0 in a field: no limit. NULL: those above */
+	bool has_roots;	   /* the next two bind the request; an empty list allows nothing */
+	char *const *image_roots, *const *workspace_roots;
 	uint64_t open_files_hard; /* the hard RLIMIT_NOFILE that a task can have at most */
 	const char *no_cgroup;	  /* why there is no cgroup to hold memory, cpus and pids */
 };

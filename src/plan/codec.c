@@ -1,6 +1,7 @@
 /*
- * Plan <-> sealed bytes. One table-free, linear walk in each direction, in the same order; the decoder reads through a
- * bounds-checked reader and ends in plan_check(), so what it returns is as good as what the daemon built.
+ * Plan <-> sealed bytes. One table-free, linear walk in each direction, in the same order; the
+ * decoder reads through a bounds-checked reader and ends in plan_check(), so what it returns is as
+ * good as what the daemon built.
  */
 #include "plan/plan.h"
 
@@ -36,8 +37,9 @@ static int put_mount(struct buf *b, const struct plan_mount *m)
 
 static int put_limits(struct buf *b, const struct plan_limits *l)
 {
-	const uint64_t values[] = { l->disk_bytes, l->disk_inodes, l->open_files, l->file_bytes, l->core_bytes,
-		l->processes, l->data_bytes, l->cpu_ms, l->memory_bytes, l->swap_bytes, l->cpu_millis, l->pids };
+	const uint64_t values[] = { l->disk_bytes, l->disk_inodes, l->open_files, l->file_bytes,
+		l->core_bytes, l->processes, l->data_bytes, l->cpu_ms, l->memory_bytes,
+		l->swap_bytes, l->cpu_millis, l->pids };
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < sizeof(values) / sizeof(values[0]); i++)
 		r = buf_put_u64(b, values[i]);
@@ -46,8 +48,8 @@ static int put_limits(struct buf *b, const struct plan_limits *l)
 
 int plan_encode(const struct plan *p, struct buf *out)
 {
-	const uint8_t words[] = { (uint8_t)p->user, (uint8_t)p->network, (uint8_t)p->profile, (uint8_t)p->image,
-		p->has_workspace, p->tty, p->has_stdin };
+	const uint8_t words[] = { (uint8_t)p->user, (uint8_t)p->network, (uint8_t)p->profile,
+		(uint8_t)p->image, p->has_workspace, p->tty, p->has_stdin };
 	int r = buf_put_u32(out, PLAN_MAGIC);
 	if (r == 0)
 		r = buf_put_u32(out, PLAN_VERSION);
@@ -73,7 +75,11 @@ int plan_encode(const struct plan *p, struct buf *out)
 		r = buf_put_u32(out, (uint32_t)p->n_mounts);
 	for (size_t i = 0; r == 0 && i < p->n_mounts; i++)
 		r = put_mount(out, &p->mounts[i]);
-	return r < 0 ? r : put_limits(out, &p->limits);
+	if (r == 0)
+		r = put_limits(out, &p->limits);
+	if (r == 0)
+		r = put_strings(out, p->image_roots);
+	return r < 0 ? r : put_strings(out, p->workspace_roots);
 }
 
 static char **get_strings(struct buf_reader *r, size_t max_count)
@@ -183,6 +189,8 @@ int plan_decode(const void *data, size_t len, struct plan **ret_plan, struct err
 	get_mount(&r, &p->workspace);
 	get_mounts(&r, p);
 	get_limits(&r, &p->limits);
+	p->image_roots = get_strings(&r, LIMIT_ROOTS);
+	p->workspace_roots = get_strings(&r, LIMIT_ROOTS);
 	if (r.failed || r.left || !p->task)
 		return err_set(e, ERR_INTERNAL, EPROTO, "plan is cut short, too long or malformed");
 	int rc = plan_check(p, e);

@@ -50,6 +50,8 @@ void plan_destroy(struct plan *p)
 	free(p->image_source.path);
 	free(p->cwd);
 	strv_free(p->env);
+	strv_free(p->image_roots);
+	strv_free(p->workspace_roots);
 	strv_free(p->argv);
 	free(p->task);
 	free(p);
@@ -79,21 +81,50 @@ static bool is_clean_path(const char *path)
 		return false;
 	for (const char *p = path; *p;) {
 		size_t len = strcspn(++p, "/");
-		if (len == 0 || len > 255 || (len == 1 && p[0] == '.') || (len == 2 && p[0] == '.' && p[1] == '.'))
+		if (len == 0 || len > 255 || (len == 1 && p[0] == '.') ||
+			(len == 2 && p[0] == '.' && p[1] == '.'))
 			return false;
 		p += len;
 	}
 	return true;
 }
 
+/* By whole components: /srv/ab is not below /srv/a. */
+bool plan_path_is_below(const char *path, char *const *roots)
+{
+	for (; roots && *roots; roots++) {
+		size_t len = strlen(*roots);
+		if (len == 1 && **roots == '/' && path[0] == '/')
+			return true;
+		if (!strncmp(path, *roots, len) && (path[len] == '\0' || path[len] == '/'))
+			return true;
+	}
+	return false;
+}
+
+static int check_roots(char *const *roots, const char *field, struct err *e)
+{
+	size_t n = strv_len(roots);
+	if (n > LIMIT_ROOTS)
+		return err_set_field(e, ERR_TOO_LARGE, field, "%zu allowed directories; at most %d",
+			n, LIMIT_ROOTS);
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(roots[i], "/") != 0 && !is_clean_path(roots[i]))
+			return err_set_field(e, ERR_BAD_VALUE, field,
+				"an allowed directory is not a clean absolute path");
+	return 0;
+}
+
 static int check_source(const struct plan_source *s, const char *field, struct err *e)
 {
 	if (s->fd_index >= 0)
-		return s->fd_index < LIMIT_REQUEST_FDS ? 0 :
-			err_set_field(e, ERR_OUT_OF_RANGE, field, "descriptor number is above %d", LIMIT_REQUEST_FDS - 1);
+		return s->fd_index < LIMIT_REQUEST_FDS
+			       ? 0
+			       : err_set_field(e, ERR_OUT_OF_RANGE, field,
+					 "descriptor number is above %d", LIMIT_REQUEST_FDS - 1);
 	if (!s->path || s->path[0] != '/' || strlen(s->path) >= LIMIT_PATH_BYTES)
-		return err_set_field(e, ERR_BAD_VALUE, field, "must be an absolute path of less than %d bytes",
-			LIMIT_PATH_BYTES);
+		return err_set_field(e, ERR_BAD_VALUE, field,
+			"must be an absolute path of less than %d bytes", LIMIT_PATH_BYTES);
 	return 0;
 }
 
@@ -103,7 +134,8 @@ static bool is_reserved_target(const char *target)
 	static const char *const reserved[] = { "/proc", "/sys", "/dev" };
 	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++) {
 		size_t len = strlen(reserved[i]);
-		if (!strncmp(target, reserved[i], len) && (target[len] == '\0' || target[len] == '/'))
+		if (!strncmp(target, reserved[i], len) &&
+			(target[len] == '\0' || target[len] == '/'))
 			return true;
 	}
 	return false;
@@ -115,27 +147,33 @@ static int check_mount(const struct plan_mount *m, const char *field, struct err
 		return err_set_field(e, ERR_BAD_VALUE, field, "unknown mode");
 	if (!m->target || !is_clean_path(m->target))
 		return err_set_field(e, ERR_BAD_VALUE, field,
-			"target must be an absolute path below / without \".\", \"..\" or empty parts");
+			"target must be an absolute path below / without \".\", \"..\" or empty "
+			"parts");
 	if (is_reserved_target(m->target))
-		return err_set_field(e, ERR_BAD_VALUE, field, "nothing can be mounted at %s: the jail makes /proc, /sys and /dev itself",
+		return err_set_field(e, ERR_BAD_VALUE, field,
+			"nothing can be mounted at %s: the jail makes /proc, /sys and /dev itself",
 			m->target);
 	return check_source(&m->source, field, e);
 }
 
-static int check_strings(char *const *v, size_t max_count, size_t *total, const char *field, struct err *e)
+static int check_strings(
+	char *const *v, size_t max_count, size_t *total, const char *field, struct err *e)
 {
 	size_t n = strv_len(v);
 	if (n > max_count)
-		return err_set_field(e, ERR_TOO_LARGE, field, "%zu entries; at most %zu are allowed", n, max_count);
+		return err_set_field(e, ERR_TOO_LARGE, field,
+			"%zu entries; at most %zu are allowed", n, max_count);
 	for (size_t i = 0; i < n; i++) {
 		size_t len = strlen(v[i]) + 1;
 		if (len > LIMIT_ARG_BYTES)
-			return err_set_field(e, ERR_TOO_LARGE, field, "entry %zu has %zu bytes; the kernel takes at most %u", i,
-				len, LIMIT_ARG_BYTES);
+			return err_set_field(e, ERR_TOO_LARGE, field,
+				"entry %zu has %zu bytes; the kernel takes at most %u", i, len,
+				LIMIT_ARG_BYTES);
 		*total += len;
 	}
 	if (*total > LIMIT_EXEC_BYTES)
-		return err_set_field(e, ERR_TOO_LARGE, field, "arguments and environment have over %u bytes", LIMIT_EXEC_BYTES);
+		return err_set_field(e, ERR_TOO_LARGE, field,
+			"arguments and environment have over %u bytes", LIMIT_EXEC_BYTES);
 	return 0;
 }
 
@@ -143,48 +181,63 @@ static int check_command(const struct plan *p, struct err *e)
 {
 	size_t total = 0;
 	if (!p->argv || !p->argv[0] || !p->argv[0][0])
-		return err_set_field(e, ERR_BAD_VALUE, "task.argv", "must have at least one entry, and the first must not be empty");
+		return err_set_field(e, ERR_BAD_VALUE, "task.argv",
+			"must have at least one entry, and the first must not be empty");
 	int r = check_strings(p->argv, LIMIT_ARGV_COUNT, &total, "task.argv", e);
 	if (r == 0)
 		r = check_strings(p->env, LIMIT_ENV_COUNT, &total, "task.env", e);
 	for (char **v = p->env; r == 0 && v && *v; v++)
 		if (**v == '=' || !strchr(*v, '='))
-			r = err_set_field(e, ERR_BAD_VALUE, "task.env", "an entry has no name or no value");
+			r = err_set_field(
+				e, ERR_BAD_VALUE, "task.env", "an entry has no name or no value");
 	if (r == 0 && p->cwd && (p->cwd[0] != '/' || strlen(p->cwd) >= LIMIT_PATH_BYTES))
-		r = err_set_field(e, ERR_BAD_VALUE, "task.cwd", "must be an absolute path inside the jail");
+		r = err_set_field(
+			e, ERR_BAD_VALUE, "task.cwd", "must be an absolute path inside the jail");
 	return r;
 }
 
 static int check_limits(const struct plan_limits *l, struct err *e)
 {
 	if (!l->disk_bytes || !l->disk_inodes || !l->open_files || !l->processes)
-		return err_set_field(e, ERR_OUT_OF_RANGE, "task.limits", "disk, inodes, open_files and processes must be above 0");
+		return err_set_field(e, ERR_OUT_OF_RANGE, "task.limits",
+			"disk, inodes, open_files and processes must be above 0");
 	if (l->memory_bytes && l->memory_bytes < PLAN_MEMORY_MIN)
-		return err_set_field(e, ERR_OUT_OF_RANGE, "task.limits.memory", "at least %llu bytes", PLAN_MEMORY_MIN);
-	if (l->cpu_millis && (l->cpu_millis < PLAN_CPU_MILLIS_MIN || l->cpu_millis > PLAN_CPU_MILLIS_MAX))
-		return err_set_field(e, ERR_OUT_OF_RANGE, "task.limits.cpus", "%d to %llu thousandths of a CPU", PLAN_CPU_MILLIS_MIN,
+		return err_set_field(e, ERR_OUT_OF_RANGE, "task.limits.memory",
+			"at least %llu bytes", PLAN_MEMORY_MIN);
+	if (l->cpu_millis &&
+		(l->cpu_millis < PLAN_CPU_MILLIS_MIN || l->cpu_millis > PLAN_CPU_MILLIS_MAX))
+		return err_set_field(e, ERR_OUT_OF_RANGE, "task.limits.cpus",
+			"%d to %llu thousandths of a CPU", PLAN_CPU_MILLIS_MIN,
 			PLAN_CPU_MILLIS_MAX);
 	if (l->pids > PLAN_PIDS_MAX)
-		return err_set_field(e, ERR_OUT_OF_RANGE, "task.limits.pids", "at most %d", PLAN_PIDS_MAX);
+		return err_set_field(
+			e, ERR_OUT_OF_RANGE, "task.limits.pids", "at most %d", PLAN_PIDS_MAX);
 	return 0;
 }
 
 int plan_check(const struct plan *p, struct err *e)
 {
-	if (p->user >= PLAN_USER_COUNT || p->network >= PLAN_NETWORK_COUNT || p->profile >= PLAN_PROFILE_COUNT ||
-		p->image >= PLAN_IMAGE_COUNT)
-		return err_set_field(e, ERR_BAD_VALUE, "task", "unknown user, network, profile or image kind");
+	if (p->user >= PLAN_USER_COUNT || p->network >= PLAN_NETWORK_COUNT ||
+		p->profile >= PLAN_PROFILE_COUNT || p->image >= PLAN_IMAGE_COUNT)
+		return err_set_field(
+			e, ERR_BAD_VALUE, "task", "unknown user, network, profile or image kind");
 	int r = check_command(p, e);
 	if (r == 0 && p->image == PLAN_IMAGE_DIR)
 		r = check_source(&p->image_source, "task.image", e);
 	if (r == 0 && p->has_workspace)
 		r = check_mount(&p->workspace, "task.workspace", e);
 	if (r == 0 && p->n_mounts > LIMIT_MOUNTS)
-		r = err_set_field(e, ERR_TOO_LARGE, "task.mounts", "%zu mounts; at most %d are allowed", p->n_mounts, LIMIT_MOUNTS);
+		r = err_set_field(e, ERR_TOO_LARGE, "task.mounts",
+			"%zu mounts; at most %d are allowed", p->n_mounts, LIMIT_MOUNTS);
+	if (r == 0)
+		r = check_roots(p->image_roots, "task.image", e);
+	if (r == 0)
+		r = check_roots(p->workspace_roots, "task.workspace", e);
 	for (size_t i = 0; r == 0 && i < p->n_mounts; i++) {
 		r = check_mount(&p->mounts[i], "task.mounts", e);
 		if (r == 0 && p->mounts[i].mode == PLAN_MODE_COW)
-			r = err_set_field(e, ERR_BAD_VALUE, "task.mounts", "mode must be ro or rw; only the workspace can be cow");
+			r = err_set_field(e, ERR_BAD_VALUE, "task.mounts",
+				"mode must be ro or rw; only the workspace can be cow");
 	}
 	return r < 0 ? r : check_limits(&p->limits, e);
 }

@@ -1,7 +1,7 @@
 /*
- * A plan says everything about one jail and its task: the daemon makes it from a validated request (build.c), seals it as bytes
- * (codec.c) and hands it down; the warden, which trusts nothing, decodes and checks it again (plan_decode) and acts on it.
- * Pure: nothing here touches the kernel.
+ * A plan says everything about one jail and its task: the daemon makes it from a validated request
+ * (build.c), seals it as bytes (codec.c) and hands it down; the warden, which trusts nothing,
+ * decodes and checks it again (plan_decode) and acts on it. Pure: nothing here touches the kernel.
  */
 #ifndef DAYFLY_PLAN_PLAN_H
 #define DAYFLY_PLAN_PLAN_H
@@ -23,10 +23,10 @@
 #define PLAN_PIDS_MAX	    4194304
 
 /* Inside every jail. */
-#define PLAN_AGENT_ID   1000
+#define PLAN_AGENT_ID	1000
 #define PLAN_AGENT_NAME "agent"
 #define PLAN_AGENT_HOME "/home/agent"
-#define PLAN_HOSTNAME   "dayfly"
+#define PLAN_HOSTNAME	"dayfly"
 
 enum plan_user { PLAN_USER_AGENT, PLAN_USER_ROOT, PLAN_USER_COUNT };
 enum plan_network { PLAN_NETWORK_NONE, PLAN_NETWORK_HOST, PLAN_NETWORK_COUNT };
@@ -53,9 +53,10 @@ enum plan_controller {
 const char *plan_controller_name(enum plan_controller v);
 
 /*
- * A directory or file of the host. Either a descriptor that the client passed, by its place among the source descriptors that
- * come with the plan (fd_index >= 0), or an absolute path (fd_index = -1) that a child of the warden opens with the client's rights.
- * path may be set beside a descriptor, for messages only.
+ * A directory or file of the host. Either a descriptor that the client passed, by its place among
+ * the source descriptors that come with the plan (fd_index >= 0), or an absolute path (fd_index =
+ * -1) that a child of the warden opens with the client's rights. path may be set beside a
+ * descriptor, for messages only.
  */
 struct plan_source {
 	int fd_index;
@@ -71,14 +72,15 @@ struct plan_mount {
 /* 0 = none asked for, unless said otherwise. */
 struct plan_limits {
 	/* Numbers that jail init applies itself. */
-	uint64_t disk_bytes;   /* of everything writable in the jail; > 0 */
-	uint64_t disk_inodes;  /* likewise; > 0 */
-	uint64_t open_files;   /* RLIMIT_NOFILE; > 0 */
-	uint64_t file_bytes;   /* RLIMIT_FSIZE */
-	uint64_t core_bytes;   /* RLIMIT_CORE; 0 means no core files */
-	uint64_t processes;    /* RLIMIT_NPROC of the task's uid in its own user namespace; > 0 */
-	uint64_t data_bytes;   /* best effort without a cgroup: RLIMIT_DATA of each process */
-	uint64_t cpu_ms;       /* best effort without a cgroup: RLIMIT_CPU of each process, rounded up to seconds */
+	uint64_t disk_bytes;  /* of everything writable in the jail; > 0 */
+	uint64_t disk_inodes; /* likewise; > 0 */
+	uint64_t open_files;  /* RLIMIT_NOFILE; > 0 */
+	uint64_t file_bytes;  /* RLIMIT_FSIZE */
+	uint64_t core_bytes;  /* RLIMIT_CORE; 0 means no core files */
+	uint64_t processes;   /* RLIMIT_NPROC of the task's uid in its own user namespace; > 0 */
+	uint64_t data_bytes;  /* best effort without a cgroup: RLIMIT_DATA of each process */
+	uint64_t cpu_ms; /* best effort without a cgroup: RLIMIT_CPU of each process, rounded up to
+			    seconds */
 
 	/* Limits of the whole task, which its cgroup holds: each needs its controller. */
 	uint64_t memory_bytes; /* memory.max; >= PLAN_MEMORY_MIN */
@@ -103,8 +105,11 @@ struct plan {
 	size_t n_mounts;
 	bool tty;
 	uint16_t rows, cols; /* of the tty; 0 = unknown */
-	bool has_stdin;      /* a stdin descriptor comes with the plan; else /dev/null */
+	bool has_stdin;	     /* a stdin descriptor comes with the plan; else /dev/null */
 	struct plan_limits limits;
+	/* Where image_source and the other sources may lie, as NULL-terminated lists of
+	 * directories; NULL or empty: nowhere. */
+	char **image_roots, **workspace_roots;
 };
 
 struct plan *plan_create(void);
@@ -119,9 +124,12 @@ static inline void plan_cleanup(struct plan **p)
 /* How many source descriptors the plan refers to: one more than the highest fd_index. */
 size_t plan_source_count(const struct plan *p);
 
+/* Whether an absolute path without "." and ".." is one of these directories or lies below one. */
+bool plan_path_is_below(const char *path, char *const *roots);
+
 /*
- * The rules that every plan must meet, whoever made it: bounds, absolute targets without "." or "..", words in range.
- * Returns 0 or -EINVAL with *e naming the field ("task.argv").
+ * The rules that every plan must meet, whoever made it: bounds, absolute targets without "." or
+ * "..", words in range. Returns 0 or -EINVAL with *e naming the field ("task.argv").
  */
 int plan_check(const struct plan *p, struct err *e);
 
@@ -129,8 +137,8 @@ int plan_check(const struct plan *p, struct err *e);
 int plan_encode(const struct plan *p, struct buf *out);
 
 /*
- * codec.c: reads and checks a plan from untrusted bytes. Everything must be there and nothing more. *ret_plan is the caller's.
- * Returns 0 or -errno.
+ * codec.c: reads and checks a plan from untrusted bytes. Everything must be there and nothing more.
+ * *ret_plan is the caller's. Returns 0 or -errno.
  */
 int plan_decode(const void *data, size_t len, struct plan **ret_plan, struct err *e);
 

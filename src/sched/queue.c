@@ -19,6 +19,11 @@ void sched_init(struct sched *s, const struct sched_caps *caps)
 	list_init(&s->users);
 }
 
+void sched_set_caps(struct sched *s, const struct sched_caps *caps)
+{
+	s->caps = *caps;
+}
+
 void sched_finish(struct sched *s)
 {
 	assert(list_empty(&s->users));

@@ -39,6 +39,8 @@ struct sched {
 };
 
 void sched_init(struct sched *s, const struct sched_caps *caps);
+/* New caps; what runs or waits already stays. Call sched_next() afterwards. */
+void sched_set_caps(struct sched *s, const struct sched_caps *caps);
 /* All entries must be out. */
 void sched_finish(struct sched *s);
 

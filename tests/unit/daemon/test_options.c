@@ -1,6 +1,7 @@
 /* The command line of dayflyd. */
 #include "harness.h"
 
+#include "base/log.h"
 #include "daemon/options.h"
 
 #include <errno.h>
@@ -16,6 +17,8 @@ static int parse(struct options *o, struct err *e, const char *const *argv)
 	while (argv[n])
 		n++;
 	memset(e, 0, sizeof(*e));
+	/* Not this machine's own configuration. */
+	setenv("XDG_CONFIG_HOME", "/nonexistent", 1);
 	return options_parse(o, n, (char **)argv, e);
 }
 
@@ -31,7 +34,7 @@ TEST(what_is_not_given_has_its_default)
 	assert_int_equal(o.idle_exit_ms, 0);
 	assert_int_equal(o.ready_fd, -1);
 	assert_int_equal(o.log_level, LOG_LEVEL_INFO);
-	assert_string_equal(o.upper, "auto");
+	assert_string_equal(options_upper_name(o.upper), "auto");
 	assert_false(o.allow_all);
 	assert_string_equal(o.socket_path,
 		geteuid() == 0 ? "/run/dayfly/dayfly.sock" : "/run/user/7/dayfly/dayfly.sock");
@@ -59,19 +62,21 @@ TEST(values_are_taken_over)
 	assert_int_equal(PARSE(&o, &e, "--max-tasks=3", "--max-queue", "5", "--idle-exit", "60",
 				 "--log-level", "debug", "--upper", "disk", "--allow-uid", "12",
 				 "--allow-uid", "root", "--allow-gid", "34", "--allow-all",
-				 "--allow-host-network", "--max-wall", "1h", "--ready-fd", "1"),
+				 "--allow-host-network", "--allow-root-user", "--max-wall", "1h",
+				 "--ready-fd", "1"),
 		0);
 	assert_int_equal(o.max_tasks, 3);
 	assert_int_equal(o.max_queue, 5);
 	assert_int_equal(o.idle_exit_ms, 60000);
 	assert_int_equal(o.log_level, LOG_LEVEL_DEBUG);
-	assert_string_equal(o.upper, "disk");
-	assert_int_equal(o.n_allow_uids, 2);
-	assert_int_equal(o.allow_uids[0], 12);
-	assert_int_equal(o.allow_uids[1], 0);
-	assert_int_equal(o.allow_gids[0], 34);
+	assert_string_equal(options_upper_name(o.upper), "disk");
+	assert_int_equal(o.allow_uids.n, 2);
+	assert_int_equal(o.allow_uids.id[0], 12);
+	assert_int_equal(o.allow_uids.id[1], 0);
+	assert_int_equal(o.allow_gids.id[0], 34);
 	assert_true(o.allow_all);
 	assert_true(o.policy.allow_host_network);
+	assert_true(o.policy.allow_root_user);
 	assert_int_equal(o.policy.ceiling.wall_ms, 3600000);
 	assert_int_equal(o.ready_fd, 1);
 	options_finish(&o);

@@ -16,7 +16,7 @@ static void live_slots_are_never_given_twice(void **state)
 {
 	static uint8_t seen[IDS_SLOT_COUNT];
 	memset(seen, 0, sizeof(seen));
-	ids_init(&ids, WARDEN_MODE_ROOT);
+	ids_init(&ids, WARDEN_MODE_ROOT, 0, 0);
 	for (int i = 0; i < IDS_SLOT_COUNT; i++) {
 		int slot = ids_take_slot(&ids);
 		assert_in_range(slot, 0, IDS_SLOT_COUNT - 1);
@@ -29,7 +29,7 @@ static void live_slots_are_never_given_twice(void **state)
 
 static void a_range_rests_before_it_is_used_again(void **state)
 {
-	ids_init(&ids, WARDEN_MODE_ROOT);
+	ids_init(&ids, WARDEN_MODE_ROOT, 0, 0);
 	int first = ids_take_slot(&ids);
 	ids_release_slot(&ids, first);
 	for (int i = 0; i < 32; i++) {
@@ -41,16 +41,26 @@ static void a_range_rests_before_it_is_used_again(void **state)
 
 static void ranges_do_not_meet_each_other_or_known_users(void **state)
 {
-	assert_true(ids_slot_base(0) >= IDS_BASE + IDS_PER_TASK);
+	ids_init(&ids, WARDEN_MODE_ROOT, 0, 0);
+	assert_true(ids_slot_base(&ids, 0) >= IDS_BASE + IDS_PER_TASK);
 	for (int i = 0; i + 1 < IDS_SLOT_COUNT; i++)
-		assert_int_equal(ids_slot_base(i) + IDS_PER_TASK, ids_slot_base(i + 1));
-	
-	assert_true((uint64_t)ids_slot_base(IDS_SLOT_COUNT - 1) + IDS_PER_TASK - 1 <= 2147352575u);
+		assert_int_equal(ids_slot_base(&ids, i) + IDS_PER_TASK, ids_slot_base(&ids, i + 1));
+	assert_true((uint64_t)ids_slot_base(&ids, IDS_SLOT_COUNT - 1) + IDS_PER_TASK - 1 <=
+		    2147352575u);
+}
+
+static void ranges_may_be_elsewhere_and_fewer(void **state)
+{
+	ids_init(&ids, WARDEN_MODE_ROOT, 1000000, 2);
+	assert_int_equal(ids_take_slot(&ids), 0);
+	assert_int_equal(ids_take_slot(&ids), 1);
+	assert_int_equal(ids_take_slot(&ids), -EBUSY);
+	assert_int_equal(ids_slot_base(&ids, 1), 1000000 + 2 * IDS_PER_TASK);
 }
 
 static void without_privilege_there_is_one_slot_and_it_is_shared(void **state)
 {
-	ids_init(&ids, WARDEN_MODE_SINGLE);
+	ids_init(&ids, WARDEN_MODE_SINGLE, 0, 0);
 	assert_int_equal(ids_take_slot(&ids), 0);
 	assert_int_equal(ids_take_slot(&ids), 0);
 	ids_release_slot(&ids, 0);
@@ -62,6 +72,7 @@ int main(void)
 		cmocka_unit_test(live_slots_are_never_given_twice),
 		cmocka_unit_test(a_range_rests_before_it_is_used_again),
 		cmocka_unit_test(ranges_do_not_meet_each_other_or_known_users),
+		cmocka_unit_test(ranges_may_be_elsewhere_and_fewer),
 		cmocka_unit_test(without_privilege_there_is_one_slot_and_it_is_shared),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

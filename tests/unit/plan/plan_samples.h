@@ -50,6 +50,9 @@ static inline struct plan *sample_full(void)
 	p->has_stdin = true;
 	p->limits = (struct plan_limits){ 1, 2, 3, 4, 5, 6, 7, UINT64_MAX, PLAN_MEMORY_MIN, 10,
 		PLAN_CPU_MILLIS_MAX, PLAN_PIDS_MAX };
+	strv_add(&p->image_roots, "/");
+	strv_add(&p->workspace_roots, "/home");
+	strv_add(&p->workspace_roots, "/srv/a");
 	return p;
 }
 

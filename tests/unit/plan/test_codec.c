@@ -48,6 +48,8 @@ static void assert_plan_equal(const struct plan *a, const struct plan *b)
 	assert_int_equal(a->rows, b->rows);
 	assert_int_equal(a->cols, b->cols);
 	assert_int_equal(a->has_stdin, b->has_stdin);
+	assert_strings_equal(a->image_roots, b->image_roots);
+	assert_strings_equal(a->workspace_roots, b->workspace_roots);
 	assert_memory_equal(&a->limits, &b->limits, sizeof(a->limits));
 }
 

@@ -1,0 +1,329 @@
+/* The table of settings, and what does not depend on their kinds: see config.h. */
+#include "daemon/config.h"
+
+#include "base/cleanup.h"
+#include "base/limits.h"
+#include "base/str.h"
+#include "daemon/options.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define YEAR_MS (365 * 86400 * 1000ull)
+
+static const struct {
+	const char *name;
+	const char *title;
+} sections[] = {
+	{ "daemon", "The daemon itself" },
+	{ "access",
+		"Who may connect. In root mode root always may, elsewhere the daemon's own user" },
+	{ "policy", "What tasks may have" },
+	{ "images", "What a task's root file system may be. Does not bind requests of root" },
+	{ "workspaces", "Which directories tasks may be given. Does not bind requests of root" },
+	{ "ceilings", "The most that a task may ask for; a request above it is refused by name" },
+	{ "defaults", "What a task gets that asks for nothing; never more than the ceiling" },
+	{ "ids", "The user and group ids of tasks in root mode" },
+};
+
+/* In the order of enum options_upper and enum log_level. */
+static const char *const upper_words[] = { "auto", "tmpfs", "disk", NULL };
+static const char *const level_words[] = { "error", "warning", "info", "debug", NULL };
+
+/* clang-format off */
+#define KEY(section_name, key_name, key_kind, member) \
+	.section = (section_name), .name = (key_name), .kind = (key_kind), .offset = offsetof(struct options, member)
+#define NUMBER(section_name, key_name, member, low, high) \
+	KEY(section_name, key_name, CONFIG_COUNT, member), .min = (low), .max = (high)
+
+/* Bounds of 0 to 0 are those of the protocol's field of the same name: number_bounds(). */
+#define LIMIT(limit_name, member, limit_kind, limit_option, limit_default, limit_ceiling, is_optional, text) \
+	{ KEY("ceilings", #limit_name, CONFIG_##limit_kind, policy.ceiling.member), .may_be_none = true, .is_live = true, \
+		.option = (limit_option), .fallback = (limit_ceiling), .doc = (text) },
+
+const struct config_key config_keys[] = {
+	{ KEY("daemon", "socket", CONFIG_PATH, socket_path), .option = "socket", .fallback = "",
+		.computed = "`dayfly.sock` in `runtime_dir`", .doc = "listen here" },
+	{ KEY("daemon", "runtime_dir", CONFIG_PATH, runtime_dir), .option = "runtime-dir", .fallback = "",
+		.computed = "`/run/dayfly` as root, else `$XDG_RUNTIME_DIR/dayfly`", .doc = "directory of the socket" },
+	{ KEY("daemon", "state_dir", CONFIG_PATH, state_dir), .option = "state-dir", .fallback = "",
+		.computed = "`/var/tmp`", .doc = "directory for the nameless files that keep output, and for private layers on disk" },
+	{ KEY("daemon", "warden", CONFIG_PATH, warden_path), .option = "warden", .fallback = "",
+		.computed = "`dayfly-warden` beside dayflyd, then as installed", .doc = "the program that makes jails" },
+	{ KEY("daemon", "upper", CONFIG_WORD, upper), .words = upper_words, .option = "upper", .fallback = "auto",
+		.doc = "where a jail's private layer lies" },
+	{ KEY("daemon", "user", CONFIG_TEXT, user), .option = "user", .fallback = "",
+		.computed = "`dayfly` if there is such a user, else an id without a name", .doc = "as root: become this user after the start" },
+	{ KEY("daemon", "log_level", CONFIG_WORD, log_level), .words = level_words, .option = "log-level", .fallback = "info", .is_live = true,
+		.doc = "how much dayflyd tells" },
+	{ KEY("daemon", "idle_exit", CONFIG_DURATION, idle_exit_ms), .min = 0, .max = YEAR_MS, .may_be_none = true, .option = "idle-exit",
+		.fallback = "none", .is_live = true, .doc = "leave after so long without connection and task" },
+	{ NUMBER("daemon", "max_tasks", max_tasks, 1, 10000), .option = "max-tasks", .fallback = "64", .is_live = true,
+		.doc = "tasks at one time" },
+	{ NUMBER("daemon", "max_queue", max_queue, 1, 1000000), .option = "max-queue", .fallback = "1024", .is_live = true,
+		.doc = "tasks that may wait for their turn" },
+	{ NUMBER("daemon", "max_connections", max_connections, 1, LIMIT_CONNECTIONS), .option = "max-connections", .fallback = "1024",
+		.is_live = true, .doc = "clients at one time" },
+	{ NUMBER("daemon", "max_connections_per_user", max_connections_uid, 1, LIMIT_CONNECTIONS), .fallback = "256",
+		.is_live = true, .doc = "clients of one user at one time" },
+
+	{ KEY("access", "users", CONFIG_USERS, allow_uids), .option = "allow-uid", .fallback = "", .is_live = true,
+		.doc = "let this user connect too" },
+	{ KEY("access", "groups", CONFIG_GROUPS, allow_gids), .option = "allow-gid", .fallback = "", .is_live = true,
+		.doc = "let members of this group connect" },
+	{ KEY("access", "all", CONFIG_BOOL, allow_all), .option = "allow-all", .fallback = "no", .is_live = true,
+		.doc = "let every local user connect" },
+
+	{ KEY("policy", "host_network", CONFIG_BOOL, policy.allow_host_network), .option = "allow-host-network", .fallback = "no",
+		.is_live = true, .doc = "let tasks ask for the host's network" },
+	{ KEY("policy", "root_user", CONFIG_BOOL, policy.allow_root_user), .option = "allow-root-user", .fallback = "no", .is_live = true,
+		.doc = "root mode: let clients other than root ask for `user: \"root\"` inside the jail" },
+
+	{ KEY("images", "host", CONFIG_BOOL, policy.allow_host_image), .fallback = "yes", .is_live = true,
+		.doc = "let tasks have the image `host`, a view of this host's programs" },
+	{ KEY("images", "directories", CONFIG_PATHS, policy.image_roots), .fallback = "/", .is_live = true,
+		.doc = "directories that may be images, with all below them; empty: none" },
+
+	{ KEY("workspaces", "roots", CONFIG_PATHS, policy.workspace_roots), .fallback = "/", .is_live = true,
+		.doc = "workspaces and mounts must lie in one of these directories; empty: there are none" },
+
+#include "daemon/limits.def"
+#undef LIMIT
+#define LIMIT(limit_name, member, limit_kind, limit_option, limit_default, limit_ceiling, is_optional, text) \
+	{ KEY("defaults", #limit_name, CONFIG_##limit_kind, policy.defaults.member), .may_be_none = (is_optional), .is_live = true, \
+		.fallback = (limit_default), .doc = (text) },
+#include "daemon/limits.def"
+#undef LIMIT
+
+	{ NUMBER("ids", "base", ids_base, 65536, 4294901760u), .option = "ids-base", .fallback = "1879048192",
+		.doc = "first id; its 65536 are dayfly's own, and each task at one time has the next 65536" },
+	{ NUMBER("ids", "count", ids_count, 1, OPTIONS_IDS_COUNT_MAX), .option = "ids-count", .fallback = "4093",
+		.doc = "ranges of 65536 ids for tasks" },
+};
+/* clang-format on */
+const size_t config_key_count = ARRAY_SIZE(config_keys);
+
+const char *config_section_title(const char *section)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(sections); i++)
+		if (!strcmp(sections[i].name, section))
+			return sections[i].title;
+	return NULL;
+}
+
+size_t config_find(const char *section, const char *name)
+{
+	size_t i = 0;
+	while (i < config_key_count &&
+		(strcmp(config_keys[i].section, section) || strcmp(config_keys[i].name, name)))
+		i++;
+	return i;
+}
+
+bool config_is_list(const struct config_key *k)
+{
+	return k->kind == CONFIG_PATHS || k->kind == CONFIG_USERS || k->kind == CONFIG_GROUPS;
+}
+
+/* ---- life ---- */
+
+int config_init(struct options *o)
+{
+	static const struct config_origin from = { .kind = CONFIG_FROM_DEFAULT };
+	o->origins = calloc(config_key_count, sizeof(*o->origins));
+	if (!o->origins)
+		return -ENOMEM;
+	for (size_t i = 0; i < config_key_count; i++) {
+		struct err e;
+		if (config_assign(o, i, config_keys[i].fallback, &from, &e) < 0)
+			return -ENOMEM; /* a test sees to it that every default is a good value */
+	}
+	return 0;
+}
+
+static void *member(struct options *o, size_t key)
+{
+	return (char *)o + config_keys[key].offset;
+}
+
+void config_finish(struct options *o)
+{
+	for (size_t i = 0; i < config_key_count; i++) {
+		enum config_kind kind = config_keys[i].kind;
+		if (kind == CONFIG_TEXT || kind == CONFIG_PATH)
+			free(*(char **)member(o, i));
+		else if (kind == CONFIG_PATHS)
+			strv_free(*(char ***)member(o, i));
+		else if (kind == CONFIG_USERS || kind == CONFIG_GROUPS)
+			strv_free(((struct config_ids *)member(o, i))->names);
+		if (o->origins)
+			free(o->origins[i].file);
+	}
+	free(o->origins);
+	o->origins = NULL;
+}
+
+static size_t member_size(enum config_kind kind)
+{
+	switch (kind) {
+	case CONFIG_BOOL:
+		return sizeof(bool);
+	case CONFIG_WORD:
+		return sizeof(int);
+	case CONFIG_TEXT:
+	case CONFIG_PATH:
+	case CONFIG_PATHS:
+		return sizeof(char *);
+	case CONFIG_USERS:
+	case CONFIG_GROUPS:
+		return sizeof(struct config_ids);
+	default:
+		return sizeof(uint64_t);
+	}
+}
+
+void config_swap(struct options *a, struct options *b, size_t key)
+{
+	char *x = member(a, key), *y = member(b, key);
+	for (size_t i = 0; i < member_size(config_keys[key].kind); i++) {
+		char c = x[i];
+		x[i] = y[i];
+		y[i] = c;
+	}
+	struct config_origin from = a->origins[key];
+	a->origins[key] = b->origins[key];
+	b->origins[key] = from;
+}
+
+bool config_is_equal(const struct options *a, const struct options *b, size_t key)
+{
+	for (size_t n = 0;; n++) {
+		auto_free char *x = config_format(a, key, n);
+		auto_free char *y = config_format(b, key, n);
+		if (!x || !y)
+			return !x && !y;
+		if (strcmp(x, y))
+			return false;
+	}
+}
+
+char *config_origin_text(const struct options *o, size_t key)
+{
+	const struct config_origin *from = &o->origins[key];
+	char *text = NULL;
+	int n;
+	if (from->kind == CONFIG_FROM_DEFAULT)
+		return strdup("default");
+	if (from->kind == CONFIG_FROM_OPTION)
+		n = asprintf(&text, "option --%s", config_keys[key].option);
+	else
+		n = asprintf(&text, "%s:%u", from->file, from->line);
+	return n < 0 ? NULL : text;
+}
+
+/* ---- rules about more than one value ---- */
+
+static void fault_at(struct config_faults *f, const struct options *o, size_t key, struct err *e)
+{
+	const struct config_origin *from = &o->origins[key];
+	snprintf(e->field, sizeof(e->field), "%s.%s", config_keys[key].section,
+		config_keys[key].name);
+	config_faults_add(f, from->kind == CONFIG_FROM_FILE ? from->file : NULL, from->line, e);
+}
+
+static uint64_t number(const struct options *o, size_t key)
+{
+	return *(const uint64_t *)((const char *)o + config_keys[key].offset);
+}
+
+/* A built-in default gives way to a lower ceiling; one that was asked for must fit below it. */
+static void check_default(const struct options *o, size_t key, struct config_faults *f)
+{
+	size_t ceiling = config_find("ceilings", config_keys[key].name);
+	struct err e;
+	if (o->origins[key].kind == CONFIG_FROM_DEFAULT || !number(o, ceiling) ||
+		number(o, key) <= number(o, ceiling))
+		return;
+	auto_free char *max = config_format(o, ceiling, 0);
+	auto_free char *from = config_origin_text(o, ceiling);
+	err_set(&e, ERR_BAD_VALUE, 0, "is above the ceiling of %s (%s)", max ? max : "?",
+		from ? from : "?");
+	err_hint(&e, "lower it, or raise %s in [ceilings]", config_keys[key].name);
+	fault_at(f, o, key, &e);
+}
+
+/* What a task is given is compared by its real path: a root that is a link would match nothing. */
+static void check_roots(
+	const struct options *o, size_t key, char *const *roots, struct config_faults *f)
+{
+	struct err e;
+	for (; roots && *roots; roots++) {
+		auto_free char *real = realpath(*roots, NULL);
+		if (!real || !strcmp(real, *roots))
+			continue;
+		err_set(&e, ERR_BAD_VALUE, 0, "%s leads through a symbolic link", *roots);
+		err_hint(&e, "write the real path: %s", real);
+		fault_at(f, o, key, &e);
+	}
+}
+
+void config_check(const struct options *o, struct config_faults *f)
+{
+	struct err e;
+	for (size_t i = 0; i < config_key_count; i++) {
+		if (!strcmp(config_keys[i].section, "defaults"))
+			check_default(o, i, f);
+		else if (config_keys[i].kind == CONFIG_PATHS)
+			check_roots(o, i,
+				*(char *const *const *)((const char *)o + config_keys[i].offset),
+				f);
+	}
+	if (o->ids_base + (o->ids_count + 1) * OPTIONS_IDS_PER_TASK > UINT32_MAX) {
+		err_set(&e, ERR_BAD_VALUE, 0,
+			"%" PRIu64 " ranges from %" PRIu64 " on go beyond the last id, 4294967294",
+			o->ids_count + 1, o->ids_base);
+		err_hint(&e, "give a lower base or count in [ids]");
+		fault_at(f, o, config_find("ids", "count"), &e);
+	}
+}
+
+/* ---- faults ---- */
+
+void config_faults_add(
+	struct config_faults *f, const char *file, unsigned line, const struct err *e)
+{
+	if (f->n == CONFIG_FAULTS_MAX) {
+		f->n_more++;
+		return;
+	}
+	struct config_fault *list = realloc(f->list, (f->n + 1) * sizeof(*list));
+	if (!list) {
+		f->n_more++;
+		return;
+	}
+	f->list = list;
+	/* Without memory for the name the fault is told without it. */
+	list[f->n++] = (struct config_fault){
+		.file = file ? strdup(file) : NULL, .line = line, .err = *e
+	};
+}
+
+void config_faults_finish(struct config_faults *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		free(f->list[i].file);
+	free(f->list);
+	*f = (struct config_faults){ 0 };
+}
+
+void config_fault_text(const struct config_fault *f, char *out, size_t size)
+{
+	char line[16] = "";
+	if (f->line)
+		snprintf(line, sizeof(line), ":%u", f->line);
+	snprintf(out, size, "%s%s%s%s%s%s", f->file ? f->file : "", f->file ? line : "",
+		f->file ? ": " : "", f->err.field, f->err.field[0] ? ": " : "", f->err.msg);
+}
