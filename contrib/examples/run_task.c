@@ -1,6 +1,6 @@
 /*
  * Runs a command in a jail and passes on its output and its exit status. It uses the public header
- *only:
+ * only:
  *
  *	cc -o run_task run_task.c $(pkg-config --cflags --libs libdayfly)
  *	./run_task echo hello

@@ -1,6 +1,6 @@
 /*
- * A growable byte buffer with a hard cap. Invariants: data is NULL or holds cap bytes; len <= cap <= max. Consumed bytes are
- * dropped from the front lazily, so a buffer also serves as a queue.
+ * A growable byte buffer with a hard cap. Invariants: data is NULL or holds cap bytes; len <= cap
+ * <= max. Consumed bytes are dropped from the front lazily, so a buffer also serves as a queue.
  */
 #ifndef DAYFLY_BASE_BUF_H
 #define DAYFLY_BASE_BUF_H
@@ -53,8 +53,8 @@ int buf_put_u64(struct buf *b, uint64_t v);
 int buf_put_str(struct buf *b, const char *s); /* NULL is kept apart from "" */
 
 /*
- * A bounds-checked reader of such records. After the first short read `failed` is set, every further get returns 0 or NULL,
- * and the caller checks once at the end.
+ * A bounds-checked reader of such records. After the first short read `failed` is set, every
+ * further get returns 0 or NULL, and the caller checks once at the end.
  */
 struct buf_reader {
 	const uint8_t *p;
@@ -66,7 +66,8 @@ uint8_t buf_get_u8(struct buf_reader *r);
 uint16_t buf_get_u16(struct buf_reader *r);
 uint32_t buf_get_u32(struct buf_reader *r);
 uint64_t buf_get_u64(struct buf_reader *r);
-/* A copy (the caller's), or NULL for a NULL string or a failure. Longer than max, or with a NUL inside: failure. */
+/* A copy (the caller's), or NULL for a NULL string or a failure. Longer than max, or with a NUL
+ * inside: failure. */
 char *buf_get_str(struct buf_reader *r, size_t max);
 
 #endif

@@ -1,4 +1,5 @@
-/* Locals that clean up after themselves. Always initialise them; hand a value over with take_ptr() or fd_take(). */
+/* Locals that clean up after themselves. Always initialise them; hand a value over with take_ptr()
+ * or fd_take(). */
 #ifndef DAYFLY_BASE_CLEANUP_H
 #define DAYFLY_BASE_CLEANUP_H
 

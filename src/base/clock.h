@@ -1,4 +1,5 @@
-/* Time. Deadlines count CLOCK_BOOTTIME (a suspended machine does not lengthen a limit), durations CLOCK_MONOTONIC. */
+/* Time. Deadlines count CLOCK_BOOTTIME (a suspended machine does not lengthen a limit), durations
+ * CLOCK_MONOTONIC. */
 #ifndef DAYFLY_BASE_CLOCK_H
 #define DAYFLY_BASE_CLOCK_H
 

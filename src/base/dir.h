@@ -4,7 +4,8 @@
 
 #include <dirent.h>
 
-/* A listing of an open directory, from its beginning; dirfd stays the caller's. NULL with errno set on failure. */
+/* A listing of an open directory, from its beginning; dirfd stays the caller's. NULL with errno set
+ * on failure. */
 DIR *dir_list(int dirfd);
 
 /* The next entry that is neither "." nor "..", or NULL at the end. */

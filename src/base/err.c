@@ -32,7 +32,8 @@ enum err_code err_code_from_name(const char *name)
 	return ERR_CODE_COUNT;
 }
 
-__attribute__((format(printf, 4, 0)))
+static void set_message(struct err *e, enum err_code code, int errnum, const char *fmt, va_list ap)
+	__attribute__((format(printf, 4, 0)));
 static void set_message(struct err *e, enum err_code code, int errnum, const char *fmt, va_list ap)
 {
 	memset(e, 0, sizeof(*e));

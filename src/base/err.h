@@ -1,8 +1,8 @@
 /*
- * Errors. Functions that can fail return 0 or a negative errno; where a person must be told why, the last parameter is a
- * struct err: a fixed record without heap memory, filled where the failure is seen and given context on its way up.
- * Contract: on success *e is untouched; on failure it holds a code, a message and, where known, field, step and hint.
- * A NULL e is allowed everywhere.
+ * Errors. Functions that can fail return 0 or a negative errno; where a person must be told why,
+ * the last parameter is a struct err: a fixed record without heap memory, filled where the failure
+ * is seen and given context on its way up. Contract: on success *e is untouched; on failure it
+ * holds a code, a message and, where known, field, step and hint. A NULL e is allowed everywhere.
  */
 #ifndef DAYFLY_BASE_ERR_H
 #define DAYFLY_BASE_ERR_H
@@ -18,11 +18,11 @@ enum err_code {
 
 struct err {
 	enum err_code code;
-	int errnum;      /* positive errno, 0 when none is meant */
+	int errnum;	 /* positive errno, 0 when none is meant */
 	char field[128]; /* path of the request field: "task.limits.memory", or "" */
-	char step[32];   /* name of the jail setup step, or "" */
-	char msg[320];   /* the cause, one line */
-	char hint[400];  /* what to do about it, or "" */
+	char step[32];	 /* name of the jail setup step, or "" */
+	char msg[320];	 /* the cause, one line */
+	char hint[400];	 /* what to do about it, or "" */
 };
 
 /* The stable JSON name ("not_found") and the one-line meaning of a code. */
@@ -33,7 +33,8 @@ const char *err_code_meaning(enum err_code code);
 enum err_code err_code_from_name(const char *name);
 
 /*
- * Fills *e afresh and returns -errnum (-EINVAL when errnum is 0). With an errnum, ": strerror" is appended to the message.
+ * Fills *e afresh and returns -errnum (-EINVAL when errnum is 0). With an errnum, ": strerror" is
+ * appended to the message.
  */
 int err_set(struct err *e, enum err_code code, int errnum, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -181,7 +181,8 @@ static void take_rights(const struct cmsghdr *c, int *fds, size_t *n)
 ssize_t fd_recv(int sock, void *data, size_t len, int *ret_fds, size_t *ret_n)
 {
 	union {
-		/* Twice the room: more descriptors than we keep are received and closed, not left to MSG_CTRUNC. */
+		/* Twice the room: more descriptors than we keep are received and closed, not left
+		 * to MSG_CTRUNC. */
 		char bytes[CMSG_SPACE(sizeof(int) * 256)];
 		struct cmsghdr align;
 	} control;
@@ -213,7 +214,8 @@ ssize_t fd_recv(int sock, void *data, size_t len, int *ret_fds, size_t *ret_n)
 
 int fd_sealed_memfd(const char *name, const void *data, size_t len)
 {
-	/* Where vm.memfd_noexec is 2, a file must say that it is never executed; kernels before 6.3 do not know the flag. */
+	/* Where vm.memfd_noexec is 2, a file must say that it is never executed; kernels before 6.3
+	 * do not know the flag. */
 	auto_close int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
 	if (fd < 0 && errno == EINVAL)
 		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);

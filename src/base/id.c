@@ -22,7 +22,7 @@ bool id_is_task_prefix(const char *text)
 {
 	size_t len = strlen(text);
 	return len >= 3 && len < ID_TASK_SIZE && !strncmp(text, "t-", 2) &&
-		strspn(text + 2, "0123456789abcdef") == len - 2;
+	       strspn(text + 2, "0123456789abcdef") == len - 2;
 }
 
 bool id_is_task(const char *text)

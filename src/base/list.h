@@ -1,4 +1,5 @@
-/* Intrusive doubly linked lists. A link that is in no list points at itself; removing it again is harmless. */
+/* Intrusive doubly linked lists. A link that is in no list points at itself; removing it again is
+ * harmless. */
 #ifndef DAYFLY_BASE_LIST_H
 #define DAYFLY_BASE_LIST_H
 
@@ -39,9 +40,12 @@ static inline void list_remove(struct list *link)
 	list_init(link);
 }
 
+/* clang-format off */
 #define list_entry(link, type, member) ((type *)((char *)(link) - offsetof(type, member)))
+/* clang-format on */
 
-#define list_for_each(pos, head) for (struct list *pos = (head)->next; pos != (head); pos = pos->next)
+#define list_for_each(pos, head)                                                                   \
+	for (struct list *pos = (head)->next; pos != (head); pos = pos->next)
 
 /* The body may remove and free the current entry. */
 #define list_for_each_safe(pos, head)                                                              \

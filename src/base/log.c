@@ -66,10 +66,11 @@ void log_line(enum log_level level, const char *fmt, ...)
 	} else {
 		char stamp[CLOCK_RFC3339_SIZE];
 		clock_format_rfc3339(clock_real_ns(), stamp);
-		n = snprintf(line, sizeof(line), "%s %s[%d] %s: %s\n", stamp, log_program, (int)getpid(),
-			level_names[level], safe);
+		n = snprintf(line, sizeof(line), "%s %s[%d] %s: %s\n", stamp, log_program,
+			(int)getpid(), level_names[level], safe);
 	}
-	/* One write, so that lines of two processes do not mix. A log that cannot be written is no reason to stop. */
+	/* One write, so that lines of two processes do not mix. A log that cannot be written is no
+	 * reason to stop. */
 	if (n > 0 && write(STDERR_FILENO, line, (size_t)n) < 0)
 		return;
 }

@@ -3,8 +3,8 @@
 #define DAYFLY_BASE_SIG_H
 
 /*
- * Every signal has its default action and none is blocked. Asked of the kernel itself: the C library keeps signals 32 and 33 back, and those can be
- * inherited as ignored like any other.
+ * Every signal has its default action and none is blocked. Asked of the kernel itself: the C
+ * library keeps signals 32 and 33 back, and those can be inherited as ignored like any other.
  */
 void sig_reset(void);
 

@@ -27,7 +27,8 @@ size_t str_distance(const char *a, const char *b)
 		size_t *cur = rows[i % 3], *up = rows[(i + 2) % 3], *up2 = rows[(i + 1) % 3];
 		cur[0] = i;
 		for (size_t j = 1; j <= lb; j++) {
-			cur[j] = min3(up[j] + 1, cur[j - 1] + 1, up[j - 1] + (a[i - 1] != b[j - 1]));
+			cur[j] =
+				min3(up[j] + 1, cur[j - 1] + 1, up[j - 1] + (a[i - 1] != b[j - 1]));
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
 				up2[j - 2] + 1 < cur[j])
 				cur[j] = up2[j - 2] + 1;
@@ -51,7 +52,8 @@ const char *str_nearest(const char *word, const char *const *names, size_t n)
 	return best_distance <= allowed ? best : NULL;
 }
 
-/* Length of the well-formed character at p, 0 if ill-formed, or -1 if it is a good start cut off by the end. */
+/* Length of the well-formed character at p, 0 if ill-formed, or -1 if it is a good start cut off by
+ * the end. */
 static int utf8_char(const uint8_t *p, size_t left)
 {
 	uint8_t c = p[0];
@@ -65,7 +67,8 @@ static int utf8_char(const uint8_t *p, size_t left)
 			return -1;
 		uint8_t low = 0x80, high = 0xbf;
 		if (i == 1) {
-			/* Overlong forms, surrogates and values above U+10FFFF show in the second byte. */
+			/* Overlong forms, surrogates and values above U+10FFFF show in the second
+			 * byte. */
 			if (c == 0xe0)
 				low = 0xa0;
 			else if (c == 0xed)
@@ -118,8 +121,10 @@ bool str_starts(const char *s, const char *prefix)
 
 bool str_is_name(const char *s, size_t max)
 {
-	static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-	static const char rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+	static const char first[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	static const char rest[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
 	size_t len = strlen(s);
 	return len >= 1 && len <= max && strchr(first, s[0]) && strspn(s, rest) == len;
 }

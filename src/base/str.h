@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Edit distance (insert, delete, replace, swap neighbours) of two short strings; SIZE_MAX when one is over 64 bytes. */
+/* Edit distance (insert, delete, replace, swap neighbours) of two short strings; SIZE_MAX when one
+ * is over 64 bytes. */
 size_t str_distance(const char *a, const char *b);
 
 /* The nearest of n names if it is near enough to be a likely typing error, else NULL. */
@@ -13,7 +14,8 @@ const char *str_nearest(const char *word, const char *const *names, size_t n);
 
 bool str_is_utf8(const char *data, size_t len);
 
-/* How many leading bytes of data are whole UTF-8 characters (a character cut at the end is left out). SIZE_MAX if not UTF-8. */
+/* How many leading bytes of data are whole UTF-8 characters (a character cut at the end is left
+ * out). SIZE_MAX if not UTF-8. */
 size_t str_utf8_prefix(const char *data, size_t len);
 
 bool str_starts(const char *s, const char *prefix);

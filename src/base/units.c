@@ -30,7 +30,8 @@ static int parse_fixed(const char **p, uint64_t *ret_milli)
 		for (; *s >= '0' && *s <= '9'; s++, weight /= 10)
 			milli += (uint64_t)(*s - '0') * weight;
 	}
-	if (__builtin_mul_overflow(whole, 1000, &whole) || __builtin_add_overflow(whole, milli, &whole))
+	if (__builtin_mul_overflow(whole, 1000, &whole) ||
+		__builtin_add_overflow(whole, milli, &whole))
 		return -ERANGE;
 	*p = s;
 	*ret_milli = whole;
@@ -83,7 +84,8 @@ static uint64_t duration_unit(const char **p)
 	static const struct {
 		const char *name;
 		uint64_t ms;
-	} names[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
+	} names[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 },
+		{ "d", 86400000 } };
 	size_t len = strspn(*p, "abcdefghijklmnopqrstuvwxyz");
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strlen(names[i].name) == len && !strncmp(*p, names[i].name, len)) {
@@ -104,7 +106,8 @@ int units_parse_duration(const char *text, uint64_t *ret_ms)
 		if (r < 0)
 			return r;
 		/* A bare number is seconds, and then stands alone. */
-		uint64_t unit = *p ? duration_unit(&p) : (p == text || last_unit != UINT64_MAX ? 0 : 1000);
+		uint64_t unit =
+			*p ? duration_unit(&p) : (p == text || last_unit != UINT64_MAX ? 0 : 1000);
 		if (!unit || unit >= last_unit)
 			return -EINVAL;
 		last_unit = unit;
@@ -136,7 +139,8 @@ int units_parse_uint(const char *text, uint64_t max, uint64_t *ret)
 		return -EINVAL;
 	uint64_t v = 0;
 	for (; *text; text++)
-		if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, (uint64_t)(*text - '0'), &v))
+		if (__builtin_mul_overflow(v, 10, &v) ||
+			__builtin_add_overflow(v, (uint64_t)(*text - '0'), &v))
 			return -ERANGE;
 	if (v > max)
 		return -ERANGE;
@@ -161,7 +165,8 @@ void units_format_duration(uint64_t ns, char out[UNITS_TEXT_SIZE])
 {
 	uint64_t s = ns / NS_PER_S;
 	if (s >= 3600)
-		snprintf(out, UNITS_TEXT_SIZE, "%" PRIu64 " h %" PRIu64 " min", s / 3600, s % 3600 / 60);
+		snprintf(out, UNITS_TEXT_SIZE, "%" PRIu64 " h %" PRIu64 " min", s / 3600,
+			s % 3600 / 60);
 	else if (s >= 60)
 		snprintf(out, UNITS_TEXT_SIZE, "%" PRIu64 " min %" PRIu64 " s", s / 60, s % 60);
 	else if (s >= 1)

@@ -1,7 +1,9 @@
 /*
- * Sizes, durations, counts and shares as people write them, read strictly: no sign, no space, no nonsense, no overflow.
+ * Sizes, durations, counts and shares as people write them, read strictly: no sign, no space, no
+ * nonsense, no overflow.
  *
- *   size      "512", "64k", "64KiB", "2GiB", "1.5g"   bytes; k m g t and KiB MiB GiB TiB are powers of 1024, kB MB GB TB of 1000
+ *   size      "512", "64k", "64KiB", "2GiB", "1.5g"   bytes; k m g t and KiB MiB GiB TiB are
+ *                                                     powers of 1024, kB MB GB TB of 1000
  *   duration  "10s", "1h30m", "500ms", "90"           a bare number is seconds
  *   cpus      "0.5", "2"                              thousandths of a CPU
  */
@@ -11,7 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Each returns 0, -EINVAL (not such a text) or -ERANGE (does not fit). *ret is set only on success. */
+/* Each returns 0, -EINVAL (not such a text) or -ERANGE (does not fit). *ret is set only on success.
+ */
 int units_parse_size(const char *text, uint64_t *ret_bytes);
 int units_parse_duration(const char *text, uint64_t *ret_ms);
 int units_parse_cpus(const char *text, uint64_t *ret_millicpus);

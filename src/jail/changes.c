@@ -1,6 +1,7 @@
 /*
- * Counting changes: see changes.h. In the upper layer a character device 0:0 is a whiteout (deleted); a directory that is marked opaque replaces the lower
- * one; anything else shadows what the lower layer has under that name.
+ * Counting changes: see changes.h. In the upper layer a character device 0:0 is a whiteout
+ * (deleted); a directory that is marked opaque replaces the lower one; anything else shadows what
+ * the lower layer has under that name.
  */
 #include "jail/changes.h"
 
@@ -45,8 +46,8 @@ static bool is_opaque(int dirfd)
 }
 
 /*
- * Whether two regular files have the same bytes. Files that cannot be read count as different. So does one that takes too long (a sparse
- * file may have any size): the walk ends there anyway.
+ * Whether two regular files have the same bytes. Files that cannot be read count as different. So
+ * does one that takes too long (a sparse file may have any size): the walk ends there anyway.
  */
 static bool same_bytes(const struct walk *w, int upper, int lower, const char *name)
 {
@@ -66,16 +67,19 @@ static bool same_bytes(const struct walk *w, int upper, int lower, const char *n
 	}
 }
 
-static bool is_same(const struct walk *w, int upper, int lower, const char *name, const struct stat *u, const struct stat *l)
+static bool is_same(const struct walk *w, int upper, int lower, const char *name,
+	const struct stat *u, const struct stat *l)
 {
-	if ((u->st_mode & (S_IFMT | 07777)) != (l->st_mode & (S_IFMT | 07777)) || u->st_size != l->st_size)
+	if ((u->st_mode & (S_IFMT | 07777)) != (l->st_mode & (S_IFMT | 07777)) ||
+		u->st_size != l->st_size)
 		return false;
 	if (S_ISREG(u->st_mode))
 		/* Not by time stamp: a task can set it back. */
 		return same_bytes(w, upper, lower, name);
 	if (S_ISLNK(u->st_mode)) {
 		char x[4096], y[4096];
-		ssize_t n = readlinkat(upper, name, x, sizeof(x)), m = readlinkat(lower, name, y, sizeof(y));
+		ssize_t n = readlinkat(upper, name, x, sizeof(x)),
+			m = readlinkat(lower, name, y, sizeof(y));
 		return n >= 0 && n == m && !memcmp(x, y, (size_t)n);
 	}
 	return true;
@@ -110,7 +114,8 @@ static int count_tree(struct walk *w, int dirfd, uint64_t *count, int depth)
 }
 
 /* Adds what the lower layer has under this name, as deleted. */
-static int count_deleted(struct walk *w, int lower, const char *name, const struct stat *l, int depth)
+static int count_deleted(
+	struct walk *w, int lower, const char *name, const struct stat *l, int depth)
 {
 	if (!S_ISDIR(l->st_mode)) {
 		w->out->deleted++;
@@ -122,7 +127,8 @@ static int count_deleted(struct walk *w, int lower, const char *name, const stru
 
 static int count_merged(struct walk *w, int upper, int lower, int depth);
 
-static int count_dir(struct walk *w, int upper, int lower, const char *name, const struct stat *l, int depth)
+static int count_dir(
+	struct walk *w, int upper, int lower, const char *name, const struct stat *l, int depth)
 {
 	auto_close int up = dir_open(upper, name);
 	if (up < 0)

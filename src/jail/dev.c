@@ -1,4 +1,5 @@
-/* A minimal /dev: six devices bound from the host, a devpts of its own, shm on the store. And the jail's own terminal. */
+/* A minimal /dev: six devices bound from the host, a devpts of its own, shm on the store. And the
+ * jail's own terminal. */
 #include "jail/mount.h"
 #include "jail/steps.h"
 
@@ -42,8 +43,10 @@ static int bind_device(int dev_fd, size_t i, struct err *e)
 	if (tree < 0)
 		return tree;
 	struct stat st;
-	if (fstat(tree, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(devices[i].major, devices[i].minor))
-		return err_set(e, ERR_SETUP, ENODEV, "%s of the host is not the device that it should be", path);
+	if (fstat(tree, &st) < 0 || !S_ISCHR(st.st_mode) ||
+		st.st_rdev != makedev(devices[i].major, devices[i].minor))
+		return err_set(e, ERR_SETUP, ENODEV,
+			"%s of the host is not the device that it should be", path);
 	if (mknodat(dev_fd, devices[i].name, S_IFREG | 0666, 0) < 0)
 		return err_set(e, ERR_SETUP, errno, "make %s", path);
 	return mount_attach(tree, dev_fd, devices[i].name, e);
@@ -51,16 +54,19 @@ static int bind_device(int dev_fd, size_t i, struct err *e)
 
 static int mount_devpts(struct jail *j, int dev_fd, struct err *e)
 {
-	/* Group 5 is tty; in single-id mode it does not exist and terminals belong to the task's own group. */
+	/* Group 5 is tty; in single-id mode it does not exist and terminals belong to the task's
+	 * own group. */
 	const struct mount_opt opts[] = {
 		{ "ptmxmode", "0666" },
 		{ "mode", "0620" },
-		/* All that are not the host's own share 3072: one task must not take them from the others. */
+		/* All that are not the host's own share 3072: one task must not take them from the
+		   others. */
 		{ "max", "64" },
 		{ j->mode == WARDEN_MODE_SINGLE ? NULL : "gid", "5" },
 		{ NULL, NULL },
 	};
-	auto_close int fd = mount_new("devpts", opts, SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NOEXEC, e);
+	auto_close int fd =
+		mount_new("devpts", opts, SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NOEXEC, e);
 	return fd < 0 ? fd : mount_attach(fd, dev_fd, "pts", e);
 }
 

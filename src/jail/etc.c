@@ -16,19 +16,22 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#define COPY_MAX_BYTES   (64ull << 20)
-#define COPY_MAX_DEPTH   32
+#define COPY_MAX_BYTES	 (64ull << 20)
+#define COPY_MAX_DEPTH	 32
 #define IMAGE_FILE_BYTES (1u << 20)
 
 static const char passwd_text[] = "root:x:0:0:root:/root:/bin/sh\n"
 				  "daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n"
 				  "bin:x:2:2:bin:/bin:/usr/sbin/nologin\n"
 				  "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n";
-static const char passwd_agent[] = PLAN_AGENT_NAME ":x:1000:1000:" PLAN_AGENT_NAME ":" PLAN_AGENT_HOME ":/bin/sh\n";
-static const char group_text[] = "root:x:0:\ndaemon:x:1:\nbin:x:2:\nsys:x:3:\nadm:x:4:\ntty:x:5:\ndisk:x:6:\nmail:x:8:\n"
-				 "utmp:x:43:\nstaff:x:50:\nusers:x:100:\nnogroup:x:65534:\n";
+static const char passwd_agent[] =
+	PLAN_AGENT_NAME ":x:1000:1000:" PLAN_AGENT_NAME ":" PLAN_AGENT_HOME ":/bin/sh\n";
+static const char group_text[] =
+	"root:x:0:\ndaemon:x:1:\nbin:x:2:\nsys:x:3:\nadm:x:4:\ntty:x:5:\ndisk:x:6:\nmail:x:8:\n"
+	"utmp:x:43:\nstaff:x:50:\nusers:x:100:\nnogroup:x:65534:\n";
 static const char group_agent[] = PLAN_AGENT_NAME ":x:1000:\n";
-static const char hosts_text[] = "127.0.0.1 localhost " PLAN_HOSTNAME "\n::1 localhost ip6-localhost ip6-loopback\n";
+static const char hosts_text[] =
+	"127.0.0.1 localhost " PLAN_HOSTNAME "\n::1 localhost ip6-localhost ip6-loopback\n";
 static const char no_resolver[] = "# This task has no network.\n";
 
 /* Makes the directories above a hidden path in the upper layer, like those of the lower one. */
@@ -67,13 +70,15 @@ static int copy_tree(int from, int to, uint64_t *left, int depth);
 
 static int copy_file(int from, int to, const char *name, mode_t mode, uint64_t size, uint64_t *left)
 {
-	auto_close int in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	auto_close int in =
+		openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (in < 0)
 		return errno == EACCES || errno == ENOENT ? 0 : -errno;
 	if (size > *left)
 		return -EFBIG;
 	*left -= size;
-	auto_close int out = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & 0755);
+	auto_close int out =
+		openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & 0755);
 	if (out < 0)
 		return -errno;
 	for (uint64_t done = 0; done < size;) {
@@ -128,7 +133,8 @@ static int copy_tree(int from, int to, uint64_t *left, int depth)
 }
 
 /* Puts a file in place of whatever has that name; a symlink is replaced, not followed. */
-static int write_file(int etc_fd, const char *name, const char *text, const char *more, struct err *e)
+static int write_file(
+	int etc_fd, const char *name, const char *text, const char *more, struct err *e)
 {
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 	auto_close int fd = openat(etc_fd, name, flags, 0644);
@@ -147,9 +153,11 @@ static int add_agent(int etc_fd, const char *name, const char *line, struct err 
 {
 	struct stat st;
 	auto_free char *text = NULL;
-	if (fstatat(etc_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) || st.st_size > IMAGE_FILE_BYTES ||
+	if (fstatat(etc_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) ||
+		st.st_size > IMAGE_FILE_BYTES ||
 		fd_read_file(etc_fd, name, IMAGE_FILE_BYTES, &text) < 0)
-		return write_file(etc_fd, name, !strcmp(name, "passwd") ? passwd_text : group_text, line, e);
+		return write_file(
+			etc_fd, name, !strcmp(name, "passwd") ? passwd_text : group_text, line, e);
 	if (strstr(text, ":1000:"))
 		return 0;
 	return write_file(etc_fd, name, text, line, e);
@@ -185,7 +193,9 @@ static int write_files(struct jail *j, int etc_fd, struct err *e)
 	if (r == 0)
 		r = write_file(etc_fd, "hostname", PLAN_HOSTNAME "\n", "", e);
 	if (r == 0)
-		r = write_file(etc_fd, "resolv.conf", j->plan->network == PLAN_NETWORK_HOST ? j->resolv_conf : no_resolver, "", e);
+		r = write_file(etc_fd, "resolv.conf",
+			j->plan->network == PLAN_NETWORK_HOST ? j->resolv_conf : no_resolver, "",
+			e);
 	if (r == 0)
 		r = make_machine_id(machine_id, e);
 	return r < 0 ? r : write_file(etc_fd, "machine-id", machine_id, "", e);

@@ -14,10 +14,11 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
-#define SCAN_MAX_DEPTH   32
+#define SCAN_MAX_DEPTH	 32
 #define SCAN_MAX_ENTRIES 100000
 #define SCAN_EVENTS                                                                                \
-	(IN_ATTRIB | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF)
+	(IN_ATTRIB | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF |        \
+		IN_MOVE_SELF)
 
 struct walk {
 	struct etc_scan *scan;
@@ -86,8 +87,10 @@ static int walk_dir(struct walk *w, int dirfd, int depth)
 	if (w->scan->inotify_fd >= 0) {
 		char full[sizeof(w->path) + 8];
 		snprintf(full, sizeof(full), "/etc/%s", w->path);
-		/* The watch comes before the reading: a change in between is then seen as an event. */
-		if (inotify_add_watch(w->scan->inotify_fd, full, SCAN_EVENTS | IN_ONLYDIR | IN_DONT_FOLLOW) < 0)
+		/* The watch comes before the reading: a change in between is then seen as an event.
+		 */
+		if (inotify_add_watch(w->scan->inotify_fd, full,
+			    SCAN_EVENTS | IN_ONLYDIR | IN_DONT_FOLLOW) < 0)
 			fd_close(&w->scan->inotify_fd);
 	}
 	auto_closedir DIR *d = dir_list(dirfd);

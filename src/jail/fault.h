@@ -1,6 +1,6 @@
 /*
- * Fault injection for the tests: whether this step is to fail now. The warden that is installed links fault.c, which always says no;
- * the tests link their own version, which reads DAYFLY_FAULT.
+ * Fault injection for the tests: whether this step is to fail now. The warden that is installed
+ * links fault.c, which always says no; the tests link their own version, which reads DAYFLY_FAULT.
  */
 #ifndef DAYFLY_JAIL_FAULT_H
 #define DAYFLY_JAIL_FAULT_H

@@ -23,7 +23,8 @@ void idmap_text_single(char out[IDMAP_TEXT_SIZE], uint32_t disk_id, uint32_t see
 
 void idmap_text_swap(char out[IDMAP_TEXT_SIZE], uint32_t base, uint32_t disk_id, uint32_t inside)
 {
-	uint32_t low = disk_id < inside ? disk_id : inside, high = disk_id < inside ? inside : disk_id;
+	uint32_t low = disk_id < inside ? disk_id : inside,
+		 high = disk_id < inside ? inside : disk_id;
 	size_t len = 0;
 	out[0] = '\0';
 	if (disk_id == inside) {
@@ -42,7 +43,8 @@ void idmap_text_swap(char out[IDMAP_TEXT_SIZE], uint32_t base, uint32_t disk_id,
 	}
 }
 
-void idmap_text_groups(char out[IDMAP_TEXT_SIZE], uint32_t base, uint32_t inside, const struct peer *p)
+void idmap_text_groups(
+	char out[IDMAP_TEXT_SIZE], uint32_t base, uint32_t inside, const struct peer *p)
 {
 	size_t len = add_extent(out, 0, p->gid, base + inside, 1);
 	for (size_t i = 0; i < p->n_groups && i < 64; i++) {
@@ -57,6 +59,7 @@ void idmap_text_groups(char out[IDMAP_TEXT_SIZE], uint32_t base, uint32_t inside
 
 int idmap_apply(int tree_fd, int ns_fd, bool recursive)
 {
-	struct sys_mount_attr attr = { .attr_set = SYS_MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)ns_fd };
+	struct sys_mount_attr attr = { .attr_set = SYS_MOUNT_ATTR_IDMAP,
+		.userns_fd = (uint64_t)ns_fd };
 	return sys_mount_setattr(tree_fd, &attr, recursive ? AT_RECURSIVE : 0);
 }

@@ -1,6 +1,7 @@
 /*
- * The root filesystem. Image `host`: a skeleton on the store with one overlay for each shown directory of the host. A directory image: one overlay
- * with that directory below. Then the few files that a jail writes itself.
+ * The root filesystem. Image `host`: a skeleton on the store with one overlay for each shown
+ * directory of the host. A directory image: one overlay with that directory below. Then the few
+ * files that a jail writes itself.
  */
 #include "jail/image.h"
 #include "jail/etc.h"
@@ -32,7 +33,8 @@ int image_overlay(struct jail *j, const char *name, const char *lower, struct er
 		{ "lowerdir", lower },
 		{ "upperdir", upper },
 		{ "workdir", work },
-		/* Without it the mount succeeds in a user namespace, and then removing a lower directory gives EIO. */
+		/* Without it the mount succeeds in a user namespace, and then removing a lower
+		   directory gives EIO. */
 		{ "userxattr", NULL },
 		{ NULL, NULL },
 	};
@@ -43,13 +45,15 @@ int image_lower(struct jail *j, const char *name, int tree_fd, struct err *e)
 {
 	char path[64];
 	snprintf(path, sizeof(path), "lower/%s", name);
-	int r = mkdirat(j->store_fd, path, 0755) < 0 ? err_set(e, ERR_SETUP, errno, "make %s", path) : 0;
+	int r = mkdirat(j->store_fd, path, 0755) < 0 ? err_set(e, ERR_SETUP, errno, "make %s", path)
+						     : 0;
 	return r < 0 ? r : mount_attach(tree_fd, j->store_fd, path, e);
 }
 
 /*
- * The kernel refuses an overlay over a directory with (locked) mounts below it. Then the directory is bound read-only with all that is mounted
- * there; /etc, whose parts must be hidden and written, is copied instead.
+ * The kernel refuses an overlay over a directory with (locked) mounts below it. Then the directory
+ * is bound read-only with all that is mounted there; /etc, whose parts must be hidden and written,
+ * is copied instead.
  */
 static int show_without_overlay(struct jail *j, const struct jail_shown *d, struct err *e)
 {
@@ -58,7 +62,8 @@ static int show_without_overlay(struct jail *j, const struct jail_shown *d, stru
 	if (!strcmp(d->name, "etc")) {
 		int r = etc_copy(j, e);
 		if (r == 0)
-			jail_degrade(j, CONTROL_OVERLAY_ROOT, "/etc is a copy: something is mounted below it on the host");
+			jail_degrade(j, CONTROL_OVERLAY_ROOT,
+				"/etc is a copy: something is mounted below it on the host");
 		return r;
 	}
 	auto_close int tree = mount_clone(AT_FDCWD, path, true, e);
@@ -66,7 +71,8 @@ static int show_without_overlay(struct jail *j, const struct jail_shown *d, stru
 	if (r == 0)
 		r = mount_attach(tree, j->root_fd, d->name, e);
 	if (r == 0)
-		jail_degrade(j, CONTROL_OVERLAY_ROOT, "%s is read-only: something is mounted below it on the host", path);
+		jail_degrade(j, CONTROL_OVERLAY_ROOT,
+			"%s is read-only: something is mounted below it on the host", path);
 	return r;
 }
 
@@ -131,7 +137,8 @@ int step_host_image(struct jail *j, struct err *e)
 	int r = open_skeleton_root(j, e);
 	for (size_t i = 0; r == 0 && i < sizeof(skeleton) / sizeof(skeleton[0]); i++)
 		r = make_dir(j->root_fd, skeleton[i].name, skeleton[i].mode, e);
-	if (r == 0 && (symlinkat("../run", j->root_fd, "var/run") < 0 || symlinkat("../run/lock", j->root_fd, "var/lock") < 0))
+	if (r == 0 && (symlinkat("../run", j->root_fd, "var/run") < 0 ||
+			      symlinkat("../run/lock", j->root_fd, "var/lock") < 0))
 		r = err_set(e, ERR_SETUP, errno, "make links in /var");
 	for (size_t i = 0; r == 0 && i < j->n_shown; i++) {
 		const struct jail_shown *d = &j->shown[i];
@@ -150,7 +157,8 @@ int step_host_image(struct jail *j, struct err *e)
 /* What every image must have; a symlink there is refused, not followed. */
 static int complete_dir_image(struct jail *j, struct err *e)
 {
-	static const char *const needed[] = { "/proc", "/dev", "/tmp", "/run", "/etc", "/home", "/var/tmp" };
+	static const char *const needed[] = { "/proc", "/dev", "/tmp", "/run", "/etc", "/home",
+		"/var/tmp" };
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
 		auto_close int fd = mount_target(j->root_fd, needed[i], true, e);
 		if (fd < 0) {
@@ -185,7 +193,8 @@ int step_dir_image(struct jail *j, struct err *e)
 		return r;
 	auto_close int fd = image_overlay(j, "image", "lower/image", e);
 	if (fd < 0) {
-		err_hint(e, "the image must be a directory without mounts below it, on a filesystem that overlayfs takes as a lower layer");
+		err_hint(e, "the image must be a directory without mounts below it, on a "
+			    "filesystem that overlayfs takes as a lower layer");
 		return fd;
 	}
 	r = mount_attach(fd, j->store_fd, "root", e);

@@ -4,10 +4,12 @@
 
 #include "jail/jail.h"
 
-/* A detached overlay over `lower` with the store's upper/NAME and work/NAME. Returns a descriptor. */
+/* A detached overlay over `lower` with the store's upper/NAME and work/NAME. Returns a descriptor.
+ */
 int image_overlay(struct jail *j, const char *name, const char *lower, struct err *e);
 
-/* Attaches a detached mount at the store's lower/NAME, where an overlay can take it as its lower layer. */
+/* Attaches a detached mount at the store's lower/NAME, where an overlay can take it as its lower
+ * layer. */
 int image_lower(struct jail *j, const char *name, int tree_fd, struct err *e);
 
 /* sources.c: a detached mount of a source, in this mount namespace. Returns a descriptor. */

@@ -24,7 +24,8 @@ static int fs_failed(int fs_fd, int r, const char *fs, const char *what, struct 
 	char text[160];
 	read_fs_log(fs_fd, text, sizeof(text));
 	if (text[0])
-		return err_set(e, ERR_SETUP, -r, "%s %s (%s)", fs, what, text[1] == ' ' ? text + 2 : text);
+		return err_set(
+			e, ERR_SETUP, -r, "%s %s (%s)", fs, what, text[1] == ' ' ? text + 2 : text);
 	return err_set(e, ERR_SETUP, -r, "%s %s", fs, what);
 }
 
@@ -51,14 +52,19 @@ int mount_new(const char *fs, const struct mount_opt *opts, unsigned attrs, stru
 int mount_attach(int mount_fd, int dirfd, const char *path, struct err *e)
 {
 	int r = sys_move_mount(mount_fd, dirfd, path);
-	return r < 0 ? err_set(e, ERR_SETUP, -r, "attach a mount at %s", path[0] ? path : "its target") : 0;
+	return r < 0 ? err_set(e, ERR_SETUP, -r, "attach a mount at %s",
+			       path[0] ? path : "its target")
+		     : 0;
 }
 
 int mount_clone(int dirfd, const char *path, bool recursive, struct err *e)
 {
-	unsigned flags = OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW | (recursive ? AT_RECURSIVE : 0) | (path[0] ? 0 : AT_EMPTY_PATH);
+	unsigned flags = OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW | (recursive ? AT_RECURSIVE : 0) |
+			 (path[0] ? 0 : AT_EMPTY_PATH);
 	int fd = sys_open_tree(dirfd, path, flags);
-	return fd < 0 ? err_set(e, ERR_SETUP, -fd, "clone the mount of %s", path[0] ? path : "the source") : fd;
+	return fd < 0 ? err_set(e, ERR_SETUP, -fd, "clone the mount of %s",
+				path[0] ? path : "the source")
+		      : fd;
 }
 
 int mount_set(int mount_fd, unsigned attrs, bool recursive, struct err *e)
@@ -70,7 +76,8 @@ int mount_set(int mount_fd, unsigned attrs, bool recursive, struct err *e)
 
 static int open_beneath(int dirfd, const char *name, uint64_t flags)
 {
-	return sys_openat2(dirfd, name, flags, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+	return sys_openat2(dirfd, name, flags, 0,
+		RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 }
 
 /* Opens one part, making it first where it is missing. */
@@ -87,7 +94,8 @@ static int open_or_make(int dirfd, const char *name, bool is_dir, struct err *e)
 		if (mkdirat(dirfd, name, 0755) < 0)
 			return err_set(e, ERR_SETUP, errno, "make directory %s", name);
 	} else {
-		auto_close int made = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+		auto_close int made = openat(
+			dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 		if (made < 0)
 			return err_set(e, ERR_SETUP, errno, "make file %s", name);
 	}
@@ -121,7 +129,8 @@ int mount_target(int root_fd, const char *path, bool is_dir, struct err *e)
 	if (!is_dir) {
 		struct stat st;
 		if (fstat(dir, &st) < 0 || !S_ISREG(st.st_mode))
-			return err_set(e, ERR_SETUP, EEXIST, "target %s is there and is not a regular file", path);
+			return err_set(e, ERR_SETUP, EEXIST,
+				"target %s is there and is not a regular file", path);
 	}
 	return fd_take(&dir);
 }

@@ -1,4 +1,5 @@
-/* Mounting by descriptor. Each returns 0 or a descriptor, or -errno with *e filled. Descriptors are the caller's. */
+/* Mounting by descriptor. Each returns 0 or a descriptor, or -errno with *e filled. Descriptors are
+ * the caller's. */
 #ifndef DAYFLY_JAIL_MOUNT_H
 #define DAYFLY_JAIL_MOUNT_H
 
@@ -19,18 +20,21 @@ struct mount_opt {
 /* A new, detached filesystem. attrs: SYS_MOUNT_ATTR_*. */
 int mount_new(const char *fs, const struct mount_opt *opts, unsigned attrs, struct err *e);
 
-/* Attaches a detached mount at dirfd/path without following a symlink at the end; path "" is dirfd itself. Borrows mount_fd. */
+/* Attaches a detached mount at dirfd/path without following a symlink at the end; path "" is dirfd
+ * itself. Borrows mount_fd. */
 int mount_attach(int mount_fd, int dirfd, const char *path, struct err *e);
 
-/* A detached copy of the mount at dirfd/path ("" for dirfd itself), with what is mounted below it if recursive. */
+/* A detached copy of the mount at dirfd/path ("" for dirfd itself), with what is mounted below it
+ * if recursive. */
 int mount_clone(int dirfd, const char *path, bool recursive, struct err *e);
 
 /* Sets attributes (SYS_MOUNT_ATTR_*) on a mount, and on all below it if recursive. */
 int mount_set(int mount_fd, unsigned attrs, bool recursive, struct err *e);
 
 /*
- * Opens (O_PATH) or makes what lies at an absolute path beneath root_fd, never following a symlink: each missing directory is made
- * with mode 0755. is_dir says what the last part is made as; anything else that is already there is an error.
+ * Opens (O_PATH) or makes what lies at an absolute path beneath root_fd, never following a symlink:
+ * each missing directory is made with mode 0755. is_dir says what the last part is made as;
+ * anything else that is already there is an error.
  */
 int mount_target(int root_fd, const char *path, bool is_dir, struct err *e);
 

@@ -27,12 +27,13 @@ int step_private_mounts(struct jail *j, struct err *e)
  */
 static int open_disk_store(struct jail *j, struct err *e)
 {
-	auto_close int tree = j->disk_tree_fd >= 0 ? fcntl(j->disk_tree_fd, F_DUPFD_CLOEXEC, 3) :
-						     mount_clone(AT_FDCWD, j->disk_path, false, e);
+	auto_close int tree = j->disk_tree_fd >= 0 ? fcntl(j->disk_tree_fd, F_DUPFD_CLOEXEC, 3)
+						   : mount_clone(AT_FDCWD, j->disk_path, false, e);
 	if (tree < 0)
 		return tree;
 	int r = mount_set(tree, MOUNT_SAFE, false, e);
-	jail_degrade(j, CONTROL_DISK_LIMIT, "the private layer is on disk: bytes and inodes are not capped");
+	jail_degrade(j, CONTROL_DISK_LIMIT,
+		"the private layer is on disk: bytes and inodes are not capped");
 	return r < 0 ? r : fd_take(&tree);
 }
 
@@ -41,7 +42,8 @@ static int make_tmpfs_store(struct jail *j, struct err *e)
 	char size[24], inodes[24];
 	snprintf(size, sizeof(size), "%" PRIu64, j->plan->limits.disk_bytes);
 	snprintf(inodes, sizeof(inodes), "%" PRIu64, j->plan->limits.disk_inodes);
-	const struct mount_opt opts[] = { { "size", size }, { "nr_inodes", inodes }, { "mode", "0755" }, { NULL, NULL } };
+	const struct mount_opt opts[] = { { "size", size }, { "nr_inodes", inodes },
+		{ "mode", "0755" }, { NULL, NULL } };
 	int fd = mount_new("tmpfs", opts, MOUNT_SAFE, e);
 	if (fd >= 0)
 		jail_enforce(j, CONTROL_DISK_LIMIT);
@@ -49,9 +51,10 @@ static int make_tmpfs_store(struct jail *j, struct err *e)
 }
 
 /*
- * The store is attached over the old root's /proc, which every host has and which no step needs from here on: it then goes away with the old
- * root, in one umount (each waits for a grace period of the kernel). The current directory is the store from here on: overlay options are paths relative to it, so that no path of the host shows in
- * the jail's mountinfo.
+ * The store is attached over the old root's /proc, which every host has and which no step needs
+ * from here on: it then goes away with the old root, in one umount (each waits for a grace period
+ * of the kernel). The current directory is the store from here on: overlay options are paths
+ * relative to it, so that no path of the host shows in the jail's mountinfo.
  */
 int step_store(struct jail *j, struct err *e)
 {

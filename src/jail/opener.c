@@ -1,15 +1,16 @@
-/* Opening paths that a client named, in a child that has the client's rights and may hang without harm. */
+/* Opening paths that a client named, in a child that has the client's rights and may hang without
+ * harm. */
 #include "jail/warden.h"
 
 #include "base/fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <signal.h>
 
 #include "jail/sys.h"
 
@@ -17,8 +18,10 @@ struct opener_answer {
 	struct err err; /* errnum 0: all were opened, and their descriptors come along */
 };
 
-/* The plan's sources in a fixed order: image, workspace, mounts. *ret_field names it. NULL past the last. */
-static const struct plan_source *nth_source(const struct plan *p, size_t i, char *field, size_t size)
+/* The plan's sources in a fixed order: image, workspace, mounts. *ret_field names it. NULL past the
+ * last. */
+static const struct plan_source *nth_source(
+	const struct plan *p, size_t i, char *field, size_t size)
 {
 	if (i == 0) {
 		snprintf(field, size, "task.image");
@@ -46,9 +49,11 @@ static int open_paths(const struct warden_jail *j, int *fds, size_t *n_fds, stru
 		int fd = sys_openat2(AT_FDCWD, s->path, O_PATH, 0, RESOLVE_NO_MAGICLINKS);
 		if (fd < 0) {
 			int errnum = -fd;
-			err_set_field(e, ERR_SOURCE, field, "%.200s: %s", s->path, strerror(errnum));
+			err_set_field(
+				e, ERR_SOURCE, field, "%.200s: %s", s->path, strerror(errnum));
 			e->errnum = errnum;
-			err_hint(e, "it is opened with your rights: it must exist and you must be able to reach it");
+			err_hint(e, "it is opened with your rights: it must exist and you must be "
+				    "able to reach it");
 			return -errnum;
 		}
 		fds[(*n_fds)++] = fd;
@@ -99,7 +104,8 @@ int opener_finish(struct warden_jail *j, struct err *e)
 	if (n != (ssize_t)sizeof(answer)) {
 		if (n >= 0)
 			fd_close_many(fds, n_fds);
-		return err_set(e, ERR_SOURCE, n < 0 ? (int)-n : ETIMEDOUT, "open the paths of the request");
+		return err_set(e, ERR_SOURCE, n < 0 ? (int)-n : ETIMEDOUT,
+			"open the paths of the request");
 	}
 	if (answer.err.msg[0]) {
 		fd_close_many(fds, n_fds);

@@ -14,9 +14,10 @@
 #endif
 
 /*
- * Only of an accepted connection are the credentials the client's. A taken-over dayflyd could connect to a socket on which root listens, and the other
- * end's credentials would be root's; but that end has a name then, and one that has connected without a name of its own has none. Nor
- * has the near end of a pair, which root may have made.
+ * Only of an accepted connection are the credentials the client's. A taken-over dayflyd could
+ * connect to a socket on which root listens, and the other end's credentials would be root's; but
+ * that end has a name then, and one that has connected without a name of its own has none. Nor has
+ * the near end of a pair, which root may have made.
  */
 static bool is_accepted(int sock)
 {
@@ -24,9 +25,10 @@ static bool is_accepted(int sock)
 	socklen_t near_len = sizeof(near), far_len = sizeof(far), len = sizeof(int);
 	int type;
 	return getsockopt(sock, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM &&
-		getsockname(sock, (struct sockaddr *)&near, &near_len) == 0 && near.sun_family == AF_UNIX &&
-		near_len > sizeof(near.sun_family) && getpeername(sock, (struct sockaddr *)&far, &far_len) == 0 &&
-		far_len == sizeof(far.sun_family);
+	       getsockname(sock, (struct sockaddr *)&near, &near_len) == 0 &&
+	       near.sun_family == AF_UNIX && near_len > sizeof(near.sun_family) &&
+	       getpeername(sock, (struct sockaddr *)&far, &far_len) == 0 &&
+	       far_len == sizeof(far.sun_family);
 }
 
 int peer_read(int sock, struct peer *ret, struct err *e)
@@ -35,7 +37,9 @@ int peer_read(int sock, struct peer *ret, struct err *e)
 	socklen_t len = sizeof(cred);
 	memset(ret, 0, sizeof(*ret));
 	if (!is_accepted(sock)) {
-		err_set(e, ERR_INTERNAL, EPROTO, "the client's connection is not one that was accepted, or its socket has a name");
+		err_set(e, ERR_INTERNAL, EPROTO,
+			"the client's connection is not one that was accepted, or its socket has a "
+			"name");
 		err_hint(e, "connect with a socket that is not bound");
 		return -EPROTO;
 	}

@@ -1,4 +1,5 @@
-/* The jail's /proc: its own processes only, kernel interfaces masked or read-only, no further namespaces. */
+/* The jail's /proc: its own processes only, kernel interfaces masked or read-only, no further
+ * namespaces. */
 #include "jail/mount.h"
 #include "jail/steps.h"
 
@@ -10,7 +11,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-/* How an id without a place in the user namespace shows: /proc/sys/kernel/overflowuid, 65534 unless somebody changed it. */
+/* How an id without a place in the user namespace shows: /proc/sys/kernel/overflowuid, 65534 unless
+ * somebody changed it. */
 #define OVERFLOW_ID 65534
 
 int step_proc(struct jail *j, struct err *e)
@@ -19,8 +21,10 @@ int step_proc(struct jail *j, struct err *e)
 	j->proc_fd = mount_new("proc", opts, MOUNT_SAFE | SYS_MOUNT_ATTR_NOEXEC, e);
 	if (j->proc_fd < 0) {
 		if (e->errnum == EPERM)
-			err_hint(e, "something is mounted over parts of the host's /proc (a container?): the kernel then refuses a fresh one. "
-				    "Docker: --security-opt systempaths=unconfined; podman: --security-opt unmask=ALL");
+			err_hint(e, "something is mounted over parts of the host's /proc (a "
+				    "container?): the kernel then refuses a fresh one. "
+				    "Docker: --security-opt systempaths=unconfined; podman: "
+				    "--security-opt unmask=ALL");
 		return j->proc_fd;
 	}
 	int r = mount_attach(j->proc_fd, j->root_fd, "proc", e);
@@ -35,7 +39,8 @@ int step_namespace_limits(struct jail *j, struct err *e)
 	if (r < 0)
 		return err_set(e, ERR_SETUP, -r, "write /proc/sys/user/max_user_namespaces");
 	jail_enforce(j, CONTROL_NO_USER_NAMESPACES);
-	/* What a task has of these counts for the daemon's user as well, on the whole host: one task must not take them all. */
+	/* What a task has of these counts for the daemon's user as well, on the whole host: one
+	 * task must not take them all. */
 	static const struct {
 		const char *name, *value;
 	} shares[] = {
@@ -51,8 +56,9 @@ int step_namespace_limits(struct jail *j, struct err *e)
 }
 
 /*
- * Files that tell about the kernel or the host, or that act on them. Those that this kernel does not have are passed over, and those that only
- * the host's root may open: it has no id in here, so nobody can, whatever their capabilities in this user namespace.
+ * Files that tell about the kernel or the host, or that act on them. Those that this kernel does
+ * not have are passed over, and those that only the host's root may open: it has no id in here, so
+ * nobody can, whatever their capabilities in this user namespace.
  */
 static const char *const masked_files[] = {
 	"kcore",
@@ -78,14 +84,17 @@ static const char *const masked_files[] = {
 
 static const char *const masked_dirs[] = { "acpi", "scsi", "asound", "driver", "fs" };
 
-/* The mask is the host's own null device, checked to be it: nothing that a task could have replaced. */
+/* The mask is the host's own null device, checked to be it: nothing that a task could have
+ * replaced. */
 static int open_null_mask(struct err *e)
 {
-	/* Not a clone: closing one that was never attached waits for a grace period of the kernel. */
+	/* Not a clone: closing one that was never attached waits for a grace period of the kernel.
+	 */
 	auto_close int fd = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
-		return err_set(e, ERR_SETUP, ENODEV, "/dev/null of the host is not the null device");
+		return err_set(
+			e, ERR_SETUP, ENODEV, "/dev/null of the host is not the null device");
 	return fd_take(&fd);
 }
 
@@ -110,12 +119,14 @@ static int mask_file(struct jail *j, const char *name, int null_fd, struct err *
 
 static int mask_dir(struct jail *j, const char *name, int *empty_fd, struct err *e)
 {
-	static const struct mount_opt opts[] = { { "size", "4k" }, { "nr_inodes", "2" }, { "mode", "0555" }, { NULL, NULL } };
+	static const struct mount_opt opts[] = { { "size", "4k" }, { "nr_inodes", "2" },
+		{ "mode", "0555" }, { NULL, NULL } };
 	struct stat st;
 	if (fstatat(j->proc_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_set(e, ERR_SETUP, errno, "stat /proc/%s", name);
 	if (*empty_fd < 0) {
-		*empty_fd = mount_new("tmpfs", opts, MOUNT_SAFE | SYS_MOUNT_ATTR_NOEXEC | SYS_MOUNT_ATTR_RDONLY, e);
+		*empty_fd = mount_new("tmpfs", opts,
+			MOUNT_SAFE | SYS_MOUNT_ATTR_NOEXEC | SYS_MOUNT_ATTR_RDONLY, e);
 		return *empty_fd < 0 ? *empty_fd : mount_attach(*empty_fd, j->proc_fd, name, e);
 	}
 	auto_close int copy = mount_clone(*empty_fd, "", false, e);
@@ -128,7 +139,10 @@ static int make_read_only(struct jail *j, const char *name, struct err *e)
 	if (fstatat(j->proc_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_set(e, ERR_SETUP, errno, "stat /proc/%s", name);
 	auto_close int tree = mount_clone(j->proc_fd, name, false, e);
-	int r = tree < 0 ? tree : mount_set(tree, MOUNT_SAFE | SYS_MOUNT_ATTR_NOEXEC | SYS_MOUNT_ATTR_RDONLY, false, e);
+	int r = tree < 0 ? tree
+			 : mount_set(tree,
+				   MOUNT_SAFE | SYS_MOUNT_ATTR_NOEXEC | SYS_MOUNT_ATTR_RDONLY,
+				   false, e);
 	return r < 0 ? r : mount_attach(tree, j->proc_fd, name, e);
 }
 

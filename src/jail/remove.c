@@ -1,6 +1,7 @@
 /*
- * Removing hostile trees: see remove.h. Directories are emptied by descriptor; one that lies deeper than a few levels is first moved up beside the top, so
- * that neither the stack nor the number of open descriptors grows with the depth.
+ * Removing hostile trees: see remove.h. Directories are emptied by descriptor; one that lies deeper
+ * than a few levels is first moved up beside the top, so that neither the stack nor the number of
+ * open descriptors grows with the depth.
  */
 #include "jail/remove.h"
 
@@ -17,7 +18,7 @@
 #define REMOVE_DEPTH 32
 
 struct removal {
-	int top_fd;     /* the directory that holds the tree */
+	int top_fd;	/* the directory that holds the tree */
 	unsigned moved; /* makes names for what was moved up */
 	const char *name;
 };
@@ -27,7 +28,8 @@ static int open_dir(int dirfd, const char *name)
 	int fd = dir_open(dirfd, name);
 	if (fd != -EACCES)
 		return fd;
-	/* Overlay's own work directory and whatever a task has closed to itself. It is a directory: EACCES came from opening it. */
+	/* Overlay's own work directory and whatever a task has closed to itself. It is a directory:
+	 * EACCES came from opening it. */
 	auto_close int path = openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 	if (path < 0 || fstat(path, &st) < 0)

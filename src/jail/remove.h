@@ -1,4 +1,5 @@
-/* Removing a tree that a task has written: no symlink is followed, any depth, directories without permissions too. */
+/* Removing a tree that a task has written: no symlink is followed, any depth, directories without
+ * permissions too. */
 #ifndef DAYFLY_JAIL_REMOVE_H
 #define DAYFLY_JAIL_REMOVE_H
 

@@ -1,4 +1,5 @@
-/* The warden's own rights: which ids it can give to tasks, and the few capabilities that it keeps. */
+/* The warden's own rights: which ids it can give to tasks, and the few capabilities that it keeps.
+ */
 #include "jail/subid.h"
 #include "jail/throwaway.h"
 #include "jail/warden.h"
@@ -32,10 +33,12 @@ int rights_drop(enum warden_mode mode, bool upper_on_disk, struct err *e)
 {
 	uint64_t keep = 0;
 	if (mode == WARDEN_MODE_ROOT)
-		/* Detached and idmapped mounts; the id maps; the client's ids; killing what has other ids. */
+		/* Detached and idmapped mounts; the id maps; the client's ids; killing what has
+		 * other ids. */
 		keep = CAP(CAP_SYS_ADMIN) | CAP(CAP_SETUID) | CAP(CAP_SETGID) | CAP(CAP_KILL);
 	else if (mode == WARDEN_MODE_SUBUID)
-		/* The user's own id is 0 in our namespace: since Linux 5.12 mapping that on needs CAP_SETFCAP, user_namespaces(7). */
+		/* The user's own id is 0 in our namespace: since Linux 5.12 mapping that on needs
+		 * CAP_SETFCAP, user_namespaces(7). */
 		keep = CAP(CAP_SETUID) | CAP(CAP_SETGID) | CAP(CAP_KILL) | CAP(CAP_SETFCAP);
 	if (upper_on_disk && mode != WARDEN_MODE_SINGLE)
 		keep |= CAP(CAP_DAC_OVERRIDE) | CAP(CAP_FOWNER) | CAP(CAP_CHOWN);
@@ -50,7 +53,8 @@ int rights_drop(enum warden_mode mode, bool upper_on_disk, struct err *e)
 	return r < 0 ? err_set(e, ERR_INTERNAL, -r, "drop capabilities") : 0;
 }
 
-/* Whether every id of the host is ours to give: a full uid_map, which only the initial user namespace has. */
+/* Whether every id of the host is ours to give: a full uid_map, which only the initial user
+ * namespace has. */
 static bool has_all_ids(void)
 {
 	char *text = NULL;
@@ -61,7 +65,8 @@ static bool has_all_ids(void)
 	return inside == 0 && outside == 0 && count == 4294967295ul;
 }
 
-/* Runs the two set-user-id helpers on our parent, from outside its new user namespace, when told that it is there. */
+/* Runs the two set-user-id helpers on our parent, from outside its new user namespace, when told
+ * that it is there. */
 static _Noreturn void map_parent(const struct subid_helpers *h, int go_fd, int done_fd)
 {
 	char c;
@@ -75,7 +80,8 @@ static _Noreturn void map_parent(const struct subid_helpers *h, int go_fd, int d
 	_exit(r < 0);
 }
 
-/* Moves this process into a user namespace where its own id is 0 and the subordinate range follows. */
+/* Moves this process into a user namespace where its own id is 0 and the subordinate range follows.
+ */
 static int enter_range(const struct subid_helpers *h, struct err *e)
 {
 	int go[2], done[2], status;
@@ -87,14 +93,17 @@ static int enter_range(const struct subid_helpers *h, struct err *e)
 		map_parent(h, go[0], done[1]);
 	}
 	fd_close(&done[1]);
-	int r = pid < 0 || unshare(CLONE_NEWUSER) < 0 ? err_set(e, ERR_UNSUPPORTED, errno, "create a user namespace") : 0;
+	int r = pid < 0 || unshare(CLONE_NEWUSER) < 0
+			? err_set(e, ERR_UNSUPPORTED, errno, "create a user namespace")
+			: 0;
 	if (r == 0)
 		r = fd_write_all(go[1], "x", 1);
 	fd_close(&go[1]);
 	if (pid > 0 && (waitpid(pid, &status, 0) < 0 || status != 0) && r == 0) {
 		struct err why = { 0 };
-		r = fd_read_all(done[0], &why, sizeof(why)) == 0 ? err_set(e, ERR_UNSUPPORTED, 0, "%s", why.msg) :
-								   err_set(e, ERR_UNSUPPORTED, 0, "newuidmap failed");
+		r = fd_read_all(done[0], &why, sizeof(why)) == 0
+			    ? err_set(e, ERR_UNSUPPORTED, 0, "%s", why.msg)
+			    : err_set(e, ERR_UNSUPPORTED, 0, "newuidmap failed");
 	}
 	fd_close(&go[0]);
 	fd_close(&done[0]);
@@ -122,7 +131,9 @@ int rights_find_mode(enum warden_mode *ret, struct err *e)
 		*ret = WARDEN_MODE_ROOT;
 		return 0;
 	}
-	const struct throwaway t = { .flags = CLONE_NEWUSER, .map = try_range, .fn = do_nothing, .arg = &h };
+	const struct throwaway t = {
+		.flags = CLONE_NEWUSER, .map = try_range, .fn = do_nothing, .arg = &h
+	};
 	*ret = WARDEN_MODE_SINGLE;
 	if (geteuid() == 0 || subid_prepare(&h, geteuid(), &why) < 0 || throwaway_run(&t, &why) < 0)
 		return 0;

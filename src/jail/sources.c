@@ -11,19 +11,22 @@
 #include <sys/stat.h>
 
 /*
- * Rootless, a descriptor of the host's mount namespace cannot be cloned from ours: the path is opened again in our copy of the mounts, and must lead
- * to the very same inode.
+ * Rootless, a descriptor of the host's mount namespace cannot be cloned from ours: the path is
+ * opened again in our copy of the mounts, and must lead to the very same inode.
  */
 static int reopen_source(const struct jail_source *s, struct err *e)
 {
-	auto_close int fd = sys_openat2(AT_FDCWD, s->path, O_PATH, 0, RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS);
+	auto_close int fd = sys_openat2(
+		AT_FDCWD, s->path, O_PATH, 0, RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS);
 	if (fd < 0)
 		return err_set(e, ERR_SOURCE, -fd, "open %s again", s->path);
 	struct stat st;
 	if (fstat(fd, &st) < 0)
 		return err_set(e, ERR_SOURCE, errno, "stat %s", s->path);
 	if (st.st_dev != s->dev || st.st_ino != s->ino)
-		return err_set(e, ERR_SOURCE, ESTALE, "%s is not what was opened before: it was moved, replaced or mounted over", s->path);
+		return err_set(e, ERR_SOURCE, ESTALE,
+			"%s is not what was opened before: it was moved, replaced or mounted over",
+			s->path);
 	return fd_take(&fd);
 }
 
@@ -37,13 +40,15 @@ int jail_source_tree(struct jail *j, const struct jail_source *s, bool recursive
 	return fd < 0 ? fd : mount_clone(fd, "", recursive, e);
 }
 
-static int attach_source(struct jail *j, int tree, const struct jail_source *s, const char *target, struct err *e)
+static int attach_source(
+	struct jail *j, int tree, const struct jail_source *s, const char *target, struct err *e)
 {
 	auto_close int at = mount_target(j->root_fd, target, s->is_dir, e);
 	return at < 0 ? at : mount_attach(tree, at, "", e);
 }
 
-static int bind_source(struct jail *j, const struct jail_source *s, const struct plan_mount *m, struct err *e)
+static int bind_source(
+	struct jail *j, const struct jail_source *s, const struct plan_mount *m, struct err *e)
 {
 	auto_close int tree = jail_source_tree(j, s, true, e);
 	if (tree < 0)
@@ -55,7 +60,8 @@ static int bind_source(struct jail *j, const struct jail_source *s, const struct
 
 static int make_task_dir(struct jail *j, const char *path, struct err *e)
 {
-	if (mkdirat(j->store_fd, path, 0755) < 0 || fchownat(j->store_fd, path, jail_task_uid(j), jail_task_uid(j), 0) < 0)
+	if (mkdirat(j->store_fd, path, 0755) < 0 ||
+		fchownat(j->store_fd, path, jail_task_uid(j), jail_task_uid(j), 0) < 0)
 		return err_set(e, ERR_SETUP, errno, "make %s", path);
 	return 0;
 }
@@ -67,7 +73,8 @@ static int overlay_workspace(struct jail *j, struct err *e)
 		return err_set(e, ERR_SOURCE, ENOTDIR, "the workspace is not a directory");
 	auto_close int tree = jail_source_tree(j, &j->workspace, false, e);
 	if (tree < 0) {
-		err_hint(e, "a cow workspace cannot have mounts below it; use mode ro or rw, or unmount them");
+		err_hint(e, "a cow workspace cannot have mounts below it; use mode ro or rw, or "
+			    "unmount them");
 		return tree;
 	}
 	int r = image_lower(j, "workspace", tree, e);
@@ -79,14 +86,16 @@ static int overlay_workspace(struct jail *j, struct err *e)
 		return r;
 	/* The merged directory shows the mode of the upper one. */
 	struct stat st;
-	if (fstat(tree, &st) < 0 || fchmodat(j->store_fd, "upper/workspace", st.st_mode & 0777, 0) < 0)
+	if (fstat(tree, &st) < 0 ||
+		fchmodat(j->store_fd, "upper/workspace", st.st_mode & 0777, 0) < 0)
 		return err_set(e, ERR_SETUP, errno, "give the workspace its mode");
 	j->lower_fd = openat(j->store_fd, "lower/workspace", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	j->upper_fd = openat(j->store_fd, "upper/workspace", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	auto_close int fd = image_overlay(j, "workspace", "lower/workspace", e);
 	if (fd < 0) {
-		err_hint(e, "this directory cannot be the lower layer of an overlay; use mode ro or rw");
+		err_hint(e, "this directory cannot be the lower layer of an overlay; use mode ro "
+			    "or rw");
 		return fd;
 	}
 	return attach_source(j, fd, &j->workspace, m->target, e);
@@ -95,7 +104,8 @@ static int overlay_workspace(struct jail *j, struct err *e)
 int step_workspace(struct jail *j, struct err *e)
 {
 	const struct plan_mount *m = &j->plan->workspace;
-	int r = m->mode == PLAN_MODE_COW ? overlay_workspace(j, e) : bind_source(j, &j->workspace, m, e);
+	int r = m->mode == PLAN_MODE_COW ? overlay_workspace(j, e)
+					 : bind_source(j, &j->workspace, m, e);
 	if (r < 0 && !e->field[0])
 		snprintf(e->field, sizeof(e->field), "task.workspace");
 	return r;

@@ -47,7 +47,8 @@ static const struct jail_step init_steps[] = {
 	{ "dir-image", wants_dir_image, step_dir_image },
 	/* After the image, so that they win over its own files. */
 	{ "image-files", NULL, step_image_files },
-	/* The new pid namespace's own; while the host's /proc is still fully visible, or the kernel refuses it. */
+	/* The new pid namespace's own; while the host's /proc is still fully visible, or the kernel
+	   refuses it. */
 	{ "proc", NULL, step_proc },
 	/* Through the new /proc, before it becomes read-only. */
 	{ "namespace-limits", NULL, step_namespace_limits },
@@ -67,7 +68,8 @@ static const struct jail_step init_steps[] = {
 static const struct jail_step task_steps[] = {
 	/* The tty becomes the controlling terminal of the new session. */
 	{ "session", NULL, step_session },
-	/* While still privileged in the namespace: hard limits may be raised to what the plan says. */
+	/* While still privileged in the namespace: hard limits may be raised to what the plan says.
+	 */
 	{ "rlimits", NULL, step_rlimits },
 	{ "stdio", NULL, step_stdio },
 	/* The bounding set needs CAP_SETPCAP, so before the ids change. */

@@ -1,6 +1,7 @@
 /*
- * The setup of a jail as two tables of named steps: what jail init does (mounts, network), and what the forked task does to itself
- * (limits, credentials, filters). docs/jail.md lists the names with their reasons.
+ * The setup of a jail as two tables of named steps: what jail init does (mounts, network), and what
+ * the forked task does to itself (limits, credentials, filters). docs/jail.md lists the names with
+ * their reasons.
  */
 #ifndef DAYFLY_JAIL_STEPS_H
 #define DAYFLY_JAIL_STEPS_H

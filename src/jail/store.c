@@ -1,7 +1,9 @@
 /*
- * Where a tmpfs cannot be the upper layer of an overlay in a user namespace (no user.* extended attributes before Linux 6.6), each jail's private layer
- * is a directory on disk instead, in a directory of the warden's own. Found out by trying. A jail's directory is removed when the jail is dead, the
- * warden's when it ends; what killed wardens left is swept by the next one and by the keeper.
+ * Where a tmpfs cannot be the upper layer of an overlay in a user namespace (no user.* extended
+ * attributes before Linux 6.6), each jail's private layer is a directory on disk instead, in a
+ * directory of the warden's own. Found out by trying. A jail's directory is removed when the jail
+ * is dead, the warden's when it ends; what killed wardens left is swept by the next one and by the
+ * keeper.
  */
 #include "jail/mount.h"
 #include "jail/remove.h"
@@ -44,7 +46,8 @@ static int try_tmpfs_xattr(void *arg, struct err *e)
 	return 0;
 }
 
-/* Locks a directory for as long as the descriptor is open: whoever finds it unlocked knows that its warden is dead. */
+/* Locks a directory for as long as the descriptor is open: whoever finds it unlocked knows that its
+ * warden is dead. */
 static bool lock_dir(int fd)
 {
 	return flock(fd, LOCK_EX | LOCK_NB) == 0;
@@ -56,7 +59,8 @@ static int make_own_dir(struct warden *w, const char *base, struct err *e)
 	snprintf(w->state_path, sizeof(w->state_path), "%.400s/" STORE_PREFIX "XXXXXX", base);
 	if (!mkdtemp(w->state_path)) {
 		w->state_path[0] = '\0';
-		return err_set(e, ERR_UNSUPPORTED, errno, "tmpfs cannot hold private layers here; make a directory in %s", base);
+		return err_set(e, ERR_UNSUPPORTED, errno,
+			"tmpfs cannot hold private layers here; make a directory in %s", base);
 	}
 	w->state_fd = open(w->state_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (w->state_fd < 0 || !lock_dir(w->state_fd))
@@ -72,7 +76,9 @@ int store_open(struct warden *w, const struct warden_options *options, struct er
 		w->upper_on_disk = true;
 	} else if (!strcmp(want, "auto")) {
 		struct err why = { 0 };
-		const struct throwaway t = { .flags = CLONE_NEWUSER | CLONE_NEWNS, .map = map_probe, .fn = try_tmpfs_xattr };
+		const struct throwaway t = { .flags = CLONE_NEWUSER | CLONE_NEWNS,
+			.map = map_probe,
+			.fn = try_tmpfs_xattr };
 		w->upper_on_disk = throwaway_run(&t, &why) == -EOPNOTSUPP;
 	}
 	return w->upper_on_disk ? make_own_dir(w, base, e) : 0;
@@ -94,8 +100,10 @@ int store_make(struct warden *w, struct warden_jail *j, struct err *e)
 		return err_set(e, ERR_SETUP, errnum, "make a directory in %s", w->state_path);
 	}
 	/* Jail init is root of its namespace, or the one id. */
-	uid_t uid = ids_task_uid(&w->ids, j->slot, w->ids.mode == WARDEN_MODE_SINGLE ? j->plan->user : PLAN_USER_ROOT);
-	if (w->ids.mode != WARDEN_MODE_SINGLE && fchownat(w->state_fd, j->disk_name, uid, uid, AT_SYMLINK_NOFOLLOW) < 0)
+	uid_t uid = ids_task_uid(&w->ids, j->slot,
+		w->ids.mode == WARDEN_MODE_SINGLE ? j->plan->user : PLAN_USER_ROOT);
+	if (w->ids.mode != WARDEN_MODE_SINGLE &&
+		fchownat(w->state_fd, j->disk_name, uid, uid, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_set(e, ERR_SETUP, errno, "give %s to the jail", j->disk_name);
 	return 0;
 }
@@ -119,7 +127,8 @@ void store_sweep(const char *base)
 		struct stat st;
 		if (!str_starts(entry->d_name, STORE_PREFIX))
 			continue;
-		/* Others can make such names in a shared directory: only what is ours is touched. */
+		/* Others can make such names in a shared directory: only what is ours is touched.
+		 */
 		auto_close int fd = dir_open(base_fd, entry->d_name);
 		if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() && lock_dir(fd))
 			remove_tree(base_fd, entry->d_name);

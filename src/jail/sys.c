@@ -90,7 +90,8 @@ int sys_move_mount(int mount_fd, int target_dirfd, const char *target)
 
 int sys_mount_setattr(int mount_fd, const struct sys_mount_attr *attr, unsigned flags)
 {
-	return (int)ret(syscall(SYS_mount_setattr, mount_fd, "", flags | AT_EMPTY_PATH, attr, sizeof(*attr)));
+	return (int)ret(syscall(
+		SYS_mount_setattr, mount_fd, "", flags | AT_EMPTY_PATH, attr, sizeof(*attr)));
 }
 
 int sys_landlock_abi(void)

@@ -25,7 +25,8 @@
 /* Where the failure pipe lives after close-fds. */
 #define FAIL_FD 3
 
-/* What a task that asked to be root keeps, inside its own user namespace only: enough to install packages into the overlay. */
+/* What a task that asked to be root keeps, inside its own user namespace only: enough to install
+ * packages into the overlay. */
 static const unsigned root_capabilities[] = {
 	CAP_CHOWN,
 	CAP_DAC_OVERRIDE,
@@ -56,7 +57,8 @@ static int set_rlimit(int resource, const char *name, uint64_t value, struct err
 	struct rlimit old, new = { .rlim_cur = value, .rlim_max = value };
 	if (getrlimit(resource, &old) < 0)
 		return err_set(e, ERR_SETUP, errno, "read limit %s", name);
-	/* Above the hard limit that we were given only the host's root can go: lower than asked is no weaker. */
+	/* Above the hard limit that we were given only the host's root can go: lower than asked is
+	 * no weaker. */
 	if (old.rlim_max != RLIM_INFINITY && value > old.rlim_max)
 		new.rlim_cur = new.rlim_max = old.rlim_max;
 	if (setrlimit(resource, &new) < 0)
@@ -103,7 +105,8 @@ int step_stdio(struct jail *j, struct err *e)
 		}
 		if (from < 0 || dup2(from, i) < 0)
 			return err_set(e, ERR_SETUP, errno, "set up descriptor %d", i);
-		/* dup2 onto itself would keep CLOEXEC; it never is: the jail's descriptors lie above 2. */
+		/* dup2 onto itself would keep CLOEXEC; it never is: the jail's descriptors lie
+		 * above 2. */
 	}
 	return 0;
 }
@@ -112,13 +115,15 @@ static int drop_bounding_set(const struct jail *j, struct err *e)
 {
 	for (unsigned cap = 0; cap <= 63; cap++) {
 		bool keep = false;
-		for (size_t i = 0; j->plan->user == PLAN_USER_ROOT && i < ARRAY_SIZE(root_capabilities); i++)
+		for (size_t i = 0;
+			j->plan->user == PLAN_USER_ROOT && i < ARRAY_SIZE(root_capabilities); i++)
 			keep |= root_capabilities[i] == cap;
 		if (keep || prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
 			continue;
 		if (errno == EINVAL)
 			return 0; /* past the last one that this kernel has */
-		return err_set(e, ERR_SETUP, errno, "drop capability %u from the bounding set", cap);
+		return err_set(
+			e, ERR_SETUP, errno, "drop capability %u from the bounding set", cap);
 	}
 	return 0;
 }
@@ -154,7 +159,8 @@ int step_credentials(struct jail *j, struct err *e)
 	if (setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0)
 		return err_set(e, ERR_SETUP, errno, "become uid %u", id);
 	uint64_t keep = 0;
-	for (size_t i = 0; j->plan->user == PLAN_USER_ROOT && i < ARRAY_SIZE(root_capabilities); i++)
+	for (size_t i = 0; j->plan->user == PLAN_USER_ROOT && i < ARRAY_SIZE(root_capabilities);
+		i++)
 		keep |= 1ull << root_capabilities[i];
 	return set_capabilities(keep, e);
 }
@@ -162,16 +168,19 @@ int step_credentials(struct jail *j, struct err *e)
 int step_workdir(struct jail *j, struct err *e)
 {
 	if (chdir(j->cwd) < 0) {
-		err_set_field(e, ERR_BAD_VALUE, "task.cwd", "cannot start in %s: %s", j->cwd, strerror(errno));
+		err_set_field(e, ERR_BAD_VALUE, "task.cwd", "cannot start in %s: %s", j->cwd,
+			strerror(errno));
 		e->errnum = errno;
 		err_hint(e, "it must be a directory inside the jail that the task may enter");
 		return -errno;
 	}
-	/* A path through a magic link can lead outside the root: the kernel then says "(unreachable)". */
+	/* A path through a magic link can lead outside the root: the kernel then says
+	 * "(unreachable)". */
 	char where[4096];
 	long n = syscall(SYS_getcwd, where, sizeof(where));
 	if (n <= 0 || where[0] != '/')
-		return err_set_field(e, ERR_BAD_VALUE, "task.cwd", "%s is not inside the jail", j->cwd);
+		return err_set_field(
+			e, ERR_BAD_VALUE, "task.cwd", "%s is not inside the jail", j->cwd);
 	return 0;
 }
 
@@ -192,7 +201,8 @@ int step_landlock(struct jail *j, struct err *e)
 		return 0;
 	auto_close int fd = (int)syscall(444, &attr, sizeof(attr), 0);
 	if (fd < 0 || syscall(446, fd, 0) < 0)
-		return err_set(e, ERR_SETUP, errno, "restrict signals and abstract sockets with Landlock");
+		return err_set(
+			e, ERR_SETUP, errno, "restrict signals and abstract sockets with Landlock");
 	return 0;
 }
 
@@ -260,7 +270,9 @@ void task_main(struct jail *j)
 {
 	struct err e = { 0 };
 	char **env = NULL;
-	int r = make_environment(j, &env) < 0 ? err_set(&e, ERR_SETUP, ENOMEM, "make the environment") : 0;
+	int r = make_environment(j, &env) < 0
+			? err_set(&e, ERR_SETUP, ENOMEM, "make the environment")
+			: 0;
 	sig_reset();
 	if (r == 0)
 		r = steps_run_task(j, &e);

@@ -5,8 +5,9 @@
 #include "jail/jail.h"
 
 /*
- * What the forked child tells jail init on its pipe: how far it has come, and then, if that was the end, why. End of file after
- * TASK_PHASE_EXEC means that the task runs; before it, that the child died on its way.
+ * What the forked child tells jail init on its pipe: how far it has come, and then, if that was the
+ * end, why. End of file after TASK_PHASE_EXEC means that the task runs; before it, that the child
+ * died on its way.
  */
 enum task_phase { TASK_PHASE_SETUP, TASK_PHASE_EXEC };
 struct task_failure {

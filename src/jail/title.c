@@ -1,4 +1,5 @@
-/* The command line as others see it: see title.h. The kernel shows the memory in which the arguments were passed. */
+/* The command line as others see it: see title.h. The kernel shows the memory in which the
+ * arguments were passed. */
 #include "jail/title.h"
 
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* What /proc/PID/cmdline of this process shows. Everybody in a jail can read that of jail init, a copy of the warden. */
+/* What /proc/PID/cmdline of this process shows. Everybody in a jail can read that of jail init, a
+ * copy of the warden. */
 #ifndef DAYFLY_JAIL_TITLE_H
 #define DAYFLY_JAIL_TITLE_H
 

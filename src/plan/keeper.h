@@ -1,13 +1,15 @@
 /*
- * What dayflyd says to the keeper, the small process that outlives it (dayfly-warden --keeper, descriptor 3: one end of a SOCK_SEQPACKET
- * pair). One record is one message, in host byte order.
+ * What dayflyd says to the keeper, the small process that outlives it (dayfly-warden --keeper,
+ * descriptor 3: one end of a SOCK_SEQPACKET pair). One record is one message, in host byte order.
  *
- *   WORKER   with one descriptor, an end of a SOCK_SEQPACKET pair: fork a warden that serves it. The answer is the warden's pid as an int32,
- *            or a negative errno.
- *   UNLINK   names what must be unlinked when dayflyd has died: the path of the socket, the device and inode of the socket file, and whether its
- *            directory was made by dayflyd and goes with it when it is empty. No answer. Replaces an earlier one.
+ *   WORKER   with one descriptor, an end of a SOCK_SEQPACKET pair: fork a warden that serves it.
+ *            The answer is the warden's pid as an int32, or a negative errno.
+ *   UNLINK   names what must be unlinked when dayflyd has died: the path of the socket, the device
+ *            and inode of the socket file, and whether its directory was made by dayflyd and goes
+ *            with it when it is empty. No answer. Replaces an earlier one.
  *
- * When the pair closes the keeper unlinks the socket if it is still the same file, removes the directory if asked and empty, and exits.
+ * When the pair closes the keeper unlinks the socket if it is still the same file, removes the
+ * directory if asked and empty, and exits.
  */
 #ifndef DAYFLY_PLAN_KEEPER_H
 #define DAYFLY_PLAN_KEEPER_H

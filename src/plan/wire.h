@@ -1,20 +1,24 @@
 /*
- * The records between dayflyd and dayfly-warden on their SOCK_SEQPACKET pair. One record is one message: a fixed struct in host
- * byte order (same machine, same build: a version mismatch ends the connection), descriptors by SCM_RIGHTS.
- * `jail` is a number that dayflyd gives to each jail and never uses twice in one connection.
+ * The records between dayflyd and dayfly-warden on their SOCK_SEQPACKET pair. One record is one
+ * message: a fixed struct in host byte order (same machine, same build: a version mismatch ends the
+ * connection), descriptors by SCM_RIGHTS. `jail` is a number that dayflyd gives to each jail and
+ * never uses twice in one connection.
  *
  *   down   START   descriptors: see below         make a jail and run the task
  *          SIGNAL  value = signal number           to the task's process group
  *          KILL                                    SIGKILL to jail init: the whole jail dies
  *   up     HELLO   once, first                    what this warden can do
- *          STARTED                                 the setup is complete and the task has been executed (or, for a failed exec, tried)
+ *          STARTED                                 the setup is complete and the task has been
+ *                                                  executed (or, for a failed exec, tried)
  *          TTY     descriptor: the pty's master    only for tasks with a tty; comes before STARTED
  *          EXITED  status, main process gone       stragglers are being killed
- *          FAILED  err                             the jail could not be made, or the exec failed; GONE follows
+ *          FAILED  err                             the jail could not be made, or the exec
+ *                                                  failed; GONE follows
  *          GONE    the last record of a jail       nothing of it is left: no process, no mount
  *
- * START descriptors, in this order: [0] the client's connection (its SO_PEERCRED says with whose rights paths are opened),
- * [1] the sealed plan, then stdin if plan.has_stdin, then stdout and stderr unless plan.tty, then the plan's sources.
+ * START descriptors, in this order: [0] the client's connection (its SO_PEERCRED says with whose
+ * rights paths are opened), [1] the sealed plan, then stdin if plan.has_stdin, then stdout and
+ * stderr unless plan.tty, then the plan's sources.
  */
 #ifndef DAYFLY_PLAN_WIRE_H
 #define DAYFLY_PLAN_WIRE_H
@@ -47,8 +51,8 @@ struct wire_request {
 };
 
 /*
- * What is in force for a task, as the result's `enforced` object names it. A control is a bit; what was asked for and is weaker
- * than its full form has a line in `degraded`.
+ * What is in force for a task, as the result's `enforced` object names it. A control is a bit; what
+ * was asked for and is weaker than its full form has a line in `degraded`.
  */
 enum control {
 #define CONTROL(enumerator, name, meaning) enumerator,
@@ -60,16 +64,16 @@ const char *control_name(enum control c);
 const char *control_meaning(enum control c);
 
 enum warden_mode {
-	WARDEN_MODE_ROOT,    /* every task has its own range of 65536 ids */
-	WARDEN_MODE_SUBUID,  /* rootless, with a range from /etc/subuid */
-	WARDEN_MODE_SINGLE,  /* rootless, one id */
+	WARDEN_MODE_ROOT,   /* every task has its own range of 65536 ids */
+	WARDEN_MODE_SUBUID, /* rootless, with a range from /etc/subuid */
+	WARDEN_MODE_SINGLE, /* rootless, one id */
 };
 const char *warden_mode_name(enum warden_mode m); /* "root" "rootless-subuid" "rootless" */
 
 #define WIRE_DEGRADED_MAX  8
 #define WIRE_DEGRADED_SIZE 160
-#define WIRE_INFO_SIZE     1024
-#define WIRE_WHY_SIZE      256
+#define WIRE_INFO_SIZE	   1024
+#define WIRE_WHY_SIZE	   256
 
 /* What a jail's cgroup counted from its first moment to its last. */
 enum wire_known {
@@ -84,9 +88,9 @@ struct wire_usage {
 	uint32_t known; /* bits by enum wire_known; what has none is 0 */
 	uint32_t reserved;
 	uint64_t memory_peak, swap_peak; /* bytes */
-	uint64_t oom_kills;              /* processes that the kernel killed for want of memory */
+	uint64_t oom_kills;		 /* processes that the kernel killed for want of memory */
 	uint64_t user_us, sys_us;
-	uint64_t pids_peak;              /* without jail init */
+	uint64_t pids_peak;			/* without jail init */
 	uint64_t io_read_bytes, io_write_bytes; /* of block devices */
 };
 
@@ -96,40 +100,43 @@ struct wire_event {
 	uint64_t jail;
 	union {
 		struct {
-			uint32_t mode;           /* enum warden_mode */
-			uint32_t upper_on_disk;  /* 1: tmpfs cannot serve as an overlay upper here */
-			int32_t landlock_abi;    /* 0: none */
-			uint32_t controllers;    /* cgroup controllers in force: bits 1 << enum plan_controller */
-			char no_cgroup[WIRE_WHY_SIZE]; /* why one that holds a limit is missing; "" if none is */
-			char info[WIRE_INFO_SIZE]; /* one line for `info` and the log */
+			uint32_t mode;		/* enum warden_mode */
+			uint32_t upper_on_disk; /* 1: tmpfs cannot serve as an overlay upper here */
+			int32_t landlock_abi;	/* 0: none */
+			uint32_t controllers;	/* cgroup controllers in force: bits 1 << enum
+						   plan_controller */
+			char no_cgroup[WIRE_WHY_SIZE]; /* why one that holds a limit is missing; ""
+							  if none is */
+			char info[WIRE_INFO_SIZE];     /* one line for `info` and the log */
 		} hello;
 		struct {
-			int32_t pid;             /* of jail init, as the warden sees it */
+			int32_t pid; /* of jail init, as the warden sees it */
 			uint32_t n_degraded;
-			uint64_t enforced;       /* bits by enum control */
-			uint64_t setup_ns;       /* from receipt of START to execve */
+			uint64_t enforced; /* bits by enum control */
+			uint64_t setup_ns; /* from receipt of START to execve */
 			char degraded[WIRE_DEGRADED_MAX][WIRE_DEGRADED_SIZE]; /* "control: why" */
 		} started;
 		struct {
-			int32_t status;          /* as from waitpid */
+			int32_t status; /* as from waitpid */
 			uint32_t reserved;
-			uint64_t at_ns;          /* CLOCK_MONOTONIC */
+			uint64_t at_ns; /* CLOCK_MONOTONIC */
 		} exited;
 		struct {
-			uint32_t phase_exec;     /* 1: the exec itself failed; 0: a setup step */
+			uint32_t phase_exec; /* 1: the exec itself failed; 0: a setup step */
 			uint32_t reserved;
 			struct err err;
 		} failed;
 		struct {
-			int32_t init_status;     /* of jail init, as from waitpid */
-			uint32_t has_disk;       /* the disk_ counters are known */
-			uint32_t has_changes;    /* the changes_ counters are known */
+			int32_t init_status;  /* of jail init, as from waitpid */
+			uint32_t has_disk;    /* the disk_ counters are known */
+			uint32_t has_changes; /* the changes_ counters are known */
 			uint32_t reserved;
-			uint64_t user_us, sys_us;     /* CPU time of everything in the jail */
-			uint64_t max_rss_bytes;       /* of the largest process */
+			uint64_t user_us, sys_us;	  /* CPU time of everything in the jail */
+			uint64_t max_rss_bytes;		  /* of the largest process */
 			uint64_t disk_bytes, disk_inodes; /* in use at the end */
-			uint64_t changes_added, changes_modified, changes_deleted; /* files of a cow workspace */
-			struct wire_usage usage;      /* of its cgroup; nothing is known without one */
+			uint64_t changes_added, changes_modified,
+				changes_deleted; /* files of a cow workspace */
+			struct wire_usage usage; /* of its cgroup; nothing is known without one */
 		} gone;
 	};
 };
@@ -138,7 +145,8 @@ struct wire_event {
 void wire_event_init(struct wire_event *ev, enum wire_type type, uint64_t jail);
 void wire_request_init(struct wire_request *rq, enum wire_type type, uint64_t jail);
 
-/* Checks a received record's length, version and type (and that its texts end). Returns 0 or -EPROTO. */
+/* Checks a received record's length, version and type (and that its texts end). Returns 0 or
+ * -EPROTO. */
 int wire_event_check(struct wire_event *ev, size_t len);
 int wire_request_check(const struct wire_request *rq, size_t len);
 

@@ -70,8 +70,8 @@ int streams_open_pipes(struct streams *s, int ret_ends[3]);
 int streams_open_tty(struct streams *s, int take_master);
 
 /*
- * The task may be running: write. Its output is read from the first streams_pause_output(false) on, so that nobody hears of it before
- * he hears that the task runs.
+ * The task may be running: write. Its output is read from the first streams_pause_output(false) on,
+ * so that nobody hears of it before he hears that the task runs.
  */
 void streams_start(struct streams *s);
 

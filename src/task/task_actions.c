@@ -82,9 +82,11 @@ static void explain_silence(struct task *t, int init_status)
 	if (t->started_ns || t->facts.kill_reason || t->result->has_error)
 		return;
 	if (WIFSIGNALED(init_status))
-		err_set(&e, ERR_SETUP, 0, "the jail died while it was made: signal %d", WTERMSIG(init_status));
+		err_set(&e, ERR_SETUP, 0, "the jail died while it was made: signal %d",
+			WTERMSIG(init_status));
 	else
-		err_set(&e, ERR_SETUP, 0, "the jail died while it was made: status %d", WEXITSTATUS(init_status));
+		err_set(&e, ERR_SETUP, 0, "the jail died while it was made: status %d",
+			WEXITSTATUS(init_status));
 	result_set_error(t->result, &e);
 }
 

@@ -21,8 +21,8 @@ enum watch_event {
  * descriptor has an error. */
 typedef void (*watch_fn)(void *owner, int events);
 
-/* Borrows the descriptor and makes it non-blocking; it must stay open until watch_destroy(). Returns
- * 0 or -errno. */
+/* Borrows the descriptor and makes it non-blocking; it must stay open until watch_destroy().
+ * Returns 0 or -errno. */
 int watch_create(uv_loop_t *loop, int fd, watch_fn fn, void *owner, struct watch **ret);
 
 /* What to wait for from now on; 0: nothing. */

@@ -1,6 +1,7 @@
 /*
- * The tests' version of src/jail/fault.c. DAYFLY_FAULT in the warden's environment is a file that holds "STEP fail" (the step reports EIO),
- * "STEP kill" (jail init or the task dies at that step), "STEP stall" (it never ends) or nothing.
+ * The tests' version of src/jail/fault.c. DAYFLY_FAULT in the warden's environment is a file that
+ * holds "STEP fail" (the step reports EIO), "STEP kill" (jail init or the task dies at that step),
+ * "STEP stall" (it never ends) or nothing.
  */
 #include "base/fd.h"
 #include "jail/fault.h"

@@ -39,6 +39,7 @@ static void two_listings_of_one_descriptor_see_the_same(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(two_listings_of_one_descriptor_see_the_same) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(
+		two_listings_of_one_descriptor_see_the_same) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

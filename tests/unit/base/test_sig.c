@@ -41,6 +41,7 @@ static void nothing_is_ignored_or_blocked_afterwards(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(nothing_is_ignored_or_blocked_afterwards) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(
+		nothing_is_ignored_or_blocked_afterwards) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

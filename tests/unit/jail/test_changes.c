@@ -134,7 +134,8 @@ static void a_file_that_takes_too_long_to_compare_is_not_counted(void **state)
 {
 	tree_file(upper, "sparse", "");
 	tree_file(lower, "sparse", "");
-	int a = openat(upper, "sparse", O_WRONLY | O_CLOEXEC), b = openat(lower, "sparse", O_WRONLY | O_CLOEXEC);
+	int a = openat(upper, "sparse", O_WRONLY | O_CLOEXEC),
+	    b = openat(lower, "sparse", O_WRONLY | O_CLOEXEC);
 	assert_int_equal(ftruncate(a, 1ll << 40), 0);
 	assert_int_equal(ftruncate(b, 1ll << 40), 0);
 	close(a);
@@ -149,14 +150,20 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(an_empty_upper_layer_is_no_change, start, finish),
-		cmocka_unit_test_setup_teardown(files_are_added_modified_and_deleted, start, finish),
-		cmocka_unit_test_setup_teardown(a_copy_with_the_same_bytes_is_no_change, start, finish),
+		cmocka_unit_test_setup_teardown(
+			files_are_added_modified_and_deleted, start, finish),
+		cmocka_unit_test_setup_teardown(
+			a_copy_with_the_same_bytes_is_no_change, start, finish),
 		cmocka_unit_test_setup_teardown(a_changed_mode_is_a_change, start, finish),
-		cmocka_unit_test_setup_teardown(directories_are_merged_unless_opaque, start, finish),
-		cmocka_unit_test_setup_teardown(a_directory_in_place_of_a_file_counts_both, start, finish),
+		cmocka_unit_test_setup_teardown(
+			directories_are_merged_unless_opaque, start, finish),
+		cmocka_unit_test_setup_teardown(
+			a_directory_in_place_of_a_file_counts_both, start, finish),
 		cmocka_unit_test_setup_teardown(it_stops_at_its_time, start, finish),
-		cmocka_unit_test_setup_teardown(a_file_that_takes_too_long_to_compare_is_not_counted, start, finish),
-		cmocka_unit_test_setup_teardown(a_hostile_depth_is_an_error_and_not_a_crash, start, finish),
+		cmocka_unit_test_setup_teardown(
+			a_file_that_takes_too_long_to_compare_is_not_counted, start, finish),
+		cmocka_unit_test_setup_teardown(
+			a_hostile_depth_is_an_error_and_not_a_crash, start, finish),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

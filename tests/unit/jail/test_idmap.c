@@ -11,7 +11,8 @@
 
 #define BASE 1879113728u
 
-/* Where an id on disk is seen, by the kernel's rule for such a map; UINT32_MAX when it is not in the map. */
+/* Where an id on disk is seen, by the kernel's rule for such a map; UINT32_MAX when it is not in
+ * the map. */
 static uint32_t look_up(const char *map, uint32_t id)
 {
 	unsigned from, to, count;
@@ -54,7 +55,9 @@ static void swap_map_is_one_to_one(void **state)
 static void group_map_keeps_the_clients_other_groups(void **state)
 {
 	char map[IDMAP_TEXT_SIZE];
-	struct peer p = { .uid = 5, .gid = 50, .groups = { 50, 27, 27, 1000, 70000, 100 }, .n_groups = 6 };
+	struct peer p = {
+		.uid = 5, .gid = 50, .groups = { 50, 27, 27, 1000, 70000, 100 }, .n_groups = 6
+	};
 	idmap_text_groups(map, BASE, 1000, &p);
 	assert_int_equal(look_up(map, 50), BASE + 1000);
 	assert_int_equal(look_up(map, 27), BASE + 27);

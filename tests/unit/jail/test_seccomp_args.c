@@ -216,8 +216,10 @@ static void the_limits_of_process_1_are_not_to_be_set(void **state)
 	} asked[] = { { 0, "allow" }, { 2, "allow" }, { 1, "EPERM" }, { 0xf00000001ull, "EPERM" } };
 	for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
 		expect(dev(), SYS_prlimit64, 0, asked[i].pid, 0, 0, asked[i].answer);
-		expect(strict(PLAN_NETWORK_NONE), SYS_prlimit64, 0, asked[i].pid, 0, 0, asked[i].answer);
-		expect(strict(PLAN_NETWORK_HOST), SYS_prlimit64, 0, asked[i].pid, 0, 0, asked[i].answer);
+		expect(strict(PLAN_NETWORK_NONE), SYS_prlimit64, 0, asked[i].pid, 0, 0,
+			asked[i].answer);
+		expect(strict(PLAN_NETWORK_HOST), SYS_prlimit64, 0, asked[i].pid, 0, 0,
+			asked[i].answer);
 	}
 }
 

@@ -1,4 +1,5 @@
-/* The warden takes nothing on trust: records that a broken or taken-over dayflyd could send. No jail is made here. */
+/* The warden takes nothing on trust: records that a broken or taken-over dayflyd could send. No
+ * jail is made here. */
 #include "jail/warden.h"
 
 #include "base/fd.h"
@@ -104,7 +105,8 @@ static void connect_pair(int pair[2])
 	close(listener);
 }
 
-/* The credentials of whoever listens are no client's: taken for that, root's sockets would make root's rights. */
+/* The credentials of whoever listens are no client's: taken for that, root's sockets would make
+ * root's rights. */
 static void only_an_accepted_connection_is_a_client(void **state)
 {
 	int through[2], stream[2], packets[2], plan = memfd_create("plan", MFD_CLOEXEC);
@@ -189,13 +191,19 @@ static void a_record_of_another_version_ends_the_connection(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_start_without_descriptors_fails_alone, start, finish),
-		cmocka_unit_test_setup_teardown(only_an_accepted_connection_is_a_client, start, finish),
-		cmocka_unit_test_setup_teardown(a_plan_that_is_not_sealed_is_refused, start, finish),
-		cmocka_unit_test_setup_teardown(a_connection_that_is_no_socket_is_refused, start, finish),
+		cmocka_unit_test_setup_teardown(
+			a_start_without_descriptors_fails_alone, start, finish),
+		cmocka_unit_test_setup_teardown(
+			only_an_accepted_connection_is_a_client, start, finish),
+		cmocka_unit_test_setup_teardown(
+			a_plan_that_is_not_sealed_is_refused, start, finish),
+		cmocka_unit_test_setup_teardown(
+			a_connection_that_is_no_socket_is_refused, start, finish),
 		cmocka_unit_test_setup_teardown(a_sealed_plan_of_garbage_is_refused, start, finish),
-		cmocka_unit_test_setup_teardown(words_for_a_jail_that_is_not_there_are_passed_over, start, finish),
-		cmocka_unit_test_setup_teardown(a_record_of_another_version_ends_the_connection, start, finish),
+		cmocka_unit_test_setup_teardown(
+			words_for_a_jail_that_is_not_there_are_passed_over, start, finish),
+		cmocka_unit_test_setup_teardown(
+			a_record_of_another_version_ends_the_connection, start, finish),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
