@@ -1,6 +1,6 @@
 /*
- * Bounds on everything that somebody else can make grow. Each is a hard maximum of the program; the administrator's policy
- * may set lower ones.
+ * Bounds on everything that somebody else can make grow. Each is a hard maximum of the program; the
+ * administrator's policy may set lower ones.
  */
 #ifndef DAYFLY_BASE_LIMITS_H
 #define DAYFLY_BASE_LIMITS_H
@@ -17,19 +17,19 @@
 #define LIMIT_REQUEST_FDS 16
 
 #define LIMIT_ARGV_COUNT 65536
-#define LIMIT_ENV_COUNT  4096
+#define LIMIT_ENV_COUNT	 4096
 /* argv and env together, with their NULs. */
 #define LIMIT_EXEC_BYTES (1536u << 10)
 /* One string of argv or env: the kernel's MAX_ARG_STRLEN. */
-#define LIMIT_ARG_BYTES  (128u << 10)
-#define LIMIT_PATH_BYTES 4096
-#define LIMIT_NAME_BYTES 64
-#define LIMIT_TAG_BYTES  128 /* the client's "id" */
-#define LIMIT_MOUNTS     12
-#define LIMIT_ROOTS      32 /* directories in which images or workspaces may lie */
-#define LIMIT_LABELS     16
+#define LIMIT_ARG_BYTES	  (128u << 10)
+#define LIMIT_PATH_BYTES  4096
+#define LIMIT_NAME_BYTES  64
+#define LIMIT_TAG_BYTES	  128 /* the client's "id" */
+#define LIMIT_MOUNTS	  12
+#define LIMIT_ROOTS	  32 /* directories in which images or workspaces may lie */
+#define LIMIT_LABELS	  16
 #define LIMIT_LABEL_BYTES 256 /* of a label's value */
-#define LIMIT_PLAN_BYTES (2u << 20)
+#define LIMIT_PLAN_BYTES  (2u << 20)
 
 /* Connections to the daemon, in total and of one uid. */
 #define LIMIT_CONNECTIONS     1024

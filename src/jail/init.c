@@ -1,7 +1,9 @@
 /*
- * Jail init: PID 1 inside the jail, a copy of the warden without exec. It runs the setup steps, forks the task, reaps everything, reports, and dies with its
- * lifeline: when the socket to the warden closes, everything in the jail is killed. It keeps its capabilities (in the jail's user namespace only) for
- * counting what was left; the task cannot look into it (not dumpable) nor signal it (PID 1).
+ * Jail init: PID 1 inside the jail, a copy of the warden without exec. It runs the setup steps,
+ * forks the task, reaps everything, reports, and dies with its lifeline: when the socket to the
+ * warden closes, everything in the jail is killed. It keeps its capabilities (in the jail's user
+ * namespace only) for counting what was left; the task cannot look into it (not dumpable) nor
+ * signal it (PID 1).
  */
 #include "jail/changes.h"
 #include "jail/fault.h"
@@ -58,7 +60,8 @@ static _Noreturn void fail(struct jail *j, bool phase_exec, const struct err *e)
 	_exit(1);
 }
 
-/* In single-id mode the namespace's owner maps its own id; otherwise the warden has done it and says so. */
+/* In single-id mode the namespace's owner maps its own id; otherwise the warden has done it and
+ * says so. */
 static int map_own_ids(struct jail *j, struct err *e)
 {
 	char uid_map[64], gid_map[64];
@@ -111,12 +114,14 @@ static int set_up(struct jail *j, struct err *e)
 		snprintf(e->step, sizeof(e->step), "ids");
 		return r;
 	}
-	/* After the last change of ids, which clears it. The lifeline covers a warden that died before this. */
+	/* After the last change of ids, which clears it. The lifeline covers a warden that died
+	 * before this. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return err_set(e, ERR_SETUP, errno, "bind to the life of the warden");
 	if (j->has_cgroup && unshare(CLONE_NEWCGROUP) < 0)
 		return err_set(e, ERR_SETUP, errno, "make the cgroup namespace");
-	/* A jail goes before the daemon when the host runs out of memory. Without effect where that is not allowed. */
+	/* A jail goes before the daemon when the host runs out of memory. Without effect where that
+	 * is not allowed. */
 	fd_write_file(AT_FDCWD, "/proc/self/oom_score_adj", "500");
 	umask(0);
 	read_resolv_conf(j);
@@ -170,7 +175,8 @@ static pid_t start_task(struct jail *j, struct err *e, bool *ret_phase_exec)
 	}
 	/* Killed on its way, by the host's want of memory for one: it has never been the task. */
 	if (!*ret_phase_exec)
-		return err_set(e, ERR_SETUP, 0, "the task's process died before it could execute the command");
+		return err_set(e, ERR_SETUP, 0,
+			"the task's process died before it could execute the command");
 	enforce_task_controls(j);
 	return pid;
 }
@@ -187,7 +193,8 @@ static void report_started(struct jail *j)
 
 static void kill_all(void)
 {
-	/* Everything in this pid namespace but ourselves. A fork under way either sees the signal or its child gets it. */
+	/* Everything in this pid namespace but ourselves. A fork under way either sees the signal
+	 * or its child gets it. */
 	do
 		kill(-1, SIGKILL);
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR);
@@ -208,7 +215,8 @@ static bool handle_word(struct jail *j, pid_t main_pid)
 		return true;
 	if (rq.type == WIRE_KILL)
 		return false;
-	/* The task leads its own session and group; a child that moved to another one is the shell's affair. */
+	/* The task leads its own session and group; a child that moved to another one is the
+	 * shell's affair. */
 	if (rq.type == WIRE_SIGNAL && kill(-main_pid, rq.value) < 0)
 		kill(main_pid, rq.value);
 	return true;
@@ -229,7 +237,8 @@ static bool reap(pid_t main_pid, int *ret_status)
 	return ended;
 }
 
-/* Serves until the main process has ended or the warden says so. Returns whether it has ended by itself. */
+/* Serves until the main process has ended or the warden says so. Returns whether it has ended by
+ * itself. */
 static bool serve(struct jail *j, int signal_fd, pid_t main_pid, int *ret_status)
 {
 	struct pollfd polls[2] = {
@@ -251,7 +260,8 @@ static bool serve(struct jail *j, int signal_fd, pid_t main_pid, int *ret_status
 	}
 }
 
-/* A jail whose main process has ended has little time: the warden's backstops. What is not counted by then is not known. */
+/* A jail whose main process has ended has little time: the warden's backstops. What is not counted
+ * by then is not known. */
 #define COUNT_NS (500 * NS_PER_MS)
 
 static void report_end(struct jail *j)
@@ -262,15 +272,19 @@ static void report_end(struct jail *j)
 	struct changes changes;
 	wire_event_init(&ev, WIRE_GONE, j->id);
 	getrusage(RUSAGE_CHILDREN, &usage);
-	ev.gone.user_us = (uint64_t)usage.ru_utime.tv_sec * 1000000 + (uint64_t)usage.ru_utime.tv_usec;
-	ev.gone.sys_us = (uint64_t)usage.ru_stime.tv_sec * 1000000 + (uint64_t)usage.ru_stime.tv_usec;
+	ev.gone.user_us =
+		(uint64_t)usage.ru_utime.tv_sec * 1000000 + (uint64_t)usage.ru_utime.tv_usec;
+	ev.gone.sys_us =
+		(uint64_t)usage.ru_stime.tv_sec * 1000000 + (uint64_t)usage.ru_stime.tv_usec;
 	ev.gone.max_rss_bytes = (uint64_t)usage.ru_maxrss * 1024;
 	if (!j->upper_on_disk && fstatfs(j->store_fd, &fs) == 0) {
 		ev.gone.has_disk = 1;
 		ev.gone.disk_bytes = (fs.f_blocks - fs.f_bfree) * (uint64_t)fs.f_bsize;
 		ev.gone.disk_inodes = fs.f_files - fs.f_ffree;
 	}
-	if (j->upper_fd >= 0 && j->lower_fd >= 0 && changes_count(j->upper_fd, j->lower_fd, clock_mono_ns() + COUNT_NS, &changes) == 0) {
+	if (j->upper_fd >= 0 && j->lower_fd >= 0 &&
+		changes_count(j->upper_fd, j->lower_fd, clock_mono_ns() + COUNT_NS, &changes) ==
+			0) {
 		ev.gone.has_changes = 1;
 		ev.gone.changes_added = changes.added;
 		ev.gone.changes_modified = changes.modified;
@@ -279,7 +293,8 @@ static void report_end(struct jail *j)
 	send_event(j, &ev);
 }
 
-/* The task's ends of its pipes must not stay open here, or nobody would ever see their end of file. */
+/* The task's ends of its pipes must not stay open here, or nobody would ever see their end of file.
+ */
 static void close_task_fds(struct jail *j)
 {
 	fd_close_many(j->stdio, 3);

@@ -1,9 +1,11 @@
 /*
- * What jail init works on: one struct jail, filled by the warden before the clone and used by the child alone after it (the child has its
- * own copy of the warden's memory). Every setup step is a function on it; steps.c holds the order.
+ * What jail init works on: one struct jail, filled by the warden before the clone and used by the
+ * child alone after it (the child has its own copy of the warden's memory). Every setup step is a
+ * function on it; steps.c holds the order.
  *
- * The jail's own tmpfs ("the store") holds everything that the task can write: root/ (the new root's skeleton), upper/ and work/ of the overlays.
- * One size and one inode cap therefore cover it all.
+ * The jail's own tmpfs ("the store") holds everything that the task can write: root/ (the new
+ * root's skeleton), upper/ and work/ of the overlays. One size and one inode cap therefore cover it
+ * all.
  */
 #ifndef DAYFLY_JAIL_JAIL_H
 #define DAYFLY_JAIL_JAIL_H
@@ -19,8 +21,8 @@
 
 /* A directory or file of the host, opened with the client's rights. */
 struct jail_source {
-	int fd;       /* O_PATH, in the warden's mount namespace; -1: absent */
-	int tree_fd;  /* root mode: a detached, idmapped mount of it; else -1 */
+	int fd;	     /* O_PATH, in the warden's mount namespace; -1: absent */
+	int tree_fd; /* root mode: a detached, idmapped mount of it; else -1 */
 	bool is_dir;
 	uint64_t dev, ino;
 	char path[4096]; /* where fd points; used in rootless mode, checked against dev and ino */
@@ -29,9 +31,9 @@ struct jail_source {
 /* One directory of the host that the image `host` shows. */
 #define JAIL_SHOWN_MAX 12
 struct jail_shown {
-	char name[16];       /* "usr", "etc", "bin", ... */
-	char link[128];      /* not "": a symlink with this target is made instead */
-	int tree_fd;         /* root mode: detached, idmapped mount; else -1 */
+	char name[16];	/* "usr", "etc", "bin", ... */
+	char link[128]; /* not "": a symlink with this target is made instead */
+	int tree_fd;	/* root mode: detached, idmapped mount; else -1 */
 };
 
 struct jail {
@@ -50,20 +52,20 @@ struct jail {
 	struct jail_shown shown[JAIL_SHOWN_MAX];
 	size_t n_shown;
 	char *const *etc_masks; /* paths below /etc that are not for everybody */
-	int disk_fd;            /* upper_on_disk: this jail's directory in the state directory, else -1 */
-	int disk_tree_fd;       /* root mode: a detached mount of it */
+	int disk_fd;	  /* upper_on_disk: this jail's directory in the state directory, else -1 */
+	int disk_tree_fd; /* root mode: a detached mount of it */
 	char disk_path[512];
-	int stdio[3];           /* -1: /dev/null (stdin) or the tty */
-	int status_fd;          /* SOCK_SEQPACKET to the warden; its end is the lifeline */
+	int stdio[3];  /* -1: /dev/null (stdin) or the tty */
+	int status_fd; /* SOCK_SEQPACKET to the warden; its end is the lifeline */
 
 	/* Made by the steps. */
-	int store_fd;     /* the tmpfs, or the directory on disk */
-	int root_fd;      /* the new root */
-	int proc_fd;      /* the new /proc */
-	int host_root_fd; /* the old root, until it is detached */
+	int store_fd;		/* the tmpfs, or the directory on disk */
+	int root_fd;		/* the new root */
+	int proc_fd;		/* the new /proc */
+	int host_root_fd;	/* the old root, until it is detached */
 	int upper_fd, lower_fd; /* of a cow workspace, for counting changes */
-	int tty_fd;       /* the slave, for the task */
-	int fail_fd;      /* the task's end of its failure pipe */
+	int tty_fd;		/* the slave, for the task */
+	int fail_fd;		/* the task's end of its failure pipe */
 	char resolv_conf[8192]; /* of the host, when the task shares its network */
 	char cwd[4096];
 
@@ -81,7 +83,8 @@ static inline void jail_enforce(struct jail *j, enum control c)
 }
 
 /* Adds "control: why" to the result's degraded list. */
-void jail_degrade(struct jail *j, enum control c, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void jail_degrade(struct jail *j, enum control c, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* init.c: the child after the clone. Never returns. */
 _Noreturn void jail_init_main(struct jail *j);

@@ -1,4 +1,5 @@
-/* The keeper: see keeper.h. It does nothing but wait, so it is what is still there when everything else has died. */
+/* The keeper: see keeper.h. It does nothing but wait, so it is what is still there when everything
+ * else has died. */
 #include "jail/keeper.h"
 #include "jail/sys.h"
 
@@ -41,8 +42,8 @@ static void start_worker(int fd, const struct warden_options *options)
 }
 
 /*
- * The lock of dayflyd, which may take a moment to be gone altogether. If the next dayflyd has it already, its socket may have the old
- * one's inode, and nothing is to be removed.
+ * The lock of dayflyd, which may take a moment to be gone altogether. If the next dayflyd has it
+ * already, its socket may have the old one's inode, and nothing is to be removed.
  */
 static int lock_dir(int fd)
 {
@@ -66,8 +67,8 @@ static void unlink_names(const struct keeper_request *names)
 	auto_close int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dirfd < 0 || lock_dir(dirfd) < 0)
 		return;
-	if (fstatat(dirfd, slash + 1, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode) && st.st_dev == names->dev &&
-		st.st_ino == names->ino)
+	if (fstatat(dirfd, slash + 1, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode) &&
+		st.st_dev == names->dev && st.st_ino == names->ino)
 		unlinkat(dirfd, slash + 1, 0);
 	if (names->remove_dir)
 		rmdir(dir);
@@ -75,7 +76,8 @@ static void unlink_names(const struct keeper_request *names)
 
 static bool is_request(const struct keeper_request *rq, ssize_t n)
 {
-	return n == (ssize_t)sizeof(*rq) && rq->version == KEEPER_VERSION && memchr(rq->path, '\0', sizeof(rq->path));
+	return n == (ssize_t)sizeof(*rq) && rq->version == KEEPER_VERSION &&
+	       memchr(rq->path, '\0', sizeof(rq->path));
 }
 
 /* We are the last of our processes there. */
@@ -95,7 +97,8 @@ int keeper_main(const struct warden_options *options)
 
 	prctl(PR_SET_NAME, "dayfly-keeper");
 	fd_set_cloexec(KEEPER_FD, 1);
-	/* A terminal's Ctrl-C, and a signal to the daemon's whole process group, are the daemon's affair; we end when it does. */
+	/* A terminal's Ctrl-C, and a signal to the daemon's whole process group, are the daemon's
+	 * affair; we end when it does. */
 	setsid();
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
@@ -117,7 +120,8 @@ int keeper_main(const struct warden_options *options)
 		fd_close_many(fds, n_fds);
 	}
 	unlink_names(&names);
-	/* The wardens see the same end of file. What they leave on disk, if they were killed too, is swept here. */
+	/* The wardens see the same end of file. What they leave on disk, if they were killed too,
+	 * is swept here. */
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		;
 	store_sweep(options->state_dir);
@@ -134,8 +138,10 @@ int keeper_seal_executable(char **argv)
 	const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 	if (fcntl(self, F_GET_SEALS) == seals)
 		return 0;
-	/* Where vm.memfd_noexec is set, being executable must be asked for; kernels before 6.3 do not know the flag. */
-	auto_close int copy = memfd_create("dayfly-warden", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+	/* Where vm.memfd_noexec is set, being executable must be asked for; kernels before 6.3 do
+	 * not know the flag. */
+	auto_close int copy =
+		memfd_create("dayfly-warden", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
 	if (copy < 0 && errno == EINVAL)
 		copy = memfd_create("dayfly-warden", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (copy < 0)
