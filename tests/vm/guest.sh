@@ -3,7 +3,7 @@
 # prints goes out over the serial line; lines that begin with "@@" are for tests/vm/run.py. Exit status 100 asks for a reboot.
 set -u
 cd /srv/vm/tree || exit 1
-# SUITES, WORDS, LEGS, LEG_SECONDS
+# SUITES, WORDS, ROOT_MODES, LEGS, LEG_SECONDS, DAYFLY_TEST_SECONDS
 # shellcheck source=/dev/null
 . /srv/vm/settings
 export LC_ALL=C.UTF-8 HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin DAYFLY_TEST_SECONDS
@@ -36,16 +36,16 @@ as_root() {
   systemd-run $unit_options --unit=vm-root sh /srv/vm/tree/tests/vm/leg.sh "$@"
 }
 
-as_plain() {
+# A command as the plain user, in the session that lingers.
+plainly() {
   runtime=/run/user/$(id -u plain)
-  for _ in 1 2 3 4 5 6 7 8 9 10; do
-    [ -S "$runtime/bus" ] && break
-    sleep 1
-  done
-  # shellcheck disable=SC2086
   runuser -u plain -- env -i PATH="$PATH" HOME=/home/plain USER=plain LC_ALL="$LC_ALL" XDG_RUNTIME_DIR="$runtime" \
-    DBUS_SESSION_BUS_ADDRESS="unix:path=$runtime/bus" \
-    systemd-run --user $unit_options --unit=vm-plain sh /srv/vm/tree/tests/vm/leg.sh "$@"
+    DBUS_SESSION_BUS_ADDRESS="unix:path=$runtime/bus" "$@"
+}
+
+as_plain() {
+  # shellcheck disable=SC2086
+  plainly systemd-run --user $unit_options --unit=vm-plain sh /srv/vm/tree/tests/vm/leg.sh "$@"
 }
 
 install_dayfly() {
@@ -72,6 +72,16 @@ suites() {
   done
 }
 
+# What an administrator would do: the socket if there is one, for both service managers.
+enable_units() {
+  for unit in dayflyd.socket dayflyd.service; do
+    if systemctl cat "$unit" >/dev/null 2>&1; then systemctl enable "$unit" && break; fi
+  done
+  for unit in dayflyd.socket dayflyd.service; do
+    if plainly systemctl --user cat "$unit" >/dev/null 2>&1; then plainly systemctl --user enable "$unit" && break; fi
+  done
+}
+
 collect() {
   journalctl --no-pager -o short-monotonic >"$out/journal.txt" 2>&1
   tar -c -f /dev/vdc -C "$out" .
@@ -86,17 +96,20 @@ if [ "$boot" = 1 ]; then
     exit 1
   fi
   # shellcheck disable=SC2046
-  leg root as_root $(suites)
+  leg root as_root $ROOT_MODES $(suites)
   # shellcheck disable=SC2046
   leg plain as_plain $(suites)
-  leg service python3 tests/run.py vm
+  # shellcheck disable=SC2086
+  leg service python3 tests/run.py $WORDS vm
   case " $LEGS " in *" reboot "*)
+    enable_units
     echo "@@ reboot"
     exit 100
     ;;
   esac
 else
-  leg reboot python3 tests/run.py tests/vm/reboot/test_*.py
+  # shellcheck disable=SC2086
+  leg reboot python3 tests/run.py $WORDS tests/vm/reboot/test_*.py
 fi
 collect
 echo "@@ end"

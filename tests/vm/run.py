@@ -155,9 +155,9 @@ def make_payload(options, path):
         say("the programs are built (%d s)" % (time.monotonic() - started))
     else:
         say("this host is not Debian 12 on x86-64: the machine builds the programs itself, which takes minutes")
-    settings = "SUITES='%s'\nWORDS='%s'\nLEGS='%s'\nLEG_SECONDS=%d\nDAYFLY_TEST_SECONDS=%d\n" % (
+    settings = "SUITES='%s'\nWORDS='%s'\nLEGS='%s'\nROOT_MODES='%s'\nLEG_SECONDS=%d\nDAYFLY_TEST_SECONDS=%d\n" % (
         " ".join(options.suites), " ".join("-k " + word for word in options.k), " ".join(options.legs),
-        options.leg_limit, options.file_limit)
+        "" if options.all_modes else "--mode root", options.leg_limit, options.file_limit)
     with tarfile.open(path, "w") as out:
         with tarfile.open(fileobj=io.BytesIO(data)) as source:
             for member in source:
@@ -352,6 +352,7 @@ def parse_options():
     parser.add_argument("--suites", type=words, default=list(SUITES), help="for the legs root and plain, of: " + " ".join(SUITES)
                         + ", or a file (the x of test_x.py)")
     parser.add_argument("-k", action="append", default=[], help="only tests with this in their name")
+    parser.add_argument("--all-modes", action="store_true", help="leg root: the rootless mode too (the leg plain has it in any case)")
     parser.add_argument("--worktree", action="store_true", help="test the files as they stand, not HEAD")
     parser.add_argument("--image", action="store_true", help="only make the image")
     parser.add_argument("--file-limit", type=int, default=600, help="seconds for one test file (600)")

@@ -1,0 +1,92 @@
+"""dayfly as it was installed in the test machine, under systemd: the system's service manager and that of a plain user."""
+import os
+import pwd
+import subprocess
+import time
+
+PLAIN = "plain"
+
+
+def read(path):
+    try:
+        with open(path) as f:
+            return f.read()
+    except OSError:
+        return ""
+
+
+class Manager:
+    """One service manager, its dayflyd units and the clients that they serve."""
+
+    def __init__(self, user=None):
+        self.user = user
+        self.runtime = "/run/user/%d" % pwd.getpwnam(user).pw_uid if user else "/run"
+        self.socket = self.runtime + "/dayfly/dayfly.sock"
+
+    def run(self, *command, user=None, **more):
+        """A command with the rights of a user (None: root), with that user's session around it. Returns the CompletedProcess."""
+        env = {"PATH": "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin", "HOME": "/root", "LANG": "C.UTF-8"}
+        if user:
+            entry = pwd.getpwnam(user)
+            runtime = "/run/user/%d" % entry.pw_uid
+            env.update(HOME=entry.pw_dir, XDG_RUNTIME_DIR=runtime, DBUS_SESSION_BUS_ADDRESS="unix:path=%s/bus" % runtime)
+            more.update(user=entry.pw_uid, group=entry.pw_gid, extra_groups=[])
+        return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              timeout=90, cwd="/", text=True, **more)
+
+    def systemctl(self, *args, check=True):
+        done = self.run("systemctl", *(["--user"] if self.user else []), *args, user=self.user)
+        if check and done.returncode != 0:
+            raise AssertionError("systemctl %s: %s%s" % (" ".join(args), done.stdout, done.stderr))
+        return done
+
+    def unit(self):
+        """What an administrator starts: the socket if there is one. None: nothing is installed for this manager."""
+        for name in ("dayflyd.socket", "dayflyd.service"):
+            if self.systemctl("cat", name, check=False).returncode == 0:
+                return name
+        return None
+
+    def dayfly(self, *args, user=None):
+        """The command line as this user, against this manager's daemon and no other."""
+        return self.run("dayfly", "--socket", self.socket, *args, user=user)
+
+    def main_pid(self):
+        return int(self.systemctl("show", "--value", "-p", "MainPID", "dayflyd.service").stdout)
+
+    def stop(self):
+        self.systemctl("stop", *[u for u in ("dayflyd.socket", "dayflyd.service")
+                                 if self.systemctl("cat", u, check=False).returncode == 0])
+        self.systemctl("reset-failed", check=False)
+
+    def leftovers(self, marker):
+        """What the service and the tasks (their command lines hold the marker) have left: a list of texts."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            comm, line = read("/proc/%s/comm" % pid).strip(), read("/proc/%s/cmdline" % pid)
+            if comm.startswith("dayfly") or (marker in line and int(pid) != os.getpid()):
+                found.append("process %s (%s)" % (pid, comm))
+        for path, _, _ in os.walk("/sys/fs/cgroup"):
+            if "dayflyd.service" in path:
+                found.append("cgroup " + path)
+        found += ["mount " + line for line in read("/proc/self/mountinfo").splitlines() if "dayfly" in line]
+        for top in (self.runtime, "/var/tmp", "/tmp"):
+            found += ["file %s/%s" % (top, name) for name in os.listdir(top) if "dayfly" in name and "-test-" not in name]
+        return found
+
+    def wait_clean(self, marker, seconds=10):
+        deadline = time.monotonic() + seconds
+        while True:
+            found = self.leftovers(marker)
+            if not found or time.monotonic() > deadline:
+                return found
+            time.sleep(0.2)
+
+
+def wait_until(true, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
