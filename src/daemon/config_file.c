@@ -203,6 +203,11 @@ static int on_key(void *arg, const char *section, const char *name, const char *
 		return 1;
 	}
 	s->seen[key] = s->line;
+	if (value[0] == ';') {
+		/* Or it would be read back as a comment when it is printed. */
+		add_fault(s, "", "the value begins with ;", "put a blank before a comment");
+		return 1;
+	}
 	const struct config_origin from = {
 		.kind = CONFIG_FROM_FILE, .file = (char *)s->file, .line = s->line
 	};

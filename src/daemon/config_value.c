@@ -144,10 +144,11 @@ static int set_path(char **where, const char *text, const struct config_origin *
 	return set_text(where, text, e);
 }
 
-/* An absolute path without empty, "." and ".." parts; slashes at the end go. */
+/* An absolute path without empty, "." and ".." parts. A blank at its end would be lost in a file. */
 static bool is_clean(const char *path)
 {
-	if (path[0] != '/' || strlen(path) >= LIMIT_PATH_BYTES)
+	size_t size = strlen(path);
+	if (path[0] != '/' || size >= LIMIT_PATH_BYTES || strchr(" \t", path[size - 1]))
 		return false;
 	for (const char *p = path; p[0] && p[1];) {
 		size_t len = strcspn(++p, "/");

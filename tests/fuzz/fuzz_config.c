@@ -33,9 +33,11 @@ static void check_print(const struct options *o)
 	config_print(o, f);
 	fclose(f);
 	config_read_text(&again, "printed", text, len, &again.faults);
-	if (again.faults.n)
+	/* With the blanks around its =, a line that just fitted may be too long for libinih. */
+	bool is_cut = again.faults.n && !strncmp(again.faults.list[0].err.msg, "the line has ", 13);
+	if (again.faults.n && !is_cut)
 		abort();
-	for (size_t i = 0; i < config_key_count; i++)
+	for (size_t i = 0; !is_cut && i < config_key_count; i++)
 		if (!config_is_equal(o, &again, i))
 			abort();
 	free(text);

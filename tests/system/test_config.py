@@ -211,7 +211,6 @@ class Root(Configured):
     modes = ("root",)
 
     def test_only_root_is_root_inside_unless_policy_says_otherwise(self):
-        self.assert_allowed(self.connect_to(self.new_daemon()), user="root")  # an option of the harness allows it
         daemon = self.new_daemon(start=False)
         base = daemon.command
         daemon.command = lambda: [word for word in base() if word != "--allow-root-user"]
@@ -219,6 +218,13 @@ class Root(Configured):
         client, root = self.connect_to(daemon), self.connect_to(daemon, uid=0)
         self.assert_not_allowed(client, "task.user", user="root")
         self.assert_allowed(root, user="root")
+
+    def test_others_are_root_inside_where_the_configuration_says_so(self):
+        daemon = self.configured("[policy]\nroot_user = yes\n", start=False)
+        base = daemon.command
+        daemon.command = lambda: [word for word in base() if word != "--allow-root-user"]
+        daemon.start()
+        self.assert_allowed(self.connect_to(daemon), user="root")
 
     def test_roots_and_images_do_not_bind_root(self):
         daemon = self.configured("[workspaces]\nroots =\n[images]\nhost = no\ndirectories =\n")

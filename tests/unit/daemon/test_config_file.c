@@ -39,6 +39,7 @@ static const struct {
 	{ "[daemon]\nmax_tasks = many\n",
 		"test.conf:2: daemon.max_tasks: \"many\" is not a whole number",
 		"write it as 100" },
+	{ "[daemon]\nuser =;x\n", "test.conf:2: the value begins with ;", "a blank before" },
 	{ "[daemon]\nuser = a\001b\n",
 		"test.conf:2: the line has control characters, or is not UTF-8", "plain text" },
 	{ "[daemon]\nuser = \xff\n",

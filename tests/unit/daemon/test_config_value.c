@@ -57,6 +57,7 @@ static const struct sample samples[] = {
 	{ "workspaces", "roots", "/srv//a", NULL, "repeat the line" },
 	{ "workspaces", "roots", "/srv/./a", NULL, "repeat the line" },
 	{ "workspaces", "roots", "/srv/a b", "/srv/a b", NULL },
+	{ "workspaces", "roots", "/srv/a /", NULL, "repeat the line" },
 	{ "workspaces", "roots", "/srv/..a", "/srv/..a", NULL },
 	{ "access", "users", "root", "root", NULL },
 	{ "access", "users", "12", "12", NULL },
