@@ -430,11 +430,10 @@ static int release_jail(struct warden *w, struct warden_jail *j, struct err *e)
 		int r = ids_write_maps(&w->ids, j->slot, j->pid, j->plan->user, e);
 		struct wire_request rq;
 		wire_request_init(&rq, WIRE_START, j->id);
+		/* A jail that has died already says why itself, or its end does. */
 		if (r == 0)
-			r = (int)fd_send(j->status_fd, &rq, sizeof(rq), NULL, 0);
-		if (r < 0 && !e->msg[0])
-			err_set(e, ERR_SETUP, -r, "the jail died while it was made");
-		if (r < 0) {
+			fd_send(j->status_fd, &rq, sizeof(rq), NULL, 0);
+		if (r < 0 && r != -ESRCH) {
 			snprintf(e->step, sizeof(e->step), "ids");
 			return r;
 		}
