@@ -38,7 +38,19 @@ static void print_usage(FILE *out)
 		     "Runs each task in a jail that is made for it and gone after it.\n\nVerbs:\n");
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
-	fprintf(out, "\ndayfly VERB --help tells more. A first try: dayfly run -- echo hello\n");
+	fprintf(out, "\nExit status: run, attach and wait exit as the task did (see there); the "
+		     "others: 0 done,\n"
+		     "1 failed, 2 wrong usage.\n"
+		     "dayfly VERB --help tells more. A first try: dayfly run -- echo hello\n");
+}
+
+/* Returns the exit status, or -1: there is no such verb. argv[0] is its name. */
+static int run_verb(int argc, char **argv)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (!strcmp(argv[0], verbs[i].name))
+			return verbs[i].run(argc, argv);
+	return -1;
 }
 
 static int unknown_verb(const char *word)
@@ -60,6 +72,20 @@ static int unknown_verb(const char *word)
 	}
 	message_detail("fix", hint);
 	return STATUS_USAGE;
+}
+
+/* "help VERB" is "VERB --help". */
+static int help(const char *verb)
+{
+	char name[32], option[] = "--help";
+	char *words[] = { name, option, NULL };
+	if (verb) {
+		snprintf(name, sizeof(name), "%s", verb);
+		int status = run_verb(2, words);
+		return status < 0 ? unknown_verb(verb) : status;
+	}
+	print_usage(stdout);
+	return fflush(stdout) == 0 ? 0 : STATUS_USAGE;
 }
 
 /* Once per program: jansson would otherwise open /dev/urandom; the kernel gave us random bytes
@@ -87,14 +113,12 @@ int cli_main(int argc, char **argv)
 		return STATUS_USAGE;
 	}
 	const char *word = argv[1];
-	if (!strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help")) {
-		print_usage(stdout);
-		return fflush(stdout) == 0 ? 0 : STATUS_USAGE;
-	}
+	if (!strcmp(word, "--help") || !strcmp(word, "-h"))
+		return help(NULL);
+	if (!strcmp(word, "help"))
+		return help(argv[2]);
 	if (!strcmp(word, "--version"))
-		word = "version";
-	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
-		if (!strcmp(word, verbs[i].name))
-			return verbs[i].run(argc - 1, argv + 1);
-	return unknown_verb(word);
+		return verb_version(1, argv + 1);
+	int status = run_verb(argc - 1, argv + 1);
+	return status < 0 ? unknown_verb(word) : status;
 }

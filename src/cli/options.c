@@ -171,7 +171,8 @@ static int check_operands(const struct command *cmd, int n, char **operands, str
 		err_set(e, ERR_BAD_VALUE, 0, "one word too many: %s", operands[cmd->max_operands]);
 	else
 		return OPTIONS_OK;
-	err_hint(e, "usage: dayfly %s [OPTION]... %s", cmd->name, cmd->operands);
+	err_hint(e, "usage: dayfly %s [OPTION]...%s%s", cmd->name, *cmd->operands ? " " : "",
+		cmd->operands);
 	return -EINVAL;
 }
 

@@ -63,7 +63,10 @@ static void format_age(const char *stamp, char out[UNITS_TEXT_SIZE])
 	time_t now = (time_t)(clock_real_ns() / NS_PER_S);
 	if (then < 0)
 		return;
-	units_format_duration(now > then ? (uint64_t)(now - then) * NS_PER_S : 0, out);
+	if (now > then)
+		units_format_duration((uint64_t)(now - then) * NS_PER_S, out);
+	else
+		snprintf(out, UNITS_TEXT_SIZE, "0 s");
 }
 
 static void format_command(const json_t *task, char *out, size_t size)

@@ -49,7 +49,7 @@ static const struct option_def options[] = {
 	{ OPTION_LIST, 0,   "mount",         "SRC[:DST][:MODE]", AT(mounts),        source_check_mount,     "task.mounts",
 		"show it one more directory or file: ro (default) or rw" },
 	{ OPTION_TEXT, 0,   "image",         "IMAGE",            AT(image),         NULL,                   "task.image",
-		"root file system: host (default) or the path of a directory" },
+		"root file system: host (default) or a directory (./DIR)" },
 	{ OPTION_TEXT, 0,   "network",       "NET",              AT(network),       NULL,                   "task.network",
 		"none (default) or host" },
 	{ OPTION_TEXT, 0,   "user",          "USER",             AT(user),          NULL,                   "task.user",
@@ -113,13 +113,22 @@ static const struct option_def options[] = {
 	OPTION_SOCKET(struct run_options),
 };
 
-/* Texts that are handed on as they are. */
+/* A path is made absolute: the daemon does not know our directory. A word without "/" is a name. */
+static int set_image(struct dayfly_task *t, const char *image)
+{
+	if (image[0] == '/' || !strchr(image, '/'))
+		return dayfly_task_set_image(t, image);
+	auto_free char *path = realpath(image, NULL);
+	return path ? dayfly_task_set_image(t, path) : -errno;
+}
+
+/* Texts that are handed on, most of them as they are. */
 static const struct {
 	size_t offset;
 	int (*set)(struct dayfly_task *t, const char *text);
 } texts[] = {
 	{ AT(workdir), dayfly_task_set_cwd },
-	{ AT(image),   dayfly_task_set_image },
+	{ AT(image),   set_image },
 	{ AT(network), dayfly_task_set_network },
 	{ AT(user),    dayfly_task_set_user },
 	{ AT(profile), dayfly_task_set_profile },
@@ -138,7 +147,7 @@ static const struct command command = {
 		"executed; 127 it was not found; 128+N ended by signal N; 130 cancelled.\n"
 		"Ctrl-C once sends SIGINT to the command, twice kills it.\n\n"
 		"  dayfly run --workspace . -- make test\n"
-		"  echo 1+1 | dayfly run -i -- bc\n",
+		"  echo hello | dayfly run -i -- tr a-z A-Z\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
 	.stops_at_operand = true,

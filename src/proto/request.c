@@ -115,7 +115,7 @@ static int check_run(const struct task_spec *spec, struct err *e)
 			e, ERR_BAD_VALUE, "task.argv[0]", "the command must not be empty");
 	if (spec->image && strcmp(spec->image, "host") != 0 && spec->image[0] != '/') {
 		err_set_field(e, ERR_BAD_VALUE, "task.image", "there is no such image");
-		err_hint(e, "send \"host\", or the absolute path of a directory that holds a root "
+		err_hint(e, "it is \"host\", or the absolute path of a directory that holds a root "
 			    "file system");
 		return -EINVAL;
 	}

@@ -133,7 +133,7 @@ static const struct schema_field task_fields[] = {
 	{ SPEC(argv, "argv", KIND_STRINGS), .min = 1, .max = LIMIT_ARGV_COUNT, .required = OPS_ALL,
 		.doc = "the command and its arguments; the first is looked up in the task's PATH if it has no slash" },
 	{ SPEC(env, "env", KIND_ENV), .min = 0, .max = LIMIT_ENV_COUNT, .absent = "nothing is added",
-		.doc = "names and values added to the clean environment (PATH HOME USER LANG TERM TMPDIR)" },
+		.doc = "names and values added to the clean environment (PATH HOME USER LOGNAME LANG TERM TMPDIR)" },
 	{ SPEC(labels, "labels", KIND_LABELS), .min = 0, .max = LIMIT_LABELS, .absent = "none",
 		.doc = "the client's own marks, shown by `list` and `inspect`" },
 	{ SPEC(name, "name", KIND_TASK_NAME), .min = 1, .max = LIMIT_NAME_BYTES, .absent = "none",

@@ -70,7 +70,7 @@ static int out_of_range(struct reader *r, const struct schema_field *f, const st
 	reader_fail(r, ERR_OUT_OF_RANGE, at, "%s is %s %s", shown,
 		is_above ? "above the maximum of" : "below the minimum of", bound);
 	if (!is_above && f->absent)
-		err_hint(r->e, "leave the field out for the default (%s)", f->absent);
+		err_hint(r->e, "leave it out for the default (%s)", f->absent);
 	return -EINVAL;
 }
 

@@ -160,6 +160,8 @@ static const struct streams_hooks streams_hooks = {
 static int bad_state(const struct task *t, struct err *e)
 {
 	err_set(e, ERR_BAD_STATE, 0, "the task is %s", task_state_name(t->state));
+	if (t->state < TASK_STATE_RUNNING)
+		err_hint(e, "this needs a task that runs; try again when it does, or cancel it");
 	return -EINVAL;
 }
 

@@ -239,7 +239,8 @@ class Root(Configured):
         client = self.connect_to(daemon)
         tag, _ = client.start({"argv": ["sh", "-c", "echo up; sleep 30"]})
         client.wait_output(tag, b"up")
-        uids = {os.stat("/proc/%d" % pid).st_uid for pid, (_, comm, _) in daemon.processes().items() if comm == "sleep"}
+        uids = {os.stat("/proc/%d" % pid).st_uid for pid, (_, comm, _) in daemon.processes().items()
+                if comm in ("sh", "sleep")}
         self.assertTrue(uids)
         self.assertEqual({(uid - 1000013824) // 65536 for uid in uids} - {1, 2}, set(), uids)
         client.close()

@@ -7,7 +7,7 @@
 #define CLI(c, ...) canned_cli_run((c), (const char *const[]){ __VA_ARGS__, NULL })
 
 static const char *const verbs[] = { "run", "ps", "logs", "attach", "wait", "kill", "inspect",
-	"doctor", "info", "version" };
+	"doctor", "info", "config", "version" };
 
 TEST(help_lists_every_verb)
 {
@@ -31,6 +31,19 @@ TEST(every_verb_has_help)
 		assert_memory_equal(c.out, "Usage: dayfly ", 14);
 		assert_memory_equal(c.out + 14, verbs[v], strlen(verbs[v]));
 	}
+}
+
+TEST(help_takes_a_verb)
+{
+	struct canned_cli c = { 0 };
+	CLI(&c, "help", "ps");
+	assert_int_equal(c.status, 0);
+	assert_memory_equal(c.out, "Usage: dayfly ps [OPTION]...\n", 29);
+	CLI(&c, "help", "rnu");
+	assert_int_equal(c.status, 125);
+	assert_non_null(strstr(c.err, "did you mean dayfly run?"));
+	CLI(&c, "ps", "x");
+	assert_non_null(strstr(c.err, "usage: dayfly ps [OPTION]...\n"));
 }
 
 TEST(every_verb_refuses_an_unknown_option)
@@ -74,7 +87,8 @@ TEST(no_daemon_is_told_with_what_to_do)
 		if (!strcmp(verbs[v], "version") || !strcmp(verbs[v], "doctor"))
 			continue;
 		bool has_operand = strcmp(verbs[v], "ps") && strcmp(verbs[v], "info");
-		CLI(&c, verbs[v], "--socket", "/nonexistent/sock", has_operand ? "x" : NULL);
+		const char *operand = !strcmp(verbs[v], "config") ? "show" : "x";
+		CLI(&c, verbs[v], "--socket", "/nonexistent/sock", has_operand ? operand : NULL);
 		assert_true(c.status == 1 || c.status == 125);
 		assert_non_null(strstr(c.err, "dayfly: connect to the daemon at /nonexistent/sock: "
 					      "No such file or directory\n  fix: "));
@@ -86,6 +100,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(help_lists_every_verb),
 		cmocka_unit_test(every_verb_has_help),
+		cmocka_unit_test(help_takes_a_verb),
 		cmocka_unit_test(every_verb_refuses_an_unknown_option),
 		cmocka_unit_test(a_wrong_verb_gets_the_nearest),
 		cmocka_unit_test(version_is_one_line),

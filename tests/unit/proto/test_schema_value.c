@@ -111,7 +111,7 @@ TEST(a_value_out_of_range_is_shown_with_its_bound_and_the_default)
 	struct err e = assert_task_refused(
 		"\"limits\":{\"wall\":\"0s\"}", ERR_OUT_OF_RANGE, "task.limits.wall");
 	assert_string_equal(e.msg, "\"0s\" is below the minimum of 1ms");
-	assert_string_equal(e.hint, "leave the field out for the default (10m)");
+	assert_string_equal(e.hint, "leave it out for the default (10m)");
 	e = assert_task_refused(
 		"\"limits\":{\"pids\":4194305}", ERR_OUT_OF_RANGE, "task.limits.pids");
 	assert_string_equal(e.msg, "4194305 is above the maximum of 4194304");
