@@ -3,18 +3,12 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "jail/mountinfo.h"
 #include "plan/plan.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
-
-/* Goes to the next line; an empty text is the end. */
-static const char *next_line(const char *line)
-{
-	line += strcspn(line, "\n");
-	return *line ? line + 1 : line;
-}
 
 /* Digits only, at least one. *end is what follows them. */
 static int parse_digits(const char *p, const char **end, uint64_t *ret)
@@ -42,7 +36,7 @@ static bool is_end(char c)
 int cgroup_parse_self(const char *text, char *ret, size_t size)
 {
 	static const char deleted[] = " (deleted)";
-	for (const char *line = text; *line; line = next_line(line)) {
+	for (const char *line = text; *line; line = mountinfo_next(line)) {
 		if (!str_starts(line, "0::/"))
 			continue;
 		const char *path = line + 3;
@@ -57,81 +51,6 @@ int cgroup_parse_self(const char *text, char *ret, size_t size)
 		return !strcmp(ret, "/..") || str_starts(ret, "/../") ? -ESTALE : 0;
 	}
 	return -ENOENT;
-}
-
-/* One field of mountinfo, "\040" for a space and so on. Returns false when it does not fit. */
-static bool unescape(const char *from, size_t len, char *to, size_t size)
-{
-	size_t o = 0;
-	for (size_t i = 0; i < len; i++) {
-		char c = from[i];
-		if (c == '\\' && i + 3 < len && strspn(from + i + 1, "01234567") >= 3) {
-			c = (char)((from[i + 1] - '0') << 6 | (from[i + 2] - '0') << 3 |
-				   (from[i + 3] - '0'));
-			i += 3;
-		}
-		if (o + 1 >= size)
-			return false;
-		to[o++] = c;
-	}
-	to[o] = '\0';
-	return true;
-}
-
-struct field {
-	const char *p;
-	size_t len;
-};
-
-static bool field_is(struct field f, const char *word)
-{
-	return f.len == strlen(word) && !strncmp(f.p, word, f.len);
-}
-
-/* Whether a list with commas has this word. */
-static bool field_has(struct field f, const char *word)
-{
-	size_t word_len = strlen(word);
-	for (size_t i = 0; i < f.len;) {
-		size_t len = 0;
-		while (i + len < f.len && f.p[i + len] != ',')
-			len++;
-		if (len == word_len && !strncmp(f.p + i, word, len))
-			return true;
-		i += len + 1;
-	}
-	return false;
-}
-
-/* id parent major:minor root point options [optional...] - type source super-options */
-struct mount_line {
-	struct field root, point, options, type, super;
-};
-
-static bool split_line(const char *line, struct mount_line *ret)
-{
-	struct field *const slots[] = { NULL, NULL, NULL, &ret->root, &ret->point, &ret->options };
-	struct field *const tail[] = { &ret->type, NULL, &ret->super };
-	size_t n = 0, n_tail = 0;
-	bool after_dash = false;
-	memset(ret, 0, sizeof(*ret));
-	for (const char *p = line; !is_end(*p) && n_tail < ARRAY_SIZE(tail);) {
-		struct field f = { p, strcspn(p, " \n") };
-		if (after_dash) {
-			if (tail[n_tail])
-				*tail[n_tail] = f;
-			n_tail++;
-		} else if (n < ARRAY_SIZE(slots)) {
-			if (slots[n])
-				*slots[n] = f;
-		} else {
-			after_dash = field_is(f, "-");
-		}
-		n++;
-		p += f.len;
-		p += *p == ' ';
-	}
-	return n_tail > 0 && ret->type.len > 0;
 }
 
 /* What of a path lies below a root, without slashes at its ends. NULL if it does not. */
@@ -149,9 +68,9 @@ static bool fits(const struct mount_line *m, const char *path, struct cgroup_mou
 {
 	char root[1024];
 	const char *below;
-	if (!unescape(m->root.p, m->root.len, root, sizeof(root)) ||
-		!unescape(m->point.p, m->point.len, ret->point, sizeof(ret->point)) ||
-		root[0] != '/' || ret->point[0] != '/' || !(below = path_below(path, root)))
+	if (!mountinfo_unescape(m->root, root, sizeof(root)) ||
+		!mountinfo_unescape(m->point, ret->point, sizeof(ret->point)) || root[0] != '/' ||
+		ret->point[0] != '/' || !(below = path_below(path, root)))
 		return false;
 	size_t len = strlen(below);
 	while (len && below[len - 1] == '/')
@@ -160,7 +79,7 @@ static bool fits(const struct mount_line *m, const char *path, struct cgroup_mou
 		return false;
 	memcpy(ret->below, below, len);
 	ret->below[len] = '\0';
-	ret->is_read_only = field_has(m->options, "ro") || field_has(m->super, "ro");
+	ret->is_read_only = mount_field_has(m->options, "ro") || mount_field_has(m->super, "ro");
 	return true;
 }
 
@@ -169,8 +88,8 @@ int cgroup_parse_mount(const char *mountinfo, const char *path, struct cgroup_mo
 	struct mount_line m;
 	struct cgroup_mount found;
 	int r = -ENOENT;
-	for (const char *line = mountinfo; *line; line = next_line(line)) {
-		if (!split_line(line, &m) || !field_is(m.type, "cgroup2"))
+	for (const char *line = mountinfo; *line; line = mountinfo_next(line)) {
+		if (!mountinfo_split(line, &m) || !mount_field_is(m.type, "cgroup2"))
 			continue;
 		if (r == -ENOENT)
 			r = -EXDEV;
@@ -188,10 +107,10 @@ int cgroup_parse_mount(const char *mountinfo, const char *path, struct cgroup_mo
 bool cgroup_parse_has_v1(const char *mountinfo)
 {
 	struct mount_line m;
-	for (const char *line = mountinfo; *line; line = next_line(line))
-		if (split_line(line, &m) && field_is(m.type, "cgroup") &&
-			(field_has(m.super, "memory") || field_has(m.super, "pids") ||
-				field_has(m.super, "cpu")))
+	for (const char *line = mountinfo; *line; line = mountinfo_next(line))
+		if (mountinfo_split(line, &m) && mount_field_is(m.type, "cgroup") &&
+			(mount_field_has(m.super, "memory") || mount_field_has(m.super, "pids") ||
+				mount_field_has(m.super, "cpu")))
 			return true;
 	return false;
 }
@@ -200,9 +119,9 @@ uint32_t cgroup_parse_controllers(const char *text)
 {
 	uint32_t found = 0;
 	for (const char *p = text; *p;) {
-		struct field f = { p, strcspn(p, " \n") };
+		struct mount_field f = { p, strcspn(p, " \n") };
 		for (unsigned i = 0; i < PLAN_CONTROLLER_COUNT; i++)
-			if (field_is(f, plan_controller_name(i)))
+			if (mount_field_is(f, plan_controller_name(i)))
 				found |= 1u << i;
 		p += f.len;
 		p += *p != '\0';
@@ -227,7 +146,7 @@ int cgroup_parse_number(const char *text, uint64_t *ret)
 int cgroup_parse_key(const char *text, const char *key, uint64_t *ret)
 {
 	size_t len = strlen(key);
-	for (const char *line = text; *line; line = next_line(line))
+	for (const char *line = text; *line; line = mountinfo_next(line))
 		if (!strncmp(line, key, len) && line[len] == ' ')
 			return cgroup_parse_number(line + len + 1, ret);
 	return -ENOENT;
@@ -239,7 +158,7 @@ static uint64_t add_capped(uint64_t a, uint64_t b)
 }
 
 /* Adds one "key=number" of a line of io.stat. Others are skipped: new kernels have new ones. */
-static int add_io_field(struct field f, uint64_t *read_bytes, uint64_t *write_bytes)
+static int add_io_field(struct mount_field f, uint64_t *read_bytes, uint64_t *write_bytes)
 {
 	uint64_t *sum = NULL, v;
 	const char *end;
@@ -259,7 +178,7 @@ int cgroup_parse_io(const char *text, uint64_t *ret_read, uint64_t *ret_write)
 {
 	uint64_t read_bytes = 0, write_bytes = 0;
 	for (const char *p = text; *p;) {
-		struct field f = { p, strcspn(p, " \n") };
+		struct mount_field f = { p, strcspn(p, " \n") };
 		if (add_io_field(f, &read_bytes, &write_bytes) < 0)
 			return -EINVAL;
 		p += f.len;
@@ -275,7 +194,7 @@ bool cgroup_parse_pid(const char **text, pid_t *ret)
 	while (**text) {
 		const char *line = *text, *end;
 		uint64_t v;
-		*text = next_line(line);
+		*text = mountinfo_next(line);
 		if (parse_digits(line, &end, &v) == 0 && is_end(*end) && v <= INT_MAX) {
 			*ret = (pid_t)v;
 			return true;

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "jail/mountinfo.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -81,72 +82,35 @@ int doctor_parse_os_release(const char *text, const char *key, char *ret, size_t
 	return -ENOENT;
 }
 
-/* One field of mountinfo, "\040" for a space and so on. Returns false when it does not fit. */
-static bool unescape(const char *from, size_t len, char *to, size_t size)
+int doctor_parse_mount(const char *line, struct doctor_mount *ret)
 {
-	size_t o = 0;
-	for (size_t i = 0; i < len; i++) {
-		char c = from[i];
-		if (c == '\\' && i + 3 < len && strspn(from + i + 1, "01234567") >= 3) {
-			c = (char)((from[i + 1] - '0') << 6 | (from[i + 2] - '0') << 3 |
-				   (from[i + 3] - '0'));
-			i += 3;
-		}
-		if (o + 1 >= size)
-			return false;
-		to[o++] = c;
-	}
-	to[o] = '\0';
-	return true;
-}
-
-int doctor_parse_mount(const char *line, size_t len, struct doctor_mount *ret)
-{
-	/* id parent major:minor root point options optional... - type source super-options */
-	const char *end = line + len, *p = line;
-	bool after_dash = false, fits = true;
-	int field = 0;
-	memset(ret, 0, sizeof(*ret));
-	while (p < end) {
-		size_t n = strcspn(p, " \n");
-		if (p + n > end)
-			n = (size_t)(end - p);
-		if (field == 3)
-			fits = fits && unescape(p, n, ret->root, sizeof(ret->root));
-		else if (field == 4)
-			fits = fits && unescape(p, n, ret->point, sizeof(ret->point));
-		else if (after_dash)
-			return fits && unescape(p, n, ret->fs, sizeof(ret->fs)) ? 0 : -EINVAL;
-		after_dash = field >= 6 && n == 1 && *p == '-';
-		p += n + 1;
-		field++;
-	}
-	return -EINVAL;
+	struct mount_line m;
+	if (!mountinfo_split(line, &m) ||
+		!mountinfo_unescape(m.root, ret->root, sizeof(ret->root)) ||
+		!mountinfo_unescape(m.point, ret->point, sizeof(ret->point)) ||
+		!mountinfo_unescape(m.type, ret->fs, sizeof(ret->fs)))
+		return -EINVAL;
+	return 0;
 }
 
 int doctor_find_mount(const char *mountinfo, const char *fs, struct doctor_mount *ret)
 {
-	for (const char *line = mountinfo; *line;) {
-		size_t len = strcspn(line, "\n");
-		if (doctor_parse_mount(line, len, ret) == 0 && !strcmp(ret->fs, fs))
+	for (const char *line = mountinfo; *line; line = mountinfo_next(line))
+		if (doctor_parse_mount(line, ret) == 0 && !strcmp(ret->fs, fs))
 			return 0;
-		line += len + (line[len] == '\n');
-	}
 	return -ENOENT;
 }
 
 int doctor_find_below(const char *mountinfo, const char *dir, char *ret, size_t size)
 {
 	size_t dir_len = strlen(dir);
-	for (const char *line = mountinfo; *line;) {
-		struct doctor_mount m;
-		size_t len = strcspn(line, "\n");
-		if (doctor_parse_mount(line, len, &m) == 0 && str_starts(m.point, dir) &&
+	struct doctor_mount m;
+	for (const char *line = mountinfo; *line; line = mountinfo_next(line)) {
+		if (doctor_parse_mount(line, &m) == 0 && str_starts(m.point, dir) &&
 			m.point[dir_len] == '/') {
 			snprintf(ret, size, "%s", m.point);
 			return 0;
 		}
-		line += len + (line[len] == '\n');
 	}
 	return -ENOENT;
 }

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "jail/ids.h"
 #include "jail/mount.h"
+#include "jail/mountinfo.h"
 #include "jail/throwaway.h"
 
 #include <errno.h>
@@ -125,13 +126,10 @@ static bool in_chroot(void)
 	auto_free char *text = NULL;
 	if (fd_read_file(AT_FDCWD, "/proc/self/mountinfo", 1u << 20, &text) <= 0)
 		return false;
-	for (const char *line = text; *line;) {
-		struct doctor_mount m;
-		size_t len = strcspn(line, "\n");
-		if (doctor_parse_mount(line, len, &m) == 0 && !strcmp(m.point, "/"))
+	struct doctor_mount m;
+	for (const char *line = text; *line; line = mountinfo_next(line))
+		if (doctor_parse_mount(line, &m) == 0 && !strcmp(m.point, "/"))
 			return false;
-		line += len + (line[len] == '\n');
-	}
 	return true;
 }
 

@@ -64,8 +64,8 @@ struct doctor_mount {
 	char point[512];
 	char fs[32];
 };
-/* The mount in one line of mountinfo, its octal escapes undone. Returns 0 or -EINVAL. */
-int doctor_parse_mount(const char *line, size_t len, struct doctor_mount *ret);
+/* The mount in the first line of mountinfo, its octal escapes undone. Returns 0 or -EINVAL. */
+int doctor_parse_mount(const char *line, struct doctor_mount *ret);
 /* The first mount of a type. Returns 0 or -ENOENT. */
 int doctor_find_mount(const char *mountinfo, const char *fs, struct doctor_mount *ret);
 /* The first mount point strictly below dir. Returns 0 or -ENOENT. */

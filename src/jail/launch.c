@@ -2,6 +2,7 @@
 #include "jail/idmap.h"
 #include "jail/jail.h"
 #include "jail/mount.h"
+#include "jail/mountinfo.h"
 #include "jail/warden.h"
 
 #include "base/cleanup.h"
@@ -9,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +18,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+
+/* Of one mount namespace: some ten thousand mounts. */
+#define MOUNTINFO_MAX (16u << 20)
 
 /* Everything that a launch opens and the child inherits; closed in the warden when the child
  * exists. */
@@ -104,39 +109,21 @@ static int examine_source(struct jail_source *s, const char *field, struct stat 
 	return 0;
 }
 
-/* Undoes the escapes of a path in mountinfo: \\040 for a space and such. */
-static void unescape(char *s)
-{
-	char *out = s;
-	for (; *s; s++) {
-		unsigned c;
-		if (s[0] == '\\' && sscanf(s + 1, "%3o", &c) == 1) {
-			*out++ = (char)c;
-			s += 3;
-		} else {
-			*out++ = *s;
-		}
-	}
-	*out = '\0';
-}
-
 /* Whether anything is mounted below a directory of the host: a plain clone of it would then show
- * something else than what is there. */
+ * something else than what is there. What cannot be read may be below it. */
 static bool has_mounts_below(const char *dir)
 {
-	auto_fclose FILE *f = fopen("/proc/self/mountinfo", "re");
-	auto_free char *line = NULL;
-	size_t size = 0, len = strcmp(dir, "/") ? strlen(dir) : 0;
-	while (f && getline(&line, &size, f) > 0) {
-		/* The fifth word. */
-		char *word = line;
-		for (int i = 0; i < 4 && word; i++)
-			word = (word = strchr(word, ' ')) ? word + 1 : NULL;
-		if (!word)
+	auto_free char *text = NULL;
+	struct mount_line m;
+	char point[PATH_MAX + 2]; /* what does not fit is longer than any directory here */
+	size_t len = strcmp(dir, "/") ? strlen(dir) : 0;
+	if (fd_read_file(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text) < 0)
+		return true;
+	for (const char *line = text; *line; line = mountinfo_next(line)) {
+		if (!mountinfo_split(line, &m))
 			continue;
-		word[strcspn(word, " \n")] = '\0';
-		unescape(word);
-		if (!strncmp(word, dir, len) && word[len] == '/' && word[len + 1])
+		mountinfo_unescape(m.point, point, sizeof(point));
+		if (!strncmp(point, dir, len) && point[len] == '/' && point[len + 1])
 			return true;
 	}
 	return false;

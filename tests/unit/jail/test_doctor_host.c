@@ -53,17 +53,20 @@ static void test_os_release(void **state)
 static void test_mount_line(void **state)
 {
 	struct doctor_mount m;
-	assert_int_equal(doctor_parse_mount(LINE2, strlen(LINE2) - 1, &m), 0);
+	assert_int_equal(doctor_parse_mount(LINE2, &m), 0);
 	assert_string_equal(m.root, "/");
 	assert_string_equal(m.point, "/sys/fs/cgroup");
 	assert_string_equal(m.fs, "cgroup2");
-	assert_int_equal(doctor_parse_mount(LINE3, strlen(LINE3) - 1, &m), 0);
+	assert_int_equal(doctor_parse_mount(LINE3, &m), 0);
 	assert_string_equal(m.root, "/a b");
 	assert_string_equal(m.point, "/usr/local x");
 	/* Cut anywhere, it never is a mount with a type of another line. */
-	for (size_t len = 0; len < strlen(LINE1) - 25; len++)
-		assert_int_equal(doctor_parse_mount(LINE1, len, &m), -EINVAL);
-	assert_int_equal(doctor_parse_mount("", 0, &m), -EINVAL);
+	for (size_t len = 0; len < strlen(LINE1) - 25; len++) {
+		char cut[sizeof(LINE1 LINE2)];
+		snprintf(cut, sizeof(cut), "%.*s\n%s", (int)len, LINE1, LINE2);
+		assert_int_equal(doctor_parse_mount(cut, &m), -EINVAL);
+	}
+	assert_int_equal(doctor_parse_mount("", &m), -EINVAL);
 }
 
 static void test_find_mount(void **state)
