@@ -218,11 +218,12 @@ endef
 $(foreach l,$(LAYERS),$(eval $(call unit_rule,$(l))))
 
 # A fuzz target runs over its saved corpus as a test; with clang the same source is a libFuzzer program.
-FUZZ_LAYERS  := daemon sched task plan proto base
+FUZZ_LAYERS  := daemon sched task jail plan proto base
 FUZZ_ARCHIVE := $(foreach l,$(FUZZ_LAYERS),$(call lib,$(l)))
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/main.o $(FUZZ_ARCHIVE)
 	$(call say,LINK)
-	$(Q)$(CC) $(DF_CFLAGS) $(DF_LDFLAGS) -o $@ $(filter %.o,$^) $(call link_layer,daemon)
+	$(Q)$(CC) $(DF_CFLAGS) $(DF_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(FUZZ_ARCHIVE) -Wl,--end-group \
+		-Wl,--as-needed $(LIBS_daemon) $(LIBS_jail)
 
 # The payload of the jail tests: static, so that it runs in any root tree, and never instrumented.
 $(BUILD)/tests/probe: $(wildcard tests/jail/probe/*.[ch]) $(BUILD)/.flags
@@ -302,7 +303,7 @@ FUZZ_SECONDS ?= 60
 .PHONY: fuzz
 fuzz: ## libFuzzer on every target, FUZZ_SECONDS each (needs clang); findings land in the build folder
 	@FUZZ_SECONDS='$(FUZZ_SECONDS)' CLANG='$(CLANG)' FUZZ_LAYERS='$(FUZZ_LAYERS)' \
-		LIBS='$(UV_LIBS) $(JANSSON_LIBS) $(INIH_LIBS)' $(RUN_CHECK) tests/fuzz.sh
+		LIBS='$(LIBS_daemon) $(LIBS_jail)' $(RUN_CHECK) tests/fuzz.sh
 
 .PHONY: bench
 bench: tests ## print the table of measured times beside their floors
