@@ -144,7 +144,8 @@ static int set_path(char **where, const char *text, const struct config_origin *
 	return set_text(where, text, e);
 }
 
-/* An absolute path without empty, "." and ".." parts. A blank at its end would be lost in a file. */
+/* An absolute path without empty, "." and ".." parts. A blank at its end would be lost in a file.
+ */
 static bool is_clean(const char *path)
 {
 	size_t size = strlen(path);
