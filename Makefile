@@ -296,6 +296,9 @@ KERNEL ?= stable
 .PHONY: check-vm
 check-vm: ## the tests in a virtual machine with systemd and cgroup v2 (KERNEL=stable, backports or both; VM_ARGS)
 	@$(PYTHON) tests/vm/run.py --kernel '$(KERNEL)' $(VM_ARGS)
+.PHONY: update-docs
+update-docs: $(UNIT_BINS) ## write the tables that are printed from the sources into the documents
+	@BUILD='$(BUILD)' $(PYTHON) tests/update-docs.py
 check-format: ## the sources are as clang-format would have them (skipped without clang-format)
 	@$(RUN_CHECK) tests/check-format.sh
 

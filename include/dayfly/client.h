@@ -191,14 +191,16 @@ DAYFLY_API int dayfly_task_add_mount(struct dayfly_task *t, const char *path, co
 	enum dayfly_mode mode, struct dayfly_error *e);
 
 /*
- * Sets one limit, by its name and a text: "wall" "grace" "queue" (durations: "90", "10m", "1h30m"),
- * "memory" "disk" "output" "file_size" "core" (sizes: "512MiB", "2g"), "cpus" ("0.5"), "pids"
+ * Sets one limit, by its name and a text: "wall" "idle" "cpu_time" "grace" "queue" (durations:
+ * "90", "10m", "1h30m"), "memory" "memory_high" "swap" "disk" "output" "file_size" "core" "io_read"
+ * "io_write" (sizes: "512MiB", "2g"; the last two per second), "cpus" ("0.5"), "cpu_weight" "pids"
  * "inodes" "open_files" (counts).
  */
 DAYFLY_API int dayfly_task_set_limit(struct dayfly_task *t, const char *name, const char *text);
 
 /*
- * Names a limit ("memory", "cpus", "pids") that may be left out where this host cannot hold it.
+ * Names a limit ("memory", "cpus", "pids" and the others that a cgroup holds) that may be left out
+ * where this host cannot hold it.
  * Without this such a task is refused. The result lists what was left out.
  */
 DAYFLY_API int dayfly_task_add_best_effort(struct dayfly_task *t, const char *limit);

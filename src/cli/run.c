@@ -19,10 +19,11 @@
 struct run_options {
 	char **env, **labels, **mounts, **best_effort;
 	const char *workdir, *workspace, *name, *network, *image, *user, *profile;
-	const char *memory, *cpus, *pids, *timeout, *grace, *queue_timeout, *disk, *inodes,
-		*output_limit, *open_files, *file_size, *core;
+	const char *timeout, *idle_timeout, *cpu_time, *grace, *queue_timeout;
+	const char *memory, *memory_high, *swap, *cpus, *cpu_weight, *pids, *io_read, *io_write;
+	const char *disk, *inodes, *output_limit, *open_files, *file_size, *core;
 	const char *result, *socket;
-	bool interactive, tty, detach, json, keep, no_autostart;
+	bool interactive, tty, detach, json, keep, no_autostart, kill_on_output_limit;
 };
 
 static int check_env(const char *text, struct err *e)
@@ -78,22 +79,38 @@ static const struct option_def options[] = {
 	{ OPTION_HEADING, .help = "Limits (the task does not run if one cannot be held)" },
 	{ OPTION_TEXT, 0,   "timeout",       "TIME",             AT(timeout),       options_check_duration, "task.limits.wall",
 		"end it after this time (default 10m)" },
+	{ OPTION_TEXT, 0,   "idle-timeout",  "TIME",             AT(idle_timeout),  options_check_duration, "task.limits.idle",
+		"end it when it has written nothing for this long" },
+	{ OPTION_TEXT, 0,   "cpu-time",      "TIME",             AT(cpu_time),      options_check_duration, "task.limits.cpu_time",
+		"CPU time of all its processes together" },
 	{ OPTION_TEXT, 0,   "grace",         "TIME",             AT(grace),         options_check_duration, "task.limits.grace",
 		"between SIGTERM and SIGKILL (default 5s)" },
 	{ OPTION_TEXT, 0,   "queue-timeout", "TIME",             AT(queue_timeout), options_check_duration, "task.limits.queue",
 		"give up when it has not started after this time (default 10m)" },
 	{ OPTION_TEXT, 'm', "memory",        "SIZE",             AT(memory),        options_check_size,     "task.limits.memory",
 		"memory of all its processes together" },
+	{ OPTION_TEXT, 0,   "memory-high",   "SIZE",             AT(memory_high),   options_check_size,     "task.limits.memory_high",
+		"memory above which it is slowed down" },
+	{ OPTION_TEXT, 0,   "swap",          "SIZE",             AT(swap),          options_check_size,     "task.limits.swap",
+		"swap, beside --memory (default: none)" },
 	{ OPTION_TEXT, 0,   "cpus",          "N",                AT(cpus),          options_check_cpus,     "task.limits.cpus",
 		"CPUs, such as 1.5" },
+	{ OPTION_TEXT, 0,   "cpu-weight",    "N",                AT(cpu_weight),    options_check_count,    "task.limits.cpu_weight",
+		"share of busy CPUs, 1 to 10000 (default 100)" },
 	{ OPTION_TEXT, 0,   "pids",          "N",                AT(pids),          options_check_count,    "task.limits.pids",
 		"processes and threads" },
+	{ OPTION_TEXT, 0,   "io-read",       "SIZE",             AT(io_read),       options_check_size,     "task.limits.io_read",
+		"bytes per second from each block device" },
+	{ OPTION_TEXT, 0,   "io-write",      "SIZE",             AT(io_write),      options_check_size,     "task.limits.io_write",
+		"bytes per second to each block device" },
 	{ OPTION_TEXT, 0,   "disk",          "SIZE",             AT(disk),          options_check_size,     "task.limits.disk",
 		"bytes that it may write (default 2GiB)" },
 	{ OPTION_TEXT, 0,   "inodes",        "N",                AT(inodes),        options_check_count,    "task.limits.inodes",
 		"files that it may make (default 500000)" },
 	{ OPTION_TEXT, 0,   "output-limit",  "SIZE",             AT(output_limit),  options_check_size,     "task.limits.output",
-		"bytes kept of stdout and of stderr (default 64MiB); the rest is dropped" },
+		"bytes kept of stdout and of stderr (default 64MiB): the first and the last" },
+	{ OPTION_FLAG, 0,   "kill-on-output-limit", NULL,        AT(kill_on_output_limit), NULL,            "task.on_output_limit",
+		"end it when it writes more than that" },
 	{ OPTION_TEXT, 0,   "open-files",    "N",                AT(open_files),    options_check_count,    "task.limits.open_files",
 		"open files of a process (default 65536)" },
 	{ OPTION_TEXT, 0,   "file-size",     "SIZE",             AT(file_size),     options_check_size,     "task.limits.file_size",
@@ -101,7 +118,7 @@ static const struct option_def options[] = {
 	{ OPTION_TEXT, 0,   "core",          "SIZE",             AT(core),          options_check_size,     "task.limits.core",
 		"size of a core file (default 0: none)" },
 	{ OPTION_LIST, 0,   "best-effort",   "LIMIT[,LIMIT]",    AT(best_effort),   NULL,                   "task.best_effort",
-		"run even if memory, cpus or pids cannot be held here" },
+		"run even if memory, cpus, pids, ... cannot be held here" },
 
 	{ OPTION_HEADING, .help = "Other" },
 	{ OPTION_TEXT, 0,   "name",          "NAME",             AT(name),          NULL,                   "task.name",
@@ -267,6 +284,8 @@ static int set_stdio(struct dayfly_task *t, const struct run_options *o)
 	}
 	if (r == 0 && o->keep)
 		r = dayfly_task_set_keep(t, 1);
+	if (r == 0 && o->kill_on_output_limit)
+		r = dayfly_task_set_kill_on_output_limit(t, 1);
 	return setter_failed("stdin", r);
 }
 

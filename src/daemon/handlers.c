@@ -94,7 +94,8 @@ static int build_task(struct connection *c, struct request *rq, struct task **re
 		.workspace_roots = is_bound ? policy->workspace_roots : NULL,
 		.has_roots = is_bound,
 		.open_files_hard = s->start->open_files_hard,
-		.no_cgroup = "there is no cgroup v2 that is delegated to the daemon",
+		.controllers = s->warden.hello.hello.controllers,
+		.no_cgroup = s->warden.hello.hello.no_cgroup,
 	};
 	r = plan_build(rq->spec, &in, &build, e);
 	if (r < 0)

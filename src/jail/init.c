@@ -264,6 +264,15 @@ static bool serve(struct jail *j, int signal_fd, pid_t main_pid, int *ret_status
  * by then is not known. */
 #define COUNT_NS (500 * NS_PER_MS)
 
+/* When the main process ends: what it wanted to write had no room, if anything. What is killed
+ * afterwards may still make some. */
+static void look_at_disk(struct jail *j)
+{
+	struct statfs fs;
+	if (!j->upper_on_disk && fstatfs(j->store_fd, &fs) == 0)
+		j->disk_is_full = fs.f_bfree == 0 || fs.f_ffree == 0;
+}
+
 static void report_end(struct jail *j)
 {
 	struct wire_event ev;
@@ -281,6 +290,7 @@ static void report_end(struct jail *j)
 		ev.gone.has_disk = 1;
 		ev.gone.disk_bytes = (fs.f_blocks - fs.f_bfree) * (uint64_t)fs.f_bsize;
 		ev.gone.disk_inodes = fs.f_files - fs.f_ffree;
+		ev.gone.disk_is_full = j->disk_is_full;
 	}
 	if (j->upper_fd >= 0 && j->lower_fd >= 0 &&
 		changes_count(j->upper_fd, j->lower_fd, clock_mono_ns() + COUNT_NS, &changes) ==
@@ -338,9 +348,11 @@ void jail_init_main(struct jail *j)
 		ev.exited.status = status;
 		ev.exited.at_ns = clock_mono_ns();
 		send_event(j, &ev);
+		look_at_disk(j);
 		kill_all();
 	} else {
 		/* Killed from outside: the main process's own end still counts. */
+		look_at_disk(j);
 		kill(-1, SIGKILL);
 		pid_t pid;
 		int s;

@@ -69,6 +69,8 @@ struct jail {
 	char resolv_conf[8192]; /* of the host, when the task shares its network */
 	char cwd[4096];
 
+	bool disk_is_full; /* when the main process ended */
+
 	uint64_t enforced; /* bits by enum control */
 	uint32_t n_degraded;
 	char degraded[WIRE_DEGRADED_MAX][WIRE_DEGRADED_SIZE];

@@ -443,6 +443,10 @@ static int prepare_cgroup(struct warden *w, struct warden_jail *j, struct jail *
 		jail_degrade(in, CONTROL_MEMORY_LIMIT, "this kernel does not limit swap");
 	if (l->cpu_millis)
 		jail_enforce(in, CONTROL_CPU_LIMIT);
+	if (l->cpu_time_ms)
+		jail_enforce(in, CONTROL_CPU_TIME_LIMIT);
+	if (l->io_read_bps || l->io_write_bps)
+		jail_enforce(in, CONTROL_IO_LIMIT);
 	if (l->pids)
 		jail_enforce(in, CONTROL_PIDS_LIMIT);
 	return 0;

@@ -61,6 +61,9 @@ static int set_rlimit(int resource, const char *name, uint64_t value, struct err
 	 * no weaker. */
 	if (old.rlim_max != RLIM_INFINITY && value > old.rlim_max)
 		new.rlim_cur = new.rlim_max = old.rlim_max;
+	/* At the hard limit the kernel kills without a word: SIGXCPU comes a second earlier. */
+	if (resource == RLIMIT_CPU && new.rlim_max != RLIM_INFINITY &&new.rlim_max < old.rlim_max)
+		new.rlim_max++;
 	if (setrlimit(resource, &new) < 0)
 		return err_set(e, ERR_SETUP, errno, "set limit %s", name);
 	return 0;

@@ -169,44 +169,91 @@ static void add_degraded(struct build *b, const char *text)
 		snprintf(b->degraded[b->n_degraded++], sizeof(b->degraded[0]), "%s", text);
 }
 
-/* The limits that only a cgroup can hold: refused, unless the request says that its best is good
- * enough. */
-static int build_cgroup_limits(
-	const struct task_spec *spec, const struct build_input *in, struct build *b, struct err *e)
-{
-	const struct {
-		const char *name;
-		uint64_t value;
-		uint32_t bit;
-		const char *instead;
-	} limits[] = {
-		{ "memory", spec->limits.memory_bytes, BEST_EFFORT_MEMORY,
-			"memory: holds for the data of each process by itself (RLIMIT_DATA), not "
-			"for the task" },
-		{ "cpus", spec->limits.cpu_millis, BEST_EFFORT_CPUS, "cpus: not held" },
-		{ "pids", spec->limits.pids, BEST_EFFORT_PIDS,
-			"pids: held by RLIMIT_NPROC, not by a cgroup" },
-	};
-	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
-		if (!limits[i].value)
-			continue;
-		if (!(spec->best_effort & limits[i].bit)) {
-			char field[64];
-			snprintf(field, sizeof(field), "task.limits.%s", limits[i].name);
-			err_set_field(e, ERR_UNENFORCEABLE, field,
-				"this host cannot hold the limit: %s", in->no_cgroup);
-			err_hint(e,
-				"leave the limit out, run with --best-effort %s, or run dayflyd on "
-				"a host with cgroup v2 delegation "
-				"(systemd: Delegate=yes)",
-				limits[i].name);
-			return -EINVAL;
-		}
-		add_degraded(b, limits[i].instead);
+#define ANY_CONTROLLER UINT32_MAX
+#define NEEDS(c)       (1u << PLAN_CONTROLLER_##c)
+
+/* The limits that only a cgroup can hold. `instead`: what a best effort without one comes to. */
+static const struct cgroup_limit {
+	const char *name;
+	size_t spec_offset, plan_offset;
+	uint32_t controllers; /* one of these is needed */
+	uint32_t best_effort;
+	const char *instead;
+} cgroup_limits[] = {
+#define LIMIT(name, spec_member, plan_member, needs, bit, instead)                                 \
+	{                                                                                          \
+		(name), offsetof(struct spec_limits, spec_member),                                 \
+			offsetof(struct plan_limits, plan_member), (needs), BEST_EFFORT_##bit,     \
+			(instead)                                                                  \
 	}
-	b->plan->limits.data_bytes = spec->limits.memory_bytes;
-	if (spec->limits.pids)
-		b->plan->limits.processes = spec->limits.pids;
+	LIMIT("memory", memory_bytes, memory_bytes, NEEDS(MEMORY), MEMORY,
+		"memory: holds for the data of each process by itself (RLIMIT_DATA), not for the "
+		"task"),
+	LIMIT("memory_high", memory_high_bytes, memory_high_bytes, NEEDS(MEMORY), MEMORY_HIGH,
+		"memory_high: not held"),
+	LIMIT("swap", swap_bytes, swap_bytes, NEEDS(MEMORY), SWAP, "swap: not held"),
+	LIMIT("cpus", cpu_millis, cpu_millis, NEEDS(CPU), CPUS, "cpus: not held"),
+	LIMIT("cpu_weight", cpu_weight, cpu_weight, NEEDS(CPU), CPU_WEIGHT, "cpu_weight: not held"),
+	LIMIT("cpu_time", cpu_time_ms, cpu_time_ms, ANY_CONTROLLER, CPU_TIME,
+		"cpu_time: holds for each process by itself (RLIMIT_CPU), not for the task"),
+	LIMIT("pids", pids, pids, NEEDS(PIDS), PIDS, "pids: held by RLIMIT_NPROC, not by a cgroup"),
+	LIMIT("io_read", io_read_bps, io_read_bps, NEEDS(IO), IO_READ, "io_read: not held"),
+	LIMIT("io_write", io_write_bps, io_write_bps, NEEDS(IO), IO_WRITE, "io_write: not held"),
+#undef LIMIT
+};
+
+static uint64_t spec_value(const struct spec_limits *l, const struct cgroup_limit *c)
+{
+	return *(const uint64_t *)((const char *)l + c->spec_offset);
+}
+
+static int refuse_limit(
+	const struct cgroup_limit *c, bool is_asked_for, const char *why, struct err *e)
+{
+	char field[64];
+	snprintf(field, sizeof(field), "task.limits.%s", c->name);
+	err_set_field(e, ERR_UNENFORCEABLE, field, "this host cannot hold the limit: %s", why);
+	if (is_asked_for)
+		err_hint(e,
+			"leave the limit out, run with --best-effort %s, or run dayflyd with "
+			"cgroup v2 delegation (systemd: Delegate=yes)",
+			c->name);
+	else
+		err_hint(e,
+			"it is a default of this daemon: run with --best-effort %s, or set it to "
+			"none in [defaults] of dayflyd.conf",
+			c->name);
+	return -EINVAL;
+}
+
+/*
+ * What the cgroup of the task is to hold: refused where this host cannot, unless the request says
+ * that its best is good enough. The default of pids is no promise: without a cgroup it is
+ * RLIMIT_NPROC.
+ */
+static int build_cgroup_limits(const struct task_spec *spec, const struct spec_limits *effective,
+	const struct build_input *in, struct build *b, struct err *e)
+{
+	struct plan_limits *l = &b->plan->limits;
+	for (size_t i = 0; i < ARRAY_SIZE(cgroup_limits); i++) {
+		const struct cgroup_limit *c = &cgroup_limits[i];
+		uint64_t value = spec_value(effective, c), asked = spec_value(&spec->limits, c);
+		if (!value)
+			continue;
+		if (in->controllers & c->controllers) {
+			*(uint64_t *)((char *)l + c->plan_offset) = value;
+			continue;
+		}
+		if (!asked && c->best_effort == BEST_EFFORT_PIDS)
+			continue;
+		if (!(spec->best_effort & c->best_effort))
+			return refuse_limit(c, asked, in->no_cgroup, e);
+		add_degraded(b, c->instead);
+	}
+	if (!l->memory_bytes)
+		l->data_bytes = effective->memory_bytes;
+	if (!l->cpu_time_ms)
+		l->cpu_ms = effective->cpu_time_ms;
 	return 0;
 }
 
@@ -230,10 +277,11 @@ static int build_limits(
 	struct plan_limits *l = &b->plan->limits;
 
 	const struct spec_limits *d = in->defaults ? in->defaults : &builtin_defaults;
-	struct task_spec effective = *spec; /* borrows everything */
+	struct spec_limits effective = { 0 };
 
 	b->wall_ms = value_or_default(given->wall_ms, d->wall_ms, max->wall_ms);
 	b->grace_ms = value_or_default(given->grace_ms, d->grace_ms, max->grace_ms);
+	b->idle_ms = value_or_default(given->idle_ms, d->idle_ms, max->idle_ms);
 	b->queue_ms = value_or_default(given->queue_ms, d->queue_ms, max->queue_ms);
 	b->output_bytes = value_or_default(given->output_bytes, d->output_bytes, max->output_bytes);
 	l->disk_bytes = value_or_default(given->disk_bytes, d->disk_bytes, max->disk_bytes);
@@ -241,11 +289,13 @@ static int build_limits(
 	l->open_files = value_or_default(given->open_files, d->open_files, max->open_files);
 	l->file_bytes = value_or_default(given->file_bytes, d->file_bytes, max->file_bytes);
 	l->core_bytes = value_or_default(given->core_bytes, d->core_bytes, max->core_bytes);
-	l->processes = value_or_default(0, d->pids, max->pids);
-	effective.limits.memory_bytes =
-		value_or_default(given->memory_bytes, d->memory_bytes, max->memory_bytes);
-	effective.limits.cpu_millis =
-		value_or_default(given->cpu_millis, d->cpu_millis, max->cpu_millis);
+	for (size_t i = 0; i < ARRAY_SIZE(cgroup_limits); i++) {
+		const struct cgroup_limit *c = &cgroup_limits[i];
+		*(uint64_t *)((char *)&effective + c->spec_offset) = value_or_default(
+			spec_value(given, c), spec_value(d, c), spec_value(max, c));
+	}
+	/* Beside the cgroup's count, or in its place. */
+	l->processes = effective.pids;
 	if (l->open_files > in->open_files_hard) {
 		if (given->open_files)
 			return err_set_field(e, ERR_UNENFORCEABLE, "task.limits.open_files",
@@ -253,7 +303,7 @@ static int build_limits(
 				(unsigned long long)in->open_files_hard);
 		l->open_files = in->open_files_hard;
 	}
-	return build_cgroup_limits(&effective, in, b, e);
+	return build_cgroup_limits(spec, &effective, in, b, e);
 }
 
 /* Where the request's sources may lie: the warden looks at what they are once they are open. */

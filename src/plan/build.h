@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BUILD_DEGRADED_MAX 4
+#define BUILD_DEGRADED_MAX 10
 
 /* What a task gets that asks for nothing. */
 #define DEFAULT_WALL_MS	     (10 * 60 * 1000ull)
@@ -38,13 +38,15 @@ struct build_input {
 	bool has_roots;	   /* the next two bind the request; an empty list allows nothing */
 	char *const *image_roots, *const *workspace_roots;
 	uint64_t open_files_hard; /* the hard RLIMIT_NOFILE that a task can have at most */
-	const char *no_cgroup;	  /* why there is no cgroup to hold memory, cpus and pids */
+	uint32_t controllers;	  /* of cgroups, in force: bits 1 << enum plan_controller */
+	const char *no_cgroup;	  /* why one that holds a limit is missing */
 };
 
 /* What the plan says, and what the daemon itself watches over. */
 struct build {
 	struct plan *plan;
 	uint64_t wall_ms, grace_ms, queue_ms;
+	uint64_t idle_ms; /* 0: none */
 	uint64_t output_bytes;
 	char degraded[BUILD_DEGRADED_MAX][160];
 	size_t n_degraded;

@@ -39,7 +39,8 @@ static int put_limits(struct buf *b, const struct plan_limits *l)
 {
 	const uint64_t values[] = { l->disk_bytes, l->disk_inodes, l->open_files, l->file_bytes,
 		l->core_bytes, l->processes, l->data_bytes, l->cpu_ms, l->memory_bytes,
-		l->swap_bytes, l->cpu_millis, l->pids };
+		l->swap_bytes, l->cpu_millis, l->pids, l->memory_high_bytes, l->cpu_weight,
+		l->io_read_bps, l->io_write_bps, l->cpu_time_ms };
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < sizeof(values) / sizeof(values[0]); i++)
 		r = buf_put_u64(b, values[i]);
@@ -158,6 +159,11 @@ static void get_limits(struct buf_reader *r, struct plan_limits *l)
 	l->swap_bytes = buf_get_u64(r);
 	l->cpu_millis = buf_get_u64(r);
 	l->pids = buf_get_u64(r);
+	l->memory_high_bytes = buf_get_u64(r);
+	l->cpu_weight = buf_get_u64(r);
+	l->io_read_bps = buf_get_u64(r);
+	l->io_write_bps = buf_get_u64(r);
+	l->cpu_time_ms = buf_get_u64(r);
 }
 
 int plan_decode(const void *data, size_t len, struct plan **ret_plan, struct err *e)

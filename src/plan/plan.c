@@ -204,6 +204,15 @@ static int check_limits(const struct plan_limits *l, struct err *e)
 	if (l->memory_bytes && l->memory_bytes < PLAN_MEMORY_MIN)
 		return err_set_field(e, ERR_OUT_OF_RANGE, "task.limits.memory",
 			"at least %llu bytes", PLAN_MEMORY_MIN);
+	if (l->memory_high_bytes && l->memory_high_bytes < PLAN_MEMORY_MIN)
+		return err_set_field(e, ERR_OUT_OF_RANGE, "task.limits.memory_high",
+			"at least %llu bytes", PLAN_MEMORY_MIN);
+	if (l->swap_bytes && !l->memory_bytes)
+		return err_set_field(e, ERR_BAD_VALUE, "task.limits.swap",
+			"is only held beside task.limits.memory");
+	if (l->cpu_weight > PLAN_CPU_WEIGHT_MAX)
+		return err_set_field(e, ERR_OUT_OF_RANGE, "task.limits.cpu_weight", "at most %d",
+			PLAN_CPU_WEIGHT_MAX);
 	if (l->cpu_millis &&
 		(l->cpu_millis < PLAN_CPU_MILLIS_MIN || l->cpu_millis > PLAN_CPU_MILLIS_MAX))
 		return err_set_field(e, ERR_OUT_OF_RANGE, "task.limits.cpus",

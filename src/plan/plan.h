@@ -14,12 +14,13 @@
 #include <stdint.h>
 
 #define PLAN_MAGIC   0x6e616c70u /* "plan" */
-#define PLAN_VERSION 2
+#define PLAN_VERSION 3
 
 /* Below these the kernel refuses the limit, or nothing can run. */
 #define PLAN_MEMORY_MIN	    (1ull << 20)
 #define PLAN_CPU_MILLIS_MIN 10
 #define PLAN_CPU_MILLIS_MAX (65536 * 1000ull)
+#define PLAN_CPU_WEIGHT_MAX 10000
 #define PLAN_PIDS_MAX	    4194304
 
 /* Inside every jail. */
@@ -83,10 +84,16 @@ struct plan_limits {
 			    seconds */
 
 	/* Limits of the whole task, which its cgroup holds: each needs its controller. */
-	uint64_t memory_bytes; /* memory.max; >= PLAN_MEMORY_MIN */
-	uint64_t swap_bytes;   /* memory.swap.max, where memory_bytes is set; 0 means no swap */
-	uint64_t cpu_millis;   /* cpu.max: thousandths of a CPU; >= PLAN_CPU_MILLIS_MIN */
-	uint64_t pids;	       /* pids.max: processes and threads */
+	uint64_t memory_bytes;	    /* memory.max; >= PLAN_MEMORY_MIN */
+	uint64_t memory_high_bytes; /* memory.high; likewise */
+	uint64_t swap_bytes;  /* memory.swap.max, where memory_bytes is set; 0 means no swap */
+	uint64_t cpu_millis;  /* cpu.max: thousandths of a CPU; >= PLAN_CPU_MILLIS_MIN */
+	uint64_t cpu_weight;  /* cpu.weight: 1 to PLAN_CPU_WEIGHT_MAX */
+	uint64_t pids;	      /* pids.max: processes and threads */
+	uint64_t io_read_bps; /* io.max of each block device: rbps, wbps */
+	uint64_t io_write_bps;
+	uint64_t cpu_time_ms; /* cpu.stat: of all its processes; the warden tells when it is
+				 used up (WIRE_LIMIT). Any cgroup will do. */
 };
 
 struct plan {

@@ -76,6 +76,8 @@ int wire_event_check(struct wire_event *ev, size_t len)
 	case WIRE_EXITED:
 	case WIRE_GONE:
 		return 0;
+	case WIRE_LIMIT:
+		return ev->limit.which == WIRE_LIMIT_CPU_TIME ? 0 : -EPROTO;
 	default:
 		return -EPROTO;
 	}

@@ -11,6 +11,7 @@
  *          STARTED                                 the setup is complete and the task has been
  *                                                  executed (or, for a failed exec, tried)
  *          TTY     descriptor: the pty's master    only for tasks with a tty; comes before STARTED
+ *          LIMIT   which one                       a limit that the daemon acts on is used up
  *          EXITED  status, main process gone       stragglers are being killed
  *          FAILED  err                             the jail could not be made, or the exec
  *                                                  failed; GONE follows
@@ -28,7 +29,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 2
+#define WIRE_VERSION 3
 
 enum wire_type {
 	WIRE_START = 1,
@@ -40,6 +41,12 @@ enum wire_type {
 	WIRE_EXITED,
 	WIRE_FAILED,
 	WIRE_GONE,
+	WIRE_LIMIT,
+};
+
+/* What WIRE_LIMIT tells of. */
+enum wire_limit {
+	WIRE_LIMIT_CPU_TIME = 1, /* plan_limits.cpu_time_ms */
 };
 
 struct wire_request {
@@ -117,6 +124,10 @@ struct wire_event {
 			char degraded[WIRE_DEGRADED_MAX][WIRE_DEGRADED_SIZE]; /* "control: why" */
 		} started;
 		struct {
+			uint32_t which; /* enum wire_limit */
+			uint32_t reserved;
+		} limit;
+		struct {
 			int32_t status; /* as from waitpid */
 			uint32_t reserved;
 			uint64_t at_ns; /* CLOCK_MONOTONIC */
@@ -127,10 +138,11 @@ struct wire_event {
 			struct err err;
 		} failed;
 		struct {
-			int32_t init_status;  /* of jail init, as from waitpid */
-			uint32_t has_disk;    /* the disk_ counters are known */
-			uint32_t has_changes; /* the changes_ counters are known */
-			uint32_t reserved;
+			int32_t init_status;   /* of jail init, as from waitpid */
+			uint32_t has_disk;     /* the disk_ counters are known */
+			uint32_t has_changes;  /* the changes_ counters are known */
+			uint32_t disk_is_full; /* no byte or no inode was free when the main process
+						  ended */
 			uint64_t user_us, sys_us;	  /* CPU time of everything in the jail */
 			uint64_t max_rss_bytes;		  /* of the largest process */
 			uint64_t disk_bytes, disk_inodes; /* in use at the end */

@@ -49,22 +49,39 @@ struct spec_mount {
 
 /* 0 means: not given, take the default. Explicit values are always above 0. */
 struct spec_limits {
-	uint64_t wall_ms;      /* "wall": hard time limit, from the start of the task */
-	uint64_t grace_ms;     /* "grace": between SIGTERM and SIGKILL */
-	uint64_t queue_ms;     /* "queue": how long it may wait for a slot */
-	uint64_t memory_bytes; /* "memory" */
-	uint64_t cpu_millis;   /* "cpus": thousandths of a CPU */
-	uint64_t pids;	       /* "pids" */
-	uint64_t disk_bytes;   /* "disk" */
-	uint64_t disk_inodes;  /* "inodes" */
-	uint64_t output_bytes; /* "output": per stream */
-	uint64_t open_files;   /* "open_files" */
-	uint64_t file_bytes;   /* "file_size" */
-	uint64_t core_bytes;   /* "core" */
+	uint64_t wall_ms;	    /* "wall": hard time limit, from the start of the task */
+	uint64_t idle_ms;	    /* "idle": longest time without output */
+	uint64_t cpu_time_ms;	    /* "cpu_time": of all its processes, user and system */
+	uint64_t grace_ms;	    /* "grace": between SIGTERM and SIGKILL */
+	uint64_t queue_ms;	    /* "queue": how long it may wait for a slot */
+	uint64_t memory_bytes;	    /* "memory" */
+	uint64_t memory_high_bytes; /* "memory_high": above it the task is slowed down */
+	uint64_t swap_bytes;	    /* "swap": beside "memory" */
+	uint64_t cpu_millis;	    /* "cpus": thousandths of a CPU */
+	uint64_t cpu_weight;	    /* "cpu_weight": share among tasks, 1 to 10000 */
+	uint64_t pids;		    /* "pids" */
+	uint64_t io_read_bps;	    /* "io_read": bytes per second from each block device */
+	uint64_t io_write_bps;	    /* "io_write": to each block device */
+	uint64_t disk_bytes;	    /* "disk" */
+	uint64_t disk_inodes;	    /* "inodes" */
+	uint64_t output_bytes;	    /* "output": per stream */
+	uint64_t open_files;	    /* "open_files" */
+	uint64_t file_bytes;	    /* "file_size" */
+	uint64_t core_bytes;	    /* "core" */
 };
 
 /* Limits that may be listed under task.best_effort: run although this host cannot hold them. */
-enum best_effort { BEST_EFFORT_MEMORY = 1, BEST_EFFORT_CPUS = 2, BEST_EFFORT_PIDS = 4 };
+enum best_effort {
+	BEST_EFFORT_MEMORY = 1 << 0,
+	BEST_EFFORT_CPUS = 1 << 1,
+	BEST_EFFORT_PIDS = 1 << 2,
+	BEST_EFFORT_CPU_TIME = 1 << 3,
+	BEST_EFFORT_MEMORY_HIGH = 1 << 4,
+	BEST_EFFORT_SWAP = 1 << 5,
+	BEST_EFFORT_CPU_WEIGHT = 1 << 6,
+	BEST_EFFORT_IO_READ = 1 << 7,
+	BEST_EFFORT_IO_WRITE = 1 << 8,
+};
 
 struct task_spec {
 	char **argv;   /* NULL-terminated */

@@ -70,7 +70,10 @@ static const struct schema_word disconnect_words[] = { { "kill", ON_DISCONNECT_K
 static const struct schema_word output_limit_words[] = { { "drop", ON_OUTPUT_LIMIT_DROP },
 	{ "kill", ON_OUTPUT_LIMIT_KILL }, { NULL, 0 } };
 static const struct schema_word best_effort_words[] = { { "memory", BEST_EFFORT_MEMORY },
-	{ "cpus", BEST_EFFORT_CPUS }, { "pids", BEST_EFFORT_PIDS }, { NULL, 0 } };
+	{ "cpus", BEST_EFFORT_CPUS }, { "pids", BEST_EFFORT_PIDS },
+	{ "cpu_time", BEST_EFFORT_CPU_TIME }, { "memory_high", BEST_EFFORT_MEMORY_HIGH },
+	{ "swap", BEST_EFFORT_SWAP }, { "cpu_weight", BEST_EFFORT_CPU_WEIGHT },
+	{ "io_read", BEST_EFFORT_IO_READ }, { "io_write", BEST_EFFORT_IO_WRITE }, { NULL, 0 } };
 
 /* clang-format off */
 #define FIELD(type, member, field_name, field_kind) \
@@ -80,16 +83,30 @@ static const struct schema_word best_effort_words[] = { { "memory", BEST_EFFORT_
 static const struct schema_field limits_fields[] = {
 	{ LIMIT(wall_ms, "wall", KIND_DURATION), .min = 1, .max = YEAR_MS, .absent = "10m",
 		.doc = "how long the task may run; then it is stopped and the cause is `timeout_wall`" },
+	{ LIMIT(idle_ms, "idle", KIND_DURATION), .min = 1, .max = YEAR_MS, .absent = "no limit",
+		.doc = "how long the task may write nothing to stdout and stderr; then it is stopped and the cause is `timeout_idle`" },
+	{ LIMIT(cpu_time_ms, "cpu_time", KIND_DURATION), .min = 10, .max = YEAR_MS, .absent = "no limit",
+		.doc = "CPU time of all its processes together; then it is stopped and the cause is `timeout_cpu`" },
 	{ LIMIT(grace_ms, "grace", KIND_DURATION), .min = 1, .max = YEAR_MS, .absent = "5s",
 		.doc = "between SIGTERM and SIGKILL, when a task is stopped" },
 	{ LIMIT(queue_ms, "queue", KIND_DURATION), .min = 1, .max = YEAR_MS, .absent = "10m",
 		.doc = "how long the task may wait for a free slot" },
 	{ LIMIT(memory_bytes, "memory", KIND_SIZE), .min = MIB, .max = SIZE_LIMIT,
-		.absent = "no limit", .doc = "memory of the whole task" },
+		.absent = "no limit", .doc = "memory of the whole task, what it keeps in its jail's files included; beyond it the kernel kills the task and the cause is `oom`" },
+	{ LIMIT(memory_high_bytes, "memory_high", KIND_SIZE), .min = MIB, .max = SIZE_LIMIT, .absent = "no limit",
+		.doc = "memory above which the task is slowed down and its memory is reclaimed" },
+	{ LIMIT(swap_bytes, "swap", KIND_SIZE), .min = 4 * KIB, .max = SIZE_LIMIT, .absent = "0 with `memory`, else no limit",
+		.doc = "swap of the whole task; only beside `memory`" },
 	{ LIMIT(cpu_millis, "cpus", KIND_CPUS), .min = 10, .max = 65536 * 1000ull,
 		.absent = "no limit", .doc = "CPU time per second of real time" },
+	{ LIMIT(cpu_weight, "cpu_weight", KIND_UINT), .min = 1, .max = 10000, .absent = "100",
+		.doc = "the task's share where tasks compete for the CPUs" },
 	{ LIMIT(pids, "pids", KIND_UINT), .min = 1, .max = 4194304,
 		.absent = "4096", .doc = "processes and threads at one time" },
+	{ LIMIT(io_read_bps, "io_read", KIND_SIZE), .min = 4 * KIB, .max = SIZE_LIMIT, .absent = "no limit",
+		.doc = "bytes per second read from each block device" },
+	{ LIMIT(io_write_bps, "io_write", KIND_SIZE), .min = 4 * KIB, .max = SIZE_LIMIT, .absent = "no limit",
+		.doc = "bytes per second written to each block device" },
 	{ LIMIT(disk_bytes, "disk", KIND_SIZE), .min = MIB, .max = SIZE_LIMIT, .absent = "2GiB",
 		.doc = "bytes that the task may write inside its jail" },
 	{ LIMIT(disk_inodes, "inodes", KIND_UINT), .min = 64, .max = UINT32_MAX, .absent = "500000",

@@ -40,6 +40,29 @@ void result_set_started(struct task_result *r, const struct wire_event *started)
 			r->degraded[i], sizeof(r->degraded[i]), "%s", started->started.degraded[i]);
 }
 
+static void set_if(struct known_u64 *out, const struct wire_usage *u, uint32_t bit, uint64_t v)
+{
+	if (u->known & bit)
+		*out = known(v);
+}
+
+/* What the cgroup counted: of the whole jail, every process that ever was in it. */
+static void set_usage(struct task_result *r, const struct wire_usage *u)
+{
+	set_if(&r->memory_peak, u, WIRE_KNOWN_MEMORY_PEAK, u->memory_peak);
+	set_if(&r->memory_swap_peak, u, WIRE_KNOWN_SWAP_PEAK, u->swap_peak);
+	set_if(&r->memory_oom_kills, u, WIRE_KNOWN_OOM_KILLS, u->oom_kills);
+	if (u->known & WIRE_KNOWN_MEMORY_PEAK)
+		r->memory_source = "cgroup";
+	set_if(&r->cpu_user_us, u, WIRE_KNOWN_CPU, u->user_us);
+	set_if(&r->cpu_sys_us, u, WIRE_KNOWN_CPU, u->sys_us);
+	if (u->known & WIRE_KNOWN_CPU)
+		r->cpu_source = "cgroup";
+	set_if(&r->pids_peak, u, WIRE_KNOWN_PIDS_PEAK, u->pids_peak);
+	set_if(&r->io_read_bytes, u, WIRE_KNOWN_IO, u->io_read_bytes);
+	set_if(&r->io_write_bytes, u, WIRE_KNOWN_IO, u->io_write_bytes);
+}
+
 void result_set_gone(struct task_result *r, const struct wire_event *gone)
 {
 	/* A process that ran has used memory: all zero means that nothing was measured. */
@@ -50,9 +73,11 @@ void result_set_gone(struct task_result *r, const struct wire_event *gone)
 		r->memory_peak = known(gone->gone.max_rss_bytes);
 		r->memory_source = "rusage";
 	}
+	set_usage(r, &gone->gone.usage);
 	if (gone->gone.has_disk) {
 		r->disk_bytes = known(gone->gone.disk_bytes);
 		r->disk_inodes = known(gone->gone.disk_inodes);
+		r->disk_hit = known(gone->gone.disk_is_full != 0);
 	}
 	if (gone->gone.has_changes) {
 		r->changes_added = known(gone->gone.changes_added);

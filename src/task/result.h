@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/id.h"
+#include "plan/build.h"
 #include "plan/plan.h"
 #include "plan/wire.h"
 #include "task/output_log.h"
@@ -26,6 +27,9 @@ static inline struct known_u64 known(uint64_t value)
 {
 	return (struct known_u64){ .is_known = true, .value = value };
 }
+
+/* What the warden could not hold, and what the plan could not. */
+#define RESULT_DEGRADED_MAX (WIRE_DEGRADED_MAX + BUILD_DEGRADED_MAX)
 
 enum pool_use { POOL_OFF, POOL_HIT, POOL_MISS };
 
@@ -60,7 +64,7 @@ struct task_result {
 	uint64_t enforced;	   /* bits by enum control */
 	enum plan_profile profile; /* for "seccomp" */
 	uint32_t n_degraded;
-	char degraded[WIRE_DEGRADED_MAX][WIRE_DEGRADED_SIZE]; /* "control: why" */
+	char degraded[RESULT_DEGRADED_MAX][WIRE_DEGRADED_SIZE]; /* "control: why" */
 	enum pool_use pool;
 };
 

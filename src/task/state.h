@@ -49,11 +49,13 @@ enum task_event {
 	EVENT_CANCEL,	       /* a client asked for it */
 	EVENT_CLIENT_GONE,     /* the connection closed and on_disconnect is kill */
 	EVENT_OUTPUT_LIMIT,    /* over the output limit and on_output_limit is kill */
+	EVENT_CPU_LIMIT,       /* WIRE_LIMIT: its CPU time is used up */
 	EVENT_SHUTDOWN,	       /* the daemon is stopping */
 	EVENT_WARDEN_LOST,     /* the warden died */
 	EVENT_DEADLINE_QUEUE,  /* waited too long for a slot */
 	EVENT_DEADLINE_SETUP,  /* the jail was not made in time */
 	EVENT_DEADLINE_WALL,   /* ran too long */
+	EVENT_DEADLINE_IDLE,   /* wrote nothing for too long */
 	EVENT_GRACE_OVER,      /* SIGTERM was not obeyed in time */
 	EVENT_KILL_OVER,       /* the jail was killed and is still not gone */
 	EVENT_COLLECT_OVER,    /* collecting took too long */
@@ -75,7 +77,7 @@ enum task_action {
 	ACTION_RECORD_LOST = 1 << 6,	/* the warden is lost; the jail counts as gone */
 	ACTION_UNQUEUE = 1 << 7,	/* leave the scheduler's queue */
 	ACTION_ARM_SETUP = 1 << 8,	/* fires EVENT_DEADLINE_SETUP */
-	ACTION_ARM_WALL = 1 << 9,	/* fires EVENT_DEADLINE_WALL */
+	ACTION_ARM_RUN = 1 << 9,	/* fires EVENT_DEADLINE_WALL or _IDLE, what comes first */
 	ACTION_ARM_GRACE = 1 << 10,	/* fires EVENT_GRACE_OVER */
 	ACTION_ARM_KILL = 1 << 11,	/* fires EVENT_KILL_OVER */
 	ACTION_ARM_COLLECT = 1 << 12,	/* fires EVENT_COLLECT_OVER */

@@ -98,6 +98,9 @@ void task_on_wire(struct task *t, const struct wire_event *ev, int *fd)
 	case WIRE_FAILED:
 		o.event = EVENT_WARDEN_FAILED;
 		break;
+	case WIRE_LIMIT:
+		o.event = EVENT_CPU_LIMIT;
+		break;
 	case WIRE_EXITED:
 		o.event = EVENT_MAIN_EXITED;
 		break;
@@ -110,8 +113,22 @@ void task_on_wire(struct task *t, const struct wire_event *ev, int *fd)
 	handle(t, &o);
 }
 
+/* Output since the deadline was set moves it. Output that nobody takes at the moment holds the task
+ * up: it is not idle then. */
+static bool is_idle(struct task *t)
+{
+	uint64_t now = clock_boot_ns();
+	if (t->streams.is_paused)
+		t->output_at_ns = now;
+	return deadline_after_ms(t->output_at_ns, t->build.idle_ms) <= now;
+}
+
 void task_on_deadline(struct task *t)
 {
+	if (t->deadline_event == EVENT_DEADLINE_IDLE && !is_idle(t)) {
+		task_arm_run(t);
+		return;
+	}
 	task_handle(t, t->deadline_event);
 }
 
@@ -131,6 +148,7 @@ static void on_output(void *owner, enum output_stream stream, const char *data, 
 {
 	struct task *t = owner;
 	struct output_record rec = { 0 };
+	t->output_at_ns = clock_boot_ns();
 	int r = output_log_append(t->log, stream, data, len, &rec);
 	if (r >= 0 && rec.seq)
 		t->host->on_output(t->host->owner, t, stream, data, &rec);
@@ -250,6 +268,7 @@ static int fill_result(struct task *t)
 	r->created_ns = clock_real_ns();
 	r->profile = t->build.plan->profile;
 	r->disk_limit = known(t->build.plan->limits.disk_bytes);
+	t->facts.has_cpu_limit = t->build.plan->limits.cpu_ms > 0;
 	r->pool = POOL_OFF;
 	return 0;
 }

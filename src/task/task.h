@@ -82,6 +82,7 @@ struct task {
 	bool is_handling;
 	uint64_t created_ns; /* CLOCK_MONOTONIC, as all below; 0: not yet */
 	uint64_t start_sent_ns, started_ns, exited_ns, gone_ns;
+	uint64_t wall_at_ns, output_at_ns; /* CLOCK_BOOTTIME: its end; its last output */
 };
 
 struct task_origin {

@@ -32,7 +32,7 @@ static void act_record_kill(struct task *t, const struct occurrence *o)
 static void add_degraded(struct task *t)
 {
 	struct task_result *r = t->result;
-	for (size_t i = 0; i < t->build.n_degraded && r->n_degraded < WIRE_DEGRADED_MAX; i++)
+	for (size_t i = 0; i < t->build.n_degraded && r->n_degraded < RESULT_DEGRADED_MAX; i++)
 		snprintf(r->degraded[r->n_degraded++], WIRE_DEGRADED_SIZE, "%s",
 			t->build.degraded[i]);
 }
@@ -93,6 +93,8 @@ static void explain_silence(struct task *t, int init_status)
 static void act_record_gone(struct task *t, const struct occurrence *o)
 {
 	t->facts.jail_gone = true;
+	t->facts.oom_kills = o->wire->gone.usage.oom_kills;
+	t->facts.disk_is_full = o->wire->gone.has_disk && o->wire->gone.disk_is_full;
 	explain_silence(t, o->wire->gone.init_status);
 	t->gone_ns = clock_mono_ns();
 	if (t->exited_ns)
@@ -231,9 +233,23 @@ static void act_arm_setup(struct task *t, const struct occurrence *o)
 	task_arm(t, EVENT_DEADLINE_SETUP, SETUP_MS);
 }
 
-static void act_arm_wall(struct task *t, const struct occurrence *o)
+static void act_arm_run(struct task *t, const struct occurrence *o)
 {
-	task_arm(t, EVENT_DEADLINE_WALL, t->build.wall_ms);
+	uint64_t now = clock_boot_ns();
+	t->wall_at_ns = deadline_after_ms(now, t->build.wall_ms);
+	t->output_at_ns = now;
+	task_arm_run(t);
+}
+
+/* One deadline for both limits: what it means is looked at when it fires. */
+void task_arm_run(struct task *t)
+{
+	uint64_t idle_at = UINT64_MAX;
+	if (t->build.idle_ms)
+		idle_at = deadline_after_ms(t->output_at_ns, t->build.idle_ms);
+	t->deadline_event = idle_at < t->wall_at_ns ? EVENT_DEADLINE_IDLE : EVENT_DEADLINE_WALL;
+	deadline_set(t->host->deadlines, &t->deadline,
+		idle_at < t->wall_at_ns ? idle_at : t->wall_at_ns);
 }
 
 static void act_arm_grace(struct task *t, const struct occurrence *o)
@@ -296,7 +312,7 @@ const task_action_fn task_actions[ACTION_BITS] = {
 	AT(ACTION_RECORD_LOST) = act_record_lost,
 	AT(ACTION_UNQUEUE) = act_unqueue,
 	AT(ACTION_ARM_SETUP) = act_arm_setup,
-	AT(ACTION_ARM_WALL) = act_arm_wall,
+	AT(ACTION_ARM_RUN) = act_arm_run,
 	AT(ACTION_ARM_GRACE) = act_arm_grace,
 	AT(ACTION_ARM_KILL) = act_arm_kill,
 	AT(ACTION_ARM_COLLECT) = act_arm_collect,

@@ -19,6 +19,7 @@ extern const task_action_fn task_actions[ACTION_BITS];
 void task_queue_event(struct task *t, enum task_event event);
 
 /* Sets the task's one deadline. */
+void task_arm_run(struct task *t);
 void task_arm(struct task *t, enum task_event event, uint64_t ms);
 
 /* Lets go of what only a start needs. */

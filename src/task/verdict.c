@@ -56,6 +56,8 @@ static const struct {
 	[KILL_REASON_CLIENT_GONE] = { "client_gone", OUTCOME_CANCELLED, CAUSE_CLIENT_GONE },
 	[KILL_REASON_OUTPUT_LIMIT] = { "output_limit", OUTCOME_KILLED, CAUSE_OUTPUT_LIMIT },
 	[KILL_REASON_SHUTDOWN] = { "shutdown", OUTCOME_KILLED, CAUSE_SHUTDOWN },
+	[KILL_REASON_IDLE] = { "idle", OUTCOME_KILLED, CAUSE_TIMEOUT_IDLE },
+	[KILL_REASON_CPU_TIME] = { "cpu_time", OUTCOME_KILLED, CAUSE_TIMEOUT_CPU },
 };
 
 const char *outcome_name(enum outcome o)
@@ -85,6 +87,8 @@ enum kill_reason kill_reason_from_event(enum task_event ev)
 		[EVENT_CLIENT_GONE] = KILL_REASON_CLIENT_GONE,
 		[EVENT_OUTPUT_LIMIT] = KILL_REASON_OUTPUT_LIMIT,
 		[EVENT_SHUTDOWN] = KILL_REASON_SHUTDOWN,
+		[EVENT_CPU_LIMIT] = KILL_REASON_CPU_TIME,
+		[EVENT_DEADLINE_IDLE] = KILL_REASON_IDLE,
 		[EVENT_DEADLINE_QUEUE] = KILL_REASON_QUEUE,
 		[EVENT_DEADLINE_SETUP] = KILL_REASON_SETUP,
 		[EVENT_DEADLINE_WALL] = KILL_REASON_WALL,
@@ -152,15 +156,17 @@ static struct verdict decide_kill(const struct verdict_facts *f)
 
 static struct verdict decide_status(const struct verdict_facts *f, const struct task_exit *x)
 {
-	if (x->has_code)
-		return verdict_of(x->code ? OUTCOME_FAILED : OUTCOME_OK, CAUSE_EXIT, PHASE_RUN);
-	if (x->signal == SIGKILL && f->oom_kills)
+	if (x->has_code && x->code == 0)
+		return verdict_of(OUTCOME_OK, CAUSE_EXIT, PHASE_RUN);
+	if (x->has_signal && x->signal == SIGKILL && f->oom_kills)
 		return verdict_of(OUTCOME_KILLED, CAUSE_OOM, PHASE_RUN);
-	if (x->signal == SIGSYS)
+	if (x->has_signal && x->signal == SIGSYS)
 		return verdict_of(OUTCOME_KILLED, CAUSE_SECCOMP, PHASE_RUN);
-	if (x->signal == SIGXCPU && f->has_cpu_limit)
+	if (x->has_signal && x->signal == SIGXCPU && f->has_cpu_limit)
 		return verdict_of(OUTCOME_KILLED, CAUSE_TIMEOUT_CPU, PHASE_RUN);
-	return verdict_of(OUTCOME_FAILED, CAUSE_SIGNAL, PHASE_RUN);
+	if (f->disk_is_full)
+		return verdict_of(OUTCOME_FAILED, CAUSE_DISK_LIMIT, PHASE_RUN);
+	return verdict_of(OUTCOME_FAILED, x->has_code ? CAUSE_EXIT : CAUSE_SIGNAL, PHASE_RUN);
 }
 
 struct verdict verdict_decide(const struct verdict_facts *f)

@@ -11,18 +11,21 @@
  *    5  main status known: SIGKILL and oom_kill rose          killed     oom
  *    6                     SIGSYS                             killed     seccomp
  *    7                     SIGXCPU and a CPU limit was set    killed     timeout_cpu
- *    8                     another signal                     failed     signal
- *    9                     code 0                             ok         exit
- *   10                     another code                       failed     exit
- *   11  the warden was lost                                   lost       warden_lost
- *   12  the jail went away without a word: before the start   error      setup
- *   13                                     after the start    error      internal
+ *    8                     a signal, or a code above 0,
+ *                          and its disk was full              failed     disk_limit
+ *    9                     another signal                     failed     signal
+ *   10                     code 0                             ok         exit
+ *   11                     another code                       failed     exit
+ *   12  the warden was lost                                   lost       warden_lost
+ *   13  the jail went away without a word: before the start   error      setup
+ *   14                                     after the start    error      internal
  *
  *   kill reason    outcome    cause          |  kill reason    outcome    cause
  *   wall           killed     timeout_wall   |  client_gone    cancelled  client_gone
  *   queue          rejected   timeout_queue  |  output_limit   killed     output_limit
  *   setup          error      setup          |  shutdown       killed     shutdown
  *   cancel         cancelled  cancel         |  ... in the queue: rejected, shutdown
+ *   idle           killed     timeout_idle   |  cpu_time       killed     timeout_cpu
  *
  * The cause never comes from the exit code: a task that exits with 137 has exited. `exit` is filled
  * whenever the main process's status is known, also for a killed task. `phase` is where the task
@@ -83,6 +86,8 @@ enum kill_reason {
 	KILL_REASON_CLIENT_GONE,
 	KILL_REASON_OUTPUT_LIMIT,
 	KILL_REASON_SHUTDOWN,
+	KILL_REASON_IDLE,
+	KILL_REASON_CPU_TIME,
 	KILL_REASON_COUNT
 };
 const char *kill_reason_name(enum kill_reason r);
@@ -104,6 +109,7 @@ struct verdict_facts {
 	bool warden_lost;
 	bool daemon_crash;  /* found by the next daemon */
 	bool has_cpu_limit; /* a limit of CPU time was set */
+	bool disk_is_full;  /* no byte or no inode was free when the main process ended */
 	uint64_t oom_kills; /* by how much the jail's oom_kill counter rose; 0 when not known */
 };
 

@@ -48,8 +48,9 @@ static inline struct plan *sample_full(void)
 	p->rows = 24;
 	p->cols = 65535;
 	p->has_stdin = true;
-	p->limits = (struct plan_limits){ 1, 2, 3, 4, 5, 6, 7, UINT64_MAX, PLAN_MEMORY_MIN, 10,
-		PLAN_CPU_MILLIS_MAX, PLAN_PIDS_MAX };
+	p->limits = (struct plan_limits){ 1, 2, 3, 4, 5, 6, 7, UINT64_MAX, PLAN_MEMORY_MIN,
+		PLAN_MEMORY_MIN + 1, 10, PLAN_CPU_MILLIS_MAX, PLAN_CPU_WEIGHT_MAX, PLAN_PIDS_MAX,
+		11, 12, 13 };
 	strv_add(&p->image_roots, "/");
 	strv_add(&p->workspace_roots, "/home");
 	strv_add(&p->workspace_roots, "/srv/a");

@@ -160,10 +160,71 @@ TEST(best_effort_takes_the_weaker_form_and_says_so)
 	assert_int_equal(build_with(&spec, &input, &b, &e), 0);
 	assert_int_equal(b.plan->limits.data_bytes, 1 << 30);
 	assert_int_equal(b.plan->limits.processes, 50);
+	/* What the cgroup would have held is in no field of its own. */
+	assert_int_equal(b.plan->limits.memory_bytes, 0);
+	assert_int_equal(b.plan->limits.pids, 0);
 	assert_int_equal(b.n_degraded, 3);
 	assert_int_equal(strncmp(b.degraded[0], "memory: ", 8), 0);
 	assert_int_equal(strncmp(b.degraded[1], "cpus: ", 6), 0);
 	assert_int_equal(strncmp(b.degraded[2], "pids: ", 6), 0);
+	build_finish(&b);
+}
+
+TEST(with_its_controller_a_limit_is_the_cgroup_s)
+{
+	struct task_spec spec = spec_minimal();
+	struct build_input in = input;
+	struct build b;
+	struct err e;
+	in.controllers = 1u << PLAN_CONTROLLER_MEMORY | 1u << PLAN_CONTROLLER_PIDS;
+	spec.limits = (struct spec_limits){ .memory_bytes = 1 << 30,
+		.swap_bytes = 1 << 20,
+		.memory_high_bytes = 1 << 29,
+		.cpu_time_ms = 5000 };
+	assert_int_equal(build_with(&spec, &in, &b, &e), 0);
+	assert_int_equal(b.plan->limits.memory_bytes, 1 << 30);
+	assert_int_equal(b.plan->limits.swap_bytes, 1 << 20);
+	assert_int_equal(b.plan->limits.memory_high_bytes, 1 << 29);
+	assert_int_equal(b.plan->limits.cpu_time_ms, 5000);
+	assert_int_equal(b.plan->limits.data_bytes, 0);
+	assert_int_equal(b.plan->limits.cpu_ms, 0);
+	/* Also the default that nobody asked for. */
+	assert_int_equal(b.plan->limits.pids, DEFAULT_PROCESSES);
+	assert_int_equal(b.n_degraded, 0);
+	build_finish(&b);
+	/* One controller is not another. */
+	spec.limits = (struct spec_limits){ .io_write_bps = 1 << 20 };
+	assert_int_equal(build_with(&spec, &in, &b, &e), -EINVAL);
+	assert_string_equal(e.field, "task.limits.io_write");
+}
+
+TEST(a_default_of_the_administrator_is_held_or_refused_too)
+{
+	const struct spec_limits defaults = { .wall_ms = 1000,
+		.grace_ms = 1,
+		.queue_ms = 1,
+		.pids = 7,
+		.disk_bytes = 1 << 20,
+		.disk_inodes = 64,
+		.output_bytes = 1,
+		.open_files = 16,
+		.idle_ms = 70,
+		.memory_bytes = 1 << 30 };
+	struct task_spec spec = spec_minimal();
+	struct build_input in = input;
+	struct build b;
+	struct err e;
+	in.defaults = &defaults;
+	assert_int_equal(build_with(&spec, &in, &b, &e), -EINVAL);
+	assert_string_equal(e.field, "task.limits.memory");
+	assert_non_null(strstr(e.hint, "[defaults]"));
+	in.controllers = 1u << PLAN_CONTROLLER_MEMORY;
+	assert_int_equal(build_with(&spec, &in, &b, &e), 0);
+	assert_int_equal(b.plan->limits.memory_bytes, 1 << 30);
+	assert_int_equal(b.idle_ms, 70);
+	/* RLIMIT_NPROC, where no cgroup counts. */
+	assert_int_equal(b.plan->limits.processes, 7);
+	assert_int_equal(b.plan->limits.pids, 0);
 	build_finish(&b);
 }
 
@@ -296,6 +357,8 @@ int main(void)
 		cmocka_unit_test(
 			a_cgroup_limit_without_a_cgroup_is_refused_by_name_with_reason_and_fix),
 		cmocka_unit_test(best_effort_takes_the_weaker_form_and_says_so),
+		cmocka_unit_test(with_its_controller_a_limit_is_the_cgroup_s),
+		cmocka_unit_test(a_default_of_the_administrator_is_held_or_refused_too),
 		cmocka_unit_test(a_workspace_is_shown_where_it_lies_or_at_the_usual_place),
 		cmocka_unit_test(a_descriptor_that_was_not_sent_is_named),
 		cmocka_unit_test(mounts_have_the_rules_of_every_plan),

@@ -89,7 +89,6 @@ static void a_finished_task_tells_everything_that_was_measured(void **state)
 	r->collect_us = known(12);
 	r->destroy_us = known(34);
 	r->disk_limit = known(1u << 30);
-	r->disk_hit = known(1);
 	r->pool = POOL_MISS;
 	r->profile = PLAN_PROFILE_STRICT;
 	struct wire_event ev;
@@ -106,6 +105,7 @@ static void a_finished_task_tells_everything_that_was_measured(void **state)
 	ev.gone.user_us = 7;
 	ev.gone.max_rss_bytes = 1u << 20;
 	ev.gone.disk_bytes = 4096;
+	ev.gone.disk_is_full = 1;
 	ev.gone.changes_added = 3;
 	result_set_gone(r, &ev);
 
@@ -153,6 +153,33 @@ static void counters_that_were_not_taken_stay_null(void **state)
 	expect(j, "memory.peak", "null");
 	expect(j, "disk.bytes", "null");
 	expect(j, "changes.added", "null");
+}
+
+static void a_cgroup_counts_better_than_rusage(void **state)
+{
+	(void)state;
+	auto_result struct task_result *r = make_result();
+	struct wire_event ev;
+	wire_event_init(&ev, WIRE_GONE, 1);
+	ev.gone.max_rss_bytes = 1000;
+	ev.gone.user_us = 1;
+	ev.gone.usage = (struct wire_usage){
+		.known = WIRE_KNOWN_MEMORY_PEAK | WIRE_KNOWN_OOM_KILLS | WIRE_KNOWN_CPU |
+			 WIRE_KNOWN_PIDS_PEAK,
+		.memory_peak = 5000,
+		.swap_peak = 99, /* not known */
+		.oom_kills = 2,
+		.user_us = 10,
+		.sys_us = 20,
+		.pids_peak = 3,
+	};
+	result_set_gone(r, &ev);
+	auto_json json_t *j = result_to_json(r);
+	expect(j, "cpu", "{\"user\":10,\"sys\":20,\"source\":\"cgroup\"}");
+	expect(j, "memory",
+		"{\"peak\":5000,\"swap_peak\":null,\"oom_kills\":2,\"source\":\"cgroup\"}");
+	expect(j, "pids", "{\"peak\":3}");
+	expect(j, "io", "{\"read\":null,\"write\":null}");
 }
 
 static void output_counts_come_from_the_log(void **state)
@@ -263,6 +290,7 @@ int main(void)
 		cmocka_unit_test(a_finished_task_tells_everything_that_was_measured),
 		cmocka_unit_test(a_signal_is_told_without_a_code),
 		cmocka_unit_test(counters_that_were_not_taken_stay_null),
+		cmocka_unit_test(a_cgroup_counts_better_than_rusage),
 		cmocka_unit_test(output_counts_come_from_the_log),
 		cmocka_unit_test(an_error_shows_only_the_members_that_are_set),
 		cmocka_unit_test(bytes_that_are_no_text_are_escaped),

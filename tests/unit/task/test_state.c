@@ -24,7 +24,7 @@
 
 #define ACTIONS_SIGNAL (ACTION_SIGNAL_TERM | ACTION_KILL_JAIL)
 #define ACTIONS_ARM                                                                                \
-	(ACTION_ARM_SETUP | ACTION_ARM_WALL | ACTION_ARM_GRACE | ACTION_ARM_KILL |                 \
+	(ACTION_ARM_SETUP | ACTION_ARM_RUN | ACTION_ARM_GRACE | ACTION_ARM_KILL |                  \
 		ACTION_ARM_COLLECT)
 
 #define for_each_pair(s, ev)                                                                       \

@@ -156,6 +156,8 @@ static void tell(struct world *w, enum wire_type type, int status)
 	if (type == WIRE_EXITED) {
 		ev.exited.status = status;
 		ev.exited.at_ns = clock_mono_ns();
+	} else if (type == WIRE_LIMIT) {
+		ev.limit.which = WIRE_LIMIT_CPU_TIME;
 	} else if (type == WIRE_GONE) {
 		ev.gone.max_rss_bytes = 4096;
 	} else if (type == WIRE_FAILED) {
@@ -322,6 +324,95 @@ static void the_wall_limit_asks_and_then_kills(void **state)
 	end(w);
 	assert_verdict(w, OUTCOME_KILLED, CAUSE_TIMEOUT_WALL);
 	assert_int_equal(w->t->result->verdict.exit.signal, SIGKILL);
+}
+
+static void create_with_idle(struct world *w, uint64_t idle_ms)
+{
+	struct task_spec *spec = spec_create();
+	spec->limits.idle_ms = idle_ms;
+	create_with(w, spec, NULL, 0);
+}
+
+static void a_task_that_writes_nothing_is_stopped_as_idle(void **state)
+{
+	struct world *w = *state;
+	create_with_idle(w, 1);
+	run(w);
+	usleep(2000);
+	fire_deadline(w, EVENT_DEADLINE_IDLE);
+	assert_int_equal(w->t->state, TASK_STATE_STOPPING);
+	tell(w, WIRE_EXITED, SIGTERM);
+	end(w);
+	assert_verdict(w, OUTCOME_KILLED, CAUSE_TIMEOUT_IDLE);
+}
+
+static void output_moves_the_idle_limit_and_the_wall_limit_stays(void **state)
+{
+	struct world *w = *state;
+	create_with_idle(w, 60000);
+	run(w);
+	uint64_t wall_at = w->t->wall_at_ns;
+	/* As if it had been armed long ago: the output since then counts. */
+	assert_int_equal(write(w->start_fds[2], "x", 1), 1);
+	loop_run_until(&w->loop, w->output_bytes == 1);
+	fire_deadline(w, EVENT_DEADLINE_IDLE);
+	assert_int_equal(w->t->state, TASK_STATE_RUNNING);
+	assert_true(w->t->deadline.is_set);
+	assert_int_equal(w->t->wall_at_ns, wall_at);
+	/* The wall limit is due before the next idle one. */
+	w->t->build.idle_ms = UINT64_MAX / 2;
+	task_on_deadline(w->t);
+	fire_deadline(w, EVENT_DEADLINE_WALL);
+	tell(w, WIRE_EXITED, SIGTERM);
+	end(w);
+	assert_verdict(w, OUTCOME_KILLED, CAUSE_TIMEOUT_WALL);
+}
+
+static void a_task_whose_output_nobody_takes_is_not_idle(void **state)
+{
+	struct world *w = *state;
+	create_with_idle(w, 1);
+	run(w);
+	task_pause_output(w->t, true);
+	usleep(2000);
+	fire_deadline(w, EVENT_DEADLINE_IDLE);
+	assert_int_equal(w->t->state, TASK_STATE_RUNNING);
+	tell(w, WIRE_EXITED, 0);
+	end(w);
+	assert_verdict(w, OUTCOME_OK, CAUSE_EXIT);
+}
+
+static void used_up_cpu_time_stops_the_task(void **state)
+{
+	struct world *w = *state;
+	create(w);
+	run(w);
+	tell(w, WIRE_LIMIT, 0);
+	assert_int_equal(w->t->state, TASK_STATE_STOPPING);
+	assert_int_equal(w->sent[1].value, SIGTERM);
+	tell(w, WIRE_LIMIT, 0); /* said again: nothing changes */
+	tell(w, WIRE_EXITED, SIGTERM);
+	end(w);
+	assert_verdict(w, OUTCOME_KILLED, CAUSE_TIMEOUT_CPU);
+}
+
+static void the_cgroup_s_counters_decide_about_memory(void **state)
+{
+	struct world *w = *state;
+	struct wire_event ev;
+	int none = -1;
+	create(w);
+	run(w);
+	tell(w, WIRE_EXITED, SIGKILL);
+	close_ends(w);
+	wire_event_init(&ev, WIRE_GONE, w->t->jail);
+	ev.gone.usage.known = WIRE_KNOWN_OOM_KILLS | WIRE_KNOWN_MEMORY_PEAK;
+	ev.gone.usage.oom_kills = 3;
+	ev.gone.usage.memory_peak = 64 << 20;
+	task_on_wire(w->t, &ev, &none);
+	loop_run_until(&w->loop, task_is_done(w->t));
+	assert_verdict(w, OUTCOME_KILLED, CAUSE_OOM);
+	assert_int_equal(w->t->result->memory_peak.value, 64 << 20);
 }
 
 static void a_jail_that_does_not_die_keeps_its_slot_and_is_killed_again(void **state)
@@ -499,6 +590,11 @@ int main(void)
 		IN_WORLD(waiting_too_long_in_the_queue_it_is_rejected),
 		IN_WORLD(cancelled_while_starting_the_jail_is_killed),
 		IN_WORLD(the_wall_limit_asks_and_then_kills),
+		IN_WORLD(a_task_that_writes_nothing_is_stopped_as_idle),
+		IN_WORLD(output_moves_the_idle_limit_and_the_wall_limit_stays),
+		IN_WORLD(a_task_whose_output_nobody_takes_is_not_idle),
+		IN_WORLD(used_up_cpu_time_stops_the_task),
+		IN_WORLD(the_cgroup_s_counters_decide_about_memory),
 		IN_WORLD(a_jail_that_does_not_die_keeps_its_slot_and_is_killed_again),
 		IN_WORLD(a_failed_exec_is_told_as_such),
 		IN_WORLD(a_warden_that_cannot_be_reached_is_an_error_and_no_descriptor_is_lost),

@@ -268,7 +268,7 @@ static void names_are_those_of_the_protocol(void **state)
 		"daemon_crash", "warden_lost" };
 	static const char *const phases[] = { "queue", "setup", "exec", "run", "collect" };
 	static const char *const reasons[] = { "none", "wall", "queue", "setup", "cancel",
-		"client_gone", "output_limit", "shutdown" };
+		"client_gone", "output_limit", "shutdown", "idle", "cpu_time" };
 	assert_int_equal(ARRAY_SIZE(outcomes), OUTCOME_COUNT);
 	assert_int_equal(ARRAY_SIZE(causes), CAUSE_COUNT);
 	assert_int_equal(ARRAY_SIZE(phases), PHASE_COUNT);
@@ -309,6 +309,10 @@ static struct answer answer_to_kill(const struct verdict_facts *f)
 		return (struct answer){ OUTCOME_CANCELLED, CAUSE_CLIENT_GONE };
 	case KILL_REASON_OUTPUT_LIMIT:
 		return (struct answer){ OUTCOME_KILLED, CAUSE_OUTPUT_LIMIT };
+	case KILL_REASON_IDLE:
+		return (struct answer){ OUTCOME_KILLED, CAUSE_TIMEOUT_IDLE };
+	case KILL_REASON_CPU_TIME:
+		return (struct answer){ OUTCOME_KILLED, CAUSE_TIMEOUT_CPU };
 	default:
 		return (struct answer){ f->kill_state == TASK_STATE_QUEUED ? OUTCOME_REJECTED
 									   : OUTCOME_KILLED,
@@ -335,6 +339,7 @@ static struct answer expected_answer(const struct verdict_facts *f)
 		{ ran_it && signo == SIGSYS, { OUTCOME_KILLED, CAUSE_SECCOMP } },
 		{ ran_it && signo == SIGXCPU && f->has_cpu_limit,
 			{ OUTCOME_KILLED, CAUSE_TIMEOUT_CPU } },
+		{ ran_it && f->status && f->disk_is_full, { OUTCOME_FAILED, CAUSE_DISK_LIMIT } },
 		{ ran_it && signo, { OUTCOME_FAILED, CAUSE_SIGNAL } },
 		{ ran_it && f->status == 0, { OUTCOME_OK, CAUSE_EXIT } },
 		{ ran_it, { OUTCOME_FAILED, CAUSE_EXIT } },
@@ -386,7 +391,7 @@ static void every_combination_of_facts_follows_the_rules(void **state)
 		SIGNAL(SIGTERM), SIGNAL(SIGKILL), SIGNAL(SIGSYS), CORE(SIGSYS), SIGNAL(SIGXCPU),
 		CORE(SIGSEGV) };
 	unsigned long n = 0;
-	for (unsigned bits = 0; bits < 1u << 9; bits++) {
+	for (unsigned bits = 0; bits < 1u << 10; bits++) {
 		struct verdict_facts f = {
 			.started = bits & 1,
 			.exec_failed = bits & 2,
@@ -397,6 +402,7 @@ static void every_combination_of_facts_follows_the_rules(void **state)
 			.daemon_crash = bits & 64,
 			.has_cpu_limit = bits & 128,
 			.oom_kills = bits & 256,
+			.disk_is_full = bits & 512,
 		};
 		for (size_t i = 0; i < (f.has_status ? ARRAY_SIZE(statuses) : 1); i++) {
 			f.status = f.has_status ? statuses[i] : 0;
