@@ -6,12 +6,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define ROTATION_MAX 64
 
@@ -94,6 +100,42 @@ uid_t ids_task_uid(const struct ids *ids, int slot, enum plan_user user)
 	if (ids->mode == WARDEN_MODE_ROOT)
 		return ids_slot_base(ids, slot) + inside;
 	return ids->mode == WARDEN_MODE_SUBUID ? 0 : ids->uid;
+}
+
+/* After a change of the effective id away from root: the capabilities again, as they were. */
+static int raise_capabilities(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+	if (syscall(SYS_capget, &header, data) < 0)
+		return -errno;
+	for (int i = 0; i < 2; i++)
+		data[i].effective = data[i].permitted;
+	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+/* Only the effective id: the kernel would look with the filesystem's id at who owns a cgroup. */
+static int set_maker(uid_t uid)
+{
+	if (setresuid((uid_t)-1, uid, (uid_t)-1) < 0)
+		return -errno;
+	setfsuid(0);
+	return raise_capabilities();
+}
+
+pid_t ids_clone(const struct ids *ids, int slot, uint64_t flags, int cgroup_fd, int *ret_pidfd)
+{
+	if (ids->mode != WARDEN_MODE_ROOT)
+		return sys_clone_into(flags, cgroup_fd, ret_pidfd);
+	int r = set_maker(ids_slot_base(ids, slot));
+	pid_t pid = r < 0 ? r : sys_clone_into(flags, cgroup_fd, ret_pidfd);
+	if (pid == 0)
+		return 0;
+	/* A change of ids makes a process undumpable, and then it cannot open its children's
+	 * namespaces. */
+	if (set_maker(0) < 0 || prctl(PR_SET_DUMPABLE, 1) < 0)
+		abort();
+	return pid;
 }
 
 int ids_make_namespace(const char *uid_map, const char *gid_map, struct err *e)

@@ -72,6 +72,8 @@ static int set_rlimit(int resource, const char *name, uint64_t value, struct err
 int step_rlimits(struct jail *j, struct err *e)
 {
 	const struct plan_limits *l = &j->plan->limits;
+	/* Queues, locked memory and pending signals count for the maker of the user namespace as
+	 * well. Rootless, that is the user: one task must not take all that he may have. */
 	const struct {
 		int resource;
 		const char *name;
@@ -84,7 +86,7 @@ int step_rlimits(struct jail *j, struct err *e)
 		{ RLIMIT_DATA, "memory", l->data_bytes ? l->data_bytes : RLIM_INFINITY },
 		{ RLIMIT_CPU, "cpu", l->cpu_ms ? (l->cpu_ms + 999) / 1000 : RLIM_INFINITY },
 		{ RLIMIT_RTPRIO, "rtprio", 0 },
-		{ RLIMIT_MSGQUEUE, "msgqueue", 819200 },
+		{ RLIMIT_MSGQUEUE, "msgqueue", j->mode == WARDEN_MODE_ROOT ? 819200 : 819200 / 8 },
 		{ RLIMIT_MEMLOCK, "memlock", 8u << 20 },
 		{ RLIMIT_SIGPENDING, "sigpending", 4096 },
 	};

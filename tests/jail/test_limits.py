@@ -2,13 +2,30 @@
 import os
 import resource
 
-from dayfly_test import PROBE, errno_name, in_modes, parse_rows
+from dayfly_test import IS_ROOT, PROBE, errno_name, in_modes, parse_rows
 
 MIB = 1 << 20
 
 
+class Hogs:
+    def hog(self, make, tasks=2, **task):
+        """Tasks that each make as many of something as they can, one after the other, and keep them. Returns how many each got."""
+        script = ("import ctypes, os, sys\nl, n = ctypes.CDLL(None), 0\n"
+                  "while n < 4000 and (%s) >= 0: n += 1\nprint(n, flush=True)\nsys.stdin.read()" % make)
+        task = dict({"stdin": "stream", "limits": {"open_files": 5000}}, **task)
+        clients = [self.new_client() for _ in range(tasks)]
+        runs, counts = [], []
+        for client in clients:
+            runs.append(client.start(self.task(["python3", "-c", script], **task)))
+            counts.append(int(client.wait_output(runs[-1][0], b"\n")))
+        for client, (tag, task_id) in zip(clients, runs):
+            client.call("input", task=task_id, eof=True)
+            self.assertEqual(client.finish(tag, task_id)[1]["outcome"], "ok")
+        return counts
+
+
 @in_modes
-class Limits:
+class Limits(Hogs):
     def test_G6_the_disk_limit_holds_everywhere_together(self):
         work = self.make_dir()
         for place in ("/tmp/x", "/dev/shm/x", "/var/tmp/x", "/run/lock/x", "/home/agent/x", "/srv/work/x"):
@@ -70,26 +87,17 @@ class Limits:
         self.assertEqual(limits["nofile"]["soft"], limits["nofile"]["hard"])
         self.assertLessEqual(limits["nofile"]["hard"], max(hard, 65536))
 
-    def hog(self, make):
-        """A task that makes as many of something as it can and keeps them, while a second does the same. Returns how many each got."""
-        script = ("import ctypes, os, sys\nl, n = ctypes.CDLL(None), 0\n"
-                  "while n < 4000 and (%s) >= 0: n += 1\nprint(n, flush=True)\nsys.stdin.read()" % make)
-        clients = [self.new_client(), self.new_client()]
-        runs, counts = [], []
-        for client in clients:
-            runs.append(client.start(self.task(["python3", "-c", script], stdin="stream", limits={"open_files": 5000})))
-            counts.append(int(client.wait_output(runs[-1][0], b"\n")))
-        for client, (tag, task_id) in zip(clients, runs):
-            client.call("input", task=task_id, eof=True)
-            self.assertEqual(client.finish(tag, task_id)[1]["outcome"], "ok")
-        return counts
-
     def test_G11_inotify_instances_of_one_task_leave_the_others_theirs(self):
-        """They count for the daemon's user too, whose limit is 128 on most hosts."""
+        """They count for the maker of the user namespace too, whose limit is 128 on most hosts."""
         first, second = self.hog("l.inotify_init1(0)")
         self.assertEqual(first, second)
         self.assertGreaterEqual(first, 8)
         self.assertLessEqual(first, 16)
+
+    def test_G11_message_queues_of_one_task_leave_the_others_theirs(self):
+        counts = self.hog("l.mq_open(b'/q%d' % n, os.O_CREAT | os.O_RDWR, 0o600, (ctypes.c_long * 8)(0, 10, 8192))", tasks=4)
+        self.assertEqual(len(set(counts)), 1, counts)
+        self.assertGreater(counts[0], 0)
 
     def test_G11_terminals_of_one_task_leave_the_others_theirs(self):
         first, second = self.hog("l.open(b'/dev/ptmx', os.O_RDWR | os.O_NOCTTY)")
@@ -114,3 +122,19 @@ class Limits:
             error = self.refused("limit_unenforceable", limits={name: value})
             self.assertEqual(error.get("field"), "task.limits." + name)
             self.assertTrue(error.get("hint"), error)
+
+
+@in_modes
+class Accounts(Hogs):
+    """Rootless, everything is the one user's."""
+
+    modes = ["root"] if IS_ROOT else []
+
+    # As root a task may take one id after the other, and each has a share of its own.
+    PER_ID = "(os.setresuid(n // 8 + 1, n // 8 + 1, 0), %s, os.setresuid(0, 0, 0))[1]"
+
+    def test_G11_a_task_takes_nothing_of_what_the_hosts_root_may_have(self):
+        """The kernel counts for the maker of a user namespace too: that is an id of the task's own, not root."""
+        counts = self.hog(self.PER_ID % "l.inotify_init1(0)", tasks=4, user="root")
+        self.assertEqual(len(set(counts)), 1, counts)
+        self.assertGreaterEqual(counts[0], 64)
