@@ -44,8 +44,8 @@ struct jail {
 	gid_t owner_gid;
 	int landlock_abi;
 	bool upper_on_disk;
-	bool has_cgroup; /* a cgroup of its own, which it is in */
-	const struct sock_fprog *seccomp;
+	bool has_cgroup;				   /* a cgroup of its own, which it is in */
+	const struct sock_fprog *seccomp, *seccomp_shared; /* the second may be NULL */
 
 	/* Borrowed from the warden; the descriptors are the child's own copies. */
 	struct jail_source image, workspace, mounts[12];

@@ -41,6 +41,15 @@ static void clear_source(struct jail_source *s)
 	s->fd = s->tree_fd = -1;
 }
 
+/* Whether the task may write into a directory of the client's. */
+static bool has_shared(const struct plan *p)
+{
+	bool found = p->has_workspace && p->workspace.mode == PLAN_MODE_RW;
+	for (size_t i = 0; i < p->n_mounts; i++)
+		found = found || p->mounts[i].mode == PLAN_MODE_RW;
+	return found;
+}
+
 static struct jail *new_jail(struct warden *w, const struct warden_jail *j)
 {
 	struct jail *in = calloc(1, sizeof(*in));
@@ -54,6 +63,9 @@ static struct jail *new_jail(struct warden *w, const struct warden_jail *j)
 	in->landlock_abi = w->landlock_abi;
 	in->upper_on_disk = w->upper_on_disk;
 	in->seccomp = &w->filters[j->plan->profile][j->plan->network];
+	/* Root inside installs packages: those have set-user-id programs, and fail without. */
+	if (j->plan->user == PLAN_USER_AGENT && has_shared(j->plan))
+		in->seccomp_shared = &w->shared_filter;
 	in->etc_masks = w->etc.masks;
 	clear_source(&in->image);
 	clear_source(&in->workspace);

@@ -26,6 +26,12 @@
 int seccomp_filter_compile(enum plan_profile profile, enum plan_network network,
 	struct sock_fprog *ret, struct err *e);
 
+/*
+ * Makes the second filter, for a task of user agent that writes into a directory of the client's:
+ * it makes no set-user-id files. Otherwise as above.
+ */
+int seccomp_filter_compile_shared(struct sock_fprog *ret, struct err *e);
+
 /* Frees the program and leaves {0, NULL}. Works on a zeroed struct. */
 void seccomp_filter_finish(struct sock_fprog *prog);
 

@@ -102,8 +102,18 @@ static bool emit_call(struct emitter *em, const struct policy_call *call, int nr
 		emit_check(em, check);
 		decided = count_conditions(check) == 0;
 	}
+	if (!decided) /* the accumulator has an argument now */
+		emit_load(em, offsetof(struct seccomp_data, nr));
 	land_here(em, over);
 	return decided;
+}
+
+static bool has_checks(const struct policy_call *call, unsigned when)
+{
+	for (size_t i = 0; call->name && i < policy_checks_count; i++)
+		if ((policy_checks[i].when & when) && !strcmp(policy_checks[i].call, call->name))
+			return true;
+	return false;
 }
 
 int policy_emit_checks(unsigned when, struct sock_filter *prog, size_t max, size_t *len)
@@ -114,10 +124,8 @@ int policy_emit_checks(unsigned when, struct sock_filter *prog, size_t max, size
 	emit_load(&em, offsetof(struct seccomp_data, nr));
 	for (size_t i = 0; i < policy_calls_count; i++) {
 		const struct policy_call *call = &policy_calls[i];
-		if (!call->checked)
-			continue;
-		int nr = policy_call_number(call);
-		if (nr >= 0 && !emit_call(&em, call, nr, when))
+		int nr = call->checked || has_checks(call, when) ? policy_call_number(call) : -1;
+		if (nr >= 0 && !emit_call(&em, call, nr, when) && when != POLICY_SHARED)
 			return -EINVAL;
 	}
 	land_here(&em, over);

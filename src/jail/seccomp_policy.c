@@ -5,6 +5,7 @@
 #include "jail/seccomp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -12,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/personality.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <termios.h>
 
 #ifndef IPPROTO_ICMPV6
@@ -44,6 +46,7 @@ const size_t policy_calls_count = ARRAY_SIZE(policy_calls);
 #define STRICT_ONLINE  (1u << 2)
 #define STRICT	       (STRICT_OFFLINE | STRICT_ONLINE)
 #define ANY	       (DEV | STRICT)
+#define SHARED	       POLICY_SHARED
 
 /* In clone(2) of s390x the flags come second. */
 #if defined(__s390__)
@@ -56,6 +59,7 @@ const size_t policy_calls_count = ARRAY_SIZE(policy_calls);
 		CLONE_NEWPID | CLONE_NEWNET)
 
 #define ALL	    0xffffffffu
+#define MAKES_FILE  (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)) /* flags with which open has a mode */
 #define SOCKET_TYPE 0xfu /* the rest are SOCK_NONBLOCK and SOCK_CLOEXEC */
 #define EQ(arg, value)                                                                             \
 	{                                                                                          \
@@ -183,5 +187,11 @@ int seccomp_filter_print(FILE *out, enum plan_profile profile)
 				call->name, note);
 		}
 	}
+	fprintf(out, "\n# as well, where user agent has a directory in mode rw\n");
+	for (size_t i = 0; i < policy_checks_count; i++)
+		if (policy_checks[i].when & SHARED) {
+			fprintf(out, "%-15s %s:\n", "by arguments", policy_checks[i].call);
+			print_checks(out, policy_checks[i].call, SHARED);
+		}
 	return ferror(out) ? -EIO : 0;
 }

@@ -45,6 +45,10 @@ extern const size_t policy_calls_count;
 extern const struct policy_check policy_checks[];
 extern const size_t policy_checks_count;
 
+/* In policy_check.when: the second filter, for tasks that write into a directory of the client's.
+ */
+#define POLICY_SHARED (1u << 3)
+
 /* The bit of this combination in policy_check.when. */
 unsigned policy_when(enum plan_profile profile, enum plan_network network);
 
@@ -57,6 +61,7 @@ int policy_call_number(const struct policy_call *call);
 /*
  * seccomp_check.c: appends to prog[*len] (room for max) the instructions that decide the checked
  * calls of the native architecture and let everything else fall through to what comes after them.
+ * With POLICY_SHARED also a call that its checks do not decide falls through.
  * Returns 0, -ENOSPC or -EINVAL (a table error).
  */
 int policy_emit_checks(unsigned when, struct sock_filter *prog, size_t max, size_t *len);

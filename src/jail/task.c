@@ -222,7 +222,9 @@ int step_close_fds(struct jail *j, struct err *e)
 
 int step_seccomp(struct jail *j, struct err *e)
 {
-	int r = seccomp_filter_load(j->seccomp);
+	int r = j->seccomp_shared ? seccomp_filter_load(j->seccomp_shared) : 0;
+	if (r == 0)
+		r = seccomp_filter_load(j->seccomp);
 	return r < 0 ? err_set(e, ERR_SETUP, -r, "load the system call filter") : 0;
 }
 

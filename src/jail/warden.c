@@ -505,7 +505,7 @@ static int compile_filters(struct warden *w, struct err *e)
 			if (r < 0)
 				return r;
 		}
-	return 0;
+	return seccomp_filter_compile_shared(&w->shared_filter, e);
 }
 
 static int set_up(struct warden *w, const struct warden_options *options, struct err *e)

@@ -80,6 +80,7 @@ struct warden {
 	struct ids ids;
 	struct etc_scan etc;
 	struct sock_fprog filters[PLAN_PROFILE_COUNT][PLAN_NETWORK_COUNT];
+	struct sock_fprog shared_filter;
 	int landlock_abi;
 	bool upper_on_disk;
 	int state_fd;	      /* directory for private layers on disk, -1 */

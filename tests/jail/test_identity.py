@@ -91,20 +91,84 @@ class Identity:
                 row = self.probe("stat", mount["point"]).one("path")
                 self.assertEqual(row["type"], "char", mount)
 
-    def test_F4_setuid_bits_in_a_workspace(self):
+    # Every way to a set-user-id file: how, and the errno of each.
+    MAKE_SETUID = r"""
+import ctypes, os
+l = ctypes.CDLL(None, use_errno=True)
+os.umask(0)
+def call(name, *args):
+    l.syscall.restype = ctypes.c_long
+    args = [ctypes.c_long(a) if isinstance(a, int) else a for a in args]
+    print(name, ctypes.get_errno() if l.syscall(*args) < 0 else 0)
+os.chdir("%s")
+open("plain", "w").close()
+fd = os.open("plain", os.O_RDWR)
+how = (ctypes.c_uint64 * 3)(os.O_CREAT | os.O_WRONLY, 0o4755, 0)
+for high in (0, 1 << 32):
+    mode = high | 0o4755
+    tail = b".high" if high else b""
+    call("chmod", 90, b"plain", mode)
+    call("fchmod", 91, fd, mode)
+    call("fchmodat", 268, -100, b"plain", mode)
+    call("fchmodat2", 452, -100, b"plain", mode, 0)
+    call("open", 2, b"opened" + tail, os.O_CREAT | os.O_WRONLY, mode)
+    call("openat", 257, -100, b"opened-at" + tail, os.O_CREAT | os.O_WRONLY, mode)
+    call("tmpfile", 257, -100, b".", os.O_TMPFILE | os.O_WRONLY, mode)
+    call("creat", 85, b"created" + tail, mode)
+    call("mknod", 133, b"node" + tail, 0o100000 | mode, 0)
+    call("mknodat", 259, -100, b"node-at" + tail, 0o100000 | mode, 0)
+call("openat2", 437, -100, b"opened-at2", how, 24)
+"""
+
+    def make_setuid(self, place, **task):
+        """{way: errno} of each attempt in that place."""
+        run = self.assert_ok(self.run_task(["python3", "-c", self.MAKE_SETUID % place], **task))
+        found = {}
+        for line in run.text().splitlines():
+            found.setdefault(line.split()[0], set()).add(errno_name(int(line.split()[1])))
+        return found
+
+    def test_F4_no_setuid_file_is_made_in_a_directory_of_the_client(self):
+        """It would be the client's own: whoever else can reach it would run it as the client."""
+        if os.uname().machine != "x86_64":
+            self.skipTest("numbers are for x86_64")
+        work, other = self.make_dir(), self.make_dir()
+        places = ({"workspace": {"path": work, "mode": "rw", "target": "/srv/work"}},
+                  {"mounts": [{"path": other, "target": "/srv/work", "mode": "rw"}]})
+        for task in places:
+            for profile in ("dev", "strict"):
+                for where in ("/srv/work", "/tmp"):
+                    got = self.make_setuid(where, profile=profile, **task)
+                    self.assertEqual(got.pop("openat2"), {"ENOSYS"})
+                    self.assertEqual(set(got), {"chmod", "fchmod", "fchmodat", "fchmodat2", "open", "openat", "tmpfile", "creat", "mknod", "mknodat"})
+                    for way, errnos in got.items():
+                        self.assertLessEqual(errnos, {"EPERM", "ENOSYS"} if way == "fchmodat2" else {"EPERM"}, way)
+        for place in (work, other):
+            for path, _, names in os.walk(place):
+                for name in names:
+                    self.assertEqual(os.stat(os.path.join(path, name)).st_mode & 0o4000, 0, name)
+        # What is common goes on: modes without the bit, set-group-id directories.
+        self.assert_ok(self.shell("cd /srv/work && umask 022 && mkdir d && chmod 2775 d && install -m 755 /bin/true t && chmod u+rwx,go= t && "
+                                  "stat -c %a d t | tr '\\n' ' ' | grep '2775 700'", **places[0]))
+        # The control: where nothing of the client's is in reach the bit can be set, and has no effect.
+        for task in ({"workspace": {"path": work, "mode": "cow", "target": "/srv/work"}}, {}):
+            got = self.make_setuid("/tmp", **task)
+            self.assertIn("ok", set.union(*got.values()))
+            self.assertEqual(got["chmod"] | got["openat"] | got["openat2"] | got["mknod"], {"ok"})
+
+    def test_F4_what_is_made_belongs_to_the_client_whatever_its_bits(self):
+        """Root inside may set the bit, since packages need it: also then it is the client's own file, never root's or another user's."""
         work = self.make_dir()
-        self.make_file(os.path.join(work, "mine"), "#!/bin/sh\n", 0o755)
         workspace = {"path": work, "mode": "rw", "target": "/srv/work"}
-        self.assert_ok(self.shell("cd /srv/work; cp %s tool; chmod 6755 tool mine; exit 0" % PROBE, workspace=workspace))
+        self.assert_ok(self.shell("cd /srv/work; cp %s tool; chmod 6755 tool" % PROBE, workspace=workspace, user="root"))
         for name in os.listdir(work):
-            st = os.stat(os.path.join(work, name))
-            # Whatever the bits: it is the client's own file, never root's or another user's.
-            self.assertEqual(st.st_uid, USER, name)
-            self.assertNotEqual(st.st_uid, 0, name)
-        row = parse_rows(self.assert_ok(self.run_task(["/srv/work/tool", "id"], workspace=workspace, user="root")).stdout).one("id")
-        self.assertEqual(row["euid"], 0)
+            self.assertEqual(os.stat(os.path.join(work, name)).st_uid, USER, name)
         run = self.run_task(["/srv/work/tool", "id"], workspace={"path": work, "mode": "ro", "target": "/srv/work"})
-        self.assertEqual(parse_rows(self.assert_ok(run).stdout).one("id")["euid"], 1000)
+        row = parse_rows(self.assert_ok(run).stdout).one("id")
+        self.assertEqual([row[k] for k in ("euid", "egid", "suid")], [1000] * 3)
+        # Writing to it takes the bits away, as outside.
+        self.assert_ok(self.shell("echo >>/srv/work/tool", workspace=workspace))
+        self.assertEqual(os.stat(os.path.join(work, "tool")).st_mode & 0o6000, 0)
 
     def test_F5_no_other_id_can_be_taken(self):
         rows = self.probe("ids")

@@ -182,13 +182,6 @@ class Workspaces:
         st = os.stat(os.path.join(top, "file"))
         self.assertEqual((st.st_uid, st.st_gid), (client_st.st_uid, client_st.st_gid))
 
-    def test_set_user_id_files_of_a_workspace_have_no_effect_outside_or_in(self):
-        top = self.make_dir()
-        self.assert_ok(self.shell("cp /bin/true made; chmod 6755 made; stat -c %a made",
-                                  workspace={"path": top, "mode": "rw", "target": "/mnt/w"}))
-        st = os.stat(os.path.join(top, "made"))
-        self.assertEqual(st.st_uid, os.stat(top).st_uid, "set-user-id of the client himself at most")
-
     def test_workspace_defaults_to_its_own_path_and_is_the_directory(self):
         top = self.make_tree()
         run = self.assert_ok(self.shell("pwd; cat file", workspace={"path": top}))

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -18,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "filters.h"
+#include "jail/seccomp.h"
 
 #define HIGH (1ull << 32)
 
@@ -239,6 +241,40 @@ static void other_arguments_do_not_matter(void **state)
 	}
 }
 
+static void F4_no_set_user_id_file_is_made_in_a_shared_directory(void **state)
+{
+	(void)state;
+	enum { CREATE = O_CREAT | O_WRONLY, TEMPORARY = O_TMPFILE | O_RDWR };
+	struct sock_fprog prog = { 0 };
+	struct err e = { 0 };
+	assert_int_equal(seccomp_filter_compile_shared(&prog, &e), 0);
+	static const uint64_t refused[] = { 04755, 06755, 04000, 0104755 },
+			      allowed[] = { 0755, 02755, 01777, 0, 03777 };
+	for (int bad = 0; bad < 2; bad++) {
+		const uint64_t *modes = bad ? refused : allowed;
+		for (size_t i = 0; i < (bad ? ARRAY_SIZE(refused) : ARRAY_SIZE(allowed)); i++) {
+			const char *answer = bad ? "EPERM" : "allow";
+			expect(&prog, SYS_fchmod, 1, 3, modes[i], 0, answer);
+			expect(&prog, SYS_fchmodat, 2, 3, 0, modes[i], answer);
+			expect(&prog, 452 /* fchmodat2 */, 2, 3, 0, modes[i], answer);
+			expect(&prog, SYS_mknodat, 2, 3, 0, modes[i], answer);
+#ifdef SYS_open
+			expect(&prog, SYS_chmod, 1, 0, modes[i], 0, answer);
+			expect(&prog, SYS_creat, 1, 0, modes[i], 0, answer);
+			expect(&prog, SYS_mknod, 1, 0, modes[i], 0, answer);
+			expect(&prog, SYS_open, 2, 0, CREATE, modes[i], answer);
+			expect(&prog, SYS_open, 2, 0, TEMPORARY, modes[i], answer);
+			/* A mode that the kernel does not look at may be anything. */
+			expect(&prog, SYS_open, 2, 0, O_RDWR | O_DIRECTORY, modes[i], "allow");
+#endif
+		}
+	}
+	expect(&prog, SYS_openat2, 1, 3, 0, 0, "ENOSYS");
+	expect(&prog, SYS_read, 1, 04755, 04755, 04755, "allow");
+	expect(&prog, SYS_mount, 1, 04755, 04755, 04755, "allow"); /* the other filter's affair */
+	seccomp_filter_finish(&prog);
+}
+
 static int finish(void **state)
 {
 	(void)state;
@@ -260,6 +296,7 @@ int main(void)
 		cmocka_unit_test(E13_personality_is_a_list),
 		cmocka_unit_test(the_limits_of_process_1_are_not_to_be_set),
 		cmocka_unit_test(other_arguments_do_not_matter),
+		cmocka_unit_test(F4_no_set_user_id_file_is_made_in_a_shared_directory),
 	};
 	return cmocka_run_group_tests_name("seccomp arguments", tests, NULL, finish);
 }
