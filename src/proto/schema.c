@@ -112,7 +112,7 @@ static const struct schema_field limits_fields[] = {
 	{ LIMIT(disk_inodes, "inodes", KIND_UINT), .min = 64, .max = UINT32_MAX, .absent = "500000",
 		.doc = "files and directories that the task may make inside its jail" },
 	{ LIMIT(output_bytes, "output", KIND_SIZE), .min = 1, .max = SIZE_LIMIT, .absent = "64MiB",
-		.doc = "bytes of each of stdout and stderr; what happens then says `on_output_limit`" },
+		.doc = "bytes of each of stdout and stderr that are kept; what happens with more says `on_output_limit`" },
 	{ LIMIT(open_files, "open_files", KIND_UINT), .min = 16, .max = 1 << 30, .absent = "65536, or this host's hard limit",
 		.doc = "open files of each process" },
 	{ LIMIT(file_bytes, "file_size", KIND_SIZE), .min = 1, .max = SIZE_LIMIT, .absent = "no limit of its own",
@@ -184,7 +184,7 @@ static const struct schema_field task_fields[] = {
 	{ SPEC(on_disconnect, "on_disconnect", KIND_WORD), .words = disconnect_words,
 		.doc = "what becomes of the task when the connection that asked for it closes" },
 	{ SPEC(on_output_limit, "on_output_limit", KIND_WORD), .words = output_limit_words,
-		.doc = "`drop`: the task goes on and further output is counted, not kept; `kill`: it is stopped" },
+		.doc = "`drop`: the task goes on, and of each stream its beginning and its end (64 KiB, or half of a smaller limit) are kept; `kill`: it is stopped" },
 };
 
 #define REQUEST(member, field_name, field_kind) \

@@ -6,7 +6,7 @@
  * always known without reading. Entries of what has been evicted stay, thinned out, so that a
  * reader who comes back late is told roughly how much it missed.
  */
-#include "task/output_log.h"
+#include "task/output_log_priv.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -18,50 +18,12 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 
-#define RECORD_MAGIC 0x6c6f6766u /* "logf" */
-#define RING_MIN     (512u << 10)
-#define STRIDE_MIN   (64u << 10)
+#define RING_MIN   (512u << 10)
+#define STRIDE_MIN (64u << 10)
 /* With stride >= ring / 1024 what is kept has at most 1025 entries: as many again for the past. */
 #define STRIDES_MAX 1024
 #define INDEX_MAX   (2 * STRIDES_MAX + 2)
 #define INDEX_FIRST 16
-
-struct record_head {
-	uint32_t magic;
-	uint32_t len;
-	uint64_t seq;
-	uint64_t at_ns;
-	uint64_t seen[OUTPUT_STREAM_COUNT]; /* bytes of each stream before this record, kept or not
-					     */
-	uint32_t stream;
-	uint32_t reserved;
-};
-
-struct index_entry {
-	uint64_t seq;
-	uint64_t offset;
-	uint64_t seen[OUTPUT_STREAM_COUNT];
-	uint64_t stored[OUTPUT_STREAM_COUNT]; /* of seen: bytes that are or were in the log */
-};
-
-struct output_log {
-	int fd;
-	uint64_t ring, stride, limit;
-	uint64_t start, end; /* logical offsets; end - start <= ring */
-	uint64_t next_seq;
-	uint64_t seen[OUTPUT_STREAM_COUNT];
-	uint64_t stored[OUTPUT_STREAM_COUNT];
-	uint64_t evicted[OUTPUT_STREAM_COUNT];
-	struct index_entry *index; /* from record 1 on; sorted */
-	size_t n_index, cap_index;
-	size_t first_kept; /* the entry at start; n_index when nothing is kept */
-	/* The newest record, for live readers; behind[] is the position after it. */
-	uint64_t last_offset;
-	uint64_t last_seen[OUTPUT_STREAM_COUNT];
-	uint64_t behind[OUTPUT_STREAM_COUNT];
-	int write_errno;
-	bool has_ended, is_over_limit;
-};
 
 static const char *const stream_names[OUTPUT_STREAM_COUNT] = {
 	[OUTPUT_STDOUT] = "stdout",
@@ -95,16 +57,29 @@ int output_log_create(
 	if (log->stride < STRIDE_MIN)
 		log->stride = STRIDE_MIN;
 	log->limit = stream_limit_bytes ? stream_limit_bytes : UINT64_MAX;
+	log->head_limit = log->limit;
 	log->next_seq = 1;
 	log->fd = fd_take(&fd);
 	*ret = log;
 	return 0;
 }
 
+void output_log_keep_tail(struct output_log *log, size_t bytes)
+{
+	assert(bytes <= OUTPUT_RECORD_MAX && bytes <= log->limit && !log->end);
+	if (log->limit == UINT64_MAX)
+		return;
+	log->head_limit = log->limit - bytes;
+	for (unsigned s = 0; s < OUTPUT_STREAM_COUNT; s++)
+		output_tail_init(&log->tails[s], bytes);
+}
+
 void output_log_destroy(struct output_log *log)
 {
 	if (!log)
 		return;
+	for (unsigned s = 0; s < OUTPUT_STREAM_COUNT; s++)
+		output_tail_finish(&log->tails[s]);
 	fd_close(&log->fd);
 	free(log->index);
 	free(log);
@@ -153,43 +128,6 @@ static int ring_write_record(
 	return r < 0 ? r : ring_write(log, data, head->len, log->end + sizeof(*head));
 }
 
-static int read_at(int fd, char *data, size_t len, uint64_t at)
-{
-	while (len) {
-		ssize_t n = pread(fd, data, len, (off_t)at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		data += n;
-		at += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-static int ring_read(const struct output_log *log, void *data, size_t len, uint64_t offset)
-{
-	uint64_t at = offset % log->ring;
-	size_t first = len > log->ring - at ? (size_t)(log->ring - at) : len;
-	int r = read_at(log->fd, data, first, at);
-	if (r == 0 && first < len)
-		r = read_at(log->fd, (char *)data + first, len - first, 0);
-	return r;
-}
-
-static int read_head(
-	const struct output_log *log, uint64_t offset, uint64_t seq, struct record_head *ret)
-{
-	int r = ring_read(log, ret, sizeof(*ret), offset);
-	if (r < 0)
-		return r;
-	if (ret->magic != RECORD_MAGIC || ret->seq != seq || ret->len > OUTPUT_RECORD_MAX ||
-		ret->stream >= OUTPUT_STREAM_COUNT)
-		return -EBADMSG;
-	return 0;
-}
-
 /* ---- the index ---- */
 
 /* Drops every second entry of the evicted past, but never the first. */
@@ -231,7 +169,7 @@ static void index_add(struct output_log *log)
 	struct index_entry *e = &log->index[log->n_index++];
 	e->seq = log->next_seq;
 	e->offset = log->end;
-	memcpy(e->seen, log->seen, sizeof(e->seen));
+	memcpy(e->seen, log->shown, sizeof(e->seen));
 	memcpy(e->stored, log->stored, sizeof(e->stored));
 }
 
@@ -239,20 +177,6 @@ static bool index_is_wanted(const struct output_log *log)
 {
 	return log->first_kept == log->n_index ||
 	       log->end - log->index[log->n_index - 1].offset >= log->stride;
-}
-
-/* The last entry among from..n_index-1 with this seq or a lower one; from when there is none. */
-static const struct index_entry *index_find(const struct output_log *log, size_t from, uint64_t seq)
-{
-	size_t low = from, high = log->n_index;
-	while (high - low > 1) {
-		size_t mid = low + (high - low) / 2;
-		if (log->index[mid].seq <= seq)
-			low = mid;
-		else
-			high = mid;
-	}
-	return &log->index[low];
 }
 
 /* ---- appending ---- */
@@ -272,13 +196,13 @@ static int append_record(
 	struct output_log *log, enum output_stream stream, const void *data, size_t len)
 {
 	struct record_head head = {
-		.magic = RECORD_MAGIC,
+		.magic = OUTPUT_RECORD_MAGIC,
 		.len = (uint32_t)len,
 		.seq = log->next_seq,
 		.at_ns = clock_mono_ns(),
 		.stream = stream,
 	};
-	memcpy(head.seen, log->seen, sizeof(head.seen));
+	memcpy(head.seen, log->shown, sizeof(head.seen));
 	bool wants_entry = index_is_wanted(log);
 	int r = wants_entry ? index_reserve(log) : 0;
 	if (r < 0)
@@ -304,9 +228,9 @@ int output_log_append(struct output_log *log, enum output_stream stream, const v
 	if (len == 0 || len > OUTPUT_RECORD_MAX || (unsigned)stream >= OUTPUT_STREAM_COUNT ||
 		log->has_ended)
 		return -EINVAL;
-	uint64_t room = log->limit - log->stored[stream];
+	struct output_tail *tail = &log->tails[stream];
+	uint64_t room = tail->len ? 0 : log->head_limit - log->stored[stream];
 	size_t keep = len > room ? (size_t)room : len;
-	bool is_over = keep < len;
 	struct output_record rec = { 0 };
 	if (keep) {
 		uint64_t seq = log->next_seq;
@@ -315,18 +239,42 @@ int output_log_append(struct output_log *log, enum output_stream stream, const v
 			rec = (struct output_record){ .seq = seq, .len = keep };
 		log->write_errno = -r;
 	}
-	log->seen[stream] += len;
 	log->stored[stream] += rec.len;
+	log->seen[stream] += len;
+	/* What the tail takes is shown at the end. */
+	if (!tail->len)
+		log->shown[stream] += keep;
+	if (keep < len &&
+		(!tail->size || output_tail_put(tail, (const char *)data + keep, len - keep) < 0))
+		log->shown[stream] = log->seen[stream];
 	if (ret)
 		*ret = rec;
-	if (!is_over || log->is_over_limit)
+	if (log->seen[stream] <= log->limit || log->is_over_limit)
 		return OUTPUT_KEPT;
 	log->is_over_limit = true;
 	return OUTPUT_OVER_LIMIT;
 }
 
+static void flush_tail(struct output_log *log, enum output_stream stream)
+{
+	struct output_tail *tail = &log->tails[stream];
+	size_t len;
+	if (tail->len) {
+		const char *text = output_tail_text(tail, &len);
+		log->shown[stream] = log->seen[stream] - len;
+		int r = append_record(log, stream, text, len);
+		log->write_errno = -r;
+		if (r == 0)
+			log->stored[stream] += len;
+	}
+	log->shown[stream] = log->seen[stream];
+	output_tail_finish(tail);
+}
+
 void output_log_end(struct output_log *log)
 {
+	for (unsigned s = 0; s < OUTPUT_STREAM_COUNT; s++)
+		flush_tail(log, (enum output_stream)s);
 	log->has_ended = true;
 	/* Nothing will ever be read from it: one descriptor less for each finished task that said
 	 * nothing. */
@@ -336,11 +284,12 @@ void output_log_end(struct output_log *log)
 
 struct output_counts output_log_counts(const struct output_log *log, enum output_stream stream)
 {
+	uint64_t tail = log->tails[stream].len;
 	return (struct output_counts){
 		.seen = log->seen[stream],
-		.kept = log->stored[stream] - log->evicted[stream],
+		.kept = log->stored[stream] - log->evicted[stream] + tail,
 		.evicted = log->evicted[stream],
-		.dropped = log->seen[stream] - log->stored[stream],
+		.dropped = log->seen[stream] - log->stored[stream] - tail,
 	};
 }
 
@@ -362,116 +311,4 @@ bool output_log_has_ended(const struct output_log *log)
 int output_log_write_errno(const struct output_log *log)
 {
 	return log->write_errno;
-}
-
-/* ---- reading ---- */
-
-static void reader_skip(struct output_reader *r, const struct record_head *head)
-{
-	memcpy(r->pos, head->seen, sizeof(r->pos));
-	r->pos[head->stream] += head->len;
-	r->offset += sizeof(*head) + head->len;
-	r->seq++;
-}
-
-static void reader_set(struct output_reader *r, uint64_t seq, uint64_t offset, const uint64_t *pos)
-{
-	r->seq = seq;
-	r->offset = offset;
-	memcpy(r->pos, pos, sizeof(r->pos));
-}
-
-int output_reader_init(struct output_reader *ret, struct output_log *log, uint64_t after_seq)
-{
-	static const uint64_t zero[OUTPUT_STREAM_COUNT];
-	struct output_reader r = { .log = log };
-	if (after_seq >= log->next_seq - 1 && after_seq > 0) {
-		reader_set(&r, log->next_seq, log->end,
-			after_seq == OUTPUT_AFTER_ALL ? log->seen : log->behind);
-	} else if (after_seq == 0 || log->index[log->first_kept].seq > after_seq + 1) {
-		/* At the oldest record that is left; how much is missing before it shows in pos. */
-		const uint64_t *pos = zero;
-		uint64_t seq = 1;
-		if (log->first_kept < log->n_index)
-			seq = log->index[log->first_kept].seq;
-		if (after_seq)
-			pos = index_find(log, 0, after_seq + 1)->seen;
-		reader_set(&r, seq, log->start, pos);
-	} else {
-		/* From the entry before it, to learn what was dropped in between. */
-		const struct index_entry *e = index_find(log, log->first_kept, after_seq);
-		reader_set(&r, e->seq, e->offset, e->seen);
-		while (r.seq <= after_seq) {
-			struct record_head head;
-			int err = read_head(log, r.offset, r.seq, &head);
-			if (err < 0)
-				return err;
-			reader_skip(&r, &head);
-		}
-	}
-	*ret = r;
-	return 0;
-}
-
-/* Reports the bytes of one stream that are missing before `seen`, if any are. */
-static bool reader_find_gap(struct output_reader *r, const uint64_t *seen, struct output_chunk *ret)
-{
-	for (unsigned s = 0; s < OUTPUT_STREAM_COUNT; s++) {
-		if (r->pos[s] >= seen[s])
-			continue;
-		*ret = (struct output_chunk){
-			.seq = r->seq,
-			.stream = (enum output_stream)s,
-			.dropped = seen[s] - r->pos[s],
-		};
-		r->pos[s] = seen[s];
-		return true;
-	}
-	return false;
-}
-
-int output_reader_next(struct output_reader *r, char *buf, struct output_chunk *ret)
-{
-	const struct output_log *log = r->log;
-	if (r->offset < log->start) {
-		r->offset = log->start;
-		r->seq = log->index[log->first_kept].seq;
-	}
-	if (r->offset == log->end) {
-		if (!log->has_ended)
-			return OUTPUT_READ_AGAIN;
-		return reader_find_gap(r, log->seen, ret) ? OUTPUT_READ_GAP : OUTPUT_READ_END;
-	}
-	struct record_head head;
-	int err = read_head(log, r->offset, r->seq, &head);
-	if (err < 0)
-		return err;
-	if (reader_find_gap(r, head.seen, ret))
-		return OUTPUT_READ_GAP;
-	err = ring_read(log, buf, head.len, r->offset + sizeof(head));
-	if (err < 0)
-		return err;
-	*ret = (struct output_chunk){
-		.seq = head.seq,
-		.stream = (enum output_stream)head.stream,
-		.len = head.len,
-		.at_ns = head.at_ns,
-	};
-	reader_skip(r, &head);
-	return OUTPUT_READ_DATA;
-}
-
-bool output_reader_take_live(struct output_reader *r, const struct output_record *rec)
-{
-	const struct output_log *log = r->log;
-	if (rec->seq == 0 || rec->seq != log->next_seq - 1 || r->offset != log->last_offset ||
-		r->seq != rec->seq || memcmp(r->pos, log->last_seen, sizeof(r->pos)) != 0)
-		return false;
-	reader_set(r, log->next_seq, log->end, log->behind);
-	return true;
-}
-
-uint64_t output_reader_lag(const struct output_reader *r)
-{
-	return r->log->end - r->offset;
 }

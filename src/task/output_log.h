@@ -34,6 +34,13 @@ int output_log_create(
 	const char *dir, uint64_t cap_bytes, uint64_t stream_limit_bytes, struct output_log **ret);
 void output_log_destroy(struct output_log *log);
 
+/*
+ * Before the first append: of each stream's limit, this much (at most OUTPUT_RECORD_MAX) is for its
+ * last bytes instead of its first ones. They become one record at output_log_end(), behind the gap
+ * of what was dropped between. Up to then they are in memory, and readers see nothing of them.
+ */
+void output_log_keep_tail(struct output_log *log, size_t bytes);
+
 /* One record just appended. seq = 0: nothing of the data was kept. */
 struct output_record {
 	uint64_t seq;
@@ -43,10 +50,11 @@ struct output_record {
 enum output_append { OUTPUT_KEPT, OUTPUT_OVER_LIMIT };
 
 /*
- * Appends 1 to OUTPUT_RECORD_MAX bytes as one record. What is over the stream's limit, and what
- * cannot be written, is counted as dropped. Returns OUTPUT_KEPT, or OUTPUT_OVER_LIMIT the first
- * time that a stream of this log goes over its limit (and never again), or -EINVAL for a bad length
- * or a log that has ended. A full file system is no error. ret may be NULL.
+ * Appends 1 to OUTPUT_RECORD_MAX bytes as one record. What is over the stream's limit (and no tail
+ * keeps), and what cannot be written, is counted as dropped. Returns OUTPUT_KEPT, or
+ * OUTPUT_OVER_LIMIT the first time that a stream of this log goes over its limit (and never again),
+ * or -EINVAL for a bad length or a log that has ended. A full file system is no error. ret may be
+ * NULL.
  */
 int output_log_append(struct output_log *log, enum output_stream stream, const void *data,
 	size_t len, struct output_record *ret);

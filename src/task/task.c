@@ -259,6 +259,15 @@ static uint64_t log_cap(uint64_t stream_limit)
 	return stream_limit < LOG_CAP_BYTES / 4 ? stream_limit * 4 : LOG_CAP_BYTES;
 }
 
+/* Of what is kept of a stream: its last bytes, where an error usually stands. */
+static void keep_tail(struct task *t)
+{
+	uint64_t half = t->build.output_bytes / 2;
+	if (t->spec->on_output_limit == ON_OUTPUT_LIMIT_DROP)
+		output_log_keep_tail(
+			t->log, half < OUTPUT_RECORD_MAX ? (size_t)half : OUTPUT_RECORD_MAX);
+}
+
 static int fill_result(struct task *t)
 {
 	struct task_result *r = t->result;
@@ -284,6 +293,7 @@ static int task_init(struct task *t)
 			t->build.output_bytes, &t->log);
 	if (r < 0)
 		return r;
+	keep_tail(t);
 	t->created_ns = clock_mono_ns();
 	task_arm(t, EVENT_DEADLINE_QUEUE, t->build.queue_ms);
 	return 0;

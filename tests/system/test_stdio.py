@@ -71,13 +71,14 @@ class Output:
         self.assertEqual(run.stdout.strip(b"x"), b"")
 
     def test_output_over_the_limit_is_counted_and_dropped(self):
-        run = self.shell("head -c 3000000 /dev/zero; echo end >&2; exit 3", limits={"output": "1MiB"})
+        run = self.shell("echo first; head -c 3000000 /dev/zero; echo last; echo end >&2; exit 3", limits={"output": "1MiB"})
         self.assertEqual((run.cause, run.code), ("exit", 3))
-        self.assertEqual(run.stdout, b"\0" * MIB)
+        self.assertEqual(len(run.stdout), MIB)
+        self.assertEqual((run.stdout[:6], run.stdout[-5:], run.stdout[6:-5].strip(b"\0")), (b"first\n", b"last\n", b""))
         self.assertEqual(run.stderr, b"end\n")
-        self.assertEqual(run.result["output"]["stdout"], {"bytes": 3000000, "dropped": 3000000 - MIB, "truncated": True})
+        self.assertEqual(run.result["output"]["stdout"], {"bytes": 3000011, "dropped": 3000011 - MIB, "truncated": True})
         gaps = [e for e in run.events if e["event"] == "output" and "truncated" in e]
-        self.assertEqual(sum(e["truncated"] for e in gaps), 3000000 - MIB)
+        self.assertEqual(sum(e["truncated"] for e in gaps), 3000011 - MIB)
 
     def test_output_limit_kill(self):
         began = time.monotonic()

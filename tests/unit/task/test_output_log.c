@@ -695,6 +695,72 @@ static void a_log_needs_no_directory(void **state)
 	output_log_destroy(NULL);
 }
 
+static const char *next_text(struct output_reader *r, struct output_chunk *c, char *buf)
+{
+	int got = output_reader_next(r, buf, c);
+	if (got != OUTPUT_READ_DATA)
+		return got == OUTPUT_READ_GAP ? "gap" : got == OUTPUT_READ_END ? "end" : "again";
+	buf[c->len] = '\0';
+	return buf;
+}
+
+static void with_a_tail_the_beginning_and_the_end_are_kept(void **state)
+{
+	(void)state;
+	struct output_log *log = make_log(MIB, 10);
+	struct output_chunk c;
+	struct output_reader r;
+	char buf[OUTPUT_RECORD_MAX + 1];
+	output_log_keep_tail(log, 4);
+	assert_int_equal(output_reader_init(&r, log, 0), 0);
+	assert_int_equal(output_log_append(log, OUTPUT_STDOUT, "abcdefgh", 8, NULL), OUTPUT_KEPT);
+	assert_string_equal(next_text(&r, &c, buf), "abcdef");
+	/* Another stream's records do not tell of a gap that may never be. */
+	assert_int_equal(output_log_append(log, OUTPUT_STDERR, "x", 1, NULL), OUTPUT_KEPT);
+	assert_string_equal(next_text(&r, &c, buf), "x");
+	assert_string_equal(next_text(&r, &c, buf), "again");
+	assert_int_equal(output_log_counts(log, OUTPUT_STDOUT).dropped, 0);
+	assert_int_equal(
+		output_log_append(log, OUTPUT_STDOUT, "ijklm", 5, NULL), OUTPUT_OVER_LIMIT);
+	assert_int_equal(output_log_counts(log, OUTPUT_STDOUT).dropped, 3);
+	output_log_end(log);
+	assert_string_equal(next_text(&r, &c, buf), "gap");
+	assert_int_equal(c.stream, OUTPUT_STDOUT);
+	assert_int_equal(c.dropped, 3);
+	assert_string_equal(next_text(&r, &c, buf), "jklm");
+	assert_string_equal(next_text(&r, &c, buf), "end");
+	struct output_counts n = output_log_counts(log, OUTPUT_STDOUT);
+	assert_int_equal(n.seen, 13);
+	assert_int_equal(n.kept, 10);
+	assert_int_equal(n.dropped, 3);
+	/* Who comes later sees the same. */
+	assert_int_equal(output_reader_init(&r, log, 0), 0);
+	assert_string_equal(next_text(&r, &c, buf), "abcdef");
+	assert_string_equal(next_text(&r, &c, buf), "x");
+	assert_string_equal(next_text(&r, &c, buf), "gap");
+	output_log_destroy(log);
+}
+
+static void up_to_the_limit_nothing_is_missing_with_a_tail_either(void **state)
+{
+	(void)state;
+	struct output_log *log = make_log(MIB, 10);
+	struct output_chunk c;
+	struct output_reader r;
+	char buf[OUTPUT_RECORD_MAX + 1];
+	output_log_keep_tail(log, 4);
+	for (const char *p = "0123456789"; *p; p++)
+		assert_int_equal(output_log_append(log, OUTPUT_STDERR, p, 1, NULL), OUTPUT_KEPT);
+	output_log_end(log);
+	assert_int_equal(output_reader_init(&r, log, 0), 0);
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(output_reader_next(&r, buf, &c), OUTPUT_READ_DATA);
+	assert_string_equal(next_text(&r, &c, buf), "6789");
+	assert_string_equal(next_text(&r, &c, buf), "end");
+	assert_int_equal(output_log_counts(log, OUTPUT_STDERR).dropped, 0);
+	output_log_destroy(log);
+}
+
 static void streams_have_names(void **state)
 {
 	(void)state;
@@ -731,6 +797,8 @@ int main(void)
 			a_reader_that_begins_behind_a_drop_is_not_told_of_it, reset_faults),
 		cmocka_unit_test_teardown(what_was_dropped_is_not_counted_as_evicted, reset_faults),
 		cmocka_unit_test(a_log_needs_no_directory),
+		cmocka_unit_test(with_a_tail_the_beginning_and_the_end_are_kept),
+		cmocka_unit_test(up_to_the_limit_nothing_is_missing_with_a_tail_either),
 		cmocka_unit_test(streams_have_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,52 @@
+/* The insides of a log, for output_log.c, which writes it, and output_reader.c. */
+#ifndef DAYFLY_TASK_OUTPUT_LOG_PRIV_H
+#define DAYFLY_TASK_OUTPUT_LOG_PRIV_H
+
+#include "task/output_log.h"
+#include "task/output_tail.h"
+
+#define OUTPUT_RECORD_MAGIC 0x6c6f6766u /* "logf" */
+
+struct record_head {
+	uint32_t magic;
+	uint32_t len;
+	uint64_t seq;
+	uint64_t at_ns;
+	uint64_t seen[OUTPUT_STREAM_COUNT]; /* bytes of each stream before this record, kept or not
+					     */
+	uint32_t stream;
+	uint32_t reserved;
+};
+
+struct index_entry {
+	uint64_t seq;
+	uint64_t offset;
+	uint64_t seen[OUTPUT_STREAM_COUNT];
+	uint64_t stored[OUTPUT_STREAM_COUNT]; /* of seen: bytes that are or were in the log */
+};
+
+struct output_log {
+	int fd;
+	uint64_t ring, stride, limit;
+	uint64_t head_limit; /* of `limit`: what is kept of a stream's beginning */
+	uint64_t start, end; /* logical offsets; end - start <= ring */
+	uint64_t next_seq;
+	uint64_t seen[OUTPUT_STREAM_COUNT];
+	/* How far readers are told of. Behind `seen` while the tail takes what comes: what becomes
+	 * of those bytes is only known at the end. */
+	uint64_t shown[OUTPUT_STREAM_COUNT];
+	struct output_tail tails[OUTPUT_STREAM_COUNT];
+	uint64_t stored[OUTPUT_STREAM_COUNT];
+	uint64_t evicted[OUTPUT_STREAM_COUNT];
+	struct index_entry *index; /* from record 1 on; sorted */
+	size_t n_index, cap_index;
+	size_t first_kept; /* the entry at start; n_index when nothing is kept */
+	/* The newest record, for live readers; behind[] is the position after it. */
+	uint64_t last_offset;
+	uint64_t last_seen[OUTPUT_STREAM_COUNT];
+	uint64_t behind[OUTPUT_STREAM_COUNT];
+	int write_errno;
+	bool has_ended, is_over_limit;
+};
+
+#endif
