@@ -273,7 +273,9 @@ int dayfly_event_exit_status(const struct dayfly_event *ev)
 {
 	const char *cause = dayfly_event_cause(ev);
 	int64_t code;
-	if (!strcmp(cause, "exit") && dayfly_event_result_number(ev, "exit.code", &code) == 0)
+	/* A task that failed on a full disk has still left in its own way. */
+	bool is_own_end = !strcmp(cause, "exit") || !strcmp(cause, "disk_limit");
+	if (is_own_end && dayfly_event_result_number(ev, "exit.code", &code) == 0)
 		return (int)(code & 0xff);
 	if (str_starts(cause, "timeout_"))
 		return 124;
