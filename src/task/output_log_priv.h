@@ -1,4 +1,4 @@
-/* The insides of a log, for output_log.c, which writes it, and output_reader.c. */
+/* The insides of a log, for output_log.c, which writes it, and output_log_read.c. */
 #ifndef DAYFLY_TASK_OUTPUT_LOG_PRIV_H
 #define DAYFLY_TASK_OUTPUT_LOG_PRIV_H
 
