@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 /* What the kernel wrote about the last failed call on a filesystem context: "e <text>". */
@@ -61,10 +62,14 @@ int mount_clone(int dirfd, const char *path, bool recursive, struct err *e)
 {
 	unsigned flags = OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW | (recursive ? AT_RECURSIVE : 0) |
 			 (path[0] ? 0 : AT_EMPTY_PATH);
-	int fd = sys_open_tree(dirfd, path, flags);
-	return fd < 0 ? err_set(e, ERR_SETUP, -fd, "clone the mount of %s",
-				path[0] ? path : "the source")
-		      : fd;
+	/* A clone is a peer of its original: on a host with shared mounts (systemd makes them so),
+	 * what the jail mounts in it would appear on the host, and the other way round. */
+	const struct sys_mount_attr cut_off = { .propagation = MS_PRIVATE };
+	auto_close int fd = sys_open_tree(dirfd, path, flags);
+	int r = fd < 0 ? fd : sys_mount_setattr(fd, &cut_off, recursive ? AT_RECURSIVE : 0);
+	return r < 0 ? err_set(e, ERR_SETUP, -r, "clone the mount of %s",
+			       path[0] ? path : "the source")
+		     : fd_take(&fd);
 }
 
 int mount_set(int mount_fd, unsigned attrs, bool recursive, struct err *e)

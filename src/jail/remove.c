@@ -1,9 +1,10 @@
 /*
  * Removing hostile trees: see remove.h. Directories are emptied by descriptor; one that lies deeper
  * than a few levels is first moved up beside the top, so that neither the stack nor the number of
- * open descriptors grows with the depth.
+ * open descriptors grows with the depth. Nothing that is mounted below the top is entered.
  */
 #include "jail/remove.h"
+#include "jail/sys.h"
 
 #include "base/cleanup.h"
 #include "base/dir.h"
@@ -23,22 +24,28 @@ struct removal {
 	const char *name;
 };
 
+/* Fails with -EXDEV where something is mounted. A path from the caller may cross mounts. */
+static int open_same_mount(int dirfd, const char *name, uint64_t flags)
+{
+	uint64_t resolve = dirfd == AT_FDCWD ? 0 : RESOLVE_BENEATH | RESOLVE_NO_XDEV;
+	return sys_openat2(dirfd, name, flags | O_DIRECTORY | O_NOFOLLOW, 0, resolve);
+}
+
 static int open_dir(int dirfd, const char *name)
 {
-	int fd = dir_open(dirfd, name);
+	int fd = open_same_mount(dirfd, name, O_RDONLY);
 	if (fd != -EACCES)
 		return fd;
 	/* Overlay's own work directory and whatever a task has closed to itself. It is a directory:
 	 * EACCES came from opening it. */
-	auto_close int path = openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st;
-	if (path < 0 || fstat(path, &st) < 0)
-		return -errno;
+	auto_close int path = open_same_mount(dirfd, name, O_PATH);
+	if (path < 0)
+		return path;
 	char link[64];
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", path);
 	if (chmod(link, 0700) < 0)
 		return -errno;
-	return dir_open(dirfd, name);
+	return open_same_mount(dirfd, name, O_RDONLY);
 }
 
 static int move_up(struct removal *r, int dirfd, const char *name)

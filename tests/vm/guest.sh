@@ -95,6 +95,12 @@ if [ "$boot" = 1 ]; then
     echo "@@ end"
     exit 1
   fi
+  if [ -e /srv/vm/script ]; then
+    sh /srv/vm/script 2>&1
+    collect
+    echo "@@ end"
+    exit 0
+  fi
   # shellcheck disable=SC2046
   leg root as_root $ROOT_MODES $(suites)
   # shellcheck disable=SC2046

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the tests in a throw-away virtual machine: Debian 12 with systemd, Debian's cloud kernel and cgroup v2.
 
-    tests/vm/run.py [--kernel stable|backports|both] [--legs WORDS] [--suites WORDS] [-k WORD] [--worktree] [--image]
+    tests/vm/run.py [--kernel stable|backports|both] [--legs WORDS] [--suites WORDS] [-k WORD] [--worktree] [--image] [--script FILE]
 
 The disk image is made once per content of its recipe and kept in DAYFLY_VM_CACHE (~/.cache/dayfly-vm). The machine gets the commit
 HEAD and programs built from it, writes to a scratch copy of the disk, and has no network. Results are left in build/vm/out/<kernel>.
@@ -137,6 +137,12 @@ def is_same_release():
     return False
 
 
+def add_text(tar, name, text):
+    info = tarfile.TarInfo(name)
+    info.size = len(text.encode())
+    tar.addfile(info, io.BytesIO(text.encode()))
+
+
 BUILT = ("dayfly", "dayflyd", "dayfly-warden", "libdayfly.a", "libdayfly.so.0", "tests/probe", "tests/fault/dayfly-warden")
 
 
@@ -166,9 +172,10 @@ def make_payload(options, path):
                 out.addfile(member, content)
         for name in built:
             out.add(os.path.join(tree, "build", "release", name), "tree/build/release/" + name)
-        info = tarfile.TarInfo("settings")
-        info.size = len(settings)
-        out.addfile(info, io.BytesIO(settings.encode()))
+        add_text(out, "settings", settings)
+        if options.script:
+            with open(options.script) as f:
+                add_text(out, "script", f.read())
 
 
 # ---- the machine -----------------------------------------------------------------------------------
@@ -333,7 +340,7 @@ def test_kernel(options, image, kernel, accel, payload):
         say("FAIL in %s: %s; the end of its console:" % (machine.leg, problem))
         with open(machine.console, errors="replace") as f:
             print("".join(f.readlines()[-15:]), flush=True)
-    elif not sum(counts):
+    elif not sum(counts) and not options.script:
         counts[1] += 1
         say("FAIL: no test was run")
     say("%s: %d passed, %d failed, %d skipped in %d s; logs in %s" % (
@@ -355,6 +362,7 @@ def parse_options():
     parser.add_argument("--all-modes", action="store_true", help="leg root: the rootless mode too (the leg plain has it in any case)")
     parser.add_argument("--worktree", action="store_true", help="test the files as they stand, not HEAD")
     parser.add_argument("--image", action="store_true", help="only make the image")
+    parser.add_argument("--script", metavar="FILE", help="run this shell script as root in the machine, and no tests: to look around")
     parser.add_argument("--file-limit", type=int, default=600, help="seconds for one test file (600)")
     parser.add_argument("--leg-limit", type=int, default=1800, help="seconds for one leg (1800)")
     parser.add_argument("--time-limit", type=int, default=3600, help="seconds for one machine (3600)")
