@@ -141,3 +141,21 @@ int seccomp_filter_load(const struct sock_fprog *prog)
 		return -EINVAL;
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, prog) < 0 ? -errno : 0;
 }
+
+#define X32_BIT 0x40000000u
+
+void seccomp_call_name(uint32_t arch, uint32_t number, char *out, size_t size)
+{
+	bool is_x32 = arch == SCMP_ARCH_X86_64 && (number & X32_BIT);
+	/* libseccomp numbers an x32 call as the kernel does, with the bit. */
+	auto_free char *name =
+		seccomp_syscall_resolve_num_arch(is_x32 ? SCMP_ARCH_X32 : arch, (int)number);
+	const char *abi = is_x32		     ? "x32"
+			  : arch == SCMP_ARCH_X86    ? "i386"
+			  : arch == SCMP_ARCH_X86_64 ? "x86-64"
+						     : "a foreign ABI";
+	if (name)
+		snprintf(out, size, "%s (%s)", name, abi);
+	else
+		snprintf(out, size, "number %u (%s)", is_x32 ? number & ~X32_BIT : number, abi);
+}

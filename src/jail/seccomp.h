@@ -45,4 +45,10 @@ int seccomp_filter_load(const struct sock_fprog *prog);
  */
 int seccomp_filter_print(FILE *out, enum plan_profile profile);
 
+/*
+ * A system call for people: "getpid (i386)", "number 999 (x32)". arch is one of linux/audit.h's; an
+ * x32 call is x86-64's with bit 30 set.
+ */
+void seccomp_call_name(uint32_t arch, uint32_t number, char *out, size_t size);
+
 #endif

@@ -142,6 +142,18 @@ static int watch_child(struct warden *w, struct warden_jail *j)
 	return r < 0 ? r : watch_add(w, j->pidfd, &j->pid_watch);
 }
 
+/* What a filter has ended the main process for, as far as that can be known. */
+static void name_forbidden_call(
+	struct warden *w, const struct warden_jail *j, char *out, size_t size)
+{
+	struct kernel_log_call call;
+	if (j->has_exited && WIFSIGNALED(j->exit_status) && WTERMSIG(j->exit_status) == SIGSYS &&
+		w->ids.mode == WARDEN_MODE_ROOT &&
+		kernel_log_find(
+			&w->kernel_log, ids_slot_base(&w->ids, j->slot), IDS_PER_TASK, &call))
+		seccomp_call_name(call.arch, call.number, out, size);
+}
+
 /* The last word on a jail: nothing of it is left. */
 static void finish_jail(struct warden *w, struct warden_jail *j)
 {
@@ -151,6 +163,7 @@ static void finish_jail(struct warden *w, struct warden_jail *j)
 		ev.gone = j->end.gone;
 	ev.gone.init_status = j->init_status;
 	ev.gone.usage = j->usage;
+	name_forbidden_call(w, j, ev.gone.forbidden_call, sizeof(ev.gone.forbidden_call));
 	tell_daemon(w, &ev, -1);
 	jail_destroy(j);
 }
@@ -406,6 +419,8 @@ static bool forward_status(struct warden *w, struct warden_jail *j)
 			j->has_started |= ev.type == WIRE_STARTED;
 			j->has_failed |= ev.type == WIRE_FAILED;
 			j->has_exited |= ev.type == WIRE_EXITED;
+			if (ev.type == WIRE_EXITED)
+				j->exit_status = ev.exited.status;
 			if (ev.type == WIRE_EXITED && !j->kill_at_ns)
 				j->kill_at_ns = clock_mono_ns() + END_BACKSTOP_NS;
 			tell_daemon(w, &ev, n_fds ? fds[0] : -1);
@@ -526,6 +541,7 @@ static int set_up(struct warden *w, const struct warden_options *options, struct
 	if (r == 0)
 		cgroup_tree_open(&w->cgroup, &place);
 	cgroup_place_finish(&place);
+	kernel_log_open(&w->kernel_log);
 	r = rights_find_mode(&mode, e);
 	if (r < 0)
 		return r;

@@ -12,6 +12,7 @@
 #include "jail/cgroup.h"
 #include "jail/etc.h"
 #include "jail/ids.h"
+#include "jail/kernel_log.h"
 #include "jail/peer.h"
 #include "plan/plan.h"
 #include "plan/wire.h"
@@ -62,6 +63,7 @@ struct warden_jail {
 	uint64_t kill_at_ns;			  /* 0, or when jail init is killed for good */
 	bool is_killed;				  /* by word of dayflyd */
 	bool has_started, has_failed, has_exited; /* what was told of it */
+	int exit_status;			  /* has_exited: of the main process */
 	bool has_end;				  /* jail init has sent its last report: */
 	struct wire_event end;
 	int init_status;
@@ -86,6 +88,7 @@ struct warden {
 	int state_fd;	      /* directory for private layers on disk, -1 */
 	char state_path[512]; /* its path, "" for none */
 	struct cgroup_tree cgroup;
+	struct kernel_log kernel_log;
 	struct list jails; /* warden_jail.link */
 };
 

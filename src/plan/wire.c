@@ -74,7 +74,9 @@ int wire_event_check(struct wire_event *ev, size_t len)
 	}
 	case WIRE_TTY:
 	case WIRE_EXITED:
+		return 0;
 	case WIRE_GONE:
+		ev->gone.forbidden_call[WIRE_CALL_SIZE - 1] = '\0';
 		return 0;
 	case WIRE_LIMIT:
 		return ev->limit.which == WIRE_LIMIT_CPU_TIME ? 0 : -EPROTO;

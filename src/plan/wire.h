@@ -81,6 +81,7 @@ const char *warden_mode_name(enum warden_mode m); /* "root" "rootless-subuid" "r
 #define WIRE_DEGRADED_SIZE 160
 #define WIRE_INFO_SIZE	   1024
 #define WIRE_WHY_SIZE	   256
+#define WIRE_CALL_SIZE	   64
 
 /* What a jail's cgroup counted from its first moment to its last. */
 enum wire_known {
@@ -149,6 +150,9 @@ struct wire_event {
 			uint64_t changes_added, changes_modified,
 				changes_deleted; /* files of a cow workspace */
 			struct wire_usage usage; /* of its cgroup; nothing is known without one */
+			/* The system call that a filter has ended the main process for; "": none,
+			 * or not known. */
+			char forbidden_call[WIRE_CALL_SIZE];
 		} gone;
 	};
 };

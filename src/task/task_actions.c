@@ -90,12 +90,24 @@ static void explain_silence(struct task *t, int init_status)
 	result_set_error(t->result, &e);
 }
 
+/* The filter ends a task for nothing but a call of a foreign ABI. */
+static void explain_forbidden_call(struct task *t, const char *call)
+{
+	struct err e;
+	if (!call[0] || t->result->has_error)
+		return;
+	err_set(&e, ERR_FORBIDDEN_CALL, 0, "the system call %s is not allowed", call);
+	err_hint(&e, "programs must be built for the native ABI of this machine");
+	result_set_error(t->result, &e);
+}
+
 static void act_record_gone(struct task *t, const struct occurrence *o)
 {
 	t->facts.jail_gone = true;
 	t->facts.oom_kills = o->wire->gone.usage.oom_kills;
 	t->facts.disk_is_full = o->wire->gone.has_disk && o->wire->gone.disk_is_full;
 	explain_silence(t, o->wire->gone.init_status);
+	explain_forbidden_call(t, o->wire->gone.forbidden_call);
 	t->gone_ns = clock_mono_ns();
 	if (t->exited_ns)
 		t->result->destroy_us = known((t->gone_ns - t->exited_ns) / NS_PER_US);
