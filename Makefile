@@ -72,7 +72,7 @@ LIB_CFLAGS   := $(sort $(call pkg,--cflags,libuv) $(call pkg,--cflags,jansson) \
 
 DF_CPPFLAGS = -D_GNU_SOURCE -Isrc -Iinclude -include base/banned.h $(LIB_CFLAGS) $(MODE_CPPFLAGS) \
 	-DDAYFLY_VERSION='"$(VERSION)"' -DDAYFLY_LIBEXECDIR='"$(LIBEXECDIR)"' \
-	-DDAYFLY_SBINDIR='"$(SBINDIR)"' $(CPPFLAGS)
+	-DDAYFLY_SBINDIR='"$(SBINDIR)"' -DDAYFLY_DOCDIR='"$(DOCDIR)"' $(CPPFLAGS)
 # One set of objects serves the programs and the shared library: hence -fPIC, which costs nothing beside hidden visibility.
 DF_CFLAGS  = -std=gnu17 $(WARN) $(HARDEN) -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections \
 	$(MODE_CFLAGS) $(CFLAGS)
@@ -360,6 +360,10 @@ $(BUILD)/dayflyd.service: contrib/systemd/dayflyd.service.in FORCE
 	@mkdir -p $(@D)
 	@sed -e 's|@SBINDIR@|$(SBINDIR)|g; s|@DOCDIR@|$(DOCDIR)|g' $< >$@
 
+$(BUILD)/apparmor-profile: contrib/apparmor/dayfly.in FORCE
+	@mkdir -p $(@D)
+	@sed -e 's|@LIBEXECDIR@|$(LIBEXECDIR)|g; s|@DOCDIR@|$(DOCDIR)|g' $< >$@
+
 # Files to install, one word each: mode:source:target.
 INSTALL_FILES = 755:$(BUILD)/dayfly:$(BINDIR)/dayfly 755:$(BUILD)/dayflyd:$(SBINDIR)/dayflyd \
 	755:$(BUILD)/dayfly-warden:$(LIBEXECDIR)/dayfly-warden \
@@ -367,14 +371,14 @@ INSTALL_FILES = 755:$(BUILD)/dayfly:$(BINDIR)/dayfly 755:$(BUILD)/dayflyd:$(SBIN
 	755:$(BUILD)/libdayfly.so.$(SOMAJOR):$(LIBDIR)/libdayfly.so.$(SOMAJOR) \
 	644:$(BUILD)/libdayfly.pc:$(LIBDIR)/pkgconfig/libdayfly.pc \
 	644:$(BUILD)/dayflyd.service:$(UNITDIR)/dayflyd.service \
-	644:contrib/apparmor/dayfly:$(DOCDIR)/apparmor/dayfly \
+	644:$(BUILD)/apparmor-profile:$(DOCDIR)/apparmor/dayfly \
 	$(foreach h,$(wildcard include/dayfly/*.h),644:$(h):$(INCLUDEDIR)/dayfly/$(notdir $(h))) \
 	$(foreach d,$(DOCS),644:$(d):$(DOCDIR)/$(notdir $(d))) \
 	$(foreach e,$(ETC),644:$(e):$(DOCDIR)/etc/$(notdir $(e))) \
 	$(foreach m,$(MAN),644:$(m):$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
 
 .PHONY: install uninstall
-install: all $(BUILD)/libdayfly.pc $(BUILD)/dayflyd.service ## install under PREFIX (DESTDIR is put before it)
+install: all $(BUILD)/libdayfly.pc $(BUILD)/dayflyd.service $(BUILD)/apparmor-profile ## install under PREFIX (DESTDIR is put before it)
 	@set -e; for entry in $(INSTALL_FILES); do \
 		mode=$${entry%%:*}; rest=$${entry#*:}; from=$${rest%%:*}; to='$(DESTDIR)'$${rest#*:}; \
 		install -d "$${to%/*}"; install -m "$$mode" "$$from" "$$to"; echo "$$to"; \

@@ -20,6 +20,8 @@ for file in bin/dayfly sbin/dayflyd libexec/dayfly/dayfly-warden lib/libdayfly.a
   include/dayfly/client.h share/doc/dayfly/README.md; do
   [ -e "$tree/opt/dayfly/$file" ] || fail "not installed: $file"
 done
+profile=$tree/opt/dayfly/share/doc/dayfly/apparmor/dayfly
+grep -q '^profile dayfly-warden "/opt/dayfly/libexec/dayfly/dayfly-warden" ' "$profile" || fail "the AppArmor profile is not for the installed path"
 "$tree/opt/dayfly/bin/dayfly" version >"$root/log" 2>&1 || fail "the installed dayfly does not run"
 PKG_CONFIG_PATH=$tree/opt/dayfly/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$tree
 export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR

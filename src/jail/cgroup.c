@@ -430,6 +430,23 @@ void cgroup_tree_open(struct cgroup_tree *t, const struct cgroup_place *p)
 	snprintf(t->why, sizeof(t->why), "%.*s", (int)sizeof(t->why) - 1, e.msg);
 }
 
+int cgroup_tree_find(const struct cgroup_place *p, struct cgroup_tree *ret, struct err *e)
+{
+	auto_finding struct finding f = { .own_fd = -1, .base_fd = -1 };
+	cgroup_tree_init(ret);
+	int r = find_base(p, &f, e);
+	if (r >= 0)
+		r = read_controllers(p, &f, &ret->controllers, e);
+	if (r >= 0)
+		r = check_delegated(p, &f, e);
+	if (r < 0)
+		return r;
+	cut_path(ret, f.path);
+	note_missing(ret);
+	ret->base_fd = fd_take(&f.base_fd);
+	return 0;
+}
+
 void cgroup_tree_close(struct cgroup_tree *t)
 {
 	if (t->tasks_fd >= 0) {

@@ -68,6 +68,9 @@ void cgroup_tree_init(struct cgroup_tree *t);
  * everything is as it was before, and t->why says why.
  */
 void cgroup_tree_open(struct cgroup_tree *t, const struct cgroup_place *p);
+/* Only finds it and changes nothing: path, controllers and base_fd are set (why: a controller that
+ * is lacking). cgroup_tree_close() when done. Returns 0 or -errno with *e set. */
+int cgroup_tree_find(const struct cgroup_place *p, struct cgroup_tree *ret, struct err *e);
 /* Removes `tasks`, if it is empty, and closes everything. */
 void cgroup_tree_close(struct cgroup_tree *t);
 /*

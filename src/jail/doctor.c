@@ -14,7 +14,7 @@
 enum { NEVER = 0, ROOT = 1, ROOTLESS = 2, BOTH = 3 };
 
 struct check {
-	const char *name;
+	struct doctor_label label;
 	unsigned run_in, needed_in;
 	enum doctor_status on_failure;
 	const char *after; /* a check without which this one cannot work */
@@ -24,48 +24,83 @@ struct check {
 
 #define USERNS "user-namespaces"
 
+/* clang-format off */
+#define DEGRADED DOCTOR_DEGRADED
+#define MISSING	 DOCTOR_MISSING
+/* In groups, and within one in the order in which they are run. */
 static const struct check checks[] = {
-	{ "mode", BOTH, NEVER, DOCTOR_DEGRADED, NULL, doctor_mode, NULL },
-	{ "kernel", BOTH, NEVER, DOCTOR_DEGRADED, NULL, doctor_kernel, NULL },
-	{ "container", BOTH, NEVER, DOCTOR_DEGRADED, NULL, doctor_container, NULL },
-	{ "capabilities", ROOT, ROOT, DOCTOR_MISSING, NULL, doctor_capabilities,
-		doctor_hint_capabilities },
-	{ "clone3-pidfd", BOTH, BOTH, DOCTOR_MISSING, NULL, doctor_clone3, doctor_hint_syscall },
-	{ "close-range", BOTH, BOTH, DOCTOR_MISSING, NULL, doctor_close_range,
-		doctor_hint_syscall },
-	{ "openat2", BOTH, BOTH, DOCTOR_MISSING, NULL, doctor_openat2, doctor_hint_syscall },
-	{ "sealed-memfd", BOTH, BOTH, DOCTOR_MISSING, NULL, doctor_sealed_memfd,
-		doctor_hint_memfd },
-	{ "memfd-exec", BOTH, NEVER, DOCTOR_DEGRADED, NULL, doctor_memfd_exec, doctor_hint_memfd },
-	{ "seccomp", BOTH, BOTH, DOCTOR_MISSING, NULL, doctor_seccomp, doctor_hint_syscall },
-	{ "landlock", BOTH, NEVER, DOCTOR_DEGRADED, NULL, doctor_landlock, NULL },
-	{ "max-user-namespaces", BOTH, BOTH, DOCTOR_MISSING, NULL, doctor_max_userns,
-		doctor_hint_userns },
-	{ USERNS, BOTH, BOTH, DOCTOR_MISSING, NULL, doctor_userns, doctor_hint_userns },
-	{ "namespace-limits", BOTH, BOTH, DOCTOR_MISSING, USERNS, doctor_userns_limit,
-		doctor_hint_proc },
-	{ "mount-api", BOTH, BOTH, DOCTOR_MISSING, USERNS, doctor_mount_api, doctor_hint_syscall },
-	{ "proc-mount", BOTH, BOTH, DOCTOR_MISSING, USERNS, doctor_proc, doctor_hint_proc },
-	{ "devpts", BOTH, BOTH, DOCTOR_MISSING, USERNS, doctor_devpts, doctor_hint_syscall },
-	{ "overlay-userxattr", BOTH, BOTH, DOCTOR_MISSING, USERNS, doctor_overlay_tmpfs,
-		doctor_hint_overlay },
+	{ { "mode", "host", "the ids of tasks" }, BOTH, NEVER, DEGRADED, NULL, doctor_mode, NULL },
+	{ { "kernel", "host", "everything" }, BOTH, NEVER, DEGRADED, NULL, doctor_kernel, NULL },
+	{ { "container", "host", "the advice below" }, BOTH, NEVER, DEGRADED, NULL, doctor_container, NULL },
+	{ { "lsm", "host", "the advice below" }, BOTH, NEVER, DEGRADED, NULL, doctor_lsm, NULL },
+
+	{ { "capabilities", "calls", "every task" }, ROOT, ROOT, MISSING, NULL, doctor_capabilities, doctor_hint_capabilities },
+	{ { "clone3-pidfd", "calls", "every task" }, BOTH, BOTH, MISSING, NULL, doctor_clone3, doctor_hint_syscall },
+	{ { "close-range", "calls", "every task" }, BOTH, BOTH, MISSING, NULL, doctor_close_range, doctor_hint_syscall },
+	{ { "openat2", "calls", "every task" }, BOTH, BOTH, MISSING, NULL, doctor_openat2, doctor_hint_syscall },
+	{ { "sealed-memfd", "calls", "every task" }, BOTH, BOTH, MISSING, NULL, doctor_sealed_memfd, doctor_hint_memfd },
+	{ { "memfd-exec", "calls", "a sealed warden; tools that run programs from memory" }, BOTH, NEVER, DEGRADED, NULL,
+		doctor_memfd_exec, doctor_hint_memfd },
+	{ { "seccomp", "calls", "every task" }, BOTH, BOTH, MISSING, NULL, doctor_seccomp, doctor_hint_syscall },
+	{ { "landlock", "calls", "a second lock on abstract sockets and signals" }, BOTH, NEVER, DEGRADED, NULL, doctor_landlock, NULL },
+	{ { "unix-oob", "calls", "a note on a hole in old kernels" }, BOTH, NEVER, DEGRADED, NULL, doctor_unix_oob, NULL },
+
+	{ { "max-user-namespaces", "namespaces", "every task" }, BOTH, BOTH, MISSING, NULL, doctor_max_userns, doctor_hint_userns },
+	{ { USERNS, "namespaces", "every task" }, BOTH, BOTH, MISSING, NULL, doctor_userns, doctor_hint_userns },
+	{ { "id-map", "namespaces", "the ids of tasks" }, ROOT, ROOT, MISSING, USERNS, doctor_id_map, doctor_hint_userns },
+	{ { "ptrace", "namespaces", "gdb and strace in tasks" }, BOTH, NEVER, DEGRADED, USERNS, doctor_ptrace, doctor_hint_ptrace },
+
+	{ { "host-proc", "proc", "every task" }, BOTH, BOTH, MISSING, NULL, doctor_host_proc, doctor_hint_host_proc },
+	{ { "proc-mount", "proc", "every task" }, BOTH, BOTH, MISSING, USERNS, doctor_proc, doctor_hint_proc },
+	{ { "namespace-limits", "proc", "no namespaces inside tasks" }, BOTH, BOTH, MISSING, USERNS, doctor_userns_limit, doctor_hint_proc },
+	{ { "hidepid", "proc", "a note on the host's /proc" }, BOTH, NEVER, DEGRADED, NULL, doctor_hidepid, NULL },
+	{ { "sysfs", "proc", "nothing: tasks have no /sys" }, BOTH, NEVER, DEGRADED, USERNS, doctor_sysfs, NULL },
+
+	{ { "mount-api", "files", "every task" }, BOTH, BOTH, MISSING, USERNS, doctor_mount_api, doctor_hint_syscall },
+	{ { "devpts", "files", "terminals" }, BOTH, BOTH, MISSING, USERNS, doctor_devpts, doctor_hint_syscall },
+	{ { "overlay-userxattr", "files", "the root of every task" }, BOTH, BOTH, MISSING, USERNS, doctor_overlay_tmpfs, doctor_hint_overlay },
 	/* Needed only where the one above does not work; it says so itself. */
-	{ "overlay-disk", BOTH, NEVER, DOCTOR_MISSING, USERNS, doctor_overlay_disk,
-		doctor_hint_overlay },
-	{ "overlay-usr", BOTH, NEVER, DOCTOR_DEGRADED, USERNS, doctor_overlay_usr,
-		doctor_hint_below_usr },
-	{ "overlay-etc", BOTH, NEVER, DOCTOR_DEGRADED, USERNS, doctor_overlay_etc,
-		doctor_hint_below_etc },
-	{ "idmapped-mount", ROOT, ROOT, DOCTOR_MISSING, USERNS, doctor_idmap, doctor_hint_idmap },
-	{ "no-new-privs-unset", ROOTLESS, NEVER, DOCTOR_DEGRADED, NULL, doctor_no_new_privs, NULL },
-	{ "id-range", ROOTLESS, NEVER, DOCTOR_DEGRADED, USERNS, doctor_id_range,
+	{ { "overlay-disk", "files", "the root of every task, where it cannot be on a tmpfs" }, BOTH, NEVER, DEGRADED, USERNS,
+		doctor_overlay_disk, doctor_hint_overlay },
+	{ { "upper", "files", "which of the two it is" }, BOTH, NEVER, DEGRADED, USERNS, doctor_upper, NULL },
+	{ { "overlay-usr", "files", "the image `host`" }, BOTH, NEVER, DEGRADED, USERNS, doctor_overlay_usr, doctor_hint_below_usr },
+	{ { "overlay-etc", "files", "the image `host`" }, BOTH, NEVER, DEGRADED, USERNS, doctor_overlay_etc, doctor_hint_below_etc },
+	{ { "overlay-rename-dir", "files", "renaming directories of an image" }, BOTH, NEVER, DEGRADED, USERNS, doctor_overlay_rename, NULL },
+	{ { "overlay-volatile", "files", "nothing: private layers are mounted without it" }, BOTH, NEVER, DEGRADED, USERNS,
+		doctor_overlay_volatile, NULL },
+	{ { "idmapped-mount", "files", "images in root mode" }, ROOT, ROOT, MISSING, USERNS, doctor_idmap, doctor_hint_idmap },
+	{ { "idmapped-workspaces", "files", "workspaces in root mode" }, ROOT, NEVER, DEGRADED, USERNS, doctor_idmap_workspaces, NULL },
+
+	{ { "no-new-privs-unset", "ids", "`--user root`, many ids in a task" }, ROOTLESS, NEVER, DEGRADED, NULL, doctor_no_new_privs, NULL },
+	{ { "id-helpers", "ids", "`--user root`, many ids in a task" }, ROOTLESS, NEVER, DEGRADED, NULL, doctor_id_helpers,
+		doctor_hint_id_helpers },
+	{ { "subuid", "ids", "`--user root`, many ids in a task" }, ROOTLESS, NEVER, DEGRADED, NULL, doctor_subuid, doctor_hint_subid },
+	{ { "subgid", "ids", "`--user root`, many ids in a task" }, ROOTLESS, NEVER, DEGRADED, NULL, doctor_subgid, doctor_hint_subid },
+	{ { "id-range", "ids", "`--user root`, many ids in a task" }, ROOTLESS, NEVER, DEGRADED, USERNS, doctor_id_range,
 		doctor_hint_id_range },
-	{ "process-limit", BOTH, NEVER, DOCTOR_DEGRADED, USERNS, doctor_nproc, NULL },
-	{ "ptrace", BOTH, NEVER, DOCTOR_DEGRADED, USERNS, doctor_ptrace, doctor_hint_ptrace },
-	{ "cgroup-delegation", BOTH, NEVER, DOCTOR_DEGRADED, NULL, doctor_cgroup,
+
+	{ { "cgroup-version", "cgroups", "limits on memory, CPUs and processes" }, BOTH, NEVER, DEGRADED, NULL, doctor_cgroup_version, NULL },
+	{ { "cgroup-delegation", "cgroups", "limits on memory, CPUs and processes" }, BOTH, NEVER, DEGRADED, NULL, doctor_cgroup,
 		doctor_hint_cgroup },
-	{ "runtime-dir", ROOTLESS, NEVER, DOCTOR_DEGRADED, NULL, doctor_runtime_dir, NULL },
+	{ { "cgroup-kill", "cgroups", "ending a task at once" }, BOTH, NEVER, DEGRADED, NULL, doctor_cgroup_kill, NULL },
+	{ { "linger", "cgroups", "tasks that outlive a login" }, ROOTLESS, NEVER, DEGRADED, NULL, doctor_linger, NULL },
+
+	{ { "process-limit", "limits", "the pids limit without cgroups" }, BOTH, NEVER, DEGRADED, USERNS, doctor_nproc, NULL },
+	{ { "user-processes", "limits", "tasks at one time" }, BOTH, NEVER, DEGRADED, NULL, doctor_user_processes,
+		doctor_hint_user_processes },
+	{ { "open-files", "limits", "tasks and clients at one time" }, BOTH, NEVER, DEGRADED, NULL, doctor_open_files,
+		doctor_hint_open_files },
+	{ { "inotify", "limits", "watching files in tasks" }, BOTH, NEVER, DEGRADED, USERNS, doctor_inotify, doctor_hint_inotify },
+	{ { "keyring", "limits", "a note: tasks have no key calls" }, BOTH, NEVER, DEGRADED, NULL, doctor_keyring, doctor_hint_keyring },
+	{ { "ping", "limits", "ping in tasks with the host's network" }, BOTH, NEVER, DEGRADED, USERNS, doctor_ping, doctor_hint_ping },
+
+	{ { "state-dir", "storage", "output that is kept, private layers on disk" }, BOTH, NEVER, DEGRADED, NULL, doctor_state_dir,
+		doctor_hint_state_dir },
+	{ { "state-space", "storage", "output that is kept, private layers on disk" }, BOTH, NEVER, DEGRADED, NULL, doctor_state_space, NULL },
+	{ { "runtime-dir", "storage", "the socket" }, BOTH, NEVER, DEGRADED, NULL, doctor_runtime_dir, NULL },
+	{ { "runtime-space", "storage", "the socket" }, BOTH, NEVER, DEGRADED, NULL, doctor_runtime_space, NULL },
 };
+/* clang-format on */
 
 __attribute__((format(printf, 4, 0))) static void append(
 	char *text, size_t size, const char *separator, const char *fmt, va_list ap)
@@ -121,7 +156,7 @@ static void run_check(const struct check *c, struct doctor *d, struct doctor_fin
 static bool is_missing(const char *name, const enum doctor_status *status)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(checks); i++)
-		if (!strcmp(checks[i].name, name))
+		if (!strcmp(checks[i].label.name, name))
 			return status[i] == DOCTOR_MISSING;
 	return false;
 }
@@ -134,23 +169,25 @@ static int ask_mode(void *arg, struct err *e)
 	return r < 0 ? r : (int)mode;
 }
 
-static void learn(struct doctor *d)
+static void learn(struct doctor *d, const struct doctor_options *o)
 {
-	struct throwaway t = { .fn = ask_mode };
+	int mode = doctor_in_child(ask_mode, NULL, NULL);
 	d->uid = geteuid();
-	doctor_learn_host(d);
-	int mode = throwaway_run(&t, NULL);
 	d->is_root = mode >= 0 ? mode == WARDEN_MODE_ROOT : d->uid == 0;
+	d->state_dir = o->state_dir ? o->state_dir : "/var/tmp";
+	doctor_learn_host(d);
+	if (o->self)
+		snprintf(d->self, sizeof(d->self), "%s", o->self);
 }
 
-int doctor_main(bool json)
+int doctor_main(const struct doctor_options *o)
 {
 	struct doctor d = { 0 };
 	enum doctor_status status[ARRAY_SIZE(checks)] = { 0 };
-	int missing = 0;
-	learn(&d);
+	bool is_missed = false;
+	learn(&d, o);
 	unsigned mode = d.is_root ? ROOT : ROOTLESS;
-	for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(checks) && !ferror(o->out); i++) {
 		const struct check *c = &checks[i];
 		struct doctor_finding f = { .needed = (c->needed_in & mode) != 0 };
 		if (!(c->run_in & mode))
@@ -160,20 +197,17 @@ int doctor_main(bool json)
 		else
 			run_check(c, &d, &f);
 		status[i] = f.status;
-		missing |= f.needed && f.status == DOCTOR_MISSING;
-		if (json)
-			doctor_write_json(stdout, c->name, &f);
-		else
-			doctor_write_text(stdout, c->name, &f);
+		is_missed |= f.needed && f.status == DOCTOR_MISSING;
+		doctor_write_json(o->out, &c->label, &f);
 		/* A reader may show lines as they come; a forked child must never hold a copy of
 		 * unwritten output. */
-		fflush(stdout);
+		fflush(o->out);
 	}
-	return missing || ferror(stdout) ? 1 : 0;
+	return is_missed || ferror(o->out) ? 1 : 0;
 }
 
 void doctor_print_names(FILE *out)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(checks); i++)
-		fprintf(out, "%s\n", checks[i].name);
+		fprintf(out, "%s\n", checks[i].label.name);
 }

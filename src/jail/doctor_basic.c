@@ -1,41 +1,26 @@
-/* Checks of calls that need no namespace. Each runs in a throw-away child. */
+/* Checks of the host, and of calls that need no namespace. Each runs in a throw-away child. */
 #include "jail/doctor_priv.h"
 
 #include "base/fd.h"
-#include "jail/seccomp.h"
 #include "jail/sys.h"
 #include "jail/throwaway.h"
-#include "jail/warden.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#ifndef SYS_landlock_create_ruleset
-#define SYS_landlock_create_ruleset 444
-#endif
-#ifndef SYS_landlock_restrict_self
-#define SYS_landlock_restrict_self 446
-#endif
-/* ABI 6, Linux 6.12. */
-#define LANDLOCK_ABI_SCOPES	6
-#define LANDLOCK_SCOPE_ABSTRACT 1ull
-#define LANDLOCK_SCOPE_SIGNALS	2ull
-#define MEMFD_EXEC_FLAG		0x0010u /* MFD_EXEC, Linux 6.3 */
+#define MEMFD_EXEC_FLAG 0x0010u /* MFD_EXEC, Linux 6.3 */
 
-static int run(int (*fn)(void *arg, struct err *e), void *arg, struct err *e)
+int doctor_in_child(int (*fn)(void *arg, struct err *e), void *arg, struct err *e)
 {
 	struct throwaway t = { .fn = fn, .arg = arg };
 	return throwaway_run(&t, e);
@@ -62,6 +47,15 @@ int doctor_kernel(struct doctor *d, struct doctor_finding *f, struct err *e)
 			"older than 5.%u, the oldest that this mode is made for", want_minor);
 		doctor_fix(f, "install a newer kernel of your distribution and reboot");
 	}
+	return 0;
+}
+
+int doctor_container(struct doctor *d, struct doctor_finding *f, struct err *e)
+{
+	if (d->container[0])
+		doctor_why(f, "inside a container (%s)", d->container);
+	else
+		doctor_why(f, "no container was noticed");
 	return 0;
 }
 
@@ -137,7 +131,7 @@ static int try_clone3(void *arg, struct err *e)
 
 int doctor_clone3(struct doctor *d, struct doctor_finding *f, struct err *e)
 {
-	return run(try_clone3, NULL, e);
+	return doctor_in_child(try_clone3, NULL, e);
 }
 
 static int try_close_range(void *arg, struct err *e)
@@ -155,7 +149,7 @@ static int try_close_range(void *arg, struct err *e)
 
 int doctor_close_range(struct doctor *d, struct doctor_finding *f, struct err *e)
 {
-	return run(try_close_range, NULL, e);
+	return doctor_in_child(try_close_range, NULL, e);
 }
 
 static int try_openat2(void *arg, struct err *e)
@@ -176,7 +170,7 @@ static int try_openat2(void *arg, struct err *e)
 
 int doctor_openat2(struct doctor *d, struct doctor_finding *f, struct err *e)
 {
-	return run(try_openat2, NULL, e);
+	return doctor_in_child(try_openat2, NULL, e);
 }
 
 static int try_sealed_memfd(void *arg, struct err *e)
@@ -191,7 +185,7 @@ static int try_sealed_memfd(void *arg, struct err *e)
 
 int doctor_sealed_memfd(struct doctor *d, struct doctor_finding *f, struct err *e)
 {
-	return run(try_sealed_memfd, NULL, e);
+	return doctor_in_child(try_sealed_memfd, NULL, e);
 }
 
 static int copy_file(const char *path, int to)
@@ -241,7 +235,7 @@ static int try_memfd_exec(void *arg, struct err *e)
 
 int doctor_memfd_exec(struct doctor *d, struct doctor_finding *f, struct err *e)
 {
-	int r = run(try_memfd_exec, NULL, e);
+	int r = doctor_in_child(try_memfd_exec, NULL, e);
 	if (r < 0)
 		err_wrap(e, "tools that run programs from memory will fail in tasks");
 	return r;
@@ -256,96 +250,6 @@ void doctor_hint_memfd(const struct doctor *d, const struct err *e, struct docto
 	}
 	doctor_why(f, "vm.memfd_noexec=%ld", v);
 	doctor_fix(f, "sudo sysctl -w vm.memfd_noexec=0");
-}
-
-/* The filter that tasks get, loaded for real. */
-static int try_seccomp(void *arg, struct err *e)
-{
-	struct sock_fprog prog = { 0 };
-	uint32_t action = 0x80000000u; /* SECCOMP_RET_KILL_PROCESS */
-	if (syscall(SYS_seccomp, 2 /* SECCOMP_GET_ACTION_AVAIL */, 0, &action) < 0)
-		return err_set(
-			e, ERR_SETUP, errno, "seccomp: killing a whole process is not known");
-	int r = seccomp_filter_compile(PLAN_PROFILE_DEV, PLAN_NETWORK_NONE, &prog, e);
-	if (r < 0)
-		return r;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return err_set(e, ERR_SETUP, errno, "set no_new_privs");
-	r = seccomp_filter_load(&prog);
-	if (r < 0)
-		return err_set(
-			e, ERR_SETUP, -r, "load a seccomp filter of %u instructions", prog.len);
-	/* Outside the filter this is a valid call. */
-	if (syscall(SYS_unshare, 0) == 0)
-		return err_set(e, ERR_SETUP, EIO, "a loaded seccomp filter has no effect");
-	return 0;
-}
-
-int doctor_seccomp(struct doctor *d, struct doctor_finding *f, struct err *e)
-{
-	return run(try_seccomp, NULL, e);
-}
-
-struct landlock_ruleset {
-	uint64_t handled_access_fs, handled_access_net, scoped;
-};
-
-/* A socket that was bound before must be out of reach after. */
-static int try_landlock_scopes(void *arg, struct err *e)
-{
-	const struct landlock_ruleset set = { .scoped = LANDLOCK_SCOPE_ABSTRACT |
-							LANDLOCK_SCOPE_SIGNALS };
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int n = snprintf(
-		addr.sun_path + 1, sizeof(addr.sun_path) - 1, "dayfly-probe-%d", (int)getpid());
-	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
-	auto_close int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	auto_close int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (server < 0 || client < 0 || bind(server, (struct sockaddr *)&addr, len) < 0 ||
-		listen(server, 1) < 0)
-		return err_set(e, ERR_SETUP, errno, "make an abstract socket");
-	auto_close int ruleset = (int)syscall(SYS_landlock_create_ruleset, &set, sizeof(set), 0);
-	if (ruleset < 0)
-		return err_set(e, ERR_SETUP, errno, "landlock_create_ruleset with scopes");
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-		syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
-		return err_set(e, ERR_SETUP, errno, "landlock_restrict_self");
-	if (connect(client, (struct sockaddr *)&addr, len) == 0)
-		return err_set(e, ERR_SETUP, EIO, "a Landlock scope has no effect");
-	return 0;
-}
-
-int doctor_landlock(struct doctor *d, struct doctor_finding *f, struct err *e)
-{
-	int abi = sys_landlock_abi();
-	if (abi == 0) {
-		doctor_set(f, DOCTOR_DEGRADED,
-			"this kernel has no Landlock, a second lock on abstract sockets and "
-			"signals");
-		doctor_fix(f, "boot a kernel 6.12 or newer with landlock in its lsm= list (cat "
-			      "/sys/kernel/security/lsm)");
-		return 0;
-	}
-	doctor_why(f, "ABI %d", abi);
-	if (abi < LANDLOCK_ABI_SCOPES) {
-		doctor_set(f, DOCTOR_DEGRADED,
-			"scopes for abstract sockets and signals need ABI %d (Linux 6.12)",
-			LANDLOCK_ABI_SCOPES);
-		return 0;
-	}
-	return run(try_landlock_scopes, NULL, e);
-}
-
-int doctor_no_new_privs(struct doctor *d, struct doctor_finding *f, struct err *e)
-{
-	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
-		return 0;
-	doctor_set(f, DOCTOR_DEGRADED,
-		"no_new_privs is set on this process, so newuidmap cannot gain its rights: tasks "
-		"have a single id");
-	doctor_fix(f, "start dayfly without it (NoNewPrivileges=no in a systemd unit; not from "
-		      "inside a sandbox)");
-	return 0;
 }
 
 void doctor_hint_syscall(const struct doctor *d, const struct err *e, struct doctor_finding *f)

@@ -13,6 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Names enough to know what is the matter. */
+#define LIST_MAX 4
+
 long doctor_sysctl(const char *name, long fallback)
 {
 	auto_free char *text = NULL;
@@ -43,22 +46,6 @@ const char *doctor_newuidmap_package(const char *distro)
 	return NULL;
 }
 
-int doctor_parse_cgroup(const char *text, char *ret, size_t size)
-{
-	for (const char *line = text; *line;) {
-		size_t len = strcspn(line, "\n");
-		if (str_starts(line, "0::/")) {
-			if (len - 3 >= size)
-				return -ENAMETOOLONG;
-			memcpy(ret, line + 3, len - 3);
-			ret[len - 3] = '\0';
-			return 0;
-		}
-		line += len + (line[len] == '\n');
-	}
-	return -ENOENT;
-}
-
 int doctor_parse_os_release(const char *text, const char *key, char *ret, size_t size)
 {
 	size_t key_len = strlen(key);
@@ -82,37 +69,61 @@ int doctor_parse_os_release(const char *text, const char *key, char *ret, size_t
 	return -ENOENT;
 }
 
-int doctor_parse_mount(const char *line, struct doctor_mount *ret)
+char *doctor_read(const char *path)
 {
+	char *text = NULL;
+	return fd_read_file(AT_FDCWD, path, 4u << 20, &text) >= 0 ? text : NULL;
+}
+
+/* Whether a path is at or below a directory. */
+static bool is_at_or_below(const char *path, const char *dir)
+{
+	size_t len = strcmp(dir, "/") ? strlen(dir) : 0;
+	return !strncmp(path, dir, len) && (path[len] == '/' || path[len] == '\0');
+}
+
+size_t doctor_list_below(const char *mountinfo, const char *dir, char *ret, size_t size)
+{
+	char point[512];
 	struct mount_line m;
-	if (!mountinfo_split(line, &m) ||
-		!mountinfo_unescape(m.root, ret->root, sizeof(ret->root)) ||
-		!mountinfo_unescape(m.point, ret->point, sizeof(ret->point)) ||
-		!mountinfo_unescape(m.type, ret->fs, sizeof(ret->fs)))
-		return -EINVAL;
-	return 0;
-}
-
-int doctor_find_mount(const char *mountinfo, const char *fs, struct doctor_mount *ret)
-{
-	for (const char *line = mountinfo; *line; line = mountinfo_next(line))
-		if (doctor_parse_mount(line, ret) == 0 && !strcmp(ret->fs, fs))
-			return 0;
-	return -ENOENT;
-}
-
-int doctor_find_below(const char *mountinfo, const char *dir, char *ret, size_t size)
-{
-	size_t dir_len = strlen(dir);
-	struct doctor_mount m;
+	size_t n = 0, len = 0;
+	ret[0] = '\0';
 	for (const char *line = mountinfo; *line; line = mountinfo_next(line)) {
-		if (doctor_parse_mount(line, &m) == 0 && str_starts(m.point, dir) &&
-			m.point[dir_len] == '/') {
-			snprintf(ret, size, "%s", m.point);
-			return 0;
-		}
+		if (!mountinfo_split(line, &m) ||
+			!mountinfo_unescape(m.point, point, sizeof(point)) || !strcmp(point, dir) ||
+			!is_at_or_below(point, dir))
+			continue;
+		if (n++ < LIST_MAX && len < size)
+			len += (size_t)snprintf(
+				ret + len, size - len, "%s%s", len ? ", " : "", point);
 	}
-	return -ENOENT;
+	if (n > LIST_MAX && len < size)
+		snprintf(ret + len, size - len, " and %zu more", n - LIST_MAX);
+	return n;
+}
+
+void doctor_filesystem(const char *mountinfo, const char *path, char *ret, size_t size)
+{
+	char point[512];
+	struct mount_line m;
+	size_t longest = 0;
+	ret[0] = '\0';
+	/* Of two at the same point the later one is on top. */
+	for (const char *line = mountinfo; *line; line = mountinfo_next(line)) {
+		if (!mountinfo_split(line, &m) ||
+			!mountinfo_unescape(m.point, point, sizeof(point)) ||
+			strlen(point) < longest || !is_at_or_below(path, point))
+			continue;
+		longest = strlen(point);
+		mountinfo_unescape(m.type, ret, size);
+	}
+}
+
+void doctor_fix_sysctl(struct doctor_finding *f, const char *name, const char *value)
+{
+	doctor_fix(f,
+		"echo '%s = %s' | sudo tee /etc/sysctl.d/90-dayfly-%s.conf && sudo sysctl --system",
+		name, value, strrchr(name, '.') + 1);
 }
 
 static void learn_distro(struct doctor *d)

@@ -20,13 +20,13 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define DISK_BASE "/var/tmp"
-
 struct overlay_work {
 	const char *lower;     /* NULL: made by the probe, and changed through the overlay; else a
 				  directory of the host */
 	const char *disk_path; /* the store; NULL: a new tmpfs */
 	int lower_tree; /* root mode: an idmapped, detached mount of the lower directory; else -1 */
+	bool is_volatile;
+	int (*use)(struct err *e); /* what is done in an overlay of the probe's own */
 };
 
 /* Attaches the store on top of "/" and makes it the current directory, as a jail does. */
@@ -115,18 +115,19 @@ static int try_overlay(void *arg, struct err *e)
 		{ "upperdir", "upper" },
 		{ "workdir", "work" },
 		{ "userxattr", NULL },
+		{ w->is_volatile ? "volatile" : NULL, NULL },
 		{ NULL, NULL },
 	};
 	auto_close int overlay = mount_new("overlay", opts, MOUNT_SAFE, e);
 	r = overlay < 0 ? overlay : mount_attach(overlay, AT_FDCWD, "merged", e);
 	if (r < 0)
 		return r;
-	return w->lower ? make_file("merged/.dayfly-probe", e) : use_overlay(e);
+	return w->lower ? make_file("merged/.dayfly-probe", e) : w->use(e);
 }
 
 int doctor_overlay_tmpfs(struct doctor *d, struct doctor_finding *f, struct err *e)
 {
-	struct overlay_work w = { .lower_tree = -1 };
+	struct overlay_work w = { .lower_tree = -1, .use = use_overlay };
 	struct doctor_finding disk = { 0 };
 	int r = doctor_in_ns(d, DOCTOR_ALL_NS, try_overlay, &w, e);
 	d->tmpfs_upper = r == 0;
@@ -159,9 +160,10 @@ static void remove_tree(const char *path)
 
 static int with_disk_dir(const struct doctor *d, struct overlay_work *w, struct err *e)
 {
-	char path[] = DISK_BASE "/dayfly-probe-XXXXXX";
+	char path[512];
+	snprintf(path, sizeof(path), "%.480s/dayfly-probe-XXXXXX", d->state_dir);
 	if (!mkdtemp(path))
-		return err_set(e, ERR_SETUP, errno, "make a directory in " DISK_BASE);
+		return err_set(e, ERR_SETUP, errno, "make a directory in %s", d->state_dir);
 	w->disk_path = path;
 	int r = 0;
 	if (d->is_root && chown(path, doctor_range(), doctor_range()) < 0)
@@ -174,9 +176,8 @@ static int with_disk_dir(const struct doctor *d, struct overlay_work *w, struct 
 
 int doctor_overlay_disk(struct doctor *d, struct doctor_finding *f, struct err *e)
 {
-	struct overlay_work w = { .lower_tree = -1 };
+	struct overlay_work w = { .lower_tree = -1, .use = use_overlay };
 	sigset_t ends, old;
-	f->needed = !d->tmpfs_upper;
 	/* While there is something on disk, the signals that would end us have to wait; not for
 	 * long. */
 	sigemptyset(&ends);
@@ -186,7 +187,60 @@ int doctor_overlay_disk(struct doctor *d, struct doctor_finding *f, struct err *
 	sigprocmask(SIG_BLOCK, &ends, &old);
 	int r = with_disk_dir(d, &w, e);
 	sigprocmask(SIG_SETMASK, &old, NULL);
+	d->disk_upper = r == 0;
 	return r;
+}
+
+/* The order in which the warden takes them: src/jail/store.c. */
+int doctor_upper(struct doctor *d, struct doctor_finding *f, struct err *e)
+{
+	if (d->tmpfs_upper)
+		doctor_why(f, "private layers lie on a tmpfs, under a cap");
+	else if (d->disk_upper)
+		doctor_set(f, DOCTOR_DEGRADED,
+			"private layers lie in %s, without a cap on their size", d->state_dir);
+	else
+		doctor_set(f, DOCTOR_MISSING, "no place for private layers was found");
+	return 0;
+}
+
+static int rename_dir(struct err *e)
+{
+	return rename("merged/dir", "merged/moved") < 0
+		       ? err_set(e, ERR_SETUP, errno,
+				 "overlay: rename a directory of the lower layer")
+		       : 0;
+}
+
+int doctor_overlay_rename(struct doctor *d, struct doctor_finding *f, struct err *e)
+{
+	struct overlay_work w = { .lower_tree = -1, .use = rename_dir };
+	int r = doctor_in_ns(d, DOCTOR_ALL_NS, try_overlay, &w, e);
+	if (r == -EXDEV)
+		doctor_set(f, DOCTOR_DEGRADED,
+			"rename(2) of a directory of the image fails with EXDEV, as "
+			"on every overlay of this kind: mv copies instead; "
+			"directories that a task made are not concerned");
+	return r == -EXDEV ? 0 : r;
+}
+
+int doctor_overlay_volatile(struct doctor *d, struct doctor_finding *f, struct err *e)
+{
+	struct overlay_work w = { .lower_tree = -1, .is_volatile = true, .use = use_overlay };
+	return doctor_in_ns(d, DOCTOR_ALL_NS, try_overlay, &w, e);
+}
+
+/* A filesystem whose files lack what an upper layer needs is the usual reason. */
+static void name_filesystem(const struct doctor *d, struct doctor_finding *f)
+{
+	char fs[64];
+	auto_free char *text = doctor_read("/proc/self/mountinfo");
+	if (!text)
+		return;
+	doctor_filesystem(text, d->state_dir, fs, sizeof(fs));
+	doctor_why(f, "%s lies on %s", d->state_dir, fs[0] ? fs : "an unknown filesystem");
+	doctor_fix(
+		f, "give a directory on ext4, xfs or btrfs: state_dir in [daemon] of dayflyd.conf");
 }
 
 void doctor_hint_overlay(const struct doctor *d, const struct err *e, struct doctor_finding *f)
@@ -197,6 +251,8 @@ void doctor_hint_overlay(const struct doctor *d, const struct err *e, struct doc
 			      "/etc/modules-load.d/dayfly.conf");
 	} else if (!str_starts(e->msg, "overlay")) {
 		doctor_hint_syscall(d, e, f);
+	} else if (d->tmpfs_upper) {
+		name_filesystem(d, f);
 	} else if (e->errnum == EPERM || e->errnum == EINVAL) {
 		doctor_why(f, "overlayfs in a user namespace with userxattr needs Linux 5.11");
 		doctor_fix(f, "install a newer kernel of your distribution and reboot");
@@ -206,28 +262,9 @@ void doctor_hint_overlay(const struct doctor *d, const struct err *e, struct doc
 	}
 }
 
-/* A mount of a host directory whose ids appear shifted into the range, as root mode shows the
- * image. */
-static int idmapped_tree(const char *path, struct err *e)
-{
-	char map[64];
-	snprintf(map, sizeof(map), "0 %u %u", doctor_range(), IDS_PER_TASK);
-	auto_close int ns = ids_make_namespace(map, map, e);
-	auto_close int tree = ns < 0 ? ns : mount_clone(AT_FDCWD, path, false, e);
-	if (tree < 0)
-		return tree;
-	const struct sys_mount_attr attr = {
-		.attr_set = SYS_MOUNT_ATTR_IDMAP | SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV,
-		.userns_fd = (uint64_t)ns,
-	};
-	int r = sys_mount_setattr(tree, &attr, 0);
-	return r < 0 ? err_set(e, ERR_SETUP, -r, "make an idmapped mount of %s", path)
-		     : fd_take(&tree);
-}
-
 static int overlay_host(const struct doctor *d, const char *path, struct err *e)
 {
-	auto_close int tree = d->is_root ? idmapped_tree(path, e) : -1;
+	auto_close int tree = d->is_root ? doctor_idmapped_tree(path, e) : -1;
 	if (d->is_root && tree < 0)
 		return tree;
 	struct overlay_work w = { .lower = path, .lower_tree = tree };
@@ -247,18 +284,18 @@ int doctor_overlay_etc(struct doctor *d, struct doctor_finding *f, struct err *e
 static void hint_below(
 	const char *dir, const char *instead, const struct err *e, struct doctor_finding *f)
 {
-	auto_free char *text = NULL;
-	char point[256];
+	char points[400];
 	if (!str_starts(e->msg, "overlay"))
 		return;
 	doctor_why(f, "%s", instead);
-	if (fd_read_file(AT_FDCWD, "/proc/self/mountinfo", 1u << 20, &text) <= 0 ||
-		doctor_find_below(text, dir, point, sizeof(point)) < 0)
-		return;
-	doctor_why(f,
-		"%s is mounted below it, and the kernel takes no such directory as a lower layer",
-		point);
-	doctor_fix(f, "sudo umount %s   # if it can be spared", point);
+	auto_free char *text = doctor_read("/proc/self/mountinfo");
+	size_t n = text ? doctor_list_below(text, dir, points, sizeof(points)) : 0;
+	if (n)
+		doctor_why(f,
+			"the kernel takes no directory with mounts below it as a lower layer: %s",
+			points);
+	if (n == 1 && doctor_is_plain_path(points))
+		doctor_fix(f, "sudo umount %s   # if it can be spared", points);
 }
 
 void doctor_hint_below_usr(const struct doctor *d, const struct err *e, struct doctor_finding *f)
@@ -269,31 +306,4 @@ void doctor_hint_below_usr(const struct doctor *d, const struct err *e, struct d
 void doctor_hint_below_etc(const struct doctor *d, const struct err *e, struct doctor_finding *f)
 {
 	hint_below("/etc", "in the image `host`, /etc will be a copy", e, f);
-}
-
-static int try_idmap(void *arg, struct err *e)
-{
-	const int *tree = arg;
-	struct stat st;
-	if (fstat(*tree, &st) < 0)
-		return err_set(e, ERR_SETUP, errno, "stat an idmapped mount");
-	if (st.st_uid != 0)
-		return err_set(e, ERR_SETUP, EIO,
-			"an idmapped mount shows root's files as those of id %u", st.st_uid);
-	return mount_attach(*tree, AT_FDCWD, "/", e);
-}
-
-int doctor_idmap(struct doctor *d, struct doctor_finding *f, struct err *e)
-{
-	auto_close int tree = idmapped_tree("/usr", e);
-	return tree < 0 ? tree : doctor_in_ns(d, DOCTOR_ALL_NS, try_idmap, &tree, e);
-}
-
-void doctor_hint_idmap(const struct doctor *d, const struct err *e, struct doctor_finding *f)
-{
-	if (e->errnum != EINVAL && e->errnum != ENOSYS)
-		return;
-	doctor_why(f, "the filesystem of /usr, or this kernel, has no idmapped mounts (ext4, xfs "
-		      "from Linux 5.12 on, btrfs 5.15, tmpfs 6.3)");
-	doctor_fix(f, "install a newer kernel of your distribution, or run dayfly as a plain user");
 }

@@ -18,11 +18,14 @@ const char *doctor_status_name(enum doctor_status s);
 struct doctor {
 	bool is_root; /* root mode */
 	uid_t uid;
-	char user[64];	    /* login name, or the uid as text */
-	char self[256];	    /* this program's path */
-	char distro[32];    /* ID of os-release, "" if unknown */
-	char container[32]; /* "docker", "podman", ... or "" */
-	bool tmpfs_upper;   /* an overlay with its upper on a tmpfs works */
+	char user[64];	       /* login name, or the uid as text */
+	char self[256];	       /* this program's path */
+	char distro[32];       /* ID of os-release, "" if unknown */
+	char container[32];    /* "docker", "podman", ... or "" */
+	const char *state_dir; /* where files on disk go */
+	bool tmpfs_upper;      /* an overlay with its upper on a tmpfs works */
+	bool disk_upper;       /* ... with its upper in state_dir */
+	bool has_helpers, has_subuids, has_subgids, has_cgroups;
 };
 
 struct doctor_finding {
@@ -30,6 +33,11 @@ struct doctor_finding {
 	bool needed;
 	char why[768];
 	char fix[768];
+};
+
+/* What the table says of a check. */
+struct doctor_label {
+	const char *name, *group, *feature;
 };
 
 /* Appends a clause to why, after "; " if there is one. */
@@ -43,8 +51,7 @@ void doctor_set(struct doctor_finding *f, enum doctor_status s, const char *fmt,
 
 /* doctor_report.c */
 void doctor_write_string(FILE *out, const char *s); /* as a JSON string, whatever its bytes */
-void doctor_write_json(FILE *out, const char *check, const struct doctor_finding *f);
-void doctor_write_text(FILE *out, const char *check, const struct doctor_finding *f);
+void doctor_write_json(FILE *out, const struct doctor_label *label, const struct doctor_finding *f);
 
 /* doctor_host.c: reading the system's files. */
 void doctor_learn_host(struct doctor *d);
@@ -53,23 +60,18 @@ long doctor_sysctl(const char *name, long fallback);
 /* How to install a program here: "sudo apt-get install uidmap". NULL where a distribution is
  * unknown. */
 const char *doctor_newuidmap_package(const char *distro);
-/* The path in the cgroup2 line "0::PATH" of /proc/self/cgroup. Returns 0, -ENOENT, or
- * -ENAMETOOLONG. */
-int doctor_parse_cgroup(const char *text, char *ret, size_t size);
 /* The value of KEY= in os-release, unquoted. Returns 0 or -ENOENT. */
 int doctor_parse_os_release(const char *text, const char *key, char *ret, size_t size);
 
-struct doctor_mount {
-	char root[256];
-	char point[512];
-	char fs[32];
-};
-/* The mount in the first line of mountinfo, its octal escapes undone. Returns 0 or -EINVAL. */
-int doctor_parse_mount(const char *line, struct doctor_mount *ret);
-/* The first mount of a type. Returns 0 or -ENOENT. */
-int doctor_find_mount(const char *mountinfo, const char *fs, struct doctor_mount *ret);
-/* The first mount point strictly below dir. Returns 0 or -ENOENT. */
-int doctor_find_below(const char *mountinfo, const char *dir, char *ret, size_t size);
+/* All of a file of /proc, or NULL; the caller's. */
+char *doctor_read(const char *path);
+/* The mount points strictly below dir, "/proc/a, /proc/b and 3 more"; returns how many. */
+size_t doctor_list_below(const char *mountinfo, const char *dir, char *ret, size_t size);
+/* The type of the filesystem that a path lies on: of the mount with the longest point. "" if there
+ * is none. */
+void doctor_filesystem(const char *mountinfo, const char *path, char *ret, size_t size);
+/* A command that makes a sysctl hold, now and after a reboot. */
+void doctor_fix_sysctl(struct doctor_finding *f, const char *name, const char *value);
 
 /*
  * doctor_ns.c: runs fn in new namespaces, mapped as a jail's are (root mode: a range of ids, of
@@ -86,24 +88,62 @@ uid_t doctor_range(void);
 typedef int doctor_check_fn(struct doctor *d, struct doctor_finding *f, struct err *e);
 typedef void doctor_hint_fn(const struct doctor *d, const struct err *e, struct doctor_finding *f);
 
-/* doctor_basic.c: calls that need no namespace. */
-doctor_check_fn doctor_kernel, doctor_mode, doctor_capabilities, doctor_clone3, doctor_close_range,
-	doctor_openat2, doctor_sealed_memfd, doctor_memfd_exec, doctor_seccomp, doctor_landlock,
-	doctor_no_new_privs;
+/* Runs fn in a throw-away child without namespaces of its own. */
+int doctor_in_child(int (*fn)(void *arg, struct err *e), void *arg, struct err *e);
+
+/* doctor_apparmor.c: the label of a process as AppArmor has it ("unconfined"), or "". */
+void doctor_apparmor_label(char *ret, size_t size);
+/* In a child that failed: adds the label that it was put under, if that is why. */
+void doctor_apparmor_note(struct err *e);
+/* Whether a shell and AppArmor both take the path as it is. */
+bool doctor_is_plain_path(const char *path);
+void doctor_hint_apparmor(const struct doctor *d, struct doctor_finding *f);
+
+typedef int doctor_check_fn(struct doctor *d, struct doctor_finding *f, struct err *e);
+typedef void doctor_hint_fn(const struct doctor *d, const struct err *e, struct doctor_finding *f);
+
+/* doctor_basic.c: the host, and calls that need no namespace. */
+doctor_check_fn doctor_kernel, doctor_mode, doctor_container, doctor_capabilities, doctor_clone3,
+	doctor_close_range, doctor_openat2, doctor_sealed_memfd, doctor_memfd_exec;
 doctor_hint_fn doctor_hint_syscall, doctor_hint_memfd, doctor_hint_capabilities;
 
-/* doctor_ns.c: namespaces and what is mounted in them. */
-doctor_check_fn doctor_userns, doctor_max_userns, doctor_userns_limit, doctor_mount_api,
-	doctor_proc, doctor_devpts, doctor_nproc, doctor_ptrace;
-doctor_hint_fn doctor_hint_userns, doctor_hint_proc, doctor_hint_ptrace;
+/* doctor_locks.c: what a task is locked in with, beside its namespaces. */
+doctor_check_fn doctor_lsm, doctor_seccomp, doctor_landlock, doctor_unix_oob, doctor_ptrace;
+doctor_hint_fn doctor_hint_ptrace;
+
+/* doctor_ns.c: namespaces. */
+doctor_check_fn doctor_userns, doctor_max_userns, doctor_id_map, doctor_mount_api, doctor_devpts;
+doctor_hint_fn doctor_hint_userns;
+
+/* doctor_proc.c: /proc and /sys. */
+doctor_check_fn doctor_host_proc, doctor_proc, doctor_userns_limit, doctor_hidepid, doctor_sysfs;
+doctor_hint_fn doctor_hint_host_proc, doctor_hint_proc;
 
 /* doctor_overlay.c */
 doctor_check_fn doctor_overlay_tmpfs, doctor_overlay_disk, doctor_overlay_usr, doctor_overlay_etc,
-	doctor_idmap;
-doctor_hint_fn doctor_hint_overlay, doctor_hint_below_usr, doctor_hint_below_etc, doctor_hint_idmap;
+	doctor_overlay_rename, doctor_overlay_volatile, doctor_upper;
+doctor_hint_fn doctor_hint_overlay, doctor_hint_below_usr, doctor_hint_below_etc;
 
-/* doctor_session.c: ids, cgroups and the user's session. */
-doctor_check_fn doctor_id_range, doctor_cgroup, doctor_container, doctor_runtime_dir;
-doctor_hint_fn doctor_hint_id_range, doctor_hint_cgroup;
+/* doctor_storage.c: filesystems of the host. */
+doctor_check_fn doctor_idmap, doctor_idmap_workspaces, doctor_state_dir, doctor_state_space,
+	doctor_runtime_dir, doctor_runtime_space;
+doctor_hint_fn doctor_hint_idmap, doctor_hint_state_dir;
+/* A detached mount of a host directory whose ids appear shifted into doctor_range(). */
+int doctor_idmapped_tree(const char *path, struct err *e);
+
+/* doctor_ids.c: what lets a plain user give other ids to tasks. */
+doctor_check_fn doctor_no_new_privs, doctor_id_helpers, doctor_subuid, doctor_subgid,
+	doctor_id_range;
+doctor_hint_fn doctor_hint_id_helpers, doctor_hint_subid, doctor_hint_id_range;
+
+/* doctor_cgroup.c */
+doctor_check_fn doctor_cgroup_version, doctor_cgroup, doctor_cgroup_kill, doctor_linger;
+doctor_hint_fn doctor_hint_cgroup;
+
+/* doctor_limits.c: what the user shares with all else that runs as the same user. */
+doctor_check_fn doctor_nproc, doctor_user_processes, doctor_open_files, doctor_inotify,
+	doctor_keyring, doctor_ping;
+doctor_hint_fn doctor_hint_user_processes, doctor_hint_open_files, doctor_hint_inotify,
+	doctor_hint_keyring, doctor_hint_ping;
 
 #endif

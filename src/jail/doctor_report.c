@@ -1,9 +1,8 @@
 /* How findings are printed. The warden links no JSON library; one object on a line needs none. */
 #include "jail/doctor_priv.h"
 
+#include "base/cleanup.h"
 #include "base/str.h"
-
-#include <string.h>
 
 static const char *const status_names[] = {
 	[DOCTOR_OK] = "ok",
@@ -56,24 +55,23 @@ void doctor_write_string(FILE *out, const char *s)
 	fputc('"', out);
 }
 
-void doctor_write_json(FILE *out, const char *check, const struct doctor_finding *f)
+void doctor_write_json(FILE *out, const struct doctor_label *label, const struct doctor_finding *f)
 {
+	const struct {
+		const char *key, *text;
+	} texts[] = {
+		{ "group", label->group },
+		{ "for", label->feature },
+		{ "why", f->why },
+		{ "fix", f->fix },
+	};
 	fputs("{\"check\":", out);
-	doctor_write_string(out, check);
-	fprintf(out, ",\"status\":\"%s\",\"needed\":%s,\"why\":", doctor_status_name(f->status),
+	doctor_write_string(out, label->name);
+	fprintf(out, ",\"status\":\"%s\",\"needed\":%s", doctor_status_name(f->status),
 		f->needed ? "true" : "false");
-	doctor_write_string(out, f->why);
-	fputs(",\"fix\":", out);
-	doctor_write_string(out, f->fix);
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		fprintf(out, ",\"%s\":", texts[i].key);
+		doctor_write_string(out, texts[i].text);
+	}
 	fputs("}\n", out);
-}
-
-void doctor_write_text(FILE *out, const char *check, const struct doctor_finding *f)
-{
-	char why[2 * sizeof(f->why)];
-	str_escape(f->why, strlen(f->why), why, sizeof(why));
-	fprintf(out, "%-8s %s%s%s\n", doctor_status_name(f->status), check, why[0] ? ": " : "",
-		why);
-	if (f->fix[0])
-		fprintf(out, "         fix: %s\n", f->fix);
 }

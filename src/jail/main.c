@@ -15,7 +15,8 @@
 static const char usage[] =
 	"usage: dayfly-warden --keeper [--upper auto|tmpfs|disk] [--state-dir DIR] [--ids "
 	"BASE:COUNT] [--log-level LEVEL]\n"
-	"       dayfly-warden --probe | --print-steps | --print-seccomp [dev|strict] | --version\n"
+	"       dayfly-warden --probe [--state-dir DIR]\n"
+	"       dayfly-warden --print-steps | --print-seccomp [dev|strict] | --version\n"
 	"\n"
 	"Makes jails for dayflyd, which starts it; not meant to be started by hand. --probe is "
 	"what `dayfly doctor` runs.\n";
@@ -99,7 +100,8 @@ int main(int argc, char **argv)
 		return keeper_main(&o);
 	}
 	case OPT_PROBE:
-		return doctor_main(true);
+		return doctor_main(
+			&(struct doctor_options){ .out = stdout, .state_dir = o.state_dir });
 	case OPT_STEPS:
 		steps_print(stdout);
 		return 0;

@@ -31,12 +31,14 @@ static void check_cgroup(const char *mountinfo, const char *path)
 
 static void check_doctor(const char *mountinfo, const char *dir)
 {
-	struct doctor_mount m;
-	char below[64];
-	if (doctor_find_mount(mountinfo, "proc", &m) == 0 && strcmp(m.fs, "proc") != 0)
+	char below[64], fs[16];
+	size_t n = doctor_list_below(mountinfo, dir, below, sizeof(below));
+	if ((n > 0) != (below[0] != '\0') && dir[0])
 		abort();
-	if (doctor_find_below(mountinfo, dir, below, sizeof(below)) == 0 &&
-		strncmp(below, dir, strnlen(dir, sizeof(below) - 1)) != 0)
+	if (n && strncmp(below, dir, strnlen(dir, sizeof(below) - 1)) != 0)
+		abort();
+	doctor_filesystem(mountinfo, dir, fs, sizeof(fs));
+	if (!memchr(fs, '\0', sizeof(fs)))
 		abort();
 }
 

@@ -56,43 +56,87 @@ static void doctor(struct canned_cli *c, const char *option)
 TEST(findings_are_printed_with_why_and_fix)
 {
 	struct canned_cli c = { 0 };
-	put_warden("echo '{\"check\":\"user namespace\",\"status\":\"ok\"}'\n"
-		   "echo '{\"check\":\"kernel\",\"status\":\"ok\",\"why\":\"Linux 6\"}'\n"
-		   "echo '{\"check\":\"cgroup\",\"status\":\"degraded\",\"why\":\"no "
-		   "delegation\",\"fix\":\"set Delegate=yes\"}'");
+	put_warden(
+		"echo '{\"group\":\"host\",\"check\":\"user "
+		"namespace\",\"status\":\"ok\",\"for\":\"x\"}'\n"
+		"echo '{\"group\":\"host\",\"check\":\"kernel\",\"status\":\"ok\",\"why\":\"Linux "
+		"6\"}'\n"
+		"echo "
+		"'{\"group\":\"cgroups\",\"check\":\"cgroup\",\"status\":\"degraded\",\"why\":\"no "
+		"delegation\",\"fix\":\"set Delegate=yes\",\"for\":\"limits\"}'");
 	doctor(&c, NULL);
 	assert_int_equal(c.status, 0);
 	assert_string_equal(c.err, "");
-	assert_string_equal(c.out, "ok        user namespace\n"
-				   "ok        kernel                Linux 6\n"
-				   "degraded  cgroup\n"
-				   "          why: no delegation\n"
-				   "          fix: set Delegate=yes\n");
+	assert_string_equal(c.out, "host\n"
+				   "  ok        user namespace\n"
+				   "  ok        kernel                Linux 6\n"
+				   "\n"
+				   "cgroups\n"
+				   "  degraded  cgroup\n"
+				   "            why: no delegation\n"
+				   "            fix: set Delegate=yes\n"
+				   "            for: limits\n"
+				   "\n"
+				   "Tasks can run; 1 thing is weaker than it could be.\n");
+}
+
+TEST(nothing_to_tell_says_that_tasks_can_run)
+{
+	struct canned_cli c = { 0 };
+	put_warden("echo '{\"group\":\"host\",\"check\":\"kernel\",\"status\":\"ok\"}'");
+	doctor(&c, NULL);
+	assert_int_equal(c.status, 0);
+	assert_non_null(strstr(c.out, "\n\nTasks can run.\n"));
+}
+
+TEST(text_of_the_machine_is_escaped)
+{
+	struct canned_cli c = { 0 };
+	put_warden("echo "
+		   "'{\"group\":\"a\\u001b[1m\",\"check\":\"b\\n\",\"status\":\"missing\","
+		   "\"needed\":false,"
+		   "\"why\":\"c\\u001b]0;x\\u0007\",\"fix\":\"d\\r\"}'");
+	doctor(&c, NULL);
+	assert_null(strpbrk(c.out, "\x1b\x07\r"));
 }
 
 TEST(something_missing_exits_1)
 {
 	struct canned_cli c = { 0 };
-	put_warden(
-		"echo '{\"check\":\"overlay\",\"status\":\"missing\",\"why\":\"EPERM\"}'; exit 1");
+	put_warden("echo "
+		   "'{\"check\":\"overlay\",\"status\":\"missing\",\"needed\":true,\"why\":"
+		   "\"EPERM\"}'; exit 1");
 	doctor(&c, NULL);
 	assert_int_equal(c.status, 1);
-	assert_non_null(strstr(c.out, "missing   overlay\n"));
+	assert_non_null(strstr(c.out, "  missing   overlay\n"));
 	assert_non_null(strstr(c.out, "\n1 of the things that a jail needs is missing.\n"));
+}
+
+TEST(what_no_task_needs_may_be_missing)
+{
+	struct canned_cli c = { 0 };
+	put_warden("echo "
+		   "'{\"check\":\"overlay\",\"status\":\"missing\",\"needed\":false,\"why\":"
+		   "\"EPERM\"}'");
+	doctor(&c, NULL);
+	assert_int_equal(c.status, 0);
+	assert_non_null(strstr(c.out, "  missing   overlay\n"));
 }
 
 TEST(json_is_passed_on)
 {
 	struct canned_cli c = { 0 };
-	put_warden("echo '{\"check\":\"overlay\",\"status\":\"missing\"}'");
+	put_warden("echo '{\"check\":\"overlay\",\"status\":\"missing\",\"needed\":true}'; exit 1");
 	doctor(&c, "--json");
 	assert_int_equal(c.status, 1);
-	assert_string_equal(c.out, "{\"check\":\"overlay\",\"status\":\"missing\"}\n");
+	assert_string_equal(
+		c.out, "{\"check\":\"overlay\",\"status\":\"missing\",\"needed\":true}\n");
 }
 
 TEST(a_probe_that_fails_is_told)
 {
-	static const char *const scripts[] = { "exit 3", "echo nonsense", "kill -9 $$" };
+	static const char *const scripts[] = { "exit 3", "echo nonsense", "kill -9 $$",
+		"echo '{\"check\":\"a\",\"status\":\"ok\"}'; kill -9 $$", "echo '[1]'" };
 	for (size_t i = 0; i < ARRAY_SIZE(scripts); i++) {
 		struct canned_cli c = { 0 };
 		put_warden(scripts[i]);
@@ -106,7 +150,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(findings_are_printed_with_why_and_fix, begin, end),
+		cmocka_unit_test_setup_teardown(
+			nothing_to_tell_says_that_tasks_can_run, begin, end),
+		cmocka_unit_test_setup_teardown(text_of_the_machine_is_escaped, begin, end),
 		cmocka_unit_test_setup_teardown(something_missing_exits_1, begin, end),
+		cmocka_unit_test_setup_teardown(what_no_task_needs_may_be_missing, begin, end),
 		cmocka_unit_test_setup_teardown(json_is_passed_on, begin, end),
 		cmocka_unit_test_setup_teardown(a_probe_that_fails_is_told, begin, end),
 	};

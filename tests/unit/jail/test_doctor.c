@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,6 @@
 struct probe {
 	int (*spoil)(struct err *e); /* NULL: nothing */
 	int out_fd;
-	bool json;
 };
 
 static int run_probe(void *arg, struct err *e)
@@ -39,9 +39,10 @@ static int run_probe(void *arg, struct err *e)
 	int r = p->spoil ? p->spoil(e) : 0;
 	if (r < 0)
 		return r;
-	if (dup2(p->out_fd, 1) < 0)
-		return err_set(e, ERR_INTERNAL, errno, "redirect stdout");
-	return doctor_main(p->json);
+	FILE *out = fdopen(p->out_fd, "w");
+	if (!out)
+		return err_set(e, ERR_INTERNAL, errno, "open the output");
+	return doctor_main(&(struct doctor_options){ .out = out });
 }
 
 static int map_self(pid_t pid, void *arg, struct err *e)
@@ -58,10 +59,10 @@ static char *read_output(int fd)
 }
 
 /* Returns what the probe printed; the caller's. NULL: the namespaces for it cannot be made here. */
-static char *probe_in(uint64_t flags, int (*spoil)(struct err *e), bool json, int *ret_status)
+static char *probe_in(uint64_t flags, int (*spoil)(struct err *e), int *ret_status)
 {
 	auto_close int out = memfd_create("out", MFD_CLOEXEC);
-	struct probe p = { .spoil = spoil, .out_fd = out, .json = json };
+	struct probe p = { .spoil = spoil, .out_fd = out };
 	struct throwaway t = { .flags = flags,
 		.timeout_ms = 60000,
 		.map = flags ? map_self : NULL,
@@ -115,7 +116,7 @@ static int count_fds(void)
 static void test_every_line_is_whole(void **state)
 {
 	int status;
-	auto_free char *text = probe_in(0, NULL, true, &status);
+	auto_free char *text = probe_in(0, NULL, &status);
 	assert_non_null(text);
 	assert_in_range(status, 0, 1);
 	bool missing = false;
@@ -130,9 +131,11 @@ static void test_every_line_is_whole(void **state)
 		/* What is not well says why. */
 		if (!strstr(line, "\"status\":\"ok\""))
 			assert_null(strstr(line, "\"why\":\"\""));
+		assert_non_null(strstr(line, ",\"group\":\""));
+		assert_null(strstr(line, ",\"for\":\"\""));
 		missing |= strstr(line, "\"status\":\"missing\",\"needed\":true") != NULL;
 	}
-	assert_true(lines > 15);
+	assert_true(lines > 30);
 	assert_int_equal(status, missing ? 1 : 0);
 }
 
@@ -140,7 +143,7 @@ static void test_nothing_is_left(void **state)
 {
 	int dirs = count_leftovers(), fds = count_fds(), status;
 	for (int i = 0; i < 3; i++) {
-		auto_free char *text = probe_in(0, NULL, false, &status);
+		auto_free char *text = probe_in(0, NULL, &status);
 		assert_non_null(text);
 	}
 	/* Another probe may run at the same time; then there are briefly more. */
@@ -161,7 +164,7 @@ static int forbid_namespaces(struct err *e)
 static void test_no_user_namespaces(void **state)
 {
 	int status;
-	auto_free char *text = probe_in(CLONE_NEWUSER, forbid_namespaces, true, &status);
+	auto_free char *text = probe_in(CLONE_NEWUSER, forbid_namespaces, &status);
 	if (!text)
 		skip();
 	assert_int_equal(status, 1);
@@ -185,14 +188,14 @@ static int mount_over_proc(struct err *e)
 static void test_masked_proc(void **state)
 {
 	int status;
-	auto_free char *text =
-		probe_in(CLONE_NEWUSER | CLONE_NEWNS, mount_over_proc, true, &status);
+	auto_free char *text = probe_in(CLONE_NEWUSER | CLONE_NEWNS, mount_over_proc, &status);
 	if (!text)
 		skip();
 	assert_int_equal(status, 1);
 	expect_line(text, "user-namespaces", "\"status\":\"ok\"");
 	expect_line(text, "proc-mount", "\"status\":\"missing\",\"needed\":true");
-	expect_line(text, "proc-mount", "/proc/version is mounted over");
+	expect_line(text, "proc-mount", "mounted over parts of it: ");
+	expect_line(text, "proc-mount", "/proc/version");
 }
 
 static int mount_below_etc(struct err *e)
@@ -206,8 +209,7 @@ static int mount_below_etc(struct err *e)
 static void test_mount_below_etc(void **state)
 {
 	int status;
-	auto_free char *text =
-		probe_in(CLONE_NEWUSER | CLONE_NEWNS, mount_below_etc, true, &status);
+	auto_free char *text = probe_in(CLONE_NEWUSER | CLONE_NEWNS, mount_below_etc, &status);
 	if (!text)
 		skip();
 	expect_line(text, "overlay-etc", "\"status\":\"degraded\",\"needed\":false");
@@ -223,11 +225,53 @@ static int set_no_new_privs(struct err *e)
 static void test_no_new_privs(void **state)
 {
 	int status;
-	auto_free char *text = probe_in(CLONE_NEWUSER, set_no_new_privs, true, &status);
+	auto_free char *text = probe_in(CLONE_NEWUSER, set_no_new_privs, &status);
 	if (!text)
 		skip();
 	expect_line(text, "no-new-privs-unset", "\"status\":\"degraded\"");
 	expect_line(text, "no-new-privs-unset", "newuidmap");
+}
+
+static int read_nothing(void *arg, struct err *e)
+{
+	int fds[2];
+	signal(SIGPIPE, SIG_IGN);
+	if (fd_pipe(fds) < 0)
+		return err_set(e, ERR_INTERNAL, errno, "make a pipe");
+	fd_close(&fds[0]);
+	FILE *out = fdopen(fds[1], "w");
+	int status = doctor_main(&(struct doctor_options){ .out = out });
+	return status == 1 && ferror(out) ? 0 : -EIO;
+}
+
+static void test_it_ends_when_nobody_reads(void **state)
+{
+	struct throwaway t = { .timeout_ms = 60000, .fn = read_nothing };
+	assert_int_equal(throwaway_run(&t, NULL), 0);
+}
+
+static void test_the_document_has_no_other_check(void **state)
+{
+	auto_free char *doc = NULL, *names = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&names, &size);
+	fputc('\n', f);
+	doctor_print_names(f);
+	fclose(f);
+	assert_true(
+		fd_read_file(AT_FDCWD, DAYFLY_TEST_SOURCE "/docs/doctor.md", 1u << 20, &doc) > 0);
+	const char *row = strstr(doc, "## The checks");
+	assert_non_null(row);
+	int rows = 0;
+	while ((row = strstr(row, "\n| `"))) {
+		char name[80];
+		snprintf(name, sizeof(name), "\n%.*s\n", (int)strcspn(row + 4, "`"), row + 4);
+		if (!strstr(names, name))
+			fail_msg("docs/doctor.md has a row %s that is no check", name + 1);
+		row++;
+		rows++;
+	}
+	assert_true(rows > 30);
 }
 
 static void test_document_names_every_check(void **state)
@@ -256,6 +300,8 @@ int main(void)
 		cmocka_unit_test(test_masked_proc),
 		cmocka_unit_test(test_mount_below_etc),
 		cmocka_unit_test(test_no_new_privs),
+		cmocka_unit_test(test_it_ends_when_nobody_reads),
+		cmocka_unit_test(test_the_document_has_no_other_check),
 		cmocka_unit_test(test_document_names_every_check),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

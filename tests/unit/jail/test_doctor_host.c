@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "jail/doctor_priv.h"
@@ -16,22 +17,6 @@
 	"rw,nsdelegate\n"
 #define LINE3 "41 22 0:40 /a\\040b /usr/local\\040x rw - tmpfs tmpfs rw\n"
 #define LINE4 "42 22 0:41 / /usrlocal rw - cgroup cgroup rw,memory\n"
-
-static void test_cgroup_line(void **state)
-{
-	char path[64];
-	assert_int_equal(doctor_parse_cgroup("0::/user.slice/a\n", path, sizeof(path)), 0);
-	assert_string_equal(path, "/user.slice/a");
-	assert_int_equal(
-		doctor_parse_cgroup("10::/no\n4:memory:/x\n0::/\n", path, sizeof(path)), 0);
-	assert_string_equal(path, "/");
-	assert_int_equal(doctor_parse_cgroup("0::/end", path, sizeof(path)), 0);
-	assert_string_equal(path, "/end");
-	assert_int_equal(doctor_parse_cgroup("4:memory:/x\n", path, sizeof(path)), -ENOENT);
-	assert_int_equal(doctor_parse_cgroup("", path, sizeof(path)), -ENOENT);
-	assert_int_equal(doctor_parse_cgroup("0::relative\n", path, sizeof(path)), -ENOENT);
-	assert_int_equal(doctor_parse_cgroup("0::/longer than that\n", path, 8), -ENAMETOOLONG);
-}
 
 static void test_os_release(void **state)
 {
@@ -50,35 +35,55 @@ static void test_os_release(void **state)
 	assert_int_equal(doctor_parse_os_release(text, "NAME", v, 4), -ENOENT);
 }
 
-static void test_mount_line(void **state)
+static void test_list_below(void **state)
 {
-	struct doctor_mount m;
-	assert_int_equal(doctor_parse_mount(LINE2, &m), 0);
-	assert_string_equal(m.root, "/");
-	assert_string_equal(m.point, "/sys/fs/cgroup");
-	assert_string_equal(m.fs, "cgroup2");
-	assert_int_equal(doctor_parse_mount(LINE3, &m), 0);
-	assert_string_equal(m.root, "/a b");
-	assert_string_equal(m.point, "/usr/local x");
-	/* Cut anywhere, it never is a mount with a type of another line. */
-	for (size_t len = 0; len < strlen(LINE1) - 25; len++) {
-		char cut[sizeof(LINE1 LINE2)];
-		snprintf(cut, sizeof(cut), "%.*s\n%s", (int)len, LINE1, LINE2);
-		assert_int_equal(doctor_parse_mount(cut, &m), -EINVAL);
-	}
-	assert_int_equal(doctor_parse_mount("", &m), -EINVAL);
+	char points[128];
+	assert_int_equal(doctor_list_below(LINE1 LINE4 LINE3, "/usr", points, sizeof(points)), 1);
+	assert_string_equal(points, "/usr/local x");
+	/* Neither the directory itself nor a name that only begins like it. */
+	assert_int_equal(doctor_list_below(LINE1 LINE4, "/usr", points, sizeof(points)), 0);
+	assert_string_equal(points, "");
+	assert_int_equal(doctor_list_below(LINE2, "/sys/fs/cgroup", points, sizeof(points)), 0);
+	assert_int_equal(doctor_list_below(LINE1 LINE2 LINE3, "/", points, sizeof(points)), 2);
+	assert_string_equal(points, "/sys/fs/cgroup, /usr/local x");
+	assert_int_equal(doctor_list_below(LINE2 LINE2 LINE2 LINE2 LINE2 LINE2, "/sys", points,
+				 sizeof(points)),
+		6);
+	assert_non_null(strstr(points, " and 2 more"));
+	char few[8];
+	assert_int_equal(doctor_list_below(LINE2 LINE3, "/", few, sizeof(few)), 2);
+	assert_string_equal(few, "/sys/fs");
+	assert_int_equal(doctor_list_below("", "/", points, sizeof(points)), 0);
+	assert_int_equal(doctor_list_below("1 2 3\n\n", "/", points, sizeof(points)), 0);
 }
 
-static void test_find_mount(void **state)
+static void test_filesystem(void **state)
 {
-	struct doctor_mount m;
-	char point[64];
-	assert_int_equal(doctor_find_mount(LINE1 LINE4 LINE2, "cgroup2", &m), 0);
-	assert_string_equal(m.point, "/sys/fs/cgroup");
-	assert_int_equal(doctor_find_mount(LINE1 LINE4, "cgroup2", &m), -ENOENT);
-	assert_int_equal(doctor_find_below(LINE1 LINE4 LINE3, "/usr", point, sizeof(point)), 0);
-	assert_string_equal(point, "/usr/local x");
-	assert_int_equal(doctor_find_below(LINE1 LINE4, "/usr", point, sizeof(point)), -ENOENT);
+	static const char over[] = "50 22 0:50 / / rw - overlay overlay rw\n";
+	char fs[16], text[1024];
+	doctor_filesystem(LINE1 LINE2 LINE3, "/usr/local x/y", fs, sizeof(fs));
+	assert_string_equal(fs, "tmpfs");
+	doctor_filesystem(LINE1 LINE2 LINE3, "/usr/local", fs, sizeof(fs));
+	assert_string_equal(fs, "ext4");
+	doctor_filesystem(LINE1 LINE2 LINE3, "/sys/fs/cgroup", fs, sizeof(fs));
+	assert_string_equal(fs, "cgroup2");
+	doctor_filesystem(LINE1 LINE2 LINE3, "/", fs, sizeof(fs));
+	assert_string_equal(fs, "ext4");
+	/* The later of two is on top. */
+	snprintf(text, sizeof(text), "%s%s", LINE1, over);
+	doctor_filesystem(text, "/home", fs, sizeof(fs));
+	assert_string_equal(fs, "overlay");
+	doctor_filesystem(LINE2, "/home", fs, sizeof(fs));
+	assert_string_equal(fs, "");
+}
+
+static void test_fix_of_a_sysctl(void **state)
+{
+	struct doctor_finding f = { 0 };
+	doctor_fix_sysctl(&f, "user.max_user_namespaces", "15000");
+	assert_string_equal(f.fix,
+		"echo 'user.max_user_namespaces = 15000' | sudo tee "
+		"/etc/sysctl.d/90-dayfly-max_user_namespaces.conf && sudo sysctl --system");
 }
 
 static void test_sysctl(void **state)
@@ -98,10 +103,10 @@ static void test_package(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cgroup_line),
 		cmocka_unit_test(test_os_release),
-		cmocka_unit_test(test_mount_line),
-		cmocka_unit_test(test_find_mount),
+		cmocka_unit_test(test_list_below),
+		cmocka_unit_test(test_filesystem),
+		cmocka_unit_test(test_fix_of_a_sysctl),
 		cmocka_unit_test(test_sysctl),
 		cmocka_unit_test(test_package),
 	};

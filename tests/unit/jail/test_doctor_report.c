@@ -42,25 +42,27 @@ static void test_what_is_not_utf8(void **state)
 	expect_json("\xc0\xaf", "\"\\ufffd\\ufffd\"");
 }
 
-static void test_lines(void **state)
+static void test_a_line(void **state)
 {
+	const struct doctor_label label = { "a-check", "host", "every task" };
 	struct doctor_finding f = { .status = DOCTOR_MISSING, .needed = true };
 	auto_free char *text = NULL;
 	size_t size = 0;
 	doctor_why(&f, "step: %s", "EPERM");
-	doctor_why(&f, "because");
+	doctor_why(&f, "because\n");
+	doctor_fix(&f, "not this");
 	doctor_fix(&f, "do \"this\"");
 	FILE *out = open_memstream(&text, &size);
-	doctor_write_json(out, "a-check", &f);
+	doctor_write_json(out, &label, &f);
 	f = (struct doctor_finding){ .status = DOCTOR_OK };
-	doctor_write_text(out, "b-check", &f);
-	doctor_set(&f, DOCTOR_DEGRADED, "one\ntwo");
-	doctor_write_text(out, "b-check", &f);
+	doctor_write_json(out, &label, &f);
 	fclose(out);
-	assert_string_equal(text, "{\"check\":\"a-check\",\"status\":\"missing\",\"needed\":true,"
-				  "\"why\":\"step: EPERM; because\",\"fix\":\"do \\\"this\\\"\"}\n"
-				  "ok       b-check\n"
-				  "degraded b-check: one\\x0atwo\n");
+	assert_string_equal(text,
+		"{\"check\":\"a-check\",\"status\":\"missing\",\"needed\":true,\"group\":\"host\","
+		"\"for\":\"every task\",\"why\":\"step: EPERM; because\\n\",\"fix\":\"do "
+		"\\\"this\\\"\"}\n"
+		"{\"check\":\"a-check\",\"status\":\"ok\",\"needed\":false,\"group\":\"host\","
+		"\"for\":\"every task\",\"why\":\"\",\"fix\":\"\"}\n");
 }
 
 static void test_long_texts_are_cut(void **state)
@@ -76,7 +78,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_escapes),
 		cmocka_unit_test(test_what_is_not_utf8),
-		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_a_line),
 		cmocka_unit_test(test_long_texts_are_cut),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
