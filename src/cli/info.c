@@ -1,5 +1,6 @@
 /* dayfly info. */
 #include "base/cleanup.h"
+#include "base/str.h"
 #include "cli/daemon.h"
 #include "cli/message.h"
 #include "cli/verbs.h"
@@ -7,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct info_options {
 	const char *socket;
@@ -50,6 +52,50 @@ static void print_facts(const json_t *object, int depth)
 	}
 }
 
+static bool has_status(const json_t *probe, const char *status)
+{
+	const char *s = json_string_value(json_object_get(probe, "status"));
+	return s && !strcmp(s, status);
+}
+
+/* "degraded: 2: one, other"; nothing where there is none. */
+static void print_status(const json_t *probes, const char *status, bool are_named)
+{
+	size_t i, n = 0;
+	json_t *p;
+	json_array_foreach (probes, i, p)
+		n += has_status(p, status);
+	if (!n)
+		return;
+	printf("  %s: %zu", status, n);
+	const char *before = ": ";
+	json_array_foreach (probes, i, p) {
+		char name[64];
+		const char *check = json_string_value(json_object_get(p, "check"));
+		if (!are_named || !check || !has_status(p, status))
+			continue;
+		str_escape(check, strlen(check), name, sizeof(name));
+		printf("%s%s", before, name);
+		before = ", ";
+	}
+	putchar('\n');
+}
+
+/* `dayfly doctor` tells the whole. */
+static void print_probes(const json_t *probes)
+{
+	if (!json_is_array(probes))
+		return;
+	if (!json_array_size(probes)) {
+		puts("probes: not made yet");
+		return;
+	}
+	puts("probes:");
+	print_status(probes, "ok", false);
+	print_status(probes, "degraded", true);
+	print_status(probes, "missing", true);
+}
+
 static int print_info(const struct info_options *o, struct dayfly_event *ev)
 {
 	json_t *info = json_loads(dayfly_event_result_json(ev), JSON_DECODE_ANY, NULL);
@@ -60,7 +106,11 @@ static int print_info(const struct info_options *o, struct dayfly_event *ev)
 	}
 	/* `dayfly config show` has a table for these. */
 	json_object_del(info, "config");
+	json_t *probes = json_incref(json_object_get(info, "probes"));
+	json_object_del(info, "probes");
 	print_facts(info, 0);
+	print_probes(probes);
+	json_decref(probes);
 	json_decref(info);
 	return fflush(stdout) == 0 ? 0 : command.failure_status;
 }

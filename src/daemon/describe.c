@@ -239,9 +239,15 @@ static json_t *counts(const struct server *s)
 		(json_int_t)s->n_connections);
 }
 
+static json_t *probes(const struct probe *p)
+{
+	return p->findings ? json_incref(p->findings) : json_array();
+}
+
 json_t *describe_server(const struct server *s, uid_t uid)
 {
-	return json_pack("{s:s, s:i, s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o}",
+	return json_pack(
+		"{s:s, s:i, s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o}",
 		"version", DAYFLY_VERSION, "protocol", 1, "mode",
 		s->start->is_root_mode ? "root" : "rootless", "uid", (json_int_t)geteuid(), "pid",
 		(int)getpid(), "socket", s->start->listener.path, "warden", warden_info(&s->warden),
@@ -250,5 +256,6 @@ json_t *describe_server(const struct server *s, uid_t uid)
 		(json_int_t)s->options->max_queue, "idle_exit_ms",
 		s->options->idle_exit_ms ? json_integer((json_int_t)s->options->idle_exit_ms)
 					 : json_null(),
-		"config", config_to_json(s->options));
+		"config", config_to_json(s->options), "probes", probes(&s->probe), "probes_made",
+		stamp_or_null(s->probe.made_ns));
 }

@@ -39,6 +39,10 @@ int keeper_guard_socket(
  * keeper's answer comes later. */
 int keeper_ask_warden(struct keeper *k, int *ret_fd, struct err *e);
 
+/* Asks what this host can do. *ret_fd is the read end of a pipe (non-blocking, the caller's)
+ * through which the findings come. */
+int keeper_ask_probe(struct keeper *k, const char *warden_path, int *ret_fd, struct err *e);
+
 /* Reads one answer: a pid, or -errno of the fork. Returns 1, 0 (nothing there yet), or -EPIPE when
  * the keeper is gone. */
 int keeper_read_answer(struct keeper *k, int32_t *ret_answer);

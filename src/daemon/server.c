@@ -359,6 +359,8 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 	if (r == 0)
 		r = warden_link_init(&s->warden, loop, start, &warden_hooks, s);
 	if (r == 0)
+		r = probe_init(&s->probe, loop, start);
+	if (r == 0)
 		r = accept_init(s);
 	if (r == 0)
 		watch_set(s->deadline_watch, WATCH_READ);
@@ -402,6 +404,7 @@ void server_finish(struct server *s)
 		connection_fail(list_entry(pos, struct connection, link));
 	destroy_dead(s);
 	warden_link_finish(&s->warden);
+	probe_finish(&s->probe);
 	list_for_each (pos, &s->jobs.active)
 		sched_remove(&s->sched, &list_entry(pos, struct job, link)->sched);
 	jobs_finish(&s->jobs);

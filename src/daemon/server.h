@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "daemon/jobs.h"
 #include "daemon/options.h"
+#include "daemon/probe.h"
 #include "daemon/startup.h"
 #include "daemon/warden_link.h"
 #include "sched/queue.h"
@@ -35,6 +36,7 @@ struct server {
 	int exit_code;
 
 	struct warden_link warden;
+	struct probe probe;
 	struct task_host host;
 	struct deadline_heap deadlines;
 	struct watch *deadline_watch;

@@ -53,9 +53,8 @@ void doctor_hint_apparmor(const struct doctor *d, struct doctor_finding *f)
 		"kernel.apparmor_restrict_unprivileged_userns=1 and no profile allows it to %s",
 		d->self);
 	if (!strcmp(d->self, INSTALLED) && access(PROFILE, R_OK) == 0)
-		doctor_fix(f,
-			"sudo install -m644 " PROFILE " /etc/apparmor.d/dayfly && sudo "
-						      "apparmor_parser -r /etc/apparmor.d/dayfly");
+		doctor_fix(f, "sudo install -m644 " PROFILE " /etc/apparmor.d/dayfly && sudo "
+			      "apparmor_parser -r /etc/apparmor.d/dayfly");
 	else if (doctor_is_plain_path(d->self))
 		doctor_fix(f,
 			"printf 'abi <abi/4.0>,\\ninclude <tunables/global>\\nprofile dayfly-here "

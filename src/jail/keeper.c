@@ -1,6 +1,7 @@
 /* The keeper: see keeper.h. It does nothing but wait, so it is what is still there when everything
  * else has died. */
 #include "jail/keeper.h"
+#include "jail/doctor.h"
 #include "jail/sys.h"
 
 #include "base/cleanup.h"
@@ -9,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,16 +31,61 @@
 #define MFD_EXEC 0x0010U
 #endif
 
-static void start_worker(int fd, const struct warden_options *options)
+/* In a child. What the keeper ignores stays ignored: only the end of dayflyd is to end it. */
+static void leave_keeper(const sigset_t *unblocked)
+{
+	signal(SIGCHLD, SIG_DFL);
+	sigprocmask(SIG_SETMASK, unblocked, NULL);
+	sys_close_range(KEEPER_FD, KEEPER_FD);
+}
+
+static void start_worker(int fd, const struct warden_options *options, const sigset_t *unblocked)
 {
 	int32_t answer;
 	pid_t pid = fork();
 	if (pid == 0) {
-		sys_close_range(KEEPER_FD, KEEPER_FD);
+		leave_keeper(unblocked);
 		_exit(warden_main(fd, options));
 	}
 	answer = pid < 0 ? -errno : pid;
 	fd_send(KEEPER_FD, &answer, sizeof(answer), NULL, 0);
+}
+
+/* In a child, as the keeper has to wait for dayflyd. It ends by itself when nobody reads. */
+static void start_probe(
+	int fd, const char *path, const struct warden_options *options, const sigset_t *unblocked)
+{
+	pid_t pid = fork();
+	if (pid > 0)
+		return;
+	if (pid < 0) {
+		log_error("no probe of the host: %s", strerror(errno));
+		return;
+	}
+	leave_keeper(unblocked);
+	prctl(PR_SET_NAME, "dayfly-probe");
+	FILE *out = fdopen(fd, "we");
+	const struct doctor_options o = {
+		.out = out,
+		.self = path[0] ? path : NULL,
+		.state_dir = options->state_dir,
+	};
+	_exit(out ? doctor_main(&o) : 1);
+}
+
+/* Reaps until there is a record or the end of file; SIGCHLD is blocked but for here. */
+static void wait_record(const sigset_t *unblocked)
+{
+	struct pollfd p = { .fd = KEEPER_FD, .events = POLLIN };
+	do {
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+	} while (ppoll(&p, 1, NULL, unblocked) < 0);
+}
+
+static void on_child(int signo)
+{
+	/* It ends ppoll. */
 }
 
 /*
@@ -94,6 +141,7 @@ int keeper_main(const struct warden_options *options)
 	struct keeper_request rq, names = { 0 };
 	int fds[FD_PASS_MAX];
 	size_t n_fds;
+	sigset_t children, unblocked;
 
 	prctl(PR_SET_NAME, "dayfly-keeper");
 	fd_set_cloexec(KEEPER_FD, 1);
@@ -104,15 +152,19 @@ int keeper_main(const struct warden_options *options)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGCHLD, SIG_DFL);
+	signal(SIGCHLD, on_child);
+	sigemptyset(&children);
+	sigaddset(&children, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &children, &unblocked);
 	for (;;) {
-		while (waitpid(-1, NULL, WNOHANG) > 0)
-			;
+		wait_record(&unblocked);
 		ssize_t n = fd_recv(KEEPER_FD, &rq, sizeof(rq), fds, &n_fds);
 		if (n <= 0)
 			break;
 		if (is_request(&rq, n) && rq.type == KEEPER_WORKER && n_fds == 1)
-			start_worker(fds[0], options);
+			start_worker(fds[0], options, &unblocked);
+		else if (is_request(&rq, n) && rq.type == KEEPER_PROBE && n_fds == 1)
+			start_probe(fds[0], rq.path, options, &unblocked);
 		else if (is_request(&rq, n) && rq.type == KEEPER_UNLINK)
 			names = rq;
 		else

@@ -17,6 +17,29 @@ TEST(info_prints_one_fact_a_line)
 		c.out, "version: 1\npid: 5\nwarden:\n  is_up: true\n  deep:\n    a: [1,2]\n");
 }
 
+#define PROBE(name, status) "{\"check\":\"" name "\",\"status\":\"" status "\"}"
+
+TEST(info_names_what_is_not_well)
+{
+	struct canned_cli c = {
+		.replies = { CANNED_RESULT("{\"probes\":[" PROBE("a", "ok") "," PROBE(
+			"b\\u001b", "degraded") "," PROBE("c", "degraded") "," PROBE("d",
+			"ok") "," PROBE("e", "missing") "],"
+							"\"probes_made\":\"now\"}") }
+	};
+	canned_cli_run(&c, (const char *const[]){ "info", "--socket", "SOCKET", NULL });
+	assert_string_equal(c.out, "probes_made: now\nprobes:\n  ok: 2\n  degraded: 2: b\\x1b, "
+				   "c\n  missing: 1: e\n");
+}
+
+TEST(info_says_when_there_are_no_probes_yet)
+{
+	struct canned_cli c = { .replies = {
+					CANNED_RESULT("{\"probes\":[],\"probes_made\":null}") } };
+	canned_cli_run(&c, (const char *const[]){ "info", "--socket", "SOCKET", NULL });
+	assert_string_equal(c.out, "probes: not made yet\n");
+}
+
 TEST(info_prints_json)
 {
 	struct canned_cli c = { .replies = { CANNED_RESULT("{\"version\":\"1\"}") } };
@@ -28,6 +51,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(info_prints_one_fact_a_line),
+		cmocka_unit_test(info_names_what_is_not_well),
+		cmocka_unit_test(info_says_when_there_are_no_probes_yet),
 		cmocka_unit_test(info_prints_json),
 	};
 	return RUN_TESTS(tests);
