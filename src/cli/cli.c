@@ -107,6 +107,8 @@ int cli_main(int argc, char **argv)
 	/* A reader of our output that has gone is noticed by EPIPE, in time to put the terminal in
 	 * order. */
 	signal(SIGPIPE, SIG_IGN);
+	/* A task of the user's must not keep us from passing on a workspace. */
+	fd_raise_limit();
 	seed_hashes();
 	if (argc < 2) {
 		print_usage(stderr);

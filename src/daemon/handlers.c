@@ -93,7 +93,7 @@ static int build_task(struct connection *c, struct request *rq, struct task **re
 		.image_roots = is_bound ? policy->image_roots : NULL,
 		.workspace_roots = is_bound ? policy->workspace_roots : NULL,
 		.has_roots = is_bound,
-		.open_files_hard = s->start->open_files_hard,
+		.open_files_hard = s->start->task_open_files,
 		.controllers = s->warden.hello.hello.controllers,
 		.no_cgroup = s->warden.hello.hello.no_cgroup,
 	};

@@ -51,11 +51,7 @@ int startup_clean_process(int keep_fd, struct err *e)
 		return r;
 	reset_signals();
 	umask(077);
-	struct rlimit nofile;
-	if (getrlimit(RLIMIT_NOFILE, &nofile) == 0 && nofile.rlim_cur < nofile.rlim_max) {
-		nofile.rlim_cur = nofile.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &nofile);
-	}
+	fd_raise_limit();
 	/* The directory that we were started in may be removed, or hold up an unmount. */
 	return chdir("/") < 0 ? err_set(e, ERR_INTERNAL, errno, "go to /") : 0;
 }
@@ -148,6 +144,10 @@ int startup_run(struct startup *s, const struct options *o, struct err *e)
 	s->is_root_mode = geteuid() == 0;
 	getrlimit(RLIMIT_NOFILE, &nofile);
 	s->open_files_hard = nofile.rlim_max == RLIM_INFINITY ? UINT32_MAX : nofile.rlim_max;
+	/* Descriptors on their way through sockets are counted for the user, and whoever has a
+	 * limit of open files below that count passes none on. Rootless, a task is the same user:
+	 * with a lower limit than ours it cannot keep us from passing on ours. */
+	s->task_open_files = s->open_files_hard - (s->is_root_mode ? 0 : s->open_files_hard / 4);
 
 	int r = s->is_root_mode ? privileges_find(o->user, (uid_t)o->ids_base, &id, e) : 0;
 	if (r == 0)

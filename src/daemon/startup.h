@@ -26,7 +26,8 @@ struct startup {
 	struct wire_event hello; /* what it said first */
 	const char *log_dir; /* for O_TMPFILE; NULL: none, output is kept in memory. Points into the
 				options */
-	uint64_t open_files_hard;
+	uint64_t open_files_hard; /* of dayflyd and its other processes */
+	uint64_t task_open_files; /* the most that a task can have */
 };
 
 /* First of all: stdio is there, nothing else is inherited but keep_fd (-1: none), signals, umask

@@ -15,7 +15,6 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -526,15 +525,11 @@ static int compile_filters(struct warden *w, struct err *e)
 static int set_up(struct warden *w, const struct warden_options *options, struct err *e)
 {
 	enum warden_mode mode;
-	struct rlimit files;
 	struct cgroup_place place;
 	/* Jails inherit dispositions until their task resets them; a client that went away is an
 	 * error code, not a signal. */
 	signal(SIGPIPE, SIG_IGN);
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
+	fd_raise_limit();
 	/* While we are still who we are: the children below are born in the supervisor. */
 	cgroup_tree_init(&w->cgroup);
 	int r = cgroup_place_read(&place, w->control_fd);

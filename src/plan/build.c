@@ -305,7 +305,7 @@ static int build_limits(
 	if (l->open_files > in->open_files_hard) {
 		if (given->open_files)
 			return err_set_field(e, ERR_UNENFORCEABLE, "task.limits.open_files",
-				"the hard limit of open files is %llu here",
+				"a task can have %llu open files here",
 				(unsigned long long)in->open_files_hard);
 		l->open_files = in->open_files_hard;
 	}

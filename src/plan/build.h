@@ -37,7 +37,7 @@ struct build_input {
 			      0 in a field: no limit. NULL: those above */
 	bool has_roots;	   /* the next two bind the request; an empty list allows nothing */
 	char *const *image_roots, *const *workspace_roots;
-	uint64_t open_files_hard; /* the hard RLIMIT_NOFILE that a task can have at most */
+	uint64_t open_files_hard; /* the RLIMIT_NOFILE that a task can have at most */
 	uint32_t controllers;	  /* of cgroups, in force: bits 1 << enum plan_controller */
 	const char *no_cgroup;	  /* why one that holds a limit is missing */
 };

@@ -113,7 +113,7 @@ static const struct schema_field limits_fields[] = {
 		.doc = "files and directories that the task may make inside its jail" },
 	{ LIMIT(output_bytes, "output", KIND_SIZE), .min = 1, .max = SIZE_LIMIT, .absent = "64MiB",
 		.doc = "bytes of each of stdout and stderr that are kept; what happens with more says `on_output_limit`" },
-	{ LIMIT(open_files, "open_files", KIND_UINT), .min = 16, .max = 1 << 30, .absent = "65536, or this host's hard limit",
+	{ LIMIT(open_files, "open_files", KIND_UINT), .min = 16, .max = 1 << 30, .absent = "65536, or less where dayflyd's own limit is low",
 		.doc = "open files of each process" },
 	{ LIMIT(file_bytes, "file_size", KIND_SIZE), .min = 1, .max = SIZE_LIMIT, .absent = "no limit of its own",
 		.doc = "bytes of one file" },

@@ -99,6 +99,37 @@ class Limits(Hogs):
         self.assertEqual(len(set(counts)), 1, counts)
         self.assertGreater(counts[0], 0)
 
+    def test_G11_descriptors_under_way_of_one_task_leave_dayfly_its_own(self):
+        """Descriptors that are sent and not received count for the user, and above the limit of a sender it can send no more: rootless, that
+        would be the end of dayflyd, its warden and the command line."""
+        script = r"""
+import array, errno, os, socket, sys
+fd, n, held, error = os.open("/dev/null", 0), 0, [], None
+rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd] * 250))]
+while not error:
+    held.append(socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
+    try:
+        while True:
+            held[-1][0].sendmsg([b"x"], rights)
+            n += 250
+    except BlockingIOError:
+        continue
+    except OSError as e:
+        error = errno.errorcode[e.errno]
+print(n, error, flush=True)
+sys.stdin.read()"""
+        client = self.new_client()
+        tag, task = client.start(self.task(["python3", "-c", script], stdin="stream"))
+        count, error = client.wait_output(tag, b"\n", 30).split()
+        self.assertEqual(error, b"ETOOMANYREFS")
+        self.assertGreater(int(count), 250)
+        work = self.make_dir()
+        self.assert_ok(self.run_task(["true"], tty=True))
+        done = self.cli("run", "--workspace", work, "--", "true")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        client.call("input", task=task, eof=True)
+        self.assertEqual(client.finish(tag, task)[1]["outcome"], "ok")
+
     def test_G11_terminals_of_one_task_leave_the_others_theirs(self):
         first, second = self.hog("l.open(b'/dev/ptmx', os.O_RDWR | os.O_NOCTTY)")
         self.assertEqual((first, second), (64, 64))
