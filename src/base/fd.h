@@ -46,8 +46,8 @@ ssize_t fd_read_file(int dirfd, const char *path, size_t max, char **ret_data);
 /* Writes a string to an existing file in one write. Returns 0 or -errno. */
 int fd_write_file(int dirfd, const char *path, const char *text);
 
-/* As many open files as this process may have. Descriptors on their way through sockets count for the
- * user: the limit is also how many of those there may be before no more are passed on. */
+/* As many open files as this process may have. Descriptors on their way through sockets count for
+ * the user: the limit is also how many of those there may be before no more are passed on. */
 void fd_raise_limit(void);
 
 #define FD_PASS_MAX 64

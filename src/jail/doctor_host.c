@@ -79,7 +79,8 @@ char *doctor_read(const char *path)
 static bool is_at_or_below(const char *path, const char *dir)
 {
 	size_t len = strcmp(dir, "/") ? strlen(dir) : 0;
-	return path[0] == '/' && !strncmp(path, dir, len) && (path[len] == '/' || path[len] == '\0');
+	return path[0] == '/' && !strncmp(path, dir, len) &&
+	       (path[len] == '/' || path[len] == '\0');
 }
 
 size_t doctor_list_below(const char *mountinfo, const char *dir, char *ret, size_t size)
