@@ -26,6 +26,9 @@ static const struct {
 	{ "workspaces", "Which directories tasks may be given. Does not bind requests of root" },
 	{ "ceilings", "The most that a task may ask for; a request above it is refused by name" },
 	{ "defaults", "What a task gets that asks for nothing; never more than the ceiling" },
+	{ "total",
+		"What all tasks may have together. Held by a cgroup: without cgroup v2 delegation "
+		"dayflyd does not start with one of these" },
 	{ "ids", "The user and group ids of tasks in root mode" },
 };
 
@@ -36,6 +39,7 @@ static const char *const level_words[] = { "error", "warning", "info", "debug", 
 /* clang-format off */
 #define KEY(section_name, key_name, key_kind, member) \
 	.section = (section_name), .name = (key_name), .kind = (key_kind), .offset = offsetof(struct options, member)
+#define TOTAL(key_name, key_kind, member) KEY("total", key_name, key_kind, total.member), .may_be_none = true, .fallback = "none"
 #define NUMBER(section_name, key_name, member, low, high) \
 	KEY(section_name, key_name, CONFIG_COUNT, member), .min = (low), .max = (high)
 
@@ -97,6 +101,14 @@ const struct config_key config_keys[] = {
 		.fallback = (limit_default), .doc = (text) },
 #include "daemon/limits.def"
 #undef LIMIT
+
+	{ TOTAL("memory", CONFIG_SIZE, memory_bytes), .min = 16 << 20, .max = INT64_MAX, .option = "total-memory",
+		.doc = "memory of all tasks; beyond it the kernel kills one task, as a whole" },
+	{ TOTAL("swap", CONFIG_SIZE, swap_bytes), .min = 4096, .max = INT64_MAX, .option = "total-swap", .doc = "swap of all tasks" },
+	{ TOTAL("cpus", CONFIG_CPUS, cpu_millis), .min = PLAN_CPU_MILLIS_MIN, .max = PLAN_CPU_MILLIS_MAX, .option = "total-cpus",
+		.doc = "CPU time per second of all tasks" },
+	{ TOTAL("pids", CONFIG_COUNT, pids), .min = 8, .max = PLAN_PIDS_MAX, .option = "total-pids",
+		.doc = "processes and threads of all tasks; each task has one more, its jail's init" },
 
 	{ NUMBER("ids", "base", ids_base, 65536, 4294901760u), .option = "ids-base", .fallback = "1879048192",
 		.doc = "first id; its 65536 are dayfly's own, and each task at one time has the next 65536" },

@@ -66,10 +66,13 @@ int keeper_find_warden(const char *given, char **ret_path, struct err *e)
 
 static int spawn(struct keeper *k, int theirs, const char *path, const struct keeper_args *args)
 {
-	char ids[48];
+	char ids[48], total[96];
+	const struct plan_limits *t = &args->total;
 	snprintf(ids, sizeof(ids), "%" PRIu64 ":%" PRIu64, args->ids_base, args->ids_count);
+	snprintf(total, sizeof(total), "%" PRIu64 ":%" PRIu64 ":%" PRIu64 ":%" PRIu64,
+		t->memory_bytes, t->swap_bytes, t->cpu_millis, t->pids);
 	const char *const argv[] = { WARDEN_NAME, "--keeper", "--upper", args->upper, "--ids", ids,
-		args->state_dir ? "--state-dir" : NULL, args->state_dir, NULL };
+		"--total", total, args->state_dir ? "--state-dir" : NULL, args->state_dir, NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t all, none;

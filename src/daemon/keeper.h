@@ -7,6 +7,7 @@
 #define DAYFLY_DAEMON_KEEPER_H
 
 #include "base/err.h"
+#include "plan/plan.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,6 +17,7 @@
 struct keeper_args {
 	const char *upper, *state_dir; /* state_dir NULL: the usual one */
 	uint64_t ids_base, ids_count;  /* the ranges of ids of tasks, in root mode */
+	struct plan_limits total;      /* of all tasks together: memory, swap, cpus, pids */
 };
 
 struct keeper {

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "daemon/config.h"
 #include "daemon/policy.h"
+#include "plan/plan.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,7 +48,8 @@ struct options {
 	uint64_t max_connections, max_connections_uid;
 	uint64_t idle_exit_ms; /* 0: never */
 	uint64_t ids_base, ids_count;
-	bool allow_all; /* any uid may connect */
+	struct plan_limits total; /* of all tasks together: memory, swap, cpus, pids */
+	bool allow_all;		  /* any uid may connect */
 	struct config_ids allow_uids, allow_gids;
 	struct policy policy;
 	struct config_origin *origins; /* by key: where its value is from */

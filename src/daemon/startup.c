@@ -108,7 +108,12 @@ static int wait_warden(struct startup *s, struct err *e)
 	if (n <= 0)
 		return err_set(
 			e, ERR_WARDEN, (int)-n, "the warden ended at its start; its log says why");
-	if (wire_event_check(&s->hello, (size_t)n) < 0 || s->hello.type != WIRE_HELLO)
+	r = wire_event_check(&s->hello, (size_t)n);
+	if (r == 0 && s->hello.type == WIRE_FAILED) {
+		*e = s->hello.failed.err;
+		return err_wrap(e, "the warden cannot make jails");
+	}
+	if (r < 0 || s->hello.type != WIRE_HELLO)
 		return err_set(e, ERR_WARDEN, EPROTO, "%s is not of this version", s->warden_path);
 	return 0;
 }
@@ -121,6 +126,7 @@ static int start_warden(struct startup *s, const struct options *o, struct err *
 		.state_dir = o->state_dir,
 		.ids_base = o->ids_base,
 		.ids_count = o->ids_count,
+		.total = o->total,
 	};
 	int r = keeper_find_warden(o->warden_path, &s->warden_path, e);
 	if (r == 0)

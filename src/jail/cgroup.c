@@ -29,8 +29,8 @@
 #define PAUSE_US 2000
 
 #define ALL_CONTROLLERS ((1u << PLAN_CONTROLLER_COUNT) - 1)
-/* Without these no limit can be held, and there is no reason to make cgroups. */
-#define LIMIT_CONTROLLERS                                                                          \
+/* Without all of these there is no reason to make cgroups. */
+#define MAIN_CONTROLLERS                                                                           \
 	(1u << PLAN_CONTROLLER_MEMORY | 1u << PLAN_CONTROLLER_PIDS | 1u << PLAN_CONTROLLER_CPU)
 
 int cgroup_read(int dirfd, const char *file, char **ret)
@@ -195,9 +195,9 @@ static int read_controllers(
 	if (r < 0)
 		return unsupported(e, -r, "read cgroup.controllers");
 	*ret = cgroup_parse_controllers(text);
-	if (*ret & LIMIT_CONTROLLERS)
+	if (*ret & MAIN_CONTROLLERS)
 		return 0;
-	name_controllers(LIMIT_CONTROLLERS, names, sizeof(names));
+	name_controllers(MAIN_CONTROLLERS, names, sizeof(names));
 	if (cgroup_parse_has_v1(p->mountinfo))
 		err_set(e, ERR_UNSUPPORTED, 0,
 			"the controllers %s are used by cgroup v1 on this host", names);
@@ -341,7 +341,7 @@ int cgroup_open_tasks(struct cgroup_tree *t, struct err *e)
 		return -EBUSY;
 	}
 	enable(fd, &t->controllers, &why);
-	if (t->controllers & LIMIT_CONTROLLERS)
+	if (t->controllers & MAIN_CONTROLLERS)
 		return 0;
 	return err_set(e, ERR_UNSUPPORTED, -why, "enable controllers in the cgroup " CGROUP_TASKS);
 }
@@ -360,13 +360,23 @@ static int take(
 	if (r < 0)
 		return r;
 	t->enabled = enable(t->base_fd, &t->controllers, &why);
-	if (!(t->controllers & LIMIT_CONTROLLERS))
+	if (!(t->controllers & MAIN_CONTROLLERS))
 		return err_set(e, ERR_UNSUPPORTED, -why, "enable controllers in %s", f->path);
 	r = cgroup_open_tasks(t, e);
 	if (r < 0)
 		return r;
 	cgroup_sweep(t->tasks_fd);
-	return cgroup_try(t, e);
+	r = cgroup_try(t, e);
+	return r < 0 ? r : cgroup_limits_write_total(t, e);
+}
+
+static void close_all(struct cgroup_tree *t)
+{
+	fd_close(&t->tasks_fd);
+	fd_close(&t->supervisor_fd);
+	fd_close(&t->base_fd);
+	free(take_ptr(t->devices));
+	t->controllers = 0;
 }
 
 /* Everything as it was before, as far as others let us. */
@@ -381,10 +391,8 @@ static void give_back(struct cgroup_tree *t, const struct cgroup_place *p)
 		move_own(p, t->supervisor_fd, t->base_fd, &other);
 		unlinkat(t->base_fd, CGROUP_SUPERVISOR, AT_REMOVEDIR);
 	}
-	fd_close(&t->tasks_fd);
-	fd_close(&t->supervisor_fd);
-	fd_close(&t->base_fd);
-	t->controllers = t->enabled = 0;
+	close_all(t);
+	t->enabled = 0;
 }
 
 static void cut_path(struct cgroup_tree *t, const char *path)
@@ -395,11 +403,12 @@ static void cut_path(struct cgroup_tree *t, const char *path)
 static void note_missing(struct cgroup_tree *t)
 {
 	char names[64];
-	uint32_t missing = LIMIT_CONTROLLERS & ~t->controllers;
+	uint32_t missing = ALL_CONTROLLERS & ~t->controllers;
 	if (!missing)
 		return;
 	name_controllers(missing, names, sizeof(names));
-	snprintf(t->why, sizeof(t->why), "%.150s has no controller %.60s", t->path, names);
+	snprintf(t->why, sizeof(t->why), "%.150s has no controller %.60s%s", t->path, names,
+		t->devices ? "" : "; /sys/block shows no disk");
 }
 
 void cgroup_tree_init(struct cgroup_tree *t)
@@ -407,12 +416,20 @@ void cgroup_tree_init(struct cgroup_tree *t)
 	*t = (struct cgroup_tree){ .base_fd = -1, .supervisor_fd = -1, .tasks_fd = -1 };
 }
 
+static void tree_begin(struct cgroup_tree *t, const struct cgroup_place *p)
+{
+	cgroup_tree_init(t);
+	t->is_fake = p->is_fake;
+	t->devices = p->devices && p->devices[0] ? strdup(p->devices) : NULL;
+	if (p->total)
+		t->total = *p->total;
+}
+
 void cgroup_tree_open(struct cgroup_tree *t, const struct cgroup_place *p)
 {
 	auto_finding struct finding f = { .own_fd = -1, .base_fd = -1 };
 	struct err e = { 0 };
-	cgroup_tree_init(t);
-	t->is_fake = p->is_fake;
+	tree_begin(t, p);
 	int r = find_base(p, &f, &e);
 	if (r >= 0)
 		r = read_controllers(p, &f, &t->controllers, &e);
@@ -433,14 +450,16 @@ void cgroup_tree_open(struct cgroup_tree *t, const struct cgroup_place *p)
 int cgroup_tree_find(const struct cgroup_place *p, struct cgroup_tree *ret, struct err *e)
 {
 	auto_finding struct finding f = { .own_fd = -1, .base_fd = -1 };
-	cgroup_tree_init(ret);
+	tree_begin(ret, p);
 	int r = find_base(p, &f, e);
 	if (r >= 0)
 		r = read_controllers(p, &f, &ret->controllers, e);
 	if (r >= 0)
 		r = check_delegated(p, &f, e);
-	if (r < 0)
+	if (r < 0) {
+		close_all(ret);
 		return r;
+	}
 	cut_path(ret, f.path);
 	note_missing(ret);
 	ret->base_fd = fd_take(&f.base_fd);
@@ -453,10 +472,7 @@ void cgroup_tree_close(struct cgroup_tree *t)
 		cgroup_sweep(t->tasks_fd);
 		unlinkat(t->base_fd, CGROUP_TASKS, AT_REMOVEDIR);
 	}
-	fd_close(&t->tasks_fd);
-	fd_close(&t->supervisor_fd);
-	fd_close(&t->base_fd);
-	t->controllers = 0;
+	close_all(t);
 }
 
 /* ---- leaving it ---- */

@@ -35,6 +35,8 @@ struct cgroup_place {
 	char *mountinfo;	     /* the text of /proc/self/mountinfo */
 	pid_t pids[CGROUP_PIDS_MAX]; /* our own processes: they go to the supervisor */
 	size_t n_pids;
+	char *devices; /* the disks of this host, "MAJOR:MINOR", one on each line */
+	const struct plan_limits *total; /* of all tasks together; NULL: none */
 	bool is_privileged; /* may write anywhere, so that being able to write says nothing */
 	bool has_systemd;   /* which marks what it delegates */
 	bool is_fake;	    /* plain directories: the kernel's part is not tried */
@@ -48,6 +50,8 @@ struct cgroup_tree {
 	bool has_swap;		 /* swap can be limited */
 	bool made_supervisor;
 	bool is_fake;
+	char *devices;		  /* as in struct cgroup_place */
+	struct plan_limits total; /* of all tasks together; only memory, swap, cpus and pids */
 	int base_fd, supervisor_fd, tasks_fd; /* -1: none */
 };
 
@@ -71,6 +75,9 @@ void cgroup_tree_open(struct cgroup_tree *t, const struct cgroup_place *p);
 /* Only finds it and changes nothing: path, controllers and base_fd are set (why: a controller that
  * is lacking). cgroup_tree_close() when done. Returns 0 or -errno with *e set. */
 int cgroup_tree_find(const struct cgroup_place *p, struct cgroup_tree *ret, struct err *e);
+/* cgroup_limits.c: whether the limits of all tasks together are in force. Returns 0 or -EINVAL with
+ * *e naming the setting ("total.memory"). */
+int cgroup_check_total(const struct cgroup_tree *t, struct err *e);
 /* Removes `tasks`, if it is empty, and closes everything. */
 void cgroup_tree_close(struct cgroup_tree *t);
 /*
@@ -89,7 +96,10 @@ int cgroup_task_make(struct cgroup_tree *t, const char *task, const struct plan_
 bool cgroup_task_is_populated(const struct cgroup_task *c);
 /* SIGKILL to every process in it; also where it is frozen. */
 void cgroup_task_kill(const struct cgroup_task *c);
+/* cgroup_usage.c: what it has counted; and only the CPU time so far, in microseconds: false if that
+ * cannot be told. */
 void cgroup_task_read(const struct cgroup_task *c, struct wire_usage *ret);
+bool cgroup_task_cpu_us(const struct cgroup_task *c, uint64_t *ret);
 /* Returns 0 (also if it is gone already) or -errno: -EBUSY while a process is in it. */
 int cgroup_task_remove(const struct cgroup_tree *t, struct cgroup_task *c);
 /* For a child of the warden that is not to have it. */

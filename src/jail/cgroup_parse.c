@@ -202,3 +202,20 @@ bool cgroup_parse_pid(const char **text, pid_t *ret)
 	}
 	return false;
 }
+
+bool cgroup_parse_device(const char **text, char ret[CGROUP_DEVICE_SIZE])
+{
+	while (**text) {
+		const char *line = *text, *minor, *end;
+		uint64_t v;
+		*text = mountinfo_next(line);
+		if (parse_digits(line, &minor, &v) < 0 || *minor != ':' ||
+			parse_digits(minor + 1, &end, &v) < 0 || !is_end(*end) ||
+			end - line >= CGROUP_DEVICE_SIZE)
+			continue;
+		memcpy(ret, line, (size_t)(end - line));
+		ret[end - line] = '\0';
+		return true;
+	}
+	return false;
+}

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define CGROUP_DEVICE_SIZE 24
+
 /*
  * The path in the line "0::PATH" of /proc/self/cgroup. Returns 0, -ENOENT (there is none: cgroup v1
  * only), -ESTALE (removed meanwhile, or outside our cgroup namespace) or -ENAMETOOLONG.
@@ -46,5 +48,8 @@ int cgroup_parse_io(const char *text, uint64_t *ret_read, uint64_t *ret_write);
  * from here. *text is moved on. Returns false at the end.
  */
 bool cgroup_parse_pid(const char **text, pid_t *ret);
+
+/* The next "MAJOR:MINOR" of such a list, likewise; what is none is skipped. */
+bool cgroup_parse_device(const char **text, char ret[CGROUP_DEVICE_SIZE]);
 
 #endif

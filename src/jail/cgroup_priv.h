@@ -16,4 +16,18 @@ void cgroup_sweep(int dirfd);
 /* A jail's cgroup without limits, a process cloned into it and its end: whether it really works. */
 int cgroup_try(struct cgroup_tree *t, struct err *e);
 
+static inline bool cgroup_has(const struct cgroup_tree *t, enum plan_controller c)
+{
+	return t->controllers & 1u << c;
+}
+
+/* cgroup_limits.c: whether each limit has its controller; the field of an error is
+ * "section.limit". 0 or -EINVAL. */
+int cgroup_limits_check(const struct cgroup_tree *t, const struct plan_limits *l,
+	const char *section, struct err *e);
+/* Write the limits of one task, and those of all (t->total, to `tasks`). 0 or -errno. */
+int cgroup_limits_write_task(
+	const struct cgroup_tree *t, int fd, const struct plan_limits *l, struct err *e);
+int cgroup_limits_write_total(const struct cgroup_tree *t, struct err *e);
+
 #endif

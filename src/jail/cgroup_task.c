@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,83 +19,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define NAME_TRIES    8
-#define CPU_PERIOD_US 100000
+#define NAME_TRIES 8
 
 /* ---- making ---- */
-
-static int write_number(int fd, const char *file, uint64_t v)
-{
-	char text[24];
-	snprintf(text, sizeof(text), "%" PRIu64, v);
-	return fd_write_file(fd, file, text);
-}
-
-static int write_cpu_max(int fd, uint64_t millis)
-{
-	char text[48];
-	snprintf(text, sizeof(text), "%" PRIu64 " %d", millis * (CPU_PERIOD_US / 1000),
-		CPU_PERIOD_US);
-	return fd_write_file(fd, "cpu.max", text);
-}
-
-static int write_memory(
-	const struct cgroup_tree *t, int fd, const struct plan_limits *l, const char **ret_file)
-{
-	/* Before any limit: then no process of a task can outlive its fellows. */
-	*ret_file = "memory.oom.group";
-	int r = write_number(fd, *ret_file, 1);
-	if (r < 0 || !l->memory_bytes)
-		return r;
-	*ret_file = "memory.max";
-	r = write_number(fd, *ret_file, l->memory_bytes);
-	if (r < 0 || !t->has_swap)
-		return r;
-	*ret_file = "memory.swap.max";
-	return write_number(fd, *ret_file, l->swap_bytes);
-}
-
-static bool has(const struct cgroup_tree *t, enum plan_controller c)
-{
-	return t->controllers & 1u << c;
-}
-
-static int write_limits(
-	const struct cgroup_tree *t, int fd, const struct plan_limits *l, struct err *e)
-{
-	const char *file = "";
-	int r = has(t, PLAN_CONTROLLER_MEMORY) ? write_memory(t, fd, l, &file) : 0;
-	if (r == 0 && has(t, PLAN_CONTROLLER_CPU) && l->cpu_millis) {
-		file = "cpu.max";
-		r = write_cpu_max(fd, l->cpu_millis);
-	}
-	if (r == 0 && has(t, PLAN_CONTROLLER_PIDS) && l->pids) {
-		file = "pids.max";
-		/* Jail init is one more. */
-		r = write_number(fd, file, l->pids + 1);
-	}
-	return r < 0 ? err_set(e, ERR_SETUP, -r, "write %s of the task's cgroup", file) : 0;
-}
-
-/* What this warden cannot hold, whoever thought that it could. */
-static int check_controllers(
-	const struct cgroup_tree *t, const struct plan_limits *l, struct err *e)
-{
-	const struct {
-		const char *field;
-		uint64_t value;
-		enum plan_controller controller;
-	} needs[] = {
-		{ "task.limits.memory", l->memory_bytes, PLAN_CONTROLLER_MEMORY },
-		{ "task.limits.cpus", l->cpu_millis, PLAN_CONTROLLER_CPU },
-		{ "task.limits.pids", l->pids, PLAN_CONTROLLER_PIDS },
-	};
-	for (size_t i = 0; i < ARRAY_SIZE(needs); i++)
-		if (needs[i].value && !has(t, needs[i].controller))
-			return err_set_field(e, ERR_UNENFORCEABLE, needs[i].field,
-				"this host cannot hold the limit: %s", t->why);
-	return 0;
-}
 
 /* A fresh cgroup, whatever lies there already under that name. Returns a descriptor or -errno. */
 static int make_fresh(const struct cgroup_tree *t, const char *task, char name[CGROUP_NAME_SIZE])
@@ -121,6 +46,8 @@ static int make(struct cgroup_tree *t, const char *task, struct cgroup_task *ret
 	if (ret->fd == -ENOENT || ret->fd == -ENODEV) {
 		/* Somebody has removed `tasks` under us. */
 		int r = cgroup_open_tasks(t, e);
+		if (r == 0)
+			r = cgroup_limits_write_total(t, e);
 		if (r < 0)
 			return r;
 		ret->fd = make_fresh(t, task, ret->name);
@@ -136,12 +63,12 @@ int cgroup_task_make(struct cgroup_tree *t, const char *task, const struct plan_
 	struct cgroup_task *ret, struct err *e)
 {
 	ret->fd = -1;
-	int r = check_controllers(t, limits, e);
+	int r = cgroup_limits_check(t, limits, "task.limits", e);
 	if (r < 0 || !t->controllers)
 		return r;
 	r = make(t, task, ret, e);
 	if (r == 0)
-		r = write_limits(t, ret->fd, limits, e);
+		r = cgroup_limits_write_task(t, ret->fd, limits, e);
 	if (r < 0) {
 		if (e)
 			snprintf(e->step, sizeof(e->step), "cgroup");
@@ -198,50 +125,6 @@ int cgroup_task_remove(const struct cgroup_tree *t, struct cgroup_task *c)
 	return 0;
 }
 
-/* ---- counters ---- */
-
-static bool read_number(int fd, const char *file, uint64_t *ret)
-{
-	auto_free char *text = NULL;
-	return cgroup_read(fd, file, &text) == 0 && cgroup_parse_number(text, ret) == 0;
-}
-
-static bool read_key(int fd, const char *file, const char *key, uint64_t *ret)
-{
-	auto_free char *text = NULL;
-	return cgroup_read(fd, file, &text) == 0 && cgroup_parse_key(text, key, ret) == 0;
-}
-
-static bool read_io(int fd, uint64_t *ret_read, uint64_t *ret_write)
-{
-	auto_free char *text = NULL;
-	return cgroup_read(fd, "io.stat", &text) == 0 &&
-	       cgroup_parse_io(text, ret_read, ret_write) == 0;
-}
-
-void cgroup_task_read(const struct cgroup_task *c, struct wire_usage *u)
-{
-	memset(u, 0, sizeof(*u));
-	if (c->fd < 0)
-		return;
-	if (read_number(c->fd, "memory.peak", &u->memory_peak))
-		u->known |= WIRE_KNOWN_MEMORY_PEAK;
-	if (read_number(c->fd, "memory.swap.peak", &u->swap_peak))
-		u->known |= WIRE_KNOWN_SWAP_PEAK;
-	if (read_key(c->fd, "memory.events", "oom_kill", &u->oom_kills))
-		u->known |= WIRE_KNOWN_OOM_KILLS;
-	if (read_key(c->fd, "cpu.stat", "user_usec", &u->user_us) &&
-		read_key(c->fd, "cpu.stat", "system_usec", &u->sys_us))
-		u->known |= WIRE_KNOWN_CPU;
-	if (read_number(c->fd, "pids.peak", &u->pids_peak)) {
-		u->known |= WIRE_KNOWN_PIDS_PEAK;
-		/* Jail init is not the task's. */
-		u->pids_peak -= u->pids_peak > 0;
-	}
-	if (read_io(c->fd, &u->io_read_bytes, &u->io_write_bytes))
-		u->known |= WIRE_KNOWN_IO;
-}
-
 /* ---- trying it ---- */
 
 static bool has_file(int fd, const char *file)
@@ -270,14 +153,18 @@ int cgroup_try(struct cgroup_tree *t, struct err *e)
 		[PLAN_CONTROLLER_MEMORY] = "memory.max",
 		[PLAN_CONTROLLER_PIDS] = "pids.max",
 		[PLAN_CONTROLLER_CPU] = "cpu.max",
+		[PLAN_CONTROLLER_IO] = "io.max",
 	};
 	struct cgroup_task c;
 	int r = cgroup_task_make(t, NULL, &none, &c, e);
 	if (r < 0)
 		return r;
 	for (unsigned i = 0; i < PLAN_CONTROLLER_COUNT; i++)
-		if (files[i] && !has_file(c.fd, files[i]))
+		if (!has_file(c.fd, files[i]))
 			t->controllers &= ~(1u << i);
+	/* Limits of input and output are for a named device each. */
+	if (!t->devices)
+		t->controllers &= ~(1u << PLAN_CONTROLLER_IO);
 	t->has_swap = has_file(c.fd, "memory.swap.max");
 	if (!t->is_fake)
 		r = try_clone(c.fd, e);

@@ -14,7 +14,8 @@
 
 static const char usage[] =
 	"usage: dayfly-warden --keeper [--upper auto|tmpfs|disk] [--state-dir DIR] [--ids "
-	"BASE:COUNT] [--log-level LEVEL]\n"
+	"BASE:COUNT]\n"
+	"                     [--total MEMORY:SWAP:CPUMILLIS:PIDS] [--log-level LEVEL]\n"
 	"       dayfly-warden --probe [--state-dir DIR]\n"
 	"       dayfly-warden --print-steps | --print-seccomp [dev|strict] | --version\n"
 	"\n"
@@ -26,6 +27,7 @@ enum {
 	OPT_UPPER,
 	OPT_STATE_DIR,
 	OPT_IDS,
+	OPT_TOTAL,
 	OPT_LOG_LEVEL,
 	OPT_PROBE,
 	OPT_STEPS,
@@ -39,6 +41,7 @@ static const struct option options[] = {
 	{ "upper", required_argument, NULL, OPT_UPPER },
 	{ "state-dir", required_argument, NULL, OPT_STATE_DIR },
 	{ "ids", required_argument, NULL, OPT_IDS },
+	{ "total", required_argument, NULL, OPT_TOTAL },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "probe", no_argument, NULL, OPT_PROBE },
 	{ "print-steps", no_argument, NULL, OPT_STEPS },
@@ -68,6 +71,20 @@ static int parse_ids(const char *text, struct warden_options *o)
 	return 0;
 }
 
+/* The limits of all tasks together; 0 for none. */
+static int parse_total(const char *text, struct plan_limits *l)
+{
+	unsigned long long memory, swap, cpu_millis, pids;
+	int end = 0;
+	if (sscanf(text, "%llu:%llu:%llu:%llu%n", &memory, &swap, &cpu_millis, &pids, &end) != 4 ||
+		text[end] || cpu_millis > PLAN_CPU_MILLIS_MAX || pids > PLAN_PIDS_MAX)
+		return -1;
+	*l = (struct plan_limits){
+		.memory_bytes = memory, .swap_bytes = swap, .cpu_millis = cpu_millis, .pids = pids
+	};
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static struct warden_options o; /* its texts live as long as the process */
@@ -83,9 +100,11 @@ int main(int argc, char **argv)
 			o.state_dir = strdup(optarg);
 		else if (c == OPT_IDS && parse_ids(optarg, &o) == 0)
 			continue;
+		else if (c == OPT_TOTAL && parse_total(optarg, &o.total) == 0)
+			continue;
 		else if (c == OPT_LOG_LEVEL && log_level_parse(optarg, &level) == 0)
 			continue;
-		else if (c == '?' || c == OPT_LOG_LEVEL || c == OPT_IDS)
+		else if (c == '?' || c == OPT_LOG_LEVEL || c == OPT_IDS || c == OPT_TOTAL)
 			return fputs(usage, stderr), 2;
 		else
 			action = c;

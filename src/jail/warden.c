@@ -238,7 +238,7 @@ static void settle_jail(struct warden *w, struct warden_jail *j)
 
 static void end_jail(struct warden *w, struct warden_jail *j, int status)
 {
-	j->kill_at_ns = 0;
+	j->kill_at_ns = j->cpu_check_ns = 0;
 	unwatch(w, &j->status_fd);
 	unwatch(w, &j->pidfd);
 	if (j->state != WARDEN_JAIL_REMOVING)
@@ -415,6 +415,8 @@ static bool forward_status(struct warden *w, struct warden_jail *j)
 				ev.started.pid = j->pid;
 				ev.started.setup_ns = clock_mono_ns() - j->received_ns;
 			}
+			if (ev.type == WIRE_STARTED)
+				cpu_time_start(j);
 			j->has_started |= ev.type == WIRE_STARTED;
 			j->has_failed |= ev.type == WIRE_FAILED;
 			j->has_exited |= ev.type == WIRE_EXITED;
@@ -469,14 +471,30 @@ static void on_child_end(struct warden *w, struct warden_jail *j)
 	end_jail(w, j, status);
 }
 
+static void tell_cpu_time(struct warden *w, const struct warden_jail *j)
+{
+	struct wire_event ev;
+	wire_event_init(&ev, WIRE_LIMIT, j->id);
+	ev.limit.which = WIRE_LIMIT_CPU_TIME;
+	tell_daemon(w, &ev, -1);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return b && b < a ? b : a;
+}
+
 /* Kills what is overdue. Returns how long the next wait may be, in milliseconds; -1: for ever. */
 static int check_deadlines(struct warden *w)
 {
 	uint64_t now = clock_mono_ns(), next = UINT64_MAX;
 	list_for_each_safe (l, &w->jails) {
 		struct warden_jail *j = list_entry(l, struct warden_jail, link);
+		if (cpu_time_is_up(j, now))
+			tell_cpu_time(w, j);
+		next = earlier(next, j->cpu_check_ns);
 		if (!j->kill_at_ns || j->kill_at_ns > now) {
-			next = j->kill_at_ns && j->kill_at_ns < next ? j->kill_at_ns : next;
+			next = earlier(next, j->kill_at_ns);
 			continue;
 		}
 		j->kill_at_ns = 0;
@@ -484,7 +502,7 @@ static int check_deadlines(struct warden *w)
 			sys_pidfd_send_signal(j->pidfd, SIGKILL);
 			continue;
 		}
-		next = now + EMPTY_PAUSE_NS;
+		next = earlier(next, now + EMPTY_PAUSE_NS);
 		settle_jail(w, j);
 	}
 	return next == UINT64_MAX ? -1 : (int)((next - now) / NS_PER_MS) + 1;
@@ -532,12 +550,19 @@ static int set_up(struct warden *w, const struct warden_options *options, struct
 	fd_raise_limit();
 	/* While we are still who we are: the children below are born in the supervisor. */
 	cgroup_tree_init(&w->cgroup);
+	w->cgroup.total = options->total;
 	int r = cgroup_place_read(&place, w->control_fd);
+	place.total = &options->total;
 	if (r == 0)
 		cgroup_tree_open(&w->cgroup, &place);
+	else
+		snprintf(w->cgroup.why, sizeof(w->cgroup.why), "/proc cannot be read: %s",
+			strerror(-r));
 	cgroup_place_finish(&place);
 	kernel_log_open(&w->kernel_log);
-	r = rights_find_mode(&mode, e);
+	r = cgroup_check_total(&w->cgroup, e);
+	if (r == 0)
+		r = rights_find_mode(&mode, e);
 	if (r < 0)
 		return r;
 	ids_init(&w->ids, mode, options->ids_base, options->ids_count);

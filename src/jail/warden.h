@@ -20,10 +20,11 @@
 #include <linux/filter.h>
 
 struct warden_options {
-	const char *upper;     /* "auto", "tmpfs", "disk" */
-	const char *state_dir; /* where private layers on disk go; NULL: /var/tmp */
-	uint32_t ids_base;     /* root mode: first id of the ranges; 0: the usual one */
-	int ids_count;	       /* how many tasks can have one; 0: as many as usual */
+	const char *upper;	  /* "auto", "tmpfs", "disk" */
+	const char *state_dir;	  /* where private layers on disk go; NULL: /var/tmp */
+	uint32_t ids_base;	  /* root mode: first id of the ranges; 0: the usual one */
+	int ids_count;		  /* how many tasks can have one; 0: as many as usual */
+	struct plan_limits total; /* of all tasks together: memory, swap, cpus, pids */
 };
 
 /* What an epoll event is about. */
@@ -68,6 +69,7 @@ struct warden_jail {
 	struct wire_event end;
 	int init_status;
 	struct cgroup_task cgroup;
+	uint64_t cpu_check_ns; /* when its CPU time may be used up at the earliest; 0: no matter */
 	uint64_t empty_until_ns; /* after that its cgroup is left to the next sweep */
 	struct wire_usage usage;
 	char disk_name[32]; /* the directory of its upper, "" for none */
@@ -104,6 +106,11 @@ int launch_jail(struct warden *w, struct warden_jail *j, struct err *e);
 int opener_start(struct warden *w, struct warden_jail *j, struct err *e);
 /* Takes what it sends. Returns 0 or -errno with *e set. */
 int opener_finish(struct warden_jail *j, struct err *e);
+
+/* cpu_time.c: a jail whose CPU time is limited has begun to run. */
+void cpu_time_start(struct warden_jail *j);
+/* Whether it is used up: true once. Looks only when it can be; that is j->cpu_check_ns. */
+bool cpu_time_is_up(struct warden_jail *j, uint64_t now_ns);
 
 /* store.c: finds out where private layers lie (options->upper) and makes the warden's directory if
  * they lie on disk. Returns 0 or -errno. */

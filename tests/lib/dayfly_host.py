@@ -203,9 +203,47 @@ def rss_kib(pid):
     return int(found.group(1)) if found else 0
 
 
+class Cgroup:
+    """A cgroup that is delegated to one daemon, below the one that DAYFLY_TEST_CGROUP names (tests/vm/leg.sh makes that)."""
+
+    def __init__(self, top):
+        self.path = tempfile.mkdtemp(prefix="dayfly-test-", dir=top)
+        os.setxattr(self.path, "user.delegate", b"1")  # as systemd marks it
+
+    @contextlib.contextmanager
+    def entered(self):
+        """This process is in it meanwhile: its children are born there."""
+        home = "/sys/fs/cgroup" + re.search(r"^0::(.*)$", read("/proc/self/cgroup"), re.M).group(1)
+        self.move(self.path)
+        try:
+            yield
+        finally:
+            self.move(home)
+
+    @staticmethod
+    def move(path):
+        with open(path + "/cgroup.procs", "w") as f:
+            f.write("%d\n" % os.getpid())
+
+    def remove(self):
+        """Returns what is wrong: a daemon takes away all that it has made in it."""
+        left = [name for name in os.listdir(self.path) if os.path.isdir(os.path.join(self.path, name))]
+        controllers = read(self.path + "/cgroup.subtree_control").strip()
+        for path, _, _ in os.walk(self.path, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+        problems = ["left in the daemon's cgroup: %r, controllers %r" % (left, controllers)] if left or controllers else []
+        return problems + (["its cgroup cannot be removed"] if os.path.exists(self.path) else [])
+
+
 class Daemon:
-    def __init__(self, stage, mode, args=(), env=None):
+    """delegated: with a cgroup of its own, on a machine where the tests were given one to divide."""
+
+    def __init__(self, stage, mode, args=(), env=None, delegated=True):
         self.stage, self.mode = stage, mode
+        top = os.environ.get("DAYFLY_TEST_CGROUP")
+        # Only root can give one to another user, and moving a process there is up to root too.
+        self.cgroup = Cgroup(top) if top and delegated and (mode == "root" or os.geteuid() != 0) else None
         self.args, self.env = [str(a) for a in args], dict(env or {})
         self.place = stage.make_dir(owner=0 if mode == "root" else None)
         self.run_dir = os.path.join(self.place, "run")
@@ -253,7 +291,8 @@ class Daemon:
             kwargs.setdefault("stdin", subprocess.DEVNULL)
             kwargs.setdefault("stdout", log)
             kwargs.setdefault("stderr", log)
-            self.process = subprocess.Popen(self.command() + ["--ready-fd", str(ready_write)], **kwargs)
+            with self.cgroup.entered() if self.cgroup else contextlib.nullcontext():
+                self.process = subprocess.Popen(self.command() + ["--ready-fd", str(ready_write)], **kwargs)
         os.close(ready_write)
         try:
             if not select.select([ready_read], [], [], timeout)[0]:
@@ -297,7 +336,7 @@ class Daemon:
         self.close_client()
         problems = []
         if self.process is None:
-            return problems
+            return problems + self.remove_cgroup()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -320,6 +359,11 @@ class Daemon:
             problems.append("left in the runtime folder: %r" % left)
         shutil.rmtree(self.place, ignore_errors=True)
         self.process = None
+        return problems + self.remove_cgroup()
+
+    def remove_cgroup(self):
+        problems = self.cgroup.remove() if self.cgroup else []
+        self.cgroup = None
         return problems
 
     def check_memory(self):

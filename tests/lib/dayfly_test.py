@@ -97,6 +97,7 @@ class Case(unittest.TestCase):
     daemon_args = ()
     daemon_env = {}
     starts_daemon = True
+    delegated = True  # False: without a cgroup of its own even where there could be one
     maxDiff = None
     longMessage = True
 
@@ -105,7 +106,7 @@ class Case(unittest.TestCase):
         cls.stage = Stage.get()
         cls.daemon = None
         if cls.starts_daemon:
-            cls.daemon = Daemon(cls.stage, cls.mode, cls.daemon_args, cls.daemon_env)
+            cls.daemon = Daemon(cls.stage, cls.mode, cls.daemon_args, cls.daemon_env, cls.delegated)
             try:
                 cls.daemon.start()
                 cls.daemon.warm_up()

@@ -10,6 +10,10 @@ if ! mkdir "$DAYFLY_TEST_CGROUP/runner" || ! echo $$ >"$DAYFLY_TEST_CGROUP/runne
   echo "no cgroup was delegated to the tests"
   exit 1
 fi
+for controller in $(cat "$DAYFLY_TEST_CGROUP/cgroup.controllers"); do
+  echo "+$controller" >"$DAYFLY_TEST_CGROUP/cgroup.subtree_control"
+done
+echo "delegated to the tests: $(cat "$DAYFLY_TEST_CGROUP/cgroup.subtree_control")"
 DAYFLY_BUILD=/srv/vm/installed PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
 export DAYFLY_TEST_CGROUP DAYFLY_BUILD DAYFLY_TEST_SECONDS PATH LC_ALL
 # shellcheck disable=SC2086

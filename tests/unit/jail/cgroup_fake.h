@@ -84,6 +84,7 @@ static inline void fake_fill(int dirfd, const char *controllers)
 		fake_write(dirfd, "cgroup.kill", "");
 	if (strstr(controllers, "memory")) {
 		fake_write(dirfd, "memory.max", "max\n");
+		fake_write(dirfd, "memory.high", "max\n");
 		fake_write(dirfd, "memory.swap.max", "max\n");
 		fake_write(dirfd, "memory.oom.group", "0\n");
 		fake_write(dirfd, "memory.peak", "0\n");
@@ -91,8 +92,14 @@ static inline void fake_fill(int dirfd, const char *controllers)
 	}
 	if (strstr(controllers, "pids"))
 		fake_write(dirfd, "pids.max", "max\n");
-	if (strstr(controllers, "cpu"))
+	if (strstr(controllers, "cpu")) {
 		fake_write(dirfd, "cpu.max", "max 100000\n");
+		fake_write(dirfd, "cpu.weight", "100\n");
+	}
+	if (strstr(controllers, "io")) {
+		fake_write(dirfd, "io.max", "");
+		fake_write(dirfd, "io.stat", "");
+	}
 }
 
 int __wrap_mkdirat(int dirfd, const char *path, mode_t mode);
@@ -208,6 +215,15 @@ int __wrap_fd_write_file(int dirfd, const char *path, const char *text)
 		fake_write(dirfd, "cgroup.procs", "");
 		fake_write(dirfd, "cgroup.events", "populated 0\nfrozen 0\n");
 	}
+	/* What is written of one device stays beside that of others. */
+	if (!strcmp(path, "io.max")) {
+		char before[256];
+		fake_read(dirfd, path, before, sizeof(before) - 100);
+		size_t len = strlen(before);
+		snprintf(before + len, sizeof(before) - len, "%s\n", text);
+		fake_write(dirfd, path, before);
+		return 0;
+	}
 	fake_write(dirfd, path, text);
 	return 0;
 }
@@ -257,6 +273,7 @@ static inline void fake_place(struct cgroup_place *p, const char *own)
 	p->mountinfo = strdup(text);
 	p->pids[p->n_pids++] = 4000001;
 	p->pids[p->n_pids++] = 4000002;
+	p->devices = strdup("8:0\n253:1\n");
 	p->is_fake = true;
 }
 

@@ -68,10 +68,73 @@ TEST(it_is_found_again_from_within_the_supervisor)
 
 TEST(what_is_not_delegated_is_named)
 {
-	fake_write(fake_root, "unit/cgroup.controllers", "memory pids\n");
+	fake_write(fake_root, "unit/cgroup.controllers", "io memory pids\n");
 	take("/unit");
-	assert_int_equal(tree.controllers, 3);
+	assert_int_equal(tree.controllers, 11);
 	assert_string_equal(tree.why, "/unit has no controller cpu");
+}
+
+TEST(without_a_disk_no_limit_of_input_and_output_is_promised)
+{
+	struct cgroup_place p;
+	fake_place(&p, "/unit");
+	free(p.devices);
+	p.devices = NULL;
+	cgroup_tree_open(&tree, &p);
+	cgroup_place_finish(&p);
+	assert_int_equal(tree.controllers, 7);
+	assert_string_equal(tree.why, "/unit has no controller io; /sys/block shows no disk");
+}
+
+static void take_with_total(const struct plan_limits *total)
+{
+	struct cgroup_place p;
+	fake_place(&p, "/unit");
+	p.total = total;
+	cgroup_tree_open(&tree, &p);
+	cgroup_place_finish(&p);
+}
+
+TEST(limits_of_all_tasks_are_those_of_the_cgroup_above_them)
+{
+	struct err e;
+	take_with_total(&(const struct plan_limits){
+		.memory_bytes = 1 << 30, .swap_bytes = 4096, .cpu_millis = 1500, .pids = 1000 });
+	assert_int_equal(cgroup_check_total(&tree, &e), 0);
+	fake_expect("unit/tasks/memory.max", "1073741824");
+	fake_expect("unit/tasks/memory.swap.max", "4096");
+	fake_expect("unit/tasks/cpu.max", "150000 100000");
+	fake_expect("unit/tasks/pids.max", "1000");
+	/* One task is killed, not all. */
+	fake_expect("unit/tasks/memory.oom.group", "0");
+}
+
+TEST(without_them_there_is_nothing_to_check)
+{
+	struct err e;
+	take("/unit");
+	assert_int_equal(cgroup_check_total(&tree, &e), 0);
+	fake_expect("unit/tasks/memory.max", "max");
+	fake_expect("unit/tasks/memory.swap.max", "max");
+	fake_expect("unit/tasks/pids.max", "max");
+}
+
+TEST(G16_a_limit_of_all_tasks_that_cannot_be_held_is_named)
+{
+	struct err e = { 0 };
+	const struct plan_limits total = { .cpu_millis = 1500 };
+	fake_write(fake_root, "unit/cgroup.controllers", "memory pids\n");
+	take_with_total(&total);
+	assert_int_equal(cgroup_check_total(&tree, &e), -EINVAL);
+	assert_string_equal(e.field, "total.cpus");
+	assert_non_null(strstr(e.msg, "/unit has no controller cpu"));
+	assert_true(e.hint[0]);
+	cgroup_tree_close(&tree);
+	fake_write(fake_root, "unit/cgroup.controllers", "\n");
+	take_with_total(&total);
+	assert_int_equal(tree.controllers, 0);
+	assert_int_equal(cgroup_check_total(&tree, &e), -EINVAL);
+	assert_string_equal(e.field, "total.cpus");
 }
 
 TEST(without_controllers_nothing_is_touched)
@@ -281,6 +344,10 @@ int main(void)
 		TREE_TEST(a_delegated_subtree_is_taken),
 		TREE_TEST(it_is_found_again_from_within_the_supervisor),
 		TREE_TEST(what_is_not_delegated_is_named),
+		TREE_TEST(without_a_disk_no_limit_of_input_and_output_is_promised),
+		TREE_TEST(limits_of_all_tasks_are_those_of_the_cgroup_above_them),
+		TREE_TEST(without_them_there_is_nothing_to_check),
+		TREE_TEST(G16_a_limit_of_all_tasks_that_cannot_be_held_is_named),
 		TREE_TEST(without_controllers_nothing_is_touched),
 		TREE_TEST(a_host_with_cgroup_v1_is_told),
 		TREE_TEST(another_process_in_the_cgroup_leaves_everything_as_it_was),

@@ -265,6 +265,19 @@ TEST(no_text_leads_a_reader_astray)
 	}
 }
 
+TEST(devices_are_whole_lines)
+{
+	const char *text = "8:0\n\nx\n8\n8:\n:0\n8:0 x\n-1:0\n259:12";
+	char device[CGROUP_DEVICE_SIZE];
+	assert_true(cgroup_parse_device(&text, device));
+	assert_string_equal(device, "8:0");
+	assert_true(cgroup_parse_device(&text, device));
+	assert_string_equal(device, "259:12");
+	assert_false(cgroup_parse_device(&text, device));
+	text = "000000000000000000008:000000000000000000008\n";
+	assert_false(cgroup_parse_device(&text, device));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +293,7 @@ int main(void)
 		cmocka_unit_test(keys_are_whole_words_at_the_start_of_a_line),
 		cmocka_unit_test(io_is_the_sum_over_the_devices),
 		cmocka_unit_test(process_ids_are_whole_lines),
+		cmocka_unit_test(devices_are_whole_lines),
 		cmocka_unit_test(no_text_leads_a_reader_astray),
 	};
 	return RUN_TESTS(tests);

@@ -66,6 +66,24 @@ TEST(limits_are_written_before_anything_runs_in_it)
 	fake_expect(AT "/cgroup.procs", "");
 }
 
+TEST(every_limit_has_its_file)
+{
+	make(&(const struct plan_limits){ .memory_high_bytes = 32 << 20,
+		.cpu_weight = 20,
+		.io_read_bps = 1 << 20,
+		.io_write_bps = 4096 });
+	fake_expect(AT "/memory.high", "33554432");
+	fake_expect(AT "/memory.max", "max");
+	fake_expect(AT "/cpu.weight", "20");
+	fake_expect(AT "/io.max", "8:0 rbps=1048576 wbps=4096 253:1 rbps=1048576 wbps=4096");
+	assert_int_equal(cgroup_task_remove(&tree, &task), 0);
+	make(&(const struct plan_limits){ .io_read_bps = 1 << 20 });
+	fake_expect(AT "/io.max", "8:0 rbps=1048576 wbps=max 253:1 rbps=1048576 wbps=max");
+	assert_int_equal(cgroup_task_remove(&tree, &task), 0);
+	make(&(const struct plan_limits){ .io_write_bps = 4096 });
+	fake_expect(AT "/io.max", "8:0 rbps=max wbps=4096 253:1 rbps=max wbps=4096");
+}
+
 TEST(G19_a_limit_of_one_task_is_none_of_the_next)
 {
 	const struct plan_limits l = {
@@ -105,8 +123,10 @@ TEST(G16_a_limit_without_its_controller_is_refused_by_name)
 		{ "task.limits.memory", { .memory_bytes = 64 << 20 } },
 		{ "task.limits.cpus", { .cpu_millis = 500 } },
 		{ "task.limits.pids", { .pids = 10 } },
+		{ "task.limits.io_write", { .io_write_bps = 4096 } },
 	};
-	static const char *const delegated[] = { "cpu pids\n", "memory pids\n", "cpu memory\n" };
+	static const char *const delegated[] = { "cpu io pids\n", "io memory pids\n",
+		"cpu io memory\n", "cpu memory pids\n" };
 	struct err e;
 	finish(NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
@@ -181,8 +201,13 @@ TEST(J13_a_tree_that_was_removed_under_us_is_made_again)
 TEST(a_limit_that_cannot_be_written_leaves_nothing)
 {
 	static const char *const files[] = { "memory.max", "memory.swap.max", "memory.oom.group",
-		"cpu.max", "pids.max" };
-	const struct plan_limits l = { .memory_bytes = 64 << 20, .cpu_millis = 500, .pids = 63 };
+		"memory.high", "cpu.max", "cpu.weight", "pids.max", "io.max" };
+	const struct plan_limits l = { .memory_bytes = 64 << 20,
+		.memory_high_bytes = 32 << 20,
+		.cpu_millis = 500,
+		.cpu_weight = 7,
+		.pids = 63,
+		.io_read_bps = 1 << 20 };
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		struct err e = { 0 };
 		fake_fail = files[i];
@@ -235,6 +260,18 @@ TEST(a_counter_that_is_not_there_or_makes_no_sense_is_not_known)
 	assert_int_equal(u.known, 0);
 }
 
+TEST(the_cpu_time_so_far_is_read)
+{
+	uint64_t us = 0;
+	make(&no_limits);
+	assert_true(cgroup_task_cpu_us(&task, &us));
+	assert_int_equal(us, 30);
+	set("cpu.stat", "user_usec 1\n");
+	assert_false(cgroup_task_cpu_us(&task, &us));
+	struct cgroup_task none = { .fd = -1 };
+	assert_false(cgroup_task_cpu_us(&none, &us));
+}
+
 TEST(it_is_killed_as_a_whole)
 {
 	make(&no_limits);
@@ -283,6 +320,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TASK_TEST(limits_are_written_before_anything_runs_in_it),
+		TASK_TEST(every_limit_has_its_file),
 		TASK_TEST(G19_a_limit_of_one_task_is_none_of_the_next),
 		TASK_TEST(the_highest_limits_fit),
 		TASK_TEST(G16_a_limit_without_its_controller_is_refused_by_name),
@@ -292,6 +330,7 @@ int main(void)
 		TASK_TEST(a_limit_that_cannot_be_written_leaves_nothing),
 		TASK_TEST(counters_are_read),
 		TASK_TEST(a_counter_that_is_not_there_or_makes_no_sense_is_not_known),
+		TASK_TEST(the_cpu_time_so_far_is_read),
 		TASK_TEST(it_is_killed_as_a_whole),
 		TASK_TEST(without_cgroup_kill_it_is_frozen_and_killed_one_by_one),
 	};

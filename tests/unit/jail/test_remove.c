@@ -116,9 +116,9 @@ static int remove_around_a_mount(void *arg, struct err *e)
 static void what_is_mounted_below_is_not_entered(void **state)
 {
 	struct err e = { 0 };
-	const struct throwaway t = { .flags = CLONE_NEWUSER | CLONE_NEWNS,
-		.map = map_root,
-		.fn = remove_around_a_mount };
+	const struct throwaway t = {
+		.flags = CLONE_NEWUSER | CLONE_NEWNS, .map = map_root, .fn = remove_around_a_mount
+	};
 	assert_int_equal(throwaway_run(&t, &e), -EXDEV);
 }
 
