@@ -61,7 +61,7 @@ static const struct check checks[] = {
 	{ { "overlay-userxattr", "files", "the root of every task" }, BOTH, BOTH, MISSING, USERNS, doctor_overlay_tmpfs, doctor_hint_overlay },
 	/* Needed only where the one above does not work; it says so itself. */
 	{ { "overlay-disk", "files", "the root of every task, where it cannot be on a tmpfs" }, BOTH, NEVER, DEGRADED, USERNS,
-		doctor_overlay_disk, doctor_hint_overlay },
+		doctor_overlay_disk, doctor_hint_overlay_disk },
 	{ { "upper", "files", "which of the two it is" }, BOTH, NEVER, DEGRADED, USERNS, doctor_upper, NULL },
 	{ { "overlay-usr", "files", "the image `host`" }, BOTH, NEVER, DEGRADED, USERNS, doctor_overlay_usr, doctor_hint_below_usr },
 	{ { "overlay-etc", "files", "the image `host`" }, BOTH, NEVER, DEGRADED, USERNS, doctor_overlay_etc, doctor_hint_below_etc },

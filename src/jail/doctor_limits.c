@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* What 64 tasks and 1024 clients, the usual most, take in dayflyd and in the warden. */
@@ -65,35 +66,41 @@ int doctor_nproc(struct doctor *d, struct doctor_finding *f, struct err *e)
 	return r;
 }
 
-/* Several, one after the other, in one process group that dies with this process. */
-static int try_processes(void *arg, struct err *e)
+static int start_processes(pid_t *pids, struct err *e)
 {
+	pid_t parent = getpid();
 	for (int i = 0; i < WANT_PROCESSES; i++) {
 		pid_t pid = fork();
 		if (pid == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			/* The parent may be gone already: then nobody else would end this. */
-			if (getppid() != *(pid_t *)arg)
-				_exit(0);
-			pause();
+			if (getppid() == parent)
+				pause();
 			_exit(0);
 		}
 		if (pid < 0)
 			return err_set(e, ERR_SETUP, errno, "start process %d of %d", i + 1,
 				WANT_PROCESSES);
+		pids[i] = pid;
 	}
 	return 0;
 }
 
-static int start_processes(void *arg, struct err *e)
+/* They are reaped here: until they are, they count. */
+static int try_processes(void *arg, struct err *e)
 {
-	pid_t self = getpid();
-	return try_processes(&self, e);
+	pid_t pids[WANT_PROCESSES] = { 0 };
+	int r = start_processes(pids, e);
+	for (int i = 0; i < WANT_PROCESSES && pids[i]; i++)
+		kill(pids[i], SIGKILL);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	return r;
 }
 
 int doctor_user_processes(struct doctor *d, struct doctor_finding *f, struct err *e)
 {
-	return doctor_in_child(start_processes, NULL, e);
+	return doctor_in_child(try_processes, NULL, e);
 }
 
 void doctor_hint_user_processes(

@@ -251,8 +251,6 @@ void doctor_hint_overlay(const struct doctor *d, const struct err *e, struct doc
 			      "/etc/modules-load.d/dayfly.conf");
 	} else if (!str_starts(e->msg, "overlay")) {
 		doctor_hint_syscall(d, e, f);
-	} else if (d->tmpfs_upper) {
-		name_filesystem(d, f);
 	} else if (e->errnum == EPERM || e->errnum == EINVAL) {
 		doctor_why(f, "overlayfs in a user namespace with userxattr needs Linux 5.11");
 		doctor_fix(f, "install a newer kernel of your distribution and reboot");
@@ -260,6 +258,15 @@ void doctor_hint_overlay(const struct doctor *d, const struct err *e, struct doc
 		doctor_why(f, "the upper layer needs user extended attributes: a tmpfs has them "
 			      "from Linux 6.6 on, ext4, xfs and btrfs always");
 	}
+}
+
+void doctor_hint_overlay_disk(const struct doctor *d, const struct err *e, struct doctor_finding *f)
+{
+	/* With a tmpfs, and with what a disk can have, it is not the kernel's doing. */
+	if (d->tmpfs_upper || e->errnum == EOPNOTSUPP || e->errnum == EIO)
+		name_filesystem(d, f);
+	else
+		doctor_hint_overlay(d, e, f);
 }
 
 static int overlay_host(const struct doctor *d, const char *path, struct err *e)

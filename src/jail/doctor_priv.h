@@ -122,7 +122,8 @@ doctor_hint_fn doctor_hint_host_proc, doctor_hint_proc;
 /* doctor_overlay.c */
 doctor_check_fn doctor_overlay_tmpfs, doctor_overlay_disk, doctor_overlay_usr, doctor_overlay_etc,
 	doctor_overlay_rename, doctor_overlay_volatile, doctor_upper;
-doctor_hint_fn doctor_hint_overlay, doctor_hint_below_usr, doctor_hint_below_etc;
+doctor_hint_fn doctor_hint_overlay, doctor_hint_overlay_disk, doctor_hint_below_usr,
+	doctor_hint_below_etc;
 
 /* doctor_storage.c: filesystems of the host. */
 doctor_check_fn doctor_idmap, doctor_idmap_workspaces, doctor_state_dir, doctor_state_space,
