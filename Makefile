@@ -18,6 +18,9 @@ WERROR     ?= 0
 DEBUG      ?= 0
 COV        ?= 0
 SAN        ?=
+# libsystemd serves dayflyd alone (socket activation, Type=notify, fields in the journal): yes or no.
+LIBSYSTEMD ?= $(shell $(PKG_CONFIG) --exists libsystemd 2>/dev/null && echo yes || echo no)
+LIBSYSTEMD := $(LIBSYSTEMD)
 ifeq ($(DEBUG),1)
 CFLAGS     ?= -Og -g
 else
@@ -35,7 +38,10 @@ LIBEXECDIR := $(PREFIX)/libexec/dayfly
 INCLUDEDIR := $(PREFIX)/include
 DOCDIR     := $(PREFIX)/share/doc/dayfly
 MANDIR     := $(PREFIX)/share/man
-UNITDIR    ?= $(PREFIX)/lib/systemd/system
+UNITDIR     ?= $(PREFIX)/lib/systemd/system
+USERUNITDIR ?= $(PREFIX)/lib/systemd/user
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 
 # ---- flags -------------------------------------------------------------------------------------
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith \
@@ -66,11 +72,15 @@ UV_LIBS      := $(call pkg,--libs,libuv)
 JANSSON_LIBS := $(call pkg,--libs,jansson)
 SECCOMP_LIBS := $(call pkg,--libs,libseccomp)
 INIH_LIBS    := $(call pkg,--libs,inih)
+ifeq ($(LIBSYSTEMD),yes)
+SYSTEMD_LIBS := $(call pkg,--libs,libsystemd)
+SYSTEMD_CPPFLAGS := $(call pkg,--cflags,libsystemd) -DDAYFLY_LIBSYSTEMD
+endif
 CMOCKA_LIBS  := $(call pkg,--libs,cmocka)
 LIB_CFLAGS   := $(sort $(call pkg,--cflags,libuv) $(call pkg,--cflags,jansson) \
 	$(call pkg,--cflags,libseccomp) $(call pkg,--cflags,inih))
 
-DF_CPPFLAGS = -D_GNU_SOURCE -Isrc -Iinclude -include base/banned.h $(LIB_CFLAGS) $(MODE_CPPFLAGS) \
+DF_CPPFLAGS = -D_GNU_SOURCE -Isrc -Iinclude -include base/banned.h $(LIB_CFLAGS) $(SYSTEMD_CPPFLAGS) $(MODE_CPPFLAGS) \
 	-DDAYFLY_VERSION='"$(VERSION)"' -DDAYFLY_LIBEXECDIR='"$(LIBEXECDIR)"' \
 	-DDAYFLY_SBINDIR='"$(SBINDIR)"' -DDAYFLY_DOCDIR='"$(DOCDIR)"' $(CPPFLAGS)
 # One set of objects serves the programs and the shared library: hence -fPIC, which costs nothing beside hidden visibility.
@@ -102,7 +112,7 @@ LIBS_plan   := $(JANSSON_LIBS)
 LIBS_jail   := $(SECCOMP_LIBS)
 LIBS_task   := $(UV_LIBS) $(JANSSON_LIBS)
 LIBS_sched  := $(UV_LIBS) $(JANSSON_LIBS)
-LIBS_daemon := $(UV_LIBS) $(JANSSON_LIBS) $(INIH_LIBS)
+LIBS_daemon := $(UV_LIBS) $(JANSSON_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS)
 LIBS_client := $(JANSSON_LIBS)
 LIBS_cli    := $(JANSSON_LIBS)
 
@@ -356,7 +366,7 @@ $(BUILD)/libdayfly.pc: contrib/libdayfly.pc.in FORCE
 	@mkdir -p $(@D)
 	@sed -e 's|@PREFIX@|$(PREFIX)|g; s|@LIBDIR@|$(LIBDIR)|g; s|@INCLUDEDIR@|$(INCLUDEDIR)|g; s|@VERSION@|$(VERSION)|g' $< >$@
 
-$(BUILD)/dayflyd.service: contrib/systemd/dayflyd.service.in FORCE
+$(BUILD)/systemd/%: contrib/systemd/%.in FORCE
 	@mkdir -p $(@D)
 	@sed -e 's|@SBINDIR@|$(SBINDIR)|g; s|@DOCDIR@|$(DOCDIR)|g' $< >$@
 
@@ -370,7 +380,12 @@ INSTALL_FILES = 755:$(BUILD)/dayfly:$(BINDIR)/dayfly 755:$(BUILD)/dayflyd:$(SBIN
 	644:$(BUILD)/libdayfly.a:$(LIBDIR)/libdayfly.a \
 	755:$(BUILD)/libdayfly.so.$(SOMAJOR):$(LIBDIR)/libdayfly.so.$(SOMAJOR) \
 	644:$(BUILD)/libdayfly.pc:$(LIBDIR)/pkgconfig/libdayfly.pc \
-	644:$(BUILD)/dayflyd.service:$(UNITDIR)/dayflyd.service \
+	644:$(BUILD)/systemd/dayflyd.service:$(UNITDIR)/dayflyd.service \
+	644:contrib/systemd/dayflyd.socket:$(UNITDIR)/dayflyd.socket \
+	644:$(BUILD)/systemd/user/dayflyd.service:$(USERUNITDIR)/dayflyd.service \
+	644:contrib/systemd/user/dayflyd.socket:$(USERUNITDIR)/dayflyd.socket \
+	644:contrib/systemd/sysusers.conf:$(SYSUSERSDIR)/dayfly.conf \
+	644:contrib/systemd/tmpfiles.conf:$(TMPFILESDIR)/dayfly.conf \
 	644:$(BUILD)/apparmor-profile:$(DOCDIR)/apparmor/dayfly \
 	$(foreach h,$(wildcard include/dayfly/*.h),644:$(h):$(INCLUDEDIR)/dayfly/$(notdir $(h))) \
 	$(foreach d,$(DOCS),644:$(d):$(DOCDIR)/$(notdir $(d))) \
@@ -378,7 +393,7 @@ INSTALL_FILES = 755:$(BUILD)/dayfly:$(BINDIR)/dayfly 755:$(BUILD)/dayflyd:$(SBIN
 	$(foreach m,$(MAN),644:$(m):$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
 
 .PHONY: install uninstall
-install: all $(BUILD)/libdayfly.pc $(BUILD)/dayflyd.service $(BUILD)/apparmor-profile ## install under PREFIX (DESTDIR is put before it)
+install: all $(filter-out $(PROGRAMS) $(LIBRARIES),$(filter $(BUILD)/%,$(subst :, ,$(INSTALL_FILES)))) ## install under PREFIX (DESTDIR is put before it)
 	@set -e; for entry in $(INSTALL_FILES); do \
 		mode=$${entry%%:*}; rest=$${entry#*:}; from=$${rest%%:*}; to='$(DESTDIR)'$${rest#*:}; \
 		install -d "$${to%/*}"; install -m "$$mode" "$$from" "$$to"; echo "$$to"; \

@@ -40,7 +40,7 @@ there() {
   esac
 }
 
-# Group, kind of probe, what is probed, then the package for apt, dnf, pacman and apk ("-": comes with another one).
+# Group, kind of probe, what is probed, then the package for apt, dnf, pacman and apk ("-": there is none, and it builds without).
 needs() {
   cat <<'TABLE'
 build command cc            gcc              gcc                 gcc               gcc
@@ -52,6 +52,7 @@ build library libuv         libuv1-dev       libuv-devel         libuv          
 build library jansson       libjansson-dev   jansson-devel       jansson           jansson-dev
 build library inih          libinih-dev      inih-devel          libinih           inih-dev
 build library libseccomp    libseccomp-dev   libseccomp-devel    libseccomp        libseccomp-dev
+build library libsystemd    libsystemd-dev   systemd-devel       systemd-libs      -
 test  library cmocka        libcmocka-dev    libcmocka-devel     cmocka            cmocka-dev
 test  archive libc.a        libc6-dev        glibc-static        glibc             musl-dev
 test  command readelf       binutils         binutils            binutils          binutils
@@ -82,7 +83,6 @@ missing= packages=
 while read -r for_group kind name apt dnf pacman apk; do
   in_group "$for_group" || continue
   there "$kind" "$name" && continue
-  missing="$missing $name"
   case $manager in
   apt) package=$apt ;;
   dnf) package=$dnf ;;
@@ -90,6 +90,8 @@ while read -r for_group kind name apt dnf pacman apk; do
   apk) package=$apk ;;
   none) package=$name ;;
   esac
+  [ "$package" = - ] && continue
+  missing="$missing $name"
   case " $packages " in *" $package "*) ;; *) packages="$packages $package" ;; esac
 done <<EOT
 $(needs)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # `make install` into an empty folder puts every file where it belongs, the installed command line runs from there, a program builds
-# against the installed library, and `make uninstall` leaves no file behind.
+# against the installed library, systemd finds no fault in the units, and `make uninstall` leaves no file behind.
 set -u
 : "${BUILD:?}"
 root=$(mktemp -d)
@@ -17,7 +17,8 @@ run_make() { ${MAKE:-make} BUILD="$BUILD" CC="${CC:-cc}" DESTDIR="$tree" PREFIX=
 # The build folder was made for another PREFIX, so the programs are copied as they are, not built again.
 run_make -o all install || fail "make install failed"
 for file in bin/dayfly sbin/dayflyd libexec/dayfly/dayfly-warden lib/libdayfly.a lib/libdayfly.so lib/pkgconfig/libdayfly.pc \
-  include/dayfly/client.h share/doc/dayfly/README.md; do
+  include/dayfly/client.h share/doc/dayfly/README.md lib/systemd/system/dayflyd.socket lib/systemd/system/dayflyd.service \
+  lib/systemd/user/dayflyd.socket lib/systemd/user/dayflyd.service lib/sysusers.d/dayfly.conf lib/tmpfiles.d/dayfly.conf; do
   [ -e "$tree/opt/dayfly/$file" ] || fail "not installed: $file"
 done
 profile=$tree/opt/dayfly/share/doc/dayfly/apparmor/dayfly
@@ -31,6 +32,18 @@ for example in contrib/examples/*.c; do
   ${CC:-cc} -std=c99 -D_POSIX_C_SOURCE=200809L -o "$root/example" "$example" $flags ${SAN:+-fsanitize=$SAN} >"$root/log" 2>&1 ||
     fail "$example does not build against the installed library"
 done
+# The units as they would be if / were the tree; without systemd on this machine only their being there is checked.
+if command -v systemd-analyze >/dev/null 2>&1; then
+  for manager in system user; do
+    mkdir -p "$root/units/$manager"
+    for unit in dayflyd.socket dayflyd.service; do
+      sed "s|/opt/dayfly|$tree/opt/dayfly|" "$tree/opt/dayfly/lib/systemd/$manager/$unit" >"$root/units/$manager/$unit"
+    done
+    XDG_RUNTIME_DIR=$root systemd-analyze "--$manager" verify --man=no "$root/units/$manager/dayflyd.socket" \
+      "$root/units/$manager/dayflyd.service" >"$root/log" 2>&1 || fail "systemd finds a fault in the units of the $manager manager"
+    [ -s "$root/log" ] && fail "systemd has something to say about the units of the $manager manager"
+  done
+fi
 run_make uninstall || fail "make uninstall failed"
 rest=$(find "$tree" ! -type d)
 [ -z "$rest" ] || fail "left behind: $rest"

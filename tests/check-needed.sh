@@ -25,7 +25,7 @@ check() {
 if command -v readelf >/dev/null 2>&1; then
   check dayfly-warden libseccomp
   check dayfly libjansson
-  check dayflyd libuv libjansson libinih
+  check dayflyd libuv libjansson libinih libsystemd
   check libdayfly.so libjansson
   names=$(nm -D --defined-only "$BUILD/libdayfly.so" 2>/dev/null | awk '$2 != "A" { print $3 }' |
     grep -v '^dayfly_\|^__asan\|^__ubsan\|^_init$\|^_fini$')

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/str.h"
 #include "plan/keeper.h"
 
 #include <errno.h>
@@ -64,6 +65,23 @@ int keeper_find_warden(const char *given, char **ret_path, struct err *e)
 	return 0;
 }
 
+/* Ours without what a service manager says to us alone. The texts are borrowed. */
+static char **keeper_environment(void)
+{
+	static const char *const kept_back[] = { "NOTIFY_SOCKET=", "LISTEN_", "WATCHDOG_",
+		"CREDENTIALS_DIRECTORY=" };
+	char **env = calloc(strv_len(environ) + 1, sizeof(*env));
+	size_t n = 0;
+	for (char **v = environ; env && v && *v; v++) {
+		bool is_kept_back = false;
+		for (size_t i = 0; i < ARRAY_SIZE(kept_back); i++)
+			is_kept_back = is_kept_back || str_starts(*v, kept_back[i]);
+		if (!is_kept_back)
+			env[n++] = *v;
+	}
+	return env;
+}
+
 static int spawn(struct keeper *k, int theirs, const char *path, const struct keeper_args *args)
 {
 	char ids[48], total[96];
@@ -73,6 +91,9 @@ static int spawn(struct keeper *k, int theirs, const char *path, const struct ke
 		t->memory_bytes, t->swap_bytes, t->cpu_millis, t->pids);
 	const char *const argv[] = { WARDEN_NAME, "--keeper", "--upper", args->upper, "--ids", ids,
 		"--total", total, args->state_dir ? "--state-dir" : NULL, args->state_dir, NULL };
+	auto_free char **env = keeper_environment();
+	if (!env)
+		return -ENOMEM;
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t all, none;
@@ -93,7 +114,7 @@ static int spawn(struct keeper *k, int theirs, const char *path, const struct ke
 	posix_spawnattr_setsigmask(&attr, &none);
 	r = posix_spawn_file_actions_adddup2(&actions, theirs, KEEPER_FD);
 	if (r == 0)
-		r = posix_spawn(&k->pid, path, &actions, &attr, (char **)argv, environ);
+		r = posix_spawn(&k->pid, path, &actions, &attr, (char **)argv, env);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&actions);
 	return -r;

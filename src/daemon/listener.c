@@ -70,12 +70,8 @@ static int lock_dir(int fd)
 	return 0;
 }
 
-static int open_dir(struct listener *l, const char *dir, bool is_shared, struct err *e)
+static int take_dir(struct listener *l, const char *dir, bool is_shared, struct err *e)
 {
-	if (mkdir(dir, is_shared ? 0755 : 0700) == 0)
-		l->is_dir_made = true;
-	else if (errno != EEXIST)
-		return err_set(e, ERR_INTERNAL, errno, "make directory %s", dir);
 	l->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (l->dir_fd < 0)
 		return err_set(e, ERR_INTERNAL, errno, "open directory %s", dir);
@@ -95,6 +91,15 @@ static int open_dir(struct listener *l, const char *dir, bool is_shared, struct 
 		return -EBUSY;
 	}
 	return 0;
+}
+
+static int open_dir(struct listener *l, const char *dir, bool is_shared, struct err *e)
+{
+	if (mkdir(dir, is_shared ? 0755 : 0700) == 0)
+		l->is_dir_made = true;
+	else if (errno != EEXIST)
+		return err_set(e, ERR_INTERNAL, errno, "make directory %s", dir);
+	return take_dir(l, dir, is_shared, e);
 }
 
 /* Removes a socket that nobody listens on any more. Anything else with that name is left alone. */
@@ -169,8 +174,55 @@ int listener_open(struct listener *l, const char *path, bool is_shared, struct e
 	return r;
 }
 
+static int passed_path(struct listener *l, struct err *e)
+{
+	struct sockaddr_un addr = { 0 };
+	socklen_t len = sizeof(addr);
+	if (getsockname(l->fd, (struct sockaddr *)&addr, &len) < 0)
+		return err_set(e, ERR_INTERNAL, errno, "read the path of the passed socket");
+	l->path = strndup(addr.sun_path, sizeof(addr.sun_path));
+	if (!l->path)
+		return err_set(e, ERR_INTERNAL, ENOMEM, "open socket");
+	if (l->path[0] == '/')
+		return 0;
+	err_set(e, ERR_BAD_VALUE, 0, "the socket that was passed has no absolute path");
+	err_hint(e,
+		"dayflyd.socket needs ListenStream= with an absolute path: clients, the lock and "
+		"the check for replacement go by it");
+	return -EINVAL;
+}
+
+int listener_adopt(struct listener *l, int take_fd, struct err *e)
+{
+	auto_free char *dir = NULL;
+	const char *name = NULL;
+	struct stat st;
+	*l = (struct listener){ .dir_fd = -1, .fd = take_fd, .is_passed = true };
+	int r = fd_set_nonblock(l->fd);
+	if (r < 0)
+		return err_set(e, ERR_INTERNAL, -r, "set up the passed socket");
+	r = passed_path(l, e);
+	if (r == 0)
+		r = split_path(l->path, &dir, &name, e);
+	if (r == 0)
+		r = take_dir(l, dir, false, e);
+	if (r < 0)
+		return r;
+	if (fstatat(l->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISSOCK(st.st_mode)) {
+		r = err_set(e, ERR_INTERNAL, ENOENT, "the passed socket is not at its path, %s",
+			l->path);
+		err_hint(e, "bind it anew: systemctl restart dayflyd.socket");
+		return r;
+	}
+	l->dev = st.st_dev;
+	l->ino = st.st_ino;
+	return 0;
+}
+
 int listener_start(struct listener *l, struct err *e)
 {
+	if (l->is_passed)
+		return 0;
 	return listen(l->fd, SOMAXCONN) < 0
 		       ? err_set(e, ERR_INTERNAL, errno, "listen on %s", l->path)
 		       : 0;
@@ -199,7 +251,7 @@ void listener_finish(struct listener *l)
 void listener_stop(struct listener *l)
 {
 	/* Without root's rights it stays; nobody listens any more, and the keeper removes it. */
-	if (l->dir_fd >= 0 && l->fd >= 0 && listener_is_reachable(l))
+	if (!l->is_passed && l->dir_fd >= 0 && l->fd >= 0 && listener_is_reachable(l))
 		unlinkat(l->dir_fd, strrchr(l->path, '/') + 1, 0);
 	fd_close(&l->fd);
 }

@@ -14,6 +14,7 @@ struct listener {
 	int dir_fd; /* holds the lock (flock) as long as the daemon lives */
 	int fd;
 	char *path;
+	bool is_passed;	  /* a service manager's: it stays when we go, and others may serve it */
 	bool is_dir_made; /* by us: it goes when we go */
 	dev_t dev;	  /* of the socket file */
 	ino_t ino;
@@ -27,14 +28,21 @@ struct listener {
 int listener_open(struct listener *l, const char *path, bool is_shared, struct err *e);
 int listener_start(struct listener *l, struct err *e);
 
+/*
+ * Takes a socket that listens already, bound by a service manager; its directory is checked and
+ * locked as above. Returns 0 or -errno; call listener_finish() in both cases.
+ */
+int listener_adopt(struct listener *l, int take_fd, struct err *e);
+
 /* Whether the path still leads to this socket. */
 bool listener_is_reachable(const struct listener *l);
 
-/* Nobody can connect any more; the lock is held on. */
+/* We take nobody in any more, and unless the socket was passed nobody can connect; the lock is held
+ * on. */
 void listener_stop(struct listener *l);
 
-/* Unlinks the socket (if it is still ours) and the directory (if we made it and it is empty), and
- * closes. */
+/* Unlinks the socket (if it is still and was always ours) and the directory (if we made it and it
+ * is empty), and closes. */
 void listener_close(struct listener *l);
 
 /* Closes only. */

@@ -74,9 +74,11 @@ static int serve(struct options *o, struct startup *start, struct err *e)
 		return err_set(e, ERR_INTERNAL, -r, "make the loop");
 	r = server_init(&server, &loop, o, start);
 	if (r == 0) {
-		log_info("listening on %s; warden: %s", start->listener.path,
+		log_info("listening on %s%s; warden: %s", start->listener.path,
+			start->listener.is_passed ? " (passed by the service manager)" : "",
 			start->hello.hello.info);
 		tell_ready(&o->ready_fd, NULL);
+		notify_ready(&start->notify);
 		r = server_run(&server);
 	} else {
 		err_set(e, ERR_INTERNAL, -r, "start the daemon");
@@ -90,9 +92,9 @@ static int run(struct options *o)
 {
 	struct startup start;
 	struct err e;
-	if (startup_clean_process(o->ready_fd, &e) < 0)
-		return fail(o, &e);
-	int r = startup_run(&start, o, &e);
+	int r = startup_clean_process(&start, o->ready_fd, &e);
+	if (r == 0)
+		r = startup_run(&start, o, &e);
 	if (r == 0)
 		r = serve(o, &start, &e);
 	startup_finish(&start);
@@ -120,7 +122,10 @@ int main(int argc, char **argv)
 		options_print_help();
 		break;
 	case OPTIONS_VERSION:
-		printf("dayflyd %s\n", DAYFLY_VERSION);
+		printf("dayflyd %s\n%s\n", DAYFLY_VERSION,
+			notify_is_built_in() ? "with libsystemd"
+					     : "without libsystemd: no socket activation, no "
+					       "Type=notify, no fields in the journal");
 		break;
 	case OPTIONS_PROTOCOL:
 		printf("1\n");

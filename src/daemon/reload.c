@@ -80,6 +80,7 @@ void reload_config(struct server *s)
 	struct err e;
 	if (s->state != SERVER_RUNNING)
 		return;
+	notify_reloading(&s->start->notify);
 	if (options_read_again(&fresh, s->options, &e) < 0) {
 		log_faults(&fresh, &e);
 	} else {
@@ -88,4 +89,5 @@ void reload_config(struct server *s)
 		log_info("configuration: read again; %zu values changed", n);
 	}
 	options_finish(&fresh);
+	notify_reloaded(&s->start->notify);
 }

@@ -52,6 +52,7 @@ static void on_idle(uv_idle_t *handle)
 static void settle_turn(struct server *s)
 {
 	settle(s);
+	notify_counts(&s->start->notify, s->sched.n_running, s->sched.n_ready);
 	if (list_empty(&s->kicked) && list_empty(&s->dead))
 		uv_idle_stop(&s->idle);
 	else
@@ -219,6 +220,7 @@ void server_drain(struct server *s, const char *why)
 	}
 	log_info("stopping: %s", why);
 	s->state = SERVER_DRAINING;
+	notify_stopping(&s->start->notify);
 	accept_stop(s);
 	listener_stop(&s->start->listener);
 	uint64_t ms = longest_grace_ms(s) + DRAIN_EXTRA_MS;
@@ -363,6 +365,8 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 	if (r == 0)
 		r = accept_init(s);
 	if (r == 0)
+		r = notify_start(&start->notify, loop);
+	if (r == 0)
 		watch_set(s->deadline_watch, WATCH_READ);
 	return r;
 }
@@ -414,6 +418,7 @@ void server_finish(struct server *s)
 	alarm_destroy(&s->tick);
 	alarm_destroy(&s->drain);
 	alarm_destroy(&s->after_done);
+	notify_finish(&s->start->notify);
 	/* Only the handles that are part of this struct are left. */
 	uv_walk(s->loop, close_handle, NULL);
 	uv_run(s->loop, UV_RUN_DEFAULT);

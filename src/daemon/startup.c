@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/sig.h"
+#include "daemon/activation.h"
 #include "daemon/privileges.h"
 
 #include <errno.h>
@@ -18,18 +19,26 @@
 
 #define WARDEN_HELLO_MS 10000
 
-static int close_inherited(int keep_fd, struct err *e)
+/* Closes from *first on to the one before keep, which our children do not get either. */
+static int close_up_to(unsigned *first, int keep)
+{
+	if (keep < (int)*first)
+		return 0;
+	if (keep > (int)*first && close_range(*first, (unsigned)keep - 1, 0) < 0)
+		return -errno;
+	*first = (unsigned)keep + 1;
+	return fd_set_cloexec(keep, 1);
+}
+
+static int close_inherited(int keep_fd, int other_fd, struct err *e)
 {
 	unsigned first = 3;
-	if (keep_fd >= 3) {
-		if (keep_fd > 3 && close_range(first, (unsigned)keep_fd - 1, 0) < 0)
-			return err_set(e, ERR_INTERNAL, errno, "close inherited descriptors");
-		first = (unsigned)keep_fd + 1;
-		fd_set_cloexec(keep_fd, 1);
-	}
-	if (close_range(first, ~0u, 0) < 0)
-		return err_set(e, ERR_INTERNAL, errno, "close inherited descriptors");
-	return 0;
+	int r = close_up_to(&first, keep_fd < other_fd ? keep_fd : other_fd);
+	if (r == 0)
+		r = close_up_to(&first, keep_fd < other_fd ? other_fd : keep_fd);
+	if (r == 0 && close_range(first, ~0u, 0) < 0)
+		r = -errno;
+	return r < 0 ? err_set(e, ERR_INTERNAL, -r, "close inherited descriptors") : 0;
 }
 
 static void reset_signals(void)
@@ -41,12 +50,19 @@ static void reset_signals(void)
 	sigaction(SIGHUP, &sa, NULL);
 }
 
-int startup_clean_process(int keep_fd, struct err *e)
+int startup_clean_process(struct startup *s, int keep_fd, struct err *e)
 {
+	memset(s, 0, sizeof(*s));
+	s->listener = (struct listener){ .dir_fd = -1, .fd = -1 };
+	s->keeper.fd = s->warden_fd = s->passed_fd = -1;
 	int r = fd_reserve_stdio();
 	if (r < 0)
 		return err_set(e, ERR_INTERNAL, -r, "open /dev/null");
-	r = close_inherited(keep_fd, e);
+	r = notify_init(&s->notify, e);
+	if (r == 0)
+		r = activation_take(&s->passed_fd, e);
+	if (r == 0)
+		r = close_inherited(keep_fd, s->passed_fd, e);
 	if (r < 0)
 		return r;
 	reset_signals();
@@ -118,9 +134,16 @@ static int wait_warden(struct startup *s, struct err *e)
 	return 0;
 }
 
-static int start_warden(struct startup *s, const struct options *o, struct err *e)
+int startup_guard_socket(struct startup *s, struct err *e)
 {
 	const struct listener *l = &s->listener;
+	if (l->is_passed)
+		return 0;
+	return keeper_guard_socket(&s->keeper, l->path, l->dev, l->ino, l->is_dir_made, e);
+}
+
+static int start_warden(struct startup *s, const struct options *o, struct err *e)
+{
 	s->keeper_args = (struct keeper_args){
 		.upper = options_upper_name(o->upper),
 		.state_dir = o->state_dir,
@@ -132,7 +155,7 @@ static int start_warden(struct startup *s, const struct options *o, struct err *
 	if (r == 0)
 		r = keeper_start(&s->keeper, s->warden_path, &s->keeper_args, e);
 	if (r == 0)
-		r = keeper_guard_socket(&s->keeper, l->path, l->dev, l->ino, l->is_dir_made, e);
+		r = startup_guard_socket(s, e);
 	if (r == 0)
 		r = keeper_ask_warden(&s->keeper, &s->warden_fd, e);
 	if (r == -EPIPE)
@@ -140,13 +163,21 @@ static int start_warden(struct startup *s, const struct options *o, struct err *
 	return r < 0 ? r : wait_warden(s, e);
 }
 
+static int open_listener(struct startup *s, const struct options *o, struct err *e)
+{
+	if (s->passed_fd < 0)
+		return listener_open(&s->listener, o->socket_path, s->is_root_mode, e);
+	int r = listener_adopt(&s->listener, fd_take(&s->passed_fd), e);
+	if (r == 0 && strcmp(s->listener.path, o->socket_path) != 0)
+		log_warning("the service manager passed %s: %s is not used", s->listener.path,
+			o->socket_path);
+	return r;
+}
+
 int startup_run(struct startup *s, const struct options *o, struct err *e)
 {
 	struct identity id;
 	struct rlimit nofile = { 1024, 1024 };
-	memset(s, 0, sizeof(*s));
-	s->listener = (struct listener){ .dir_fd = -1, .fd = -1 };
-	s->keeper.fd = s->warden_fd = -1;
 	s->is_root_mode = geteuid() == 0;
 	getrlimit(RLIMIT_NOFILE, &nofile);
 	s->open_files_hard = nofile.rlim_max == RLIM_INFINITY ? UINT32_MAX : nofile.rlim_max;
@@ -157,7 +188,7 @@ int startup_run(struct startup *s, const struct options *o, struct err *e)
 
 	int r = s->is_root_mode ? privileges_find(o->user, (uid_t)o->ids_base, &id, e) : 0;
 	if (r == 0)
-		r = listener_open(&s->listener, o->socket_path, s->is_root_mode, e);
+		r = open_listener(s, o, e);
 	if (r == 0)
 		r = start_warden(s, o, e);
 	if (r == 0 && s->is_root_mode)
@@ -170,6 +201,7 @@ int startup_run(struct startup *s, const struct options *o, struct err *e)
 void startup_finish(struct startup *s)
 {
 	fd_close(&s->warden_fd);
+	fd_close(&s->passed_fd);
 	listener_close(&s->listener);
 	keeper_close(&s->keeper, true);
 	free(s->warden_path);

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "daemon/keeper.h"
 #include "daemon/listener.h"
+#include "daemon/notify.h"
 #include "daemon/options.h"
 #include "plan/wire.h"
 
@@ -17,6 +18,8 @@
 
 struct startup {
 	bool is_root_mode;
+	int passed_fd; /* the socket that a service manager has bound for us; -1: none */
+	struct notify notify;
 	struct listener listener;
 	struct keeper keeper;
 	char *warden_path;
@@ -30,12 +33,19 @@ struct startup {
 	uint64_t task_open_files; /* the most that a task can have */
 };
 
-/* First of all: stdio is there, nothing else is inherited but keep_fd (-1: none), signals, umask
- * and limits are known. */
-int startup_clean_process(int keep_fd, struct err *e);
+/*
+ * First of all: what a service manager passes is taken, stdio is there, nothing else is inherited
+ * but keep_fd (-1: none), signals, umask and limits are known.
+ */
+int startup_clean_process(struct startup *s, int keep_fd, struct err *e);
 
-/* Returns 0 or -errno. Call startup_finish() in both cases; it releases what was not taken. */
+/* Returns 0 or -errno. Call startup_finish() after this and after startup_clean_process(), also
+ * where they failed; it releases what was not taken. */
 int startup_run(struct startup *s, const struct options *o, struct err *e);
+
+/* Has the keeper remove the socket when we die, unless it is a service manager's. */
+int startup_guard_socket(struct startup *s, struct err *e);
+
 void startup_finish(struct startup *s);
 
 #endif

@@ -202,7 +202,6 @@ static int watch_keeper(struct warden_link *l);
 static int renew_keeper(struct warden_link *l, struct err *e)
 {
 	struct startup *s = l->start;
-	const struct listener *at = &s->listener;
 	watch_destroy(&l->keeper_watch);
 	keeper_close(&s->keeper, false);
 	if (s->is_root_mode) {
@@ -214,7 +213,7 @@ static int renew_keeper(struct warden_link *l, struct err *e)
 	log_warning("keeper: lost; starting another");
 	int r = keeper_start(&s->keeper, s->warden_path, &s->keeper_args, e);
 	if (r == 0)
-		r = keeper_guard_socket(&s->keeper, at->path, at->dev, at->ino, at->is_dir_made, e);
+		r = startup_guard_socket(s, e);
 	return r < 0 ? r : watch_keeper(l);
 }
 

@@ -201,6 +201,86 @@ static void a_path_that_is_too_long_is_refused(void **state)
 	listener_finish(&l);
 }
 
+/* What a service manager would do. */
+static int bind_for(const struct place *p, const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	assert_true(mkdir(p->dir, 0700) == 0 || errno == EEXIST);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(listen(fd, 5), 0);
+	return fd;
+}
+
+static void a_passed_socket_is_served_at_its_path_and_stays(void **state)
+{
+	const struct place *p = *state;
+	struct listener l, second;
+	struct err e;
+	auto_close int managers = bind_for(p, p->path);
+	int passed = fcntl(managers, F_DUPFD_CLOEXEC, 3);
+	assert_int_equal(listener_adopt(&l, passed, &e), 0);
+	assert_string_equal(l.path, p->path);
+	assert_true(l.is_passed);
+	assert_false(l.is_dir_made);
+	assert_true(listener_is_reachable(&l));
+	assert_int_equal(listener_start(&l, &e), 0);
+	assert_int_equal(listener_open(&second, p->path, false, &e), -EBUSY);
+	listener_finish(&second);
+	listener_stop(&l);
+	/* Who comes now waits for whom the manager starts next. */
+	assert_int_equal(connect_to(p->path), 0);
+	listener_close(&l);
+	assert_int_equal(connect_to(p->path), 0);
+	assert_int_equal(access(p->path, F_OK), 0);
+	assert_int_equal(fcntl(passed, F_GETFD), -1);
+}
+
+static void a_passed_socket_that_was_replaced_is_noticed(void **state)
+{
+	const struct place *p = *state;
+	struct listener l;
+	struct err e;
+	auto_close int managers = bind_for(p, p->path);
+	assert_int_equal(listener_adopt(&l, fcntl(managers, F_DUPFD_CLOEXEC, 3), &e), 0);
+	assert_int_equal(unlink(p->path), 0);
+	assert_false(listener_is_reachable(&l));
+	auto_close int other = bind_for(p, p->path);
+	assert_false(listener_is_reachable(&l));
+	listener_close(&l);
+	assert_int_equal(access(p->path, F_OK), 0);
+	assert_int_equal(unlink(p->path), 0);
+	assert_true(listener_adopt(&l, fcntl(other, F_DUPFD_CLOEXEC, 3), &e) < 0);
+	assert_non_null(strstr(e.hint, "restart dayflyd.socket"));
+	listener_finish(&l);
+}
+
+static void a_passed_socket_in_an_unsafe_directory_is_refused(void **state)
+{
+	const struct place *p = *state;
+	struct listener l;
+	struct err e;
+	auto_close int managers = bind_for(p, p->path);
+	assert_int_equal(chmod(p->dir, 0777), 0);
+	assert_int_equal(listener_adopt(&l, fcntl(managers, F_DUPFD_CLOEXEC, 3), &e), -EPERM);
+	listener_finish(&l);
+}
+
+TEST(a_passed_socket_without_a_path_is_refused)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct listener l;
+	struct err e;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* An abstract name, which the kernel chooses. */
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr.sun_family)), 0);
+	assert_int_equal(listen(fd, 5), 0);
+	assert_int_equal(listener_adopt(&l, fd, &e), -EINVAL);
+	assert_non_null(strstr(e.hint, "ListenStream="));
+	listener_finish(&l);
+}
+
 #define IN_PLACE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -215,6 +295,10 @@ int main(void)
 		IN_PLACE(a_socket_that_nobody_listens_on_is_replaced),
 		IN_PLACE(anything_else_with_that_name_is_left_alone),
 		IN_PLACE(a_replaced_socket_is_noticed_and_not_unlinked),
+		IN_PLACE(a_passed_socket_is_served_at_its_path_and_stays),
+		IN_PLACE(a_passed_socket_that_was_replaced_is_noticed),
+		IN_PLACE(a_passed_socket_in_an_unsafe_directory_is_refused),
+		cmocka_unit_test(a_passed_socket_without_a_path_is_refused),
 		cmocka_unit_test(a_path_that_is_too_long_is_refused),
 	};
 	return RUN_TESTS(tests);
