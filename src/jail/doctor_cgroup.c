@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/fd.h"
+#include "base/str.h"
 #include "jail/cgroup.h"
 #include "jail/cgroup_parse.h"
 #include "jail/sys.h"
@@ -111,11 +112,50 @@ static int try_kill(int cgroup, struct err *e)
 	return r;
 }
 
+/* dayflyd can move its own processes to a leaf, nobody else's. */
+static bool is_dayfly(pid_t pid)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	auto_free char *comm = doctor_read(path);
+	return comm && str_starts(comm, "dayfly");
+}
+
+/* A process for which the cgroup could not be divided; 0 for one that cannot be seen, -1: none. */
+static pid_t find_other(const struct cgroup_tree *t)
+{
+	auto_free char *text = NULL;
+	pid_t pid;
+	if (has_warden(t) || fd_read_file(t->base_fd, "cgroup.procs", 1u << 20, &text) < 0)
+		return -1;
+	for (const char *next = text; cgroup_parse_pid(&next, &pid);)
+		if (!is_dayfly(pid))
+			return pid;
+	return -1;
+}
+
+/* What is lacking, besides failures. */
+enum { WELL, NO_CONTROLLER, OTHERS };
+
 struct cgroup_work {
 	bool is_kill;
 	struct cgroup_tree tree; /* of the child; what it learned of it goes back in text */
 	char text[384];
 };
+
+static int tell(struct cgroup_work *w)
+{
+	pid_t other = find_other(&w->tree);
+	if (w->tree.why[0])
+		snprintf(w->text, sizeof(w->text), "%s", w->tree.why);
+	else if (other >= 0)
+		snprintf(w->text, sizeof(w->text),
+			"%s is delegated, but other processes are in it too (pid %d)", w->tree.path,
+			(int)other);
+	else
+		snprintf(w->text, sizeof(w->text), "%s", w->tree.path);
+	return w->tree.why[0] ? NO_CONTROLLER : other >= 0 ? OTHERS : WELL;
+}
 
 static int in_new_cgroup(const struct cgroup_work *w, struct err *e)
 {
@@ -144,11 +184,10 @@ static int try_cgroup(void *arg, struct err *e)
 	cgroup_place_finish(&place);
 	if (r < 0)
 		return r;
-	snprintf(w->text, sizeof(w->text), "%s", w->tree.why[0] ? w->tree.why : w->tree.path);
+	int lacking = tell(w);
 	r = in_new_cgroup(w, e);
-	bool is_lacking = w->tree.why[0];
 	cgroup_tree_close(&w->tree);
-	return r < 0 ? r : is_lacking;
+	return r < 0 ? r : lacking;
 }
 
 /* ---- findings ---- */
@@ -180,10 +219,10 @@ int doctor_cgroup(struct doctor *d, struct doctor_finding *f, struct err *e)
 	if (r < 0)
 		return r;
 	doctor_why(f, "%s", w.text);
-	if (r == 0)
+	if (r == WELL)
 		return 0;
 	doctor_set(f, DOCTOR_DEGRADED, "limits that need it are refused, or best effort");
-	if (has_systemd() && !d->is_root)
+	if (r == NO_CONTROLLER && has_systemd() && !d->is_root)
 		doctor_fix(f, "sudo mkdir -p /etc/systemd/system/user@.service.d && printf "
 			      "'[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee "
 			      "/etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl "

@@ -1,6 +1,7 @@
 """The probes that the daemon has made after its start: in info, in the log, and with its own limits and mounts."""
 import contextlib
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -46,6 +47,12 @@ class Probes:
         if counts["degraded"]:
             self.assertIn("\n  degraded: %d: %s\n" % (len(counts["degraded"]), ", ".join(counts["degraded"])), text)
         self.assertNotIn('"check"', text)
+
+    def test_the_cgroup_row_is_what_the_warden_has(self):
+        info = probes_of(self.daemon)
+        row, = [row for row in info["probes"] if row["check"] == "cgroup-delegation"]
+        has_all = re.search(r"; cgroup controllers [^:;]+$", info["warden"]["info"]) is not None
+        self.assertEqual(row["status"] == "ok", has_all, (row, info["warden"]))
 
     def test_the_keeper_has_no_dead_child(self):
         probes_of(self.daemon)

@@ -53,6 +53,44 @@ TEST(a_delegated_subtree_is_taken)
 	assert_false(fake_has(fake_root, "unit/tasks/task"));
 }
 
+/* As the doctor does beside a warden that is at work. */
+TEST(finding_it_changes_nothing)
+{
+	struct cgroup_place p;
+	struct cgroup_tree found;
+	struct err e = { 0 };
+	fake_place(&p, "/unit");
+	assert_int_equal(cgroup_tree_find(&p, &found, &e), 0);
+	assert_string_equal(found.path, "/unit");
+	assert_string_equal(found.why, "");
+	assert_int_equal(found.controllers, 15);
+	assert_true(found.base_fd >= 0);
+	cgroup_tree_close(&found);
+	cgroup_place_finish(&p);
+	fake_expect("unit/cgroup.procs", "4000001 4000002");
+	fake_expect("unit/cgroup.subtree_control", "");
+	assert_false(fake_has(fake_root, "unit/supervisor"));
+	assert_false(fake_has(fake_root, "unit/tasks"));
+}
+
+TEST(it_is_found_beside_the_warden_that_uses_it)
+{
+	struct cgroup_place p;
+	struct cgroup_tree found;
+	struct err e = { 0 };
+	take("/unit");
+	fake_place(&p, "/unit/supervisor");
+	assert_int_equal(cgroup_tree_find(&p, &found, &e), 0);
+	assert_string_equal(found.path, "/unit");
+	cgroup_tree_close(&found);
+	fake_expect("unit/supervisor/cgroup.procs", "4000001 4000002");
+	assert_true(fake_has(fake_root, "unit/tasks"));
+	fake_write(fake_root, "unit/cgroup.controllers", "cpuset\n");
+	assert_true(cgroup_tree_find(&p, &found, &e) < 0);
+	assert_int_equal(found.base_fd, -1);
+	cgroup_place_finish(&p);
+}
+
 TEST(it_is_found_again_from_within_the_supervisor)
 {
 	take("/unit");
@@ -342,6 +380,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TREE_TEST(a_delegated_subtree_is_taken),
+		TREE_TEST(finding_it_changes_nothing),
+		TREE_TEST(it_is_found_beside_the_warden_that_uses_it),
 		TREE_TEST(it_is_found_again_from_within_the_supervisor),
 		TREE_TEST(what_is_not_delegated_is_named),
 		TREE_TEST(without_a_disk_no_limit_of_input_and_output_is_promised),
