@@ -65,7 +65,10 @@ static int start_probe(const struct doctor_options *o, pid_t *ret_pid, int *ret_
 	if (program_find("dayfly-warden", "../libexec/dayfly", DAYFLY_LIBEXECDIR, program) < 0) {
 		message_error(
 			"there is no dayfly-warden beside dayfly, nor in %s", DAYFLY_LIBEXECDIR);
-		message_detail("fix", "install dayfly again: make install");
+		message_detail(
+			"fix", access("/proc/self", F_OK) == 0
+				       ? "install dayfly again: make install"
+				       : "mount /proc: dayfly cannot see where it lies itself");
 		return -ENOENT;
 	}
 	int r = fd_pipe(pipe_fds);

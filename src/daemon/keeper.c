@@ -42,7 +42,7 @@ static char *warden_below(int dir_len, const char *exe)
 
 int keeper_find_warden(const char *given, char **ret_path, struct err *e)
 {
-	char exe[4096];
+	char exe[4096] = "";
 	auto_free char *path = NULL;
 	if (given) {
 		path = strdup(given);
@@ -58,7 +58,9 @@ int keeper_find_warden(const char *given, char **ret_path, struct err *e)
 		return err_set(e, ERR_INTERNAL, ENOMEM, "find the warden");
 	if (access(path, X_OK) < 0) {
 		int r = err_set(e, ERR_INTERNAL, errno, "the warden cannot be run: %s", path);
-		err_hint(e, "give its path with --warden");
+		err_hint(e, "%s",
+			given || exe[0] ? "give its path with --warden"
+					: "mount /proc: dayflyd cannot see where it lies itself");
 		return r;
 	}
 	*ret_path = take_ptr(path);

@@ -127,6 +127,8 @@ static int wait_warden(struct startup *s, struct err *e)
 	r = wire_event_check(&s->hello, (size_t)n);
 	if (r == 0 && s->hello.type == WIRE_FAILED) {
 		*e = s->hello.failed.err;
+		if (!e->hint[0])
+			err_hint(e, "`dayfly doctor` finds out why, and prints the fix");
 		return err_wrap(e, "the warden cannot make jails");
 	}
 	if (r < 0 || s->hello.type != WIRE_HELLO)
