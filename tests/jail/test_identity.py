@@ -4,7 +4,7 @@ import shutil
 import stat
 import subprocess
 
-from dayfly_test import IS_ROOT, PROBE, USER, errno_name, in_modes, parse_rows
+from dayfly_test import Daemon, IS_ROOT, PROBE, USER, errno_name, in_modes, parse_rows
 
 # chown dac_override fowner fsetid kill setgid setuid setfcap
 ROOT_CAPABILITIES = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 31
@@ -180,12 +180,6 @@ call("openat2", 437, -100, b"opened-at2", how, 24)
         outside = self.outside("ids", root=True)
         self.assertEqual(outside.errno("setuid_0"), "ok")
 
-    def test_F5_no_group_of_the_daemon_is_left(self):
-        run = self.assert_ok(self.shell("id -G; id -u; id -g"))
-        groups, uid, gid = run.text().splitlines()
-        self.assertEqual((uid, gid), ("1000", "1000"))
-        self.assertLessEqual(set(groups.split()), {"1000", "65534"})
-
     def test_F6_users_are_words_not_numbers(self):
         for user in ("1", "01", "-1", "0", "4294967295", "4294967296", "0x0", " 0", "1:", "1000 ", "1000", "nobody", "Root", "ROOT", "root ", "",
                      "agent\n", "agent:agent", 0, 1000, -1, None, True, ["root"], {"uid": 0}, 0.0):
@@ -238,6 +232,26 @@ call("openat2", 437, -100, b"opened-at2", how, 24)
         for command in ("ip link add x type dummy", "ip addr add 10.1.1.1/8 dev lo", "hostname x", "mount -t tmpfs none /mnt", "chroot / true"):
             self.assertNotEqual(self.shell(command, user="root").code, 0, command)
 
+    def test_F9_who_outside_can_look_into_a_task(self):
+        """Never into jail init. Into the task itself: rootless, the user whose process it is; with a root daemon, not the client either."""
+        tag, task_id = self.client.start(self.task([PROBE, "sleep", "20"]))
+        self.client.wait_output(tag, b"ready")
+        processes = self.daemon.processes()
+        task = [pid for pid, (_, comm, _) in processes.items() if comm == "probe"]
+        init = [pid for pid, (_, comm, _) in processes.items() if comm == "dayfly-init"]
+        self.assertEqual((len(task), len(init)), (1, 1), processes)
+        rows = self.outside("mem", task[0], init[0], check=False).all("mem")
+        self.client.call("cancel", task=task_id)
+        self.client.finish(tag, task_id)
+        found = {row["path"]: errno_name(row["errno"]) for row in rows}
+        for name in ("mem", "environ", "fd", "root", "cwd", "maps"):
+            self.assertIn(found["/proc/%d/%s" % (init[0], name)], ("EACCES", "EPERM"), name)
+            mine = found["/proc/%d/%s" % (task[0], name)]
+            if self.mode == "root":
+                self.assertIn(mine, ("EACCES", "EPERM"), name)
+            elif name == "mem":
+                self.assertEqual(mine, "ok", "it is the user's own process")
+
     def test_G15_hard_limits_cannot_be_raised(self):
         rows = {r["name"]: r for r in self.probe("rlimits").all("rlimit")}
         self.assertEqual((rows["core"]["soft"], rows["core"]["hard"]), (0, 0))
@@ -245,3 +259,34 @@ call("openat2", 437, -100, b"opened-at2", how, 24)
         for row in rows.values():
             if row["hard"] >= 0:
                 self.assertEqual(errno_name(row["raise_errno"]), "EPERM", row)
+
+
+@in_modes
+class Groups:
+    """A daemon whose starter had more groups than it should pass on."""
+
+    starts_daemon = False
+    GROUPS = [4242, 4243]
+
+    def test_F5_no_group_of_the_daemon_is_left(self):
+        place = self.make_dir(owner=0 if IS_ROOT else None, mode=0o755)
+        self.daemon = Daemon(self.stage, self.mode)
+        self.daemon.start(**({"extra_groups": self.GROUPS} if IS_ROOT else {}))
+        self.addCleanup(lambda: self.daemon and self.daemon.stop())
+        for user in ("agent", "root"):
+            run = self.assert_ok(self.shell("id -G; id -u; id -g; grep Groups /proc/self/status", user=user))
+            groups, uid, gid, _ = run.text().splitlines()
+            self.assertEqual(uid, gid)
+            self.assertLessEqual(set(groups.split()), {uid, "65534"}, run.text())
+        if not IS_ROOT:
+            return
+        # What only the group may read.
+        secret = self.make_file(os.path.join(place, "secret"), "of the group", 0o640, owner=0)
+        os.chown(secret, 0, self.GROUPS[0])
+        mounts = [{"path": place, "target": "/srv/x", "mode": "ro"}]
+        row = self.probe("open", "r", "/srv/x/secret", mounts=mounts).one("open")
+        # Rootless nothing but the starter's own rights are in play, its groups among them: the kernel lets nobody drop a group without a
+        # range of ids.
+        self.assertEqual(errno_name(row["errno"]), "EACCES" if self.mode == "root" else "ok")
+        self.assertEqual(self.daemon.stop(), [])
+        self.daemon = None

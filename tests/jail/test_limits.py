@@ -76,6 +76,43 @@ class Limits(Hogs):
         self.assertLess(disk["bytes"], 8 * MIB)
         self.assertGreaterEqual(disk["inodes"], 6)
 
+    def test_G5_every_tmpfs_has_a_size_and_a_number_of_inodes(self):
+        for task in ({}, {"user": "root"}, {"tty": True}):
+            mounts = [m for m in self.probe("mounts", **task).all("mount") if m["type"] == "tmpfs"]
+            self.assertGreater(len(mounts), 3)
+            for mount in mounts:
+                names = {o.partition("=")[0] for o in mount["super"].split(",")}
+                self.assertLessEqual({"size", "nr_inodes"}, names, mount)
+
+    # Makes `depth` directories below each other, each name so long, without ever saying the whole path.
+    DEEP = """import os, sys
+os.chdir(sys.argv[1])
+name = "d" * int(sys.argv[2])
+for n in range(int(sys.argv[3])):
+    os.mkdir(name); os.chdir(name)
+open("deepest", "w").close()
+print("made")"""
+
+    def test_G8_paths_beyond_the_longest_are_counted_and_removed(self):
+        work = self.make_dir()
+        for place, length, depth in (("/tmp", 255, 300), ("/tmp", 1, 5000), ("/srv/work", 200, 500)):
+            run = self.run_task(["python3", "-c", self.DEEP, place, str(length), str(depth)], workspace={"path": work, "mode": "cow", "target": "/srv/work"})
+            self.assertEqual(self.assert_ok(run).text(), "made\n")
+            self.assertGreaterEqual(run.result["disk"]["inodes"], depth)
+            # It is no lie: all of it, or nothing is known.
+            self.assertIn(run.result["changes"]["added"], (None, depth + 1 if place == "/srv/work" else 0))
+        self.assertEqual(os.listdir(work), [])
+
+    def test_G7_masses_of_long_names_go_with_the_task(self):
+        script = "import os\nos.chdir('/tmp')\nfor n in range(20000): os.mkdir('%06d' % n + 'x' * 249)\nprint('made')"
+        client = self.new_client()
+        tag, task = client.start(self.task(["python3", "-c", script]))
+        client.wait_output(tag, b"made", 60)
+        # Others are not held up by the removal.
+        for _ in range(3):
+            self.assert_ok(self.run_task(["true"]))
+        self.assertEqual(client.finish(tag, task)[1]["outcome"], "ok")
+
     def test_G11_open_files(self):
         script = "import os\nn=0\ntry:\n while True: os.open('/dev/null', 0); n+=1\nexcept OSError as e: print(n, e.errno)"
         run = self.assert_ok(self.run_task(["python3", "-c", script], limits={"open_files": 100}))

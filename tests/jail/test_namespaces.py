@@ -76,6 +76,23 @@ class Namespaces:
         outside = self.outside("mount", root=True)
         self.assertEqual((outside.errno("mount_tmpfs"), outside.errno("mount_bind")), ("ok", "ok"))
 
+    def test_G14_no_flood_of_mounts_or_namespaces(self):
+        script = """import collections, ctypes, errno
+l = ctypes.CDLL(None, use_errno=True)
+seen = collections.Counter()
+def note(what, r): seen[what, "ok" if r >= 0 else errno.errorcode[ctypes.get_errno()]] += 1
+for n in range(500):
+    for flag in (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000, 0x80):
+        note("unshare", l.unshare(flag))
+    note("mount", l.mount(b"none", b"/tmp", b"tmpfs", 0, None))
+    note("bind", l.mount(b"/usr", b"/tmp", None, 4096, None))
+for (what, how), n in sorted(seen.items()): print(what, how, n)"""
+        for user in ("agent", "root"):
+            run = self.assert_ok(self.run_task(["python3", "-c", script], user=user))
+            self.assertEqual(run.text().splitlines(), ["bind EPERM 500", "mount EPERM 500", "unshare EPERM 4000"])
+            # And should the filter fail: the kernel's own counts are at 0 for what all the others need.
+            self.assertEqual(self.probe("cat", "/proc/sys/user/max_user_namespaces", user=user).one("cat")["text"].strip(), "0")
+
     def test_D6_host_name_and_ipc_are_private(self):
         self.assertEqual(self.probe("id").one("id")["hostname"], "dayfly")
         before = os.uname().nodename

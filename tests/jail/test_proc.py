@@ -95,6 +95,24 @@ ln -sf /etc/passwd /dev/null; %s stat %s /dev/null; exec %s open r %s""" % (
         own = self.probe("mem", "self").all("mem")
         self.assertEqual([r for r in own if r["errno"] and "/stack" not in r["path"]], [], "the probe can look into itself")
 
+    def test_B4_a_given_root_directory_shows_no_more_than_its_client_sees(self):
+        """`/` comes with the host's /proc: as the client, not as the daemon, and read-only."""
+        secret = self.make_dir(owner=0 if IS_ROOT else None, mode=0o700)
+        workspace = {"path": "/", "mode": "ro", "target": "/srv/host"}
+        daemon = self.daemon.process.pid
+        for user in ("agent", "root"):
+            paths = ["/srv/host/proc/%d/%s" % (pid, name) for pid in (daemon, 1) for name in ("mem", "environ", "root/etc", "cwd/.", "fd/0", "maps")]
+            for row in self.probe("open", "r", *paths, workspace=workspace, user=user).all("open"):
+                self.assertIn(errno_name(row["errno"]), ("EACCES", "EPERM", "ENOENT"), row)
+            paths = ["/srv/host/proc/sys/kernel/core_pattern", "/srv/host/proc/sysrq-trigger", "/srv/host/proc/%d/oom_score_adj" % daemon,
+                     "/srv/host/dev/null", "/srv/host/tmp/x"]
+            for row in self.probe("open", "w", *paths, workspace=workspace, user=user).all("open"):
+                self.assertIn(errno_name(row["errno"]), ("EROFS", "EACCES", "EPERM", "ENOENT"), row)
+            if IS_ROOT:
+                row = self.probe("ls", "/srv/host" + secret, workspace=workspace, user=user).all("path")
+                self.assertEqual([r for r in row if not r.get("errno")], [])
+        self.assertGreater(len(self.probe("ls", "/srv/host/usr", workspace=workspace).all("path")), 3, "it is there")
+
     def test_B5_no_path_of_the_daemon_shows(self):
         files = ["/proc/self/mountinfo", "/proc/self/mounts", "/proc/self/mountstats", "/proc/self/cgroup", "/proc/self/uid_map",
                  "/proc/self/maps", "/proc/self/environ", "/proc/mounts", "/proc/self/status", "/proc/self/limits", "/proc/cmdline"]

@@ -108,3 +108,19 @@ class OnDisk(OwnDaemons):
         daemon.close_client()
         kill_daemon(daemon, signal.SIGTERM)
         self.assertTrue(wait_until(lambda: not os.listdir(daemon.state_dir), 2))
+
+    # Two trees, of long and of many names, each closed at its end; never is a whole path said.
+    DEEP = """import os
+for length, depth in ((255, 150), (1, 1500)):
+    os.chdir("/tmp"); os.mkdir(str(length)); os.chdir(str(length))
+    for n in range(depth):
+        os.mkdir("d" * length); os.chdir("d" * length)
+    open("deepest", "w").close()
+    os.chmod("..", 0)
+print("made")"""
+
+    def test_G8_a_tree_deeper_than_any_path_is_removed(self):
+        daemon = self.new()
+        _, result, stdout, stderr, _ = daemon.client().run({"argv": ["python3", "-c", self.DEEP]}, timeout=60)
+        self.assertEqual((result["outcome"], stdout), ("ok", b"made\n"), stderr)
+        self.assertTrue(wait_until(lambda: self.layers(daemon) == ([], 1), 10, 0.05), self.layers(daemon))

@@ -3,7 +3,7 @@ import os
 import signal
 import time
 
-from dayfly_test import DaemonError, in_modes
+from dayfly_test import DaemonError, errno_name, in_modes
 
 from common import start_time, wait_until
 
@@ -265,12 +265,36 @@ class Stragglers:
             self.client.call("cancel", task=task)
             self.client.finish(tag, task)
 
-    def test_G13_zombies_are_reaped_or_bounded(self):
-        """Children whose parents are gone are init's; children nobody waits for are bounded by the limit."""
+    def test_G13_orphans_are_reaped(self):
+        """Children whose parents are gone are init's."""
         run = self.shell("i=0; while [ $i -lt 500 ]; do (exec sh -c : &) ; i=$((i+1)); done; sleep 0.2; "
                          "grep -l '^State:.*Z' /proc/[0-9]*/status 2>/dev/null | wc -l", timeout=60)
         self.assert_ok(run)
         self.assertEqual(run.text().strip(), "0")
+
+    def test_G13_children_that_nobody_waits_for_are_bounded_and_go(self):
+        script = """import os, sys, time
+n = 0
+try:
+    while n < 5000:
+        if os.fork() == 0: os._exit(0)
+        n += 1
+except OSError as e:
+    print(n, e.errno, flush=True)
+else:
+    print(n, 0, flush=True)
+time.sleep(60)"""
+        client = self.new_client()
+        tag, task = client.start({"argv": ["python3", "-c", script], "limits": {"pids": 100}, "best_effort": ["pids"]})
+        count, number = client.wait_output(tag, b"\n", 30).split()
+        self.assertEqual(errno_name(int(number)), "EAGAIN")
+        self.assertLessEqual(int(count), 100)
+        self.assertGreater(int(count), 50)
+        self.assert_ok(self.run_bare({"argv": ["true"]}))
+        client.call("cancel", task=task)
+        began = time.monotonic()
+        self.assertEqual(client.finish(tag, task, timeout=20)[1]["cause"], "cancel")
+        self.assertLess(time.monotonic() - began, 5)
 
     def test_G2_jail_init_killed_from_outside_ends_the_task(self):
         """As the kernel's out-of-memory killer might do it."""

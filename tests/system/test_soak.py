@@ -1,0 +1,145 @@
+"""Many tasks one after the other, and the loop under load: J15, J16."""
+import os
+import threading
+import time
+
+from dayfly_host import count_fds, read
+from dayfly_test import in_modes
+
+from common import assert_grown_less, rss_kib, status_field, wait_until
+
+# Ways to live and end, a little of everything.
+LIVES = (
+    {"argv": ["true"]},
+    {"argv": ["sh", "-c", "echo text; echo more >&2; exit 3"]},
+    {"argv": ["sh", "-c", "setsid sleep 97531 & exit 0"]},
+    {"argv": ["sh", "-c", "mkdir -p /tmp/a/b/c; head -c 100000 /dev/zero | tee /tmp/a/b/c/d; kill -9 $$"]},
+    {"argv": ["no-such-command"]},
+    {"argv": ["sleep", "60"], "limits": {"wall": "20ms", "grace": "10ms"}},
+    {"argv": ["cat"], "stdin": "stream"},
+    {"argv": ["sh", "-c", "tty"], "tty": True},
+    {"argv": ["true"], "workspace": {"path": "/usr/share", "mode": "cow"}},
+    {"argv": ["true"], "user": "root", "mounts": [{"path": "/etc/hostname", "target": "/srv/name", "mode": "ro"}]},
+)
+
+
+@in_modes
+class Soak:
+    SECONDS = 9
+    TASKS = 3000
+    AT_ONCE = 12
+
+    def run_some(self, client, tasks, deadline):
+        """Runs at most so many until the deadline, some at once. Returns how many."""
+        done, running = 0, []
+        while running or (done < tasks and time.monotonic() < deadline):
+            while len(running) < self.AT_ONCE and done < tasks and time.monotonic() < deadline:
+                life = LIVES[done % len(LIVES)]
+                tag, task = client.start(life)
+                running.append((tag, task))
+                done += 1
+                if life.get("stdin"):
+                    client.send("input", task=task, eof=True)
+            tag, task = running.pop(0)
+            client.finish(tag, task, timeout=30)
+        client.queue.clear()
+        return done
+
+    def look(self):
+        self.daemon.settle()
+        pids = sorted(self.daemon.processes())
+        return {pid: (count_fds(pid), int(status_field(pid, "Threads")[0])) for pid in pids}
+
+    def test_J15_thousands_of_tasks_leave_every_number_as_it_was(self):
+        """The leak check of the harness compares mounts, cgroups, files, namespaces, sockets and IPC objects."""
+        client = self.client
+        self.run_some(client, 300, time.monotonic() + self.SECONDS)  # caches, kept id maps and results are full now
+        before = self.look()
+        sizes = {pid: rss_kib(pid) for pid in before}
+        done = self.run_some(client, self.TASKS, time.monotonic() + self.SECONDS)
+        self.assertGreater(done, 100)
+        self.assertTrue(wait_until(lambda: self.look() == before, 5, 0.2), "%d tasks: %s, before %s" % (done, self.look(), before))
+        for pid, size in sizes.items():
+            assert_grown_less(self, pid, size, 2048)
+        self.assertEqual(os.listdir(self.daemon.state_dir), [])
+        self.assertNotIn("error", read(self.daemon.log_path).replace(": error, ", ""))
+
+
+@in_modes
+class Lag:
+    def pings(self, seconds, other=None):
+        """How long each answer of the daemon took, and of `other` in the same time."""
+        client, own, others = self.new_client(), [], []
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            began = time.monotonic()
+            client.call("ping")
+            own.append(time.monotonic() - began)
+            if other:
+                began = time.monotonic()
+                other()
+                others.append(time.monotonic() - began)
+            time.sleep(0.005)
+        return own, others
+
+    @staticmethod
+    def p95(times):
+        return sorted(times)[len(times) * 95 // 100]
+
+    @staticmethod
+    def echo():
+        """A process that answers a byte with a byte: what the machine's load alone costs."""
+        here, there = os.pipe(), os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(here[1])
+            os.close(there[0])
+            while os.read(here[0], 1):
+                os.write(there[1], b"x")
+            os._exit(0)
+        os.close(here[0])
+        os.close(there[1])
+
+        def ask():
+            os.write(here[1], b"x")
+            os.read(there[0], 1)
+
+        def end():
+            os.close(here[1])
+            os.close(there[0])
+            os.waitpid(pid, 0)
+
+        return ask, end
+
+    def test_J16_floods_of_output_do_not_hold_up_the_loop(self):
+        """Beside a reader that keeps up, one that never reads, a single line without end, and terminals."""
+        readers = [self.new_client() for _ in range(3)]
+        floods = (["yes"], ["sh", "-c", "tr '\\0' x </dev/zero"], ["cat", "/dev/urandom"])
+        started = [c.start({"argv": argv, "limits": {"output": "1GiB"}, "tty": n == 0}) for n, (c, argv) in enumerate(zip(readers, floods))]
+        is_over = threading.Event()
+
+        def drain(client):
+            client.sock.settimeout(0.2)
+            while not is_over.is_set():
+                try:
+                    client.sock.recv(1 << 20)
+                except TimeoutError:
+                    pass
+
+        threads = [threading.Thread(target=drain, args=(c,)) for c in readers[:2]]
+        for thread in threads:
+            thread.start()
+        ask, end = self.echo()
+        try:
+            own, machine = self.pings(2, ask)
+        finally:
+            is_over.set()
+            for thread in threads:
+                thread.join()
+            end()
+        for (_, task) in started:
+            self.client.call("cancel", task=task)
+        for (_, task) in started:
+            self.client.call("wait", task=task)
+        self.assertGreater(len(own), 20)
+        self.assertLess(self.p95(own), max(0.05, 20 * self.p95(machine)), "the machine alone: %.4f s" % self.p95(machine))
