@@ -2,6 +2,7 @@
 #include "daemon/handlers.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/id.h"
 #include "base/log.h"
@@ -142,7 +143,12 @@ static int handle_run(struct connection *c, struct request *rq, size_t line_len,
 	struct job *j = jobs_add(&s->jobs, t, line_len);
 	if (!j)
 		return err_set(e, ERR_INTERNAL, ENOMEM, "make the task");
-	r = sched_submit(&s->sched, &j->sched, c->uid, &depth);
+	const struct sched_want want = {
+		.at_ns = clock_boot_ns(),
+		.memory_bytes = t->spec->limits.memory_bytes,
+		.cpu_millis = t->spec->limits.cpu_millis,
+	};
+	r = sched_submit(&s->sched, &j->sched, c->uid, &want, &depth);
 	if (r != SCHED_OK) {
 		jobs_drop(&s->jobs, j);
 		return r < 0 ? err_set(e, ERR_INTERNAL, -r, "queue the task")

@@ -123,6 +123,9 @@ static void host_on_done(void *owner, struct task *t)
 {
 	struct server *s = owner;
 	struct job *j = t->owner;
+	const struct task_result *r = t->result;
+	sched_charge(
+		&s->sched, &j->sched, r->cpu_user_us.value + r->cpu_sys_us.value, r->run_us.value);
 	sched_remove(&s->sched, &j->sched);
 	jobs_set_done(&s->jobs, j, clock_boot_ns());
 	stream_on_done(j);

@@ -1,17 +1,17 @@
 /* The queue of ready tasks: see queue.h. */
-#include "sched/queue.h"
+#include "sched/queue_priv.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* One uid that has entries in the queue; exists as long as it has. */
-struct sched_user {
-	uid_t uid;
-	size_t n_running, n_ready;
-	struct list ready; /* sched_entry.link */
-	struct list link;  /* sched.users */
-};
+/* Uids that have left with debts are remembered, but not without end. */
+#define USERS_MAX 1024
+/* The weight of the newest in the average of run times: 1 / MEAN_OF. */
+#define MEAN_OF 16
+/* So many of a uid's queue are looked at: those behind them wait until these have moved. */
+#define WINDOW 256
 
 void sched_init(struct sched *s, const struct sched_caps *caps)
 {
@@ -24,13 +24,23 @@ void sched_set_caps(struct sched *s, const struct sched_caps *caps)
 	s->caps = *caps;
 }
 
-void sched_finish(struct sched *s)
+static void drop_user(struct sched *s, struct sched_user *u)
 {
-	assert(list_empty(&s->users));
-	(void)s;
+	list_remove(&u->link);
+	s->n_users--;
+	free(u);
 }
 
-static struct sched_user *find_user(struct sched *s, uid_t uid)
+void sched_finish(struct sched *s)
+{
+	assert(!s->n_ready && !s->n_running);
+	list_for_each_safe (link, &s->users)
+		drop_user(s, list_entry(link, struct sched_user, link));
+}
+
+/* ---- users ---- */
+
+static struct sched_user *find_user(const struct sched *s, uid_t uid)
 {
 	list_for_each (link, &s->users) {
 		struct sched_user *u = list_entry(link, struct sched_user, link);
@@ -40,27 +50,107 @@ static struct sched_user *find_user(struct sched *s, uid_t uid)
 	return NULL;
 }
 
+static bool is_absent(const struct sched_user *u)
+{
+	return !u->n_ready && !u->n_running;
+}
+
+/* One that is only remembered for its debts. */
+static void drop_oldest_absent(struct sched *s)
+{
+	list_for_each_safe (link, &s->users) {
+		struct sched_user *u = list_entry(link, struct sched_user, link);
+		if (is_absent(u)) {
+			drop_user(s, u);
+			return;
+		}
+	}
+}
+
 static struct sched_user *add_user(struct sched *s, uid_t uid)
 {
 	struct sched_user *u = calloc(1, sizeof(*u));
 	if (!u)
 		return NULL;
+	if (s->n_users >= USERS_MAX)
+		drop_oldest_absent(s);
 	u->uid = uid;
+	u->credit_us = SCHED_QUANTUM_US;
 	list_init(&u->ready);
+	list_init(&u->running);
 	list_append(&s->users, &u->link);
+	s->n_users++;
 	return u;
 }
 
-static enum sched_verdict admit(
-	const struct sched *s, const struct sched_user *u, size_t *ret_depth)
+static void drop_users_without_debts(struct sched *s)
+{
+	list_for_each_safe (link, &s->users) {
+		struct sched_user *u = list_entry(link, struct sched_user, link);
+		if (is_absent(u) && u->credit_us >= SCHED_QUANTUM_US)
+			drop_user(s, u);
+	}
+}
+
+/* ---- room ---- */
+
+static bool fits(uint64_t used, uint64_t more, uint64_t cap)
+{
+	return !cap || (more <= cap && used <= cap - more);
+}
+
+static bool has_room(const struct sched *s, const struct sched_want *w)
+{
+	return fits(s->memory_bytes, w->memory_bytes, s->caps.memory_bytes) &&
+	       fits(s->cpu_millis, w->cpu_millis, s->caps.cpu_millis);
+}
+
+static bool groups_have_room(const struct sched *s, uint32_t groups)
+{
+	for (size_t i = 0; i < s->caps.n_groups; i++)
+		if ((groups & 1u << i) && s->group_running[i] >= s->caps.group_max[i])
+			return false;
+	return true;
+}
+
+static bool key_is_free(const struct sched_user *u, const char *key)
+{
+	if (!key || !u)
+		return true;
+	list_for_each (link, &u->running) {
+		const struct sched_entry *e = list_entry(link, struct sched_entry, link);
+		if (e->want.key && !strcmp(e->want.key, key))
+			return false;
+	}
+	return true;
+}
+
+/* Whether everything but memory and CPUs would let it start. */
+static bool is_eligible(
+	const struct sched *s, const struct sched_user *u, const struct sched_want *w)
+{
+	size_t running = u ? u->n_running : 0;
+	return s->n_running < s->caps.max_running && running < s->caps.max_running_uid &&
+	       groups_have_room(s, w->groups) && key_is_free(u, w->key);
+}
+
+/* ---- submitting ---- */
+
+static enum sched_verdict admit(const struct sched *s, const struct sched_user *u,
+	const struct sched_want *w, size_t *ret_depth)
 {
 	size_t user_ready = u ? u->n_ready : 0;
-	size_t user_running = u ? u->n_running : 0;
-	bool can_run_now = user_ready == 0 && user_running < s->caps.max_running_uid &&
-			   s->n_running < s->caps.max_running;
 	*ret_depth = s->n_ready;
-	if (can_run_now)
+	if (!fits(0, w->memory_bytes, s->caps.memory_bytes))
+		return SCHED_TOO_MUCH_MEMORY;
+	if (!fits(0, w->cpu_millis, s->caps.cpu_millis))
+		return SCHED_TOO_MANY_CPUS;
+	/* Nobody waits who would have to be passed over. */
+	bool starts_now = user_ready == 0 && is_eligible(s, u, w) && has_room(s, w);
+	if (starts_now && (!w->at_once || s->n_ready == 0))
 		return SCHED_OK;
+	if (w->at_once)
+		return SCHED_WOULD_WAIT;
 	if (s->n_ready >= s->caps.max_ready)
 		return SCHED_BUSY;
 	if (user_ready < s->caps.max_ready_uid)
@@ -69,21 +159,30 @@ static enum sched_verdict admit(
 	return SCHED_BUSY_UID;
 }
 
-int sched_submit(struct sched *s, struct sched_entry *e, uid_t uid, size_t *ret_depth)
+static void insert_ready(struct sched_user *u, struct sched_entry *e)
+{
+	struct list *at = u->ready.prev;
+	while (at != &u->ready && list_entry(at, struct sched_entry, link)->order_ns > e->order_ns)
+		at = at->prev;
+	list_insert(at, &e->link);
+	u->n_ready++;
+}
+
+int sched_submit(struct sched *s, struct sched_entry *e, uid_t uid, const struct sched_want *want,
+	size_t *ret_depth)
 {
 	assert(e->state == SCHED_OUT);
 	struct sched_user *u = find_user(s, uid);
 	size_t depth;
-	enum sched_verdict v = admit(s, u, &depth);
+	enum sched_verdict v = admit(s, u, want, &depth);
 	if (v == SCHED_OK) {
 		if (!u)
 			u = add_user(s, uid);
 		if (!u)
 			return -ENOMEM;
-		e->state = SCHED_READY;
-		e->user = u;
-		list_append(&u->ready, &e->link);
-		u->n_ready++;
+		*e = (struct sched_entry){ .state = SCHED_READY, .want = *want, .user = u };
+		e->order_ns = (int64_t)want->at_ns - want->priority * (int64_t)SCHED_AGE_NS;
+		insert_ready(u, e);
 		depth = ++s->n_ready;
 	}
 	if (ret_depth)
@@ -91,26 +190,141 @@ int sched_submit(struct sched *s, struct sched_entry *e, uid_t uid, size_t *ret_
 	return (int)v;
 }
 
+/* ---- choosing ---- */
+
+/* Whether sums of what tasks may use can be what keeps one from starting. */
+static bool counts_sums(const struct sched *s)
+{
+	return s->caps.memory_bytes || s->caps.cpu_millis;
+}
+
+/* The first of a uid's queue that may start, or that only lacks room and was overtaken so often. */
+static struct sched_entry *find_in(
+	const struct sched *s, const struct sched_user *u, unsigned overtaken)
+{
+	size_t n = 0;
+	if (u->n_running >= s->caps.max_running_uid)
+		return NULL;
+	list_for_each (link, &u->ready) {
+		struct sched_entry *e = list_entry(link, struct sched_entry, link);
+		if (n++ == WINDOW)
+			break;
+		if (e->n_overtaken >= overtaken && is_eligible(s, u, &e->want) &&
+			(overtaken || has_room(s, &e->want)))
+			return e;
+	}
+	return NULL;
+}
+
+/* One that has been overtaken often enough: nothing starts before it. */
+static struct sched_entry *find_patient(const struct sched *s)
+{
+	struct sched_entry *e = NULL;
+	if (!counts_sums(s))
+		return NULL;
+	for (struct list *link = s->users.next; !e && link != &s->users; link = link->next)
+		e = find_in(s, list_entry(link, struct sched_user, link), SCHED_OVERTAKEN_MAX);
+	return e;
+}
+
+/* A candidate whose uid has credit. Without one *ret_best is the best account of those that have a
+ * candidate, INT64_MIN if none has. */
+static struct sched_entry *choose(const struct sched *s, int64_t *ret_best)
+{
+	*ret_best = INT64_MIN;
+	list_for_each (link, &s->users) {
+		const struct sched_user *u = list_entry(link, struct sched_user, link);
+		struct sched_entry *e = find_in(s, u, 0);
+		if (e && u->credit_us > 0)
+			return e;
+		if (e && u->credit_us > *ret_best)
+			*ret_best = u->credit_us;
+	}
+	return NULL;
+}
+
+/* Those that have waited longer than the one that starts, and have no room. */
+static void count_overtaken(const struct sched *s, const struct sched_entry *e)
+{
+	if (!counts_sums(s))
+		return;
+	list_for_each (ulink, &s->users) {
+		const struct sched_user *u = list_entry(ulink, struct sched_user, link);
+		size_t n = 0;
+		list_for_each (link, &u->ready) {
+			struct sched_entry *other = list_entry(link, struct sched_entry, link);
+			if (n++ == WINDOW)
+				break;
+			if (other != e && other->want.at_ns <= e->want.at_ns &&
+				is_eligible(s, u, &other->want) && !has_room(s, &other->want))
+				other->n_overtaken++;
+		}
+	}
+}
+
+static void count_groups(struct sched *s, uint32_t groups, int by)
+{
+	for (size_t i = 0; i < SCHED_GROUPS_MAX; i++)
+		if (groups & 1u << i)
+			s->group_running[i] += (size_t)by;
+}
+
+static void start(struct sched *s, struct sched_entry *e)
+{
+	struct sched_user *u = e->user;
+	list_remove(&e->link);
+	list_append(&u->running, &e->link);
+	e->state = SCHED_RUNNING;
+	u->n_ready--;
+	s->n_ready--;
+	u->n_running++;
+	s->n_running++;
+	s->memory_bytes += e->want.memory_bytes;
+	s->cpu_millis += e->want.cpu_millis;
+	count_groups(s, e->want.groups, 1);
+	share_pay(u, e);
+	list_remove(&u->link);
+	list_append(&s->users, &u->link);
+}
+
+static struct sched_entry *pick(struct sched *s)
+{
+	int64_t best;
+	struct sched_entry *e = find_patient(s);
+	if (e)
+		return has_room(s, &e->want) ? e : NULL;
+	e = choose(s, &best);
+	if (e || best == INT64_MIN)
+		return e;
+	share_refill(s, best);
+	return choose(s, &best);
+}
+
 struct sched_entry *sched_next(struct sched *s)
 {
 	if (s->n_ready == 0 || s->n_running >= s->caps.max_running)
 		return NULL;
-	list_for_each (link, &s->users) {
-		struct sched_user *u = list_entry(link, struct sched_user, link);
-		if (u->n_ready == 0 || u->n_running >= s->caps.max_running_uid)
-			continue;
-		struct sched_entry *e = list_entry(u->ready.next, struct sched_entry, link);
-		list_remove(&e->link);
-		e->state = SCHED_RUNNING;
-		u->n_ready--;
-		s->n_ready--;
-		u->n_running++;
-		s->n_running++;
-		list_remove(&u->link);
-		list_append(&s->users, &u->link);
-		return e;
-	}
-	return NULL;
+	struct sched_entry *e = pick(s);
+	if (!e)
+		return NULL;
+	count_overtaken(s, e);
+	start(s, e);
+	if (s->n_ready == 0)
+		share_forget(s);
+	return e;
+}
+
+/* ---- ends ---- */
+
+void sched_charge(struct sched *s, struct sched_entry *e, uint64_t cpu_us, uint64_t run_us)
+{
+	if (e->state != SCHED_RUNNING)
+		return;
+	share_settle(e->user, e, cpu_us);
+	if (!s->mean_run_us)
+		s->mean_run_us = run_us;
+	else
+		s->mean_run_us = s->mean_run_us - s->mean_run_us / MEAN_OF + run_us / MEAN_OF;
 }
 
 void sched_remove(struct sched *s, struct sched_entry *e)
@@ -118,18 +332,38 @@ void sched_remove(struct sched *s, struct sched_entry *e)
 	struct sched_user *u = e->user;
 	if (e->state == SCHED_OUT)
 		return;
+	list_remove(&e->link);
 	if (e->state == SCHED_READY) {
-		list_remove(&e->link);
 		u->n_ready--;
 		s->n_ready--;
 	} else {
 		u->n_running--;
 		s->n_running--;
+		s->memory_bytes -= e->want.memory_bytes;
+		s->cpu_millis -= e->want.cpu_millis;
+		count_groups(s, e->want.groups, -1);
 	}
 	e->state = SCHED_OUT;
 	e->user = NULL;
-	if (u->n_ready == 0 && u->n_running == 0) {
-		list_remove(&u->link);
-		free(u);
+	if (s->n_ready == 0)
+		share_forget(s);
+	drop_users_without_debts(s);
+}
+
+struct sched_entry *sched_find_key(
+	struct sched *s, uid_t uid, const char *key, const struct sched_entry * not )
+{
+	struct sched_user *u = find_user(s, uid);
+	struct sched_entry *found = NULL;
+	struct list *lists[] = { u ? &u->running : NULL, u ? &u->ready : NULL };
+	for (size_t i = 0; i < 2; i++) {
+		if (!lists[i])
+			continue;
+		list_for_each (link, lists[i]) {
+			struct sched_entry *e = list_entry(link, struct sched_entry, link);
+			if (e != not &&e->want.key && !strcmp(e->want.key, key))
+				found = e;
+		}
 	}
+	return found;
 }

@@ -1,41 +1,89 @@
 /*
- * Which task runs next: a bounded queue with a cap on running tasks, in total and per uid. Tasks of
- * one uid are served first in, first out; uids take turns, so a flood of one does not starve
- * another. Pure: no loop, no clock. An entry is embedded in the task.
+ * Which task runs next. Pure: no loop, no clock; the owner says when things happen. An entry is
+ * embedded in what the owner schedules.
  *
  *   sched_submit ──▶ ready ──sched_next──▶ running ──sched_remove──▶ out
  *                      └────────────sched_remove─────────────────────▲
+ *
+ * Between uids: deficit round robin on CPU time. A uid with CPU time to its credit may start a
+ * task; starting costs what its tasks took on average, and the end corrects that to what was really
+ * used. When nobody who wants to run has credit left, all get some. So over time uids that always
+ * have tasks ready get the same CPU time, however long their tasks are.
+ *
+ * Within a uid: by arrival, where each step of priority counts as SCHED_AGE_NS of waiting. A task
+ * of low priority so gets its turn in the end.
+ *
+ * A task starts only where all caps leave room: running tasks in total, of the uid, of each label
+ * group; the sums of the memory and of the CPUs that running tasks may use. One that does not fit
+ * by memory or CPUs may be overtaken SCHED_OVERTAKEN_MAX times; after that nothing starts before
+ * it.
+ *
+ * Entries with the same key (of the same uid) run one at a time.
  */
 #ifndef DAYFLY_SCHED_QUEUE_H
 #define DAYFLY_SCHED_QUEUE_H
 
 #include "base/list.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+#define SCHED_AGE_NS	    (60ull * 1000000000ull)
+#define SCHED_PRIORITY_MAX  10 /* and -10 is the lowest */
+#define SCHED_OVERTAKEN_MAX 16
+#define SCHED_GROUPS_MAX    32
+/* What a uid gets when all who wait are out of credit, and at most has: CPU time. */
+#define SCHED_QUANTUM_US 100000ll
 
 struct sched_user;
 
 enum sched_entry_state { SCHED_OUT, SCHED_READY, SCHED_RUNNING };
 
+/* What an entry asks for. All zero: nothing in particular. */
+struct sched_want {
+	uint64_t at_ns;	       /* when it was submitted; for the order and the wait only */
+	int priority;	       /* -SCHED_PRIORITY_MAX to SCHED_PRIORITY_MAX */
+	uint64_t memory_bytes; /* what it may use, for the sum of all; 0: not counted */
+	uint64_t cpu_millis;   /* likewise */
+	uint32_t groups;       /* label groups that it is in: bits by place in sched_caps.groups */
+	const char *key;       /* borrowed while it is not out; NULL: none */
+	bool at_once;	       /* refused if it cannot start now */
+};
+
 /* Zero-initialise it before its first use. */
 struct sched_entry {
 	enum sched_entry_state state;
+	struct sched_want want;
 	struct sched_user *user; /* while not SCHED_OUT */
-	struct list link;	 /* sched_user.ready */
+	int64_t order_ns;	 /* the lower, the sooner */
+	unsigned n_overtaken;
+	int64_t paid_us;  /* what its start has cost its uid */
+	struct list link; /* sched_user.ready or .running */
 };
 
-/* max_ready and max_ready_uid may be 0: a task runs at once or is refused. */
+/*
+ * max_ready and max_ready_uid may be 0: a task runs at once or is refused. memory_bytes and
+ * cpu_millis: 0 means no cap. group_max: of each label group, how many may run; groups that are not
+ * there have SIZE_MAX.
+ */
 struct sched_caps {
 	size_t max_running, max_running_uid;
 	size_t max_ready, max_ready_uid;
+	uint64_t memory_bytes, cpu_millis;
+	size_t n_groups;
+	size_t group_max[SCHED_GROUPS_MAX];
 };
 
 struct sched {
 	struct sched_caps caps;
 	size_t n_running, n_ready;
+	uint64_t memory_bytes, cpu_millis; /* of the running */
+	size_t group_running[SCHED_GROUPS_MAX];
 	struct list users; /* sched_user.link: the one whose turn it is comes first */
+	size_t n_users;
+	uint64_t mean_run_us; /* how long a task runs, on average of late; 0: none has */
 };
 
 void sched_init(struct sched *s, const struct sched_caps *caps);
@@ -44,22 +92,43 @@ void sched_set_caps(struct sched *s, const struct sched_caps *caps);
 /* All entries must be out. */
 void sched_finish(struct sched *s);
 
-enum sched_verdict { SCHED_OK, SCHED_BUSY, SCHED_BUSY_UID };
+enum sched_verdict {
+	SCHED_OK,
+	SCHED_BUSY,	       /* the queue is full */
+	SCHED_BUSY_UID,	       /* this uid's share of it is full */
+	SCHED_WOULD_WAIT,      /* it was to start at once and cannot */
+	SCHED_TOO_MUCH_MEMORY, /* it would not fit if it were alone */
+	SCHED_TOO_MANY_CPUS,
+};
 
 /*
- * Puts an entry at the end of its uid's queue. Returns SCHED_OK, SCHED_BUSY (the queue is full),
- * SCHED_BUSY_UID (this uid's share of it is full) or -ENOMEM. *ret_depth (may be NULL) is the
- * number of ready tasks: of all, or for SCHED_BUSY_UID of this uid.
+ * Puts an entry into its uid's queue. Returns an enum sched_verdict or -ENOMEM. *ret_depth (may be
+ * NULL) is the number of ready tasks: of all, or for SCHED_BUSY_UID of this uid.
  */
-int sched_submit(struct sched *s, struct sched_entry *e, uid_t uid, size_t *ret_depth);
+int sched_submit(struct sched *s, struct sched_entry *e, uid_t uid, const struct sched_want *want,
+	size_t *ret_depth);
 
 /* The next entry that may run now; it is SCHED_RUNNING from here on. NULL: none. */
 struct sched_entry *sched_next(struct sched *s);
+
+/* What a running entry has used in all; call it once, before sched_remove(). */
+void sched_charge(struct sched *s, struct sched_entry *e, uint64_t cpu_us, uint64_t run_us);
 
 /*
  * Takes out a ready or a running entry. Harmless for one that is out. Call sched_next() afterwards:
  * a slot may be free.
  */
 void sched_remove(struct sched *s, struct sched_entry *e);
+
+/* An entry of the uid with that key that is not out, other than `not`: the newest. NULL: none. */
+struct sched_entry *sched_find_key(
+	struct sched *s, uid_t uid, const char *key, const struct sched_entry * not );
+
+/* ---- what waiting means (queue_estimate.c) ---- */
+
+/* About how many start before a ready entry does; 0: it is the next. */
+size_t sched_position(const struct sched *s, const struct sched_entry *e);
+/* About how long it takes until n more tasks have started; 0 where nothing is known. */
+uint64_t sched_wait_us(const struct sched *s, size_t n);
 
 #endif

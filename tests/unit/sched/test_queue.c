@@ -11,11 +11,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+static const struct sched_want nothing;
 static const struct sched_caps wide = { 100, 100, 1000, 1000 };
 
 static void submit_ok(struct sched *s, struct sched_entry *e, uid_t uid)
 {
-	assert_int_equal(sched_submit(s, e, uid, NULL), SCHED_OK);
+	assert_int_equal(sched_submit(s, e, uid, &nothing, NULL), SCHED_OK);
 	assert_int_equal(e->state, SCHED_READY);
 }
 
@@ -121,14 +122,14 @@ static void a_full_queue_refuses_and_says_how_deep_it_is(void **state)
 	sched_init(&s, &(struct sched_caps){ 1, 1, 3, 2 });
 	submit_ok(&s, &e[0], 1);
 	assert_ptr_equal(sched_next(&s), &e[0]);
-	assert_int_equal(sched_submit(&s, &e[1], 1, &depth), SCHED_OK);
+	assert_int_equal(sched_submit(&s, &e[1], 1, &nothing, &depth), SCHED_OK);
 	assert_int_equal(depth, 1);
 	submit_ok(&s, &e[2], 1);
-	assert_int_equal(sched_submit(&s, &e[3], 1, &depth), SCHED_BUSY_UID);
+	assert_int_equal(sched_submit(&s, &e[3], 1, &nothing, &depth), SCHED_BUSY_UID);
 	assert_int_equal(depth, 2);
 	assert_int_equal(e[3].state, SCHED_OUT);
 	submit_ok(&s, &e[4], 2);
-	assert_int_equal(sched_submit(&s, &e[5], 3, &depth), SCHED_BUSY);
+	assert_int_equal(sched_submit(&s, &e[5], 3, &nothing, &depth), SCHED_BUSY);
 	assert_int_equal(depth, 3);
 	/* Room again. */
 	sched_remove(&s, &e[1]);
@@ -146,8 +147,8 @@ static void without_a_queue_a_task_runs_at_once_or_is_refused(void **state)
 	sched_init(&s, &(struct sched_caps){ 1, 1, 0, 0 });
 	submit_ok(&s, &e[0], 1);
 	assert_ptr_equal(sched_next(&s), &e[0]);
-	assert_int_equal(sched_submit(&s, &e[1], 1, NULL), SCHED_BUSY);
-	assert_int_equal(sched_submit(&s, &e[2], 2, NULL), SCHED_BUSY);
+	assert_int_equal(sched_submit(&s, &e[1], 1, &nothing, NULL), SCHED_BUSY);
+	assert_int_equal(sched_submit(&s, &e[2], 2, &nothing, NULL), SCHED_BUSY);
 	sched_remove(&s, &e[0]);
 	submit_ok(&s, &e[2], 2);
 	sched_remove(&s, &e[2]);
@@ -162,7 +163,7 @@ static void the_queue_is_bounded_even_if_nothing_is_taken_out(void **state)
 	static struct sched_entry e[100];
 	sched_init(&s, &(struct sched_caps){ 1000, 1000, 5, 5 });
 	size_t n = 0;
-	while (n < ARRAY_SIZE(e) && sched_submit(&s, &e[n], 1, NULL) == SCHED_OK)
+	while (n < ARRAY_SIZE(e) && sched_submit(&s, &e[n], 1, &nothing, NULL) == SCHED_OK)
 		n++;
 	assert_int_equal(n, 5);
 	for (size_t i = 0; i < n; i++)
@@ -196,7 +197,7 @@ static void a_random_run_keeps_its_counts_and_leaves_nothing(void **state)
 		else if (e[i].state != SCHED_OUT)
 			sched_remove(&s, &e[i]);
 		else
-			assert_true(sched_submit(&s, &e[i], (uid_t)(i % 7), NULL) >= 0);
+			assert_true(sched_submit(&s, &e[i], (uid_t)(i % 7), &nothing, NULL) >= 0);
 		if (step % 97 == 0)
 			check_counts(&s, e, ARRAY_SIZE(e));
 	}

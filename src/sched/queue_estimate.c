@@ -1,0 +1,42 @@
+/* What a waiting client is told: see queue.h. Estimates, not promises. */
+#include "sched/queue_priv.h"
+
+/* Its place among those of its own uid, from 0. */
+static size_t rank(const struct sched_user *u, const struct sched_entry *e)
+{
+	size_t n = 0;
+	list_for_each (link, &u->ready) {
+		if (list_entry(link, struct sched_entry, link) == e)
+			break;
+		n++;
+	}
+	return n;
+}
+
+size_t sched_position(const struct sched *s, const struct sched_entry *e)
+{
+	if (e->state != SCHED_READY)
+		return 0;
+	size_t own = rank(e->user, e), n = own;
+	bool is_before_us = true; /* uids whose turn comes before ours */
+	list_for_each (link, &s->users) {
+		const struct sched_user *u = list_entry(link, struct sched_user, link);
+		if (u == e->user) {
+			is_before_us = false;
+			continue;
+		}
+		/* They take turns with us until ours has come. */
+		size_t turns = own + is_before_us;
+		n += u->n_ready < turns ? u->n_ready : turns;
+	}
+	return n;
+}
+
+uint64_t sched_wait_us(const struct sched *s, size_t n)
+{
+	size_t slots = s->n_running ? s->n_running : 1;
+	uint64_t total;
+	if (__builtin_mul_overflow(s->mean_run_us, (uint64_t)n + 1, &total))
+		return UINT64_MAX;
+	return total / slots;
+}
