@@ -129,6 +129,18 @@ static int busy(enum sched_verdict v, size_t depth, struct err *e)
 	return -EBUSY;
 }
 
+static void log_accepted(const struct task *t)
+{
+	char uid[16];
+	snprintf(uid, sizeof(uid), "%u", t->uid);
+	const struct log_field fields[] = {
+		{ "MESSAGE_ID", LOG_MESSAGE_TASK_ACCEPTED },
+		{ "DAYFLY_UID", uid },
+	};
+	log_task_fields(
+		LOG_LEVEL_INFO, t->id, fields, ARRAY_SIZE(fields), "accepted from uid %s", uid);
+}
+
 static int handle_run(struct connection *c, struct request *rq, size_t line_len, struct err *e)
 {
 	struct server *s = c->server;
@@ -154,7 +166,7 @@ static int handle_run(struct connection *c, struct request *rq, size_t line_len,
 		return r < 0 ? err_set(e, ERR_INTERNAL, -r, "queue the task")
 			     : busy((enum sched_verdict)r, depth, e);
 	}
-	log_info("task %s: accepted from uid %u", t->id, c->uid);
+	log_accepted(t);
 	if (dies_with_us)
 		list_append(&c->jobs, &j->conn_link);
 	connection_answered(c, answer_accepted(&c->out, rq->id, t->id));

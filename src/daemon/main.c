@@ -1,6 +1,7 @@
 /* dayflyd: see docs/architecture.md. */
 #include "base/fd.h"
 #include "base/log.h"
+#include "daemon/journald.h"
 #include "daemon/options.h"
 #include "daemon/server.h"
 #include "daemon/startup.h"
@@ -93,6 +94,8 @@ static int run(struct options *o)
 	struct startup start;
 	struct err e;
 	int r = startup_clean_process(&start, o->ready_fd, &e);
+	/* Not earlier: it keeps a descriptor. */
+	journald_init();
 	if (r == 0)
 		r = startup_run(&start, o, &e);
 	if (r == 0)

@@ -9,6 +9,8 @@
 
 #ifdef DAYFLY_LIBSYSTEMD
 
+/* The place in the source would always be that of the log's sink. */
+#define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-journal.h>
 

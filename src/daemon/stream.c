@@ -159,7 +159,8 @@ static void on_stalled(void *owner)
 		struct stream *s = list_entry(pos, struct stream, conn_link);
 		if (!s->is_holding)
 			continue;
-		log_info("task %s: its client reads nothing; not waiting for it", s->job->task->id);
+		log_task(LOG_LEVEL_INFO, s->job->task->id,
+			"its client reads nothing; not waiting for it");
 		s->is_holding = false;
 		s->has_given_up = true;
 		task_pause_output(s->job->task, false);

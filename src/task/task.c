@@ -20,8 +20,8 @@
 static void task_set_state(struct task *t, enum task_state next, enum task_event why)
 {
 	assert(state_move_is_legal(t->state, next));
-	log_debug("task %s: %s -> %s (%s)", t->id, task_state_name(t->state), task_state_name(next),
-		task_event_name(why));
+	log_task(LOG_LEVEL_DEBUG, t->id, "%s -> %s (%s)", task_state_name(t->state),
+		task_state_name(next), task_event_name(why));
 	t->state = next;
 	t->host->on_state(t->host->owner, t);
 }
@@ -76,12 +76,12 @@ static void take_tty(struct task *t, int *fd)
 {
 	if (*fd < 0 || !t->spec->tty || t->streams.out[OUTPUT_STDOUT].fd >= 0 ||
 		t->streams.is_final) {
-		log_warning("task %s: the warden sent a terminal that is not wanted", t->id);
+		log_task(LOG_LEVEL_WARNING, t->id, "the warden sent a terminal that is not wanted");
 		return;
 	}
 	int r = streams_open_tty(&t->streams, fd_take(fd));
 	if (r < 0)
-		log_warning("task %s: terminal: %s", t->id, strerror(-r));
+		log_task(LOG_LEVEL_WARNING, t->id, "terminal: %s", strerror(-r));
 	streams_start(&t->streams);
 }
 

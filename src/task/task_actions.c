@@ -1,6 +1,7 @@
 /* What a task does on an event: one function per bit of enum task_action. */
 #include "task/task_priv.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -17,7 +18,7 @@
 
 static void act_unexpected(struct task *t, const struct occurrence *o)
 {
-	log_warning("task %s: unexpected %s in state %s", t->id, task_event_name(o->event),
+	log_task(LOG_LEVEL_WARNING, t->id, "unexpected %s in state %s", task_event_name(o->event),
 		task_state_name(t->state));
 }
 
@@ -25,7 +26,7 @@ static void act_record_kill(struct task *t, const struct occurrence *o)
 {
 	enum kill_reason reason = kill_reason_from_event(o->event);
 	if (verdict_record_kill(&t->facts, reason, o->from, clock_mono_ns()))
-		log_debug("task %s: to be stopped: %s", t->id, kill_reason_name(reason));
+		log_task(LOG_LEVEL_DEBUG, t->id, "to be stopped: %s", kill_reason_name(reason));
 }
 
 /* What the plan could not hold, after what the warden could not. */
@@ -194,7 +195,7 @@ static void send_signal(struct task *t, int signo)
 	rq.value = signo;
 	int r = t->host->send(t->host->owner, &rq, NULL, 0);
 	if (r < 0)
-		log_warning("task %s: signal %d not sent: %s", t->id, signo, strerror(-r));
+		log_task(LOG_LEVEL_WARNING, t->id, "signal %d not sent: %s", signo, strerror(-r));
 }
 
 static void act_signal_term(struct task *t, const struct occurrence *o)
@@ -212,7 +213,7 @@ static void act_kill_jail(struct task *t, const struct occurrence *o)
 	wire_request_init(&rq, WIRE_KILL, t->jail);
 	int r = t->host->send(t->host->owner, &rq, NULL, 0);
 	if (r < 0)
-		log_warning("task %s: kill not sent: %s", t->id, strerror(-r));
+		log_task(LOG_LEVEL_WARNING, t->id, "kill not sent: %s", strerror(-r));
 }
 
 static void act_close_streams(struct task *t, const struct occurrence *o)
@@ -229,9 +230,9 @@ static void act_note_stuck(struct task *t, const struct occurrence *o)
 	/* Asked every second for perhaps a day: said after 1, 2, 4, 8... seconds. */
 	t->n_stuck++;
 	if ((t->n_stuck & (t->n_stuck - 1)) == 0)
-		log_warning(
-			"task %s: stuck: its jail (init is process %d) was killed and is not gone",
-			t->id, t->jail_pid);
+		log_task(LOG_LEVEL_WARNING, t->id,
+			"stuck: its jail (init is process %d) was killed and is not gone",
+			t->jail_pid);
 }
 
 void task_arm(struct task *t, enum task_event event, uint64_t ms)
@@ -293,6 +294,22 @@ void task_release_start(struct task *t)
 	build_finish(&t->build);
 }
 
+static void log_done(const struct task *t)
+{
+	const char *outcome = outcome_name(t->result->verdict.outcome);
+	const char *cause = cause_name(t->result->verdict.cause);
+	char uid[16];
+	snprintf(uid, sizeof(uid), "%u", t->uid);
+	const struct log_field fields[] = {
+		{ "MESSAGE_ID", LOG_MESSAGE_TASK_DONE },
+		{ "DAYFLY_UID", uid },
+		{ "DAYFLY_OUTCOME", outcome },
+		{ "DAYFLY_CAUSE", cause },
+	};
+	log_task_fields(
+		LOG_LEVEL_INFO, t->id, fields, ARRAY_SIZE(fields), "done: %s, %s", outcome, cause);
+}
+
 static void act_finish(struct task *t, const struct occurrence *o)
 {
 	struct task_result *r = t->result;
@@ -308,8 +325,7 @@ static void act_finish(struct task *t, const struct occurrence *o)
 	r->finished_ns = clock_real_ns();
 	r->verdict = verdict_decide(&t->facts);
 	result_set_output(r, t->log);
-	log_info("task %s: done: %s, %s", t->id, outcome_name(r->verdict.outcome),
-		cause_name(r->verdict.cause));
+	log_done(t);
 	t->host->on_done(t->host->owner, t);
 }
 
