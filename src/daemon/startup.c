@@ -129,7 +129,7 @@ static int wait_warden(struct startup *s, struct err *e)
 		*e = s->hello.failed.err;
 		if (!e->hint[0])
 			err_hint(e, "`dayfly doctor` finds out why, and prints the fix");
-		return err_wrap(e, "the warden cannot make jails");
+		return err_wrap(e, "%s", e->field[0] ? e->field : "the warden cannot make jails");
 	}
 	if (r < 0 || s->hello.type != WIRE_HELLO)
 		return err_set(e, ERR_WARDEN, EPROTO, "%s is not of this version", s->warden_path);

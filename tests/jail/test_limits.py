@@ -27,6 +27,7 @@ class Hogs:
 @in_modes
 class Limits(Hogs):
     def test_G6_the_disk_limit_holds_everywhere_together(self):
+        self.skip_without_disk_cap()
         work = self.make_dir()
         for place in ("/tmp/x", "/dev/shm/x", "/var/tmp/x", "/run/lock/x", "/home/agent/x", "/srv/work/x"):
             rows = self.probe("fill", place, 64 * MIB, limits={"disk": "16MiB"},
@@ -43,6 +44,7 @@ class Limits(Hogs):
 
     def test_G6_nothing_else_can_be_filled(self):
         """Places that are not the task's own: none takes a byte, or what it takes counts too (with one id, the skeleton is the task's)."""
+        self.skip_without_disk_cap()
         for place in ("/x", "/usr/x", "/etc/x", "/opt/x", "/srv/x", "/mnt/x", "/root/x", "/var/x", "/dev/x", "/proc/x", "/sys/x"):
             for user in ("agent", "root"):
                 row = self.probe("fill", place, 64 * MIB, user=user, limits={"disk": "16MiB"}).one("fill")
@@ -53,6 +55,7 @@ class Limits(Hogs):
         self.assertFalse(os.path.exists("/x") or os.path.exists("/usr/x") or os.path.exists("/dev/x"))
 
     def test_G7_the_inode_limit_holds(self):
+        self.skip_without_disk_cap()
         for place in ("/tmp", "/dev/shm", "/home/agent"):
             row = self.probe("inodes", place, 5000, limits={"inodes": 1000}).one("inodes")
             self.assertEqual(errno_name(row["errno"]), "ENOSPC", place)
@@ -69,6 +72,7 @@ class Limits(Hogs):
         self.assertEqual((row["bytes"], row["errno"]), (12 * MIB, 0))
 
     def test_G6_the_result_counts_what_was_used(self):
+        self.skip_without_disk_cap()
         run = self.assert_ok(self.shell("head -c 5M /dev/zero >/tmp/x; mkdir /tmp/d; cd /tmp/d; touch a b c d", limits={"disk": "16MiB"}))
         disk = run.result["disk"]
         self.assertEqual(disk["limit"], 16 * MIB)

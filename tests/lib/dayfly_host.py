@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 
-from dayfly_client import Client
+from dayfly_client import SCALE, Client
 
 # A plain user for when the tests run as root: an id that nobody has.
 USER = 61234 if os.geteuid() == 0 else os.geteuid()
@@ -236,14 +236,17 @@ class Cgroup:
         return problems + (["its cgroup cannot be removed"] if os.path.exists(self.path) else [])
 
 
+def can_delegate(mode):
+    """Whether a daemon of this mode gets a cgroup. Tests that run as root have none for another user's daemon."""
+    return bool(os.environ.get("DAYFLY_TEST_CGROUP")) and (mode == "root" or os.geteuid() != 0)
+
+
 class Daemon:
     """delegated: with a cgroup of its own, on a machine where the tests were given one to divide."""
 
     def __init__(self, stage, mode, args=(), env=None, delegated=True):
         self.stage, self.mode = stage, mode
-        top = os.environ.get("DAYFLY_TEST_CGROUP")
-        # Only root can give one to another user, and moving a process there is up to root too.
-        self.cgroup = Cgroup(top) if top and delegated and (mode == "root" or os.geteuid() != 0) else None
+        self.cgroup = Cgroup(os.environ["DAYFLY_TEST_CGROUP"]) if delegated and can_delegate(mode) else None
         self.args, self.env = [str(a) for a in args], dict(env or {})
         self.place = stage.make_dir(owner=0 if mode == "root" else None)
         self.run_dir = os.path.join(self.place, "run")
@@ -295,11 +298,11 @@ class Daemon:
                 self.process = subprocess.Popen(self.command() + ["--ready-fd", str(ready_write)], **kwargs)
         os.close(ready_write)
         try:
-            if not select.select([ready_read], [], [], timeout)[0]:
+            if not select.select([ready_read], [], [], timeout * SCALE)[0]:
                 raise AssertionError("dayflyd was not ready in %d s: %s" % (timeout, self.log()))
             answer = os.read(ready_read, 4096).decode()
             if answer != "1\n":
-                self.process.wait(timeout=5)
+                self.process.wait(timeout=5 * SCALE)
                 raise AssertionError("dayflyd did not start: %s" % (answer or self.log()))
         finally:
             os.close(ready_read)
@@ -314,12 +317,17 @@ class Daemon:
 
     def settle(self):
         """Until nothing but the programs themselves is there."""
-        deadline = time.monotonic() + 3
+        deadline = time.monotonic() + 3 * SCALE
         while len(self.processes()) > 3 and time.monotonic() < deadline:
             time.sleep(0.01)
 
     def log(self):
         return read(self.log_path)[-4000:]
+
+    @property
+    def is_upper_on_disk(self):
+        """Private layers are directories on disk, without a cap: so it is before Linux 6.6."""
+        return "private layers on disk" in read(self.log_path)
 
     def processes(self):
         """dayflyd, its keeper, its warden and whatever tasks there are."""
@@ -340,7 +348,7 @@ class Daemon:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            code = self.process.wait(timeout=15)
+            code = self.process.wait(timeout=15 * SCALE)
             if code not in (0, -signal.SIGKILL):
                 problems.append("dayflyd ended with %s: %s" % (code, self.log()))
         except subprocess.TimeoutExpired:
@@ -349,7 +357,7 @@ class Daemon:
             problems.append("dayflyd did not end on SIGTERM: %s" % self.log())
         if "Sanitizer" in read(self.log_path):
             problems.append("a sanitizer complained: %s" % self.log())
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + 2 * SCALE
         while self.processes() and time.monotonic() < deadline:
             time.sleep(0.02)
         if self.processes():
@@ -479,7 +487,7 @@ class Leaks:
 
     def check(self, seconds=2.0):
         """Within 2 s everything is as it was. Returns what is not."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * SCALE
         while True:
             problems = self.differences()
             if not problems or time.monotonic() > deadline:

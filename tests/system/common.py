@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 
+from dayfly_client import SCALE
 from dayfly_host import Daemon, Leaks, as_user, build_dir, process_table, processes_of, read, rss_kib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -19,7 +20,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 
 def wait_until(condition, seconds=5.0, step=0.01):
     """Until condition() is true. Returns its last value."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * SCALE
     while True:
         value = condition()
         if value or time.monotonic() > deadline:

@@ -3,10 +3,10 @@
 # prints goes out over the serial line; lines that begin with "@@" are for tests/vm/run.py. Exit status 100 asks for a reboot.
 set -u
 cd /srv/vm/tree || exit 1
-# SUITES, WORDS, ROOT_MODES, LEGS, LEG_SECONDS, DAYFLY_TEST_SECONDS
+# SUITES, WORDS, ROOT_MODES, LEGS, LEG_SECONDS, DAYFLY_TEST_SECONDS, DAYFLY_TEST_SCALE
 # shellcheck source=/dev/null
 . /srv/vm/settings
-export LC_ALL=C.UTF-8 HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin DAYFLY_TEST_SECONDS
+export LC_ALL=C.UTF-8 HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin DAYFLY_TEST_SECONDS DAYFLY_TEST_SCALE
 out=/srv/vm/out
 mkdir -p "$out"
 boot=$(($(cat "$out/boots" 2>/dev/null || echo 0) + 1))
@@ -56,6 +56,8 @@ install_dayfly() {
     make="make -o all"
   fi
   $make install >"$out/install.log" || return 1
+  # What a package would do.
+  systemd-sysusers && systemd-tmpfiles --create || return 1
   systemctl daemon-reload
   # The tests take the programs from where they were installed.
   mkdir -p /srv/vm/installed
@@ -86,6 +88,9 @@ collect() {
   journalctl --no-pager -o short-monotonic >"$out/journal.txt" 2>&1
   tar -c -f /dev/vdc -C "$out" .
 }
+
+# For the tests of swap limits.
+if fallocate -l 512M /srv/swap && chmod 600 /srv/swap && mkswap -q /srv/swap; then swapon /srv/swap; fi
 
 echo "@@ begin boot=$boot kernel=$(uname -r) systemd=$(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p') up=$(cut -d. -f1 /proc/uptime)"
 if [ "$boot" = 1 ]; then

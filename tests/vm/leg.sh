@@ -15,6 +15,6 @@ for controller in $(cat "$DAYFLY_TEST_CGROUP/cgroup.controllers"); do
 done
 echo "delegated to the tests: $(cat "$DAYFLY_TEST_CGROUP/cgroup.subtree_control")"
 DAYFLY_BUILD=/srv/vm/installed PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
-export DAYFLY_TEST_CGROUP DAYFLY_BUILD DAYFLY_TEST_SECONDS PATH LC_ALL
+export DAYFLY_TEST_CGROUP DAYFLY_BUILD DAYFLY_TEST_SECONDS DAYFLY_TEST_SCALE PATH LC_ALL
 # shellcheck disable=SC2086
 exec python3 tests/run.py $WORDS "$@"
