@@ -110,7 +110,7 @@ class Total(Delegated):
     """One limit for all tasks together."""
 
     needs = ("memory", "pids", "cpu")
-    daemon_args = ("--total-memory", "128MiB", "--total-pids", "100", "--total-cpus", "1.5")
+    daemon_args = ("--total-memory", "128MiB", "--total-swap", "4KiB", "--total-pids", "100", "--total-cpus", "1.5")
 
     def test_all_tasks_together_have_no_more(self):
         self.assertEqual(read(self.tasks_dir + "/memory.max"), "%d\n" % (128 * MIB))

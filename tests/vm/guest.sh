@@ -3,7 +3,7 @@
 # prints goes out over the serial line; lines that begin with "@@" are for tests/vm/run.py. Exit status 100 asks for a reboot.
 set -u
 cd /srv/vm/tree || exit 1
-# SUITES, WORDS, ROOT_MODES, LEGS, LEG_SECONDS, DAYFLY_TEST_SECONDS, DAYFLY_TEST_SCALE
+# LEGS, WORDS, ROOT_SUITES, PLAIN_SUITES, ROOT_MODES, LEG_SECONDS, DAYFLY_TEST_SECONDS, DAYFLY_TEST_SCALE
 # shellcheck source=/dev/null
 . /srv/vm/settings
 export LC_ALL=C.UTF-8 HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin DAYFLY_TEST_SECONDS DAYFLY_TEST_SCALE
@@ -67,7 +67,7 @@ install_dayfly() {
 
 # What is there of the suites asked for.
 suites() {
-  for suite in $SUITES; do
+  for suite; do
     for file in tests/"$suite"/test_*.py tests/*/test_"$suite".py; do
       [ -e "$file" ] && echo "$suite" && break
     done
@@ -106,10 +106,10 @@ if [ "$boot" = 1 ]; then
     echo "@@ end"
     exit 0
   fi
-  # shellcheck disable=SC2046
-  leg root as_root $ROOT_MODES $(suites)
-  # shellcheck disable=SC2046
-  leg plain as_plain $(suites)
+  # shellcheck disable=SC2046,SC2086
+  leg root as_root $ROOT_MODES $(suites $ROOT_SUITES)
+  # shellcheck disable=SC2046,SC2086
+  leg plain as_plain $(suites $PLAIN_SUITES)
   # shellcheck disable=SC2086
   leg service python3 tests/run.py $WORDS vm
   case " $LEGS " in *" reboot "*)
