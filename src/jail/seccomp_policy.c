@@ -16,6 +16,9 @@
 #include <sys/stat.h>
 #include <termios.h>
 
+#ifndef F_SETDELEG /* Linux 6.19 */
+#define F_SETDELEG 1040
+#endif
 #ifndef IPPROTO_ICMPV6
 #define IPPROTO_ICMPV6 58
 #endif

@@ -168,6 +168,29 @@ __attribute__((constructor)) static void start(void)
         with open(os.path.join(shown, "file")) as f:
             self.assertEqual(f.read(), "after!")
 
+    def test_A13_a_file_that_may_only_be_read_is_not_held_up_by_a_lease(self):
+        """A lease on a descriptor for reading makes everybody else's open wait for 45 s."""
+        shown = self.make_dir()
+        self.make_file(os.path.join(shown, "file"), "x")
+        script = """import errno, fcntl, os
+fd = os.open("%s/file", os.O_RDONLY)
+for kind in (fcntl.F_WRLCK, fcntl.F_RDLCK):
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, kind); print("taken")
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as e:
+        print(errno.errorcode[e.errno])"""
+        for mode in ("ro", "rw", "cow"):
+            for profile in ("dev", "strict"):
+                run = self.assert_ok(self.run_task(["python3", "-c", script % "/srv/shown"], profile=profile,
+                                                   workspace={"path": shown, "mode": mode, "target": "/srv/shown"}))
+                self.assertEqual(run.text().split(), ["EPERM", "EPERM"], (mode, profile))
+        with self.stage.as_process() as kwargs:
+            control = subprocess.run(["python3", "-c", script % shown], stdout=subprocess.PIPE, **kwargs)
+        self.assertEqual(control.stdout.split(), [b"taken", b"taken"])
+        # Other locks are of use, and stay.
+        self.assert_ok(self.shell("flock /srv/shown/file true", workspace={"path": shown, "mode": "ro", "target": "/srv/shown"}))
+
     def test_A13_nothing_can_be_remounted(self):
         for user in ("agent", "root"):
             rows = self.probe("mount", user=user)

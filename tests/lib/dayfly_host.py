@@ -477,6 +477,9 @@ class Leaks:
             after = now[name]
             if before == after:
                 continue
+            # Fewer descriptors: at the first look the end of the test before was not over.
+            if name == "fds" and set(before) == set(after) and all((after[p] or 0) <= (before[p] or 0) for p in after):
+                continue
             if isinstance(before, dict):
                 problems.append("%s: %r, before %r" % (name, after, before))
             else:

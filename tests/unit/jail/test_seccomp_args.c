@@ -187,6 +187,20 @@ static bool among(uint64_t value, const uint64_t *list, size_t n)
 	return false;
 }
 
+static void A13_no_lease_is_taken(void **state)
+{
+	(void)state;
+	for (int p = 0; p < PLAN_PROFILE_COUNT; p++) {
+		const struct sock_fprog *prog = filter_get((enum plan_profile)p, PLAN_NETWORK_NONE);
+		expect(prog, SYS_fcntl, 1, 3, F_SETLEASE, F_WRLCK, "EPERM");
+		expect(prog, SYS_fcntl, 1, 3, 1040 /* F_SETDELEG */, 0, "EPERM");
+		static const int others[] = { F_DUPFD, F_GETFD, F_SETFD, F_SETFL, F_SETLK,
+			F_GETLEASE, F_SETPIPE_SZ, F_ADD_SEALS, F_OFD_SETLKW };
+		for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+			expect(prog, SYS_fcntl, 1, 3, (uint64_t)others[i], 0, "allow");
+	}
+}
+
 static void E13_personality_is_a_list(void **state)
 {
 	(void)state;
@@ -293,6 +307,7 @@ int main(void)
 		cmocka_unit_test(D2_clone_makes_no_namespace),
 		cmocka_unit_test(E5_clone3_is_not_implemented),
 		cmocka_unit_test(E23_terminal_injection_is_refused),
+		cmocka_unit_test(A13_no_lease_is_taken),
 		cmocka_unit_test(E13_personality_is_a_list),
 		cmocka_unit_test(the_limits_of_process_1_are_not_to_be_set),
 		cmocka_unit_test(other_arguments_do_not_matter),
