@@ -30,7 +30,7 @@ class Io(Delegated):
         self.assertTrue(run.result["enforced"]["io_limit"])
         self.assertGreaterEqual(held, 3)
         self.assertGreater(held, free + 1, "without a limit it took %.1f s" % free)
-        self.assertGreaterEqual(run.result["io"]["write_bytes"], 4 * MIB)
+        self.assertGreaterEqual(run.result["io"]["write"], 4 * MIB)
 
     def test_G16_without_the_controller_the_limit_is_refused(self):
         if self.is_delegated:
