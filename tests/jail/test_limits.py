@@ -181,21 +181,6 @@ sys.stdin.read()"""
         got = parse_rows(self.assert_ok(row).stdout).one("fill")
         self.assertEqual((got["bytes"], errno_name(got["errno"])), (MIB, "EFBIG"))
 
-    def test_G1_processes_with_best_effort(self):
-        run = self.run_task([PROBE, "storm", "400"], limits={"pids": 60}, best_effort=["pids"])
-        row = parse_rows(self.assert_ok(run).stdout).one("storm")
-        self.assertEqual(errno_name(row["errno"]), "EAGAIN")
-        self.assertLessEqual(row["forks"], 60)
-        self.assertTrue([d for d in run.result["degraded"] if d["control"] == "pids"], run.result["degraded"])
-        self.assertEqual(self.probe("storm", 100).one("storm"), {"what": "storm", "forks": 100, "errno": 0})
-
-    def test_G16_limits_that_cannot_be_held_are_refused(self):
-        for name, value in (("memory", "1GiB"), ("cpus", 1.5), ("pids", 100)):
-            error = self.refused("limit_unenforceable", limits={name: value})
-            self.assertEqual(error.get("field"), "task.limits." + name)
-            self.assertTrue(error.get("hint"), error)
-
-
 @in_modes
 class Accounts(Hogs):
     """Rootless, everything is the one user's."""
@@ -210,3 +195,24 @@ class Accounts(Hogs):
         counts = self.hog(self.PER_ID % "l.inotify_init1(0)", tasks=4, user="root")
         self.assertEqual(len(set(counts)), 1, counts)
         self.assertGreaterEqual(counts[0], 64)
+
+
+@in_modes
+class WithoutCgroup:
+    """That they hold with one: tests/limits."""
+
+    delegated = False
+
+    def test_G1_processes_with_best_effort(self):
+        run = self.run_task([PROBE, "storm", "400"], limits={"pids": 60}, best_effort=["pids"])
+        row = parse_rows(self.assert_ok(run).stdout).one("storm")
+        self.assertEqual(errno_name(row["errno"]), "EAGAIN")
+        self.assertLessEqual(row["forks"], 60)
+        self.assertTrue([d for d in run.result["degraded"] if d["control"] == "pids"], run.result["degraded"])
+        self.assertEqual(self.probe("storm", 100).one("storm"), {"what": "storm", "forks": 100, "errno": 0})
+
+    def test_G16_limits_that_cannot_be_held_are_refused(self):
+        for name, value in (("memory", "1GiB"), ("cpus", 1.5), ("pids", 100)):
+            error = self.refused("limit_unenforceable", limits={name: value})
+            self.assertEqual(error.get("field"), "task.limits." + name)
+            self.assertTrue(error.get("hint"), error)

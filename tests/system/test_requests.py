@@ -306,6 +306,7 @@ class Pipelined:
 class Policy:
     """K14: what is above a ceiling is refused by name, never lowered."""
 
+    delegated = False  # what a cgroup holds: tests/limits
     daemon_args = ("--max-wall", "5m", "--max-grace", "10s", "--max-disk", "1GiB", "--max-inodes", "1000", "--max-output", "1MiB",
                    "--max-open-files", "1000", "--max-pids", "500",
                    "--max-memory", "1GiB", "--max-cpus", "2")
