@@ -120,9 +120,6 @@ static int set_up(struct jail *j, struct err *e)
 		return err_set(e, ERR_SETUP, errno, "bind to the life of the warden");
 	if (j->has_cgroup && unshare(CLONE_NEWCGROUP) < 0)
 		return err_set(e, ERR_SETUP, errno, "make the cgroup namespace");
-	/* A jail goes before the daemon when the host runs out of memory. Without effect where that
-	 * is not allowed. */
-	fd_write_file(AT_FDCWD, "/proc/self/oom_score_adj", "500");
 	umask(0);
 	read_resolv_conf(j);
 	jail_enforce(j, CONTROL_USER_NS);

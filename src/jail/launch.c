@@ -423,8 +423,19 @@ static int clone_jail(struct warden *w, struct warden_jail *j, struct jail *in, 
 	return 0;
 }
 
+/* A jail goes before the daemon when the host runs out of memory. Jail init could not say so
+ * itself: that file is not its own. With CAP_SYS_RESOURCE it is also the least that a task can give
+ * itself later. Without effect where it is not allowed. */
+static void go_first(pid_t pid)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
+	fd_write_file(AT_FDCWD, path, "500");
+}
+
 static int release_jail(struct warden *w, struct warden_jail *j, struct err *e)
 {
+	go_first(j->pid);
 	if (w->ids.mode != WARDEN_MODE_SINGLE) {
 		int r = ids_write_maps(&w->ids, j->slot, j->pid, j->plan->user, e);
 		struct wire_request rq;

@@ -29,13 +29,23 @@ static int set_capabilities(uint64_t set)
 	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
+static uint64_t own_permitted(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { 0 };
+	if (syscall(SYS_capget, &header, data) < 0)
+		return 0;
+	return data[0].permitted | (uint64_t)data[1].permitted << 32;
+}
+
 int rights_drop(enum warden_mode mode, bool upper_on_disk, struct err *e)
 {
 	uint64_t keep = 0;
 	if (mode == WARDEN_MODE_ROOT)
 		/* Detached and idmapped mounts; the id maps; the client's ids; killing what has
-		 * other ids. */
-		keep = CAP(CAP_SYS_ADMIN) | CAP(CAP_SETUID) | CAP(CAP_SETGID) | CAP(CAP_KILL);
+		 * other ids; an OOM score that a task cannot lower again. */
+		keep = CAP(CAP_SYS_ADMIN) | CAP(CAP_SETUID) | CAP(CAP_SETGID) | CAP(CAP_KILL) |
+		       (own_permitted() & CAP(CAP_SYS_RESOURCE));
 	else if (mode == WARDEN_MODE_SUBUID)
 		/* The user's own id is 0 in our namespace: since Linux 5.12 mapping that on needs
 		 * CAP_SETFCAP, user_namespaces(7). */

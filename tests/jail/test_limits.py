@@ -1,10 +1,14 @@
 """What one task may use up: disk, inodes, descriptors, file sizes, processes (G5 to G7, G11, G15)."""
 import os
+import re
 import resource
 
+from dayfly_host import read
 from dayfly_test import IS_ROOT, PROBE, errno_name, in_modes, parse_rows
 
 MIB = 1 << 20
+# CAP_SYS_RESOURCE makes a score the least that a process can have again. Some containers' root lacks it.
+CAN_FIX_SCORES = IS_ROOT and bool(int(re.search(r"CapEff:\s+(\w+)", read("/proc/self/status")).group(1), 16) & 1 << 24)
 
 
 class Hogs:
@@ -180,6 +184,21 @@ sys.stdin.read()"""
         row = self.run_task(["sh", "-c", "trap '' XFSZ; exec %s fill /tmp/x 8000000" % PROBE], limits={"file_size": "1MiB"})
         got = parse_rows(self.assert_ok(row).stdout).one("fill")
         self.assertEqual((got["bytes"], errno_name(got["errno"])), (MIB, "EFBIG"))
+
+    def test_J10_tasks_go_before_the_daemon_when_memory_runs_out(self):
+        for user in ("agent", "root"):
+            tag, task = self.client.start(self.task([PROBE, "sleep", "20"], user=user))
+            self.client.wait_output(tag, b"ready")
+            scores = {comm: int(read("/proc/%d/oom_score_adj" % pid)) for pid, (_, comm, _) in self.daemon.processes().items()}
+            self.client.call("cancel", task=task)
+            self.client.finish(tag, task)
+            for comm in ("probe", "dayfly-init"):
+                for other in ("dayflyd", "dayfly-warden", "dayfly-keeper"):
+                    self.assertGreater(scores[comm], scores[other], scores)
+            # It cannot go back behind that; rootless, behind the daemon at most.
+            run = self.shell("for n in -1000 -1 0 499; do echo $n >/proc/self/oom_score_adj; done 2>/dev/null; cat /proc/self/oom_score_adj", user=user)
+            self.assertGreaterEqual(int(run.text()), 500 if self.mode == "root" and CAN_FIX_SCORES else scores["dayflyd"], str(run))
+
 
 @in_modes
 class Accounts(Hogs):

@@ -316,8 +316,8 @@ class Daemon:
         self.baseline_rss = rss_kib(self.process.pid)
 
     def settle(self):
-        """Until nothing but the programs themselves is there."""
-        deadline = time.monotonic() + 3 * SCALE
+        """Until nothing but the programs themselves is there; the probes after a start take a while."""
+        deadline = time.monotonic() + 10 * SCALE
         while len(self.processes()) > 3 and time.monotonic() < deadline:
             time.sleep(0.01)
 
