@@ -294,12 +294,12 @@ check-jail: tests ## one promise each on the real kernel (rootless and, when roo
 	@$(RUN_CHECK) tests/check-all.sh jail
 check-system: tests ## daemon, command line and library together (rootless and, when root, root mode)
 	@$(RUN_CHECK) tests/check-all.sh system
-check-san: ## unit tests, fuzz corpus and system tests with AddressSanitizer and UBSan
+check-san: ## unit tests, fuzz corpus, jail and system tests with AddressSanitizer and UBSan
 	@$(MAKE) --no-print-directory SAN=address,undefined BUILD='$(if $(filter command% environment%,$(origin BUILD)),$(BUILD)-san,build/san-address-undefined)' \
 		check-san-here
 .PHONY: check-san-here
 check-san-here: tests
-	@ASAN_OPTIONS='detect_leaks=1:quarantine_size_mb=8' UBSAN_OPTIONS=print_stacktrace=1 $(RUN_CHECK) tests/check-all.sh unit fuzz system
+	@ASAN_OPTIONS='detect_leaks=1:quarantine_size_mb=8' UBSAN_OPTIONS=print_stacktrace=1 $(RUN_CHECK) tests/check-all.sh unit fuzz jail system
 check-valgrind: $(UNIT_BINS) ## unit tests under valgrind
 	@UNIT_WRAPPER='valgrind -q --leak-check=full --error-exitcode=99' $(RUN_CHECK) tests/check-unit.sh
 KERNEL ?= stable

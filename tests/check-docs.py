@@ -2,7 +2,7 @@
 """The documents against the tree: links lead somewhere, and the names that they list are the names that the programs have.
 
 Compared: links and anchors of every .md file; `make TARGET` against the Makefile; the setup steps of docs/jail.md against
-`dayfly-warden --print-steps`; dayfly's verbs and options in README.md against what `dayfly` prints as its help; the exit code line
+`dayfly-warden --print-steps`; the table of rows in docs/testing.md against the names of the tests; dayfly's verbs and options in README.md against what `dayfly` prints as its help; the exit code line
 of every option that README.md uses. One document with a fault is one failure.
 """
 import os
@@ -127,6 +127,15 @@ def check_commands():
                         fault(name, f"`dayfly run {option}`: there is no such option")
 
 
+def check_rows():
+    sys.path.insert(0, str(ROOT / "tests"))
+    sys.dont_write_bytecode = True
+    import rows
+
+    for text in rows.faults():
+        fault("docs/testing.md", text)
+
+
 def main():
     os.chdir(ROOT)
     targets = make_targets()
@@ -136,6 +145,7 @@ def main():
     if (ROOT / "docs/jail.md").exists():
         check_steps()
     check_commands()
+    check_rows()
     for reason in skips:
         print(f"skip: {reason}")
     failed = len({where for where, _ in faults})

@@ -30,7 +30,7 @@ class OnDisk(OwnDaemons):
             client.wait_output(tag, b"up")
         return tags
 
-    def test_each_task_takes_its_layer_with_it(self):
+    def test_J14_each_task_takes_its_layer_with_it(self):
         daemon = self.new()
         client = daemon.client()
         for script in (MESS + "exit 0", MESS + "exit 4", MESS + "kill -9 $$", "exec no-such-command", "sleep 97531 & " + MESS):

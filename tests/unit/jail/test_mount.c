@@ -121,7 +121,10 @@ static void what_is_mounted_in_a_clone_does_not_show_in_the_original(void **stat
 	struct err e = { 0 };
 	struct throwaway t = { .flags = CLONE_NEWUSER | CLONE_NEWNS, .map = map_root };
 	t.fn = mount_in_a_clone;
-	assert_int_equal(throwaway_run(&t, &e), 0);
+	int r = throwaway_run(&t, &e);
+	if (r == -EPERM) /* inside a jail */
+		skip();
+	assert_int_equal(r, 0);
 	/* The control: without the care it does. */
 	t.fn = mount_in_a_peer;
 	assert_int_equal(throwaway_run(&t, &e), 1);

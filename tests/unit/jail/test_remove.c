@@ -119,7 +119,10 @@ static void what_is_mounted_below_is_not_entered(void **state)
 	const struct throwaway t = {
 		.flags = CLONE_NEWUSER | CLONE_NEWNS, .map = map_root, .fn = remove_around_a_mount
 	};
-	assert_int_equal(throwaway_run(&t, &e), -EXDEV);
+	int r = throwaway_run(&t, &e);
+	if (r == -EPERM) /* inside a jail */
+		skip();
+	assert_int_equal(r, -EXDEV);
 }
 
 static void what_is_not_there_is_an_error(void **state)
