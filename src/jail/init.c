@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -219,6 +220,14 @@ static bool handle_word(struct jail *j, pid_t main_pid)
 	return true;
 }
 
+/* A process may ask its parent to trace it. We do not: it goes on as if it had not asked, but for
+ * the trap of an execve under trace, which is only there for a tracer. */
+static void let_go(pid_t pid, int status)
+{
+	long signo = WSTOPSIG(status) == SIGTRAP ? 0 : WSTOPSIG(status);
+	ptrace(PTRACE_DETACH, pid, 0l, signo);
+}
+
 /* Reaps whatever is dead. Returns true, with the status, once the main process is. */
 static bool reap(pid_t main_pid, int *ret_status)
 {
@@ -226,7 +235,9 @@ static bool reap(pid_t main_pid, int *ret_status)
 	int status;
 	pid_t pid;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid == main_pid) {
+		if (WIFSTOPPED(status)) {
+			let_go(pid, status);
+		} else if (pid == main_pid) {
 			*ret_status = status;
 			ended = true;
 		}
@@ -354,7 +365,7 @@ void jail_init_main(struct jail *j)
 		pid_t pid;
 		int s;
 		while ((pid = waitpid(-1, &s, 0)) > 0 || errno == EINTR) {
-			if (pid != main_pid)
+			if (pid != main_pid || WIFSTOPPED(s))
 				continue;
 			struct wire_event ev;
 			wire_event_init(&ev, WIRE_EXITED, j->id);

@@ -59,6 +59,27 @@ class ExitCodes:
         self.assertEqual((run.cause, run.code), ("exit", 9))
         self.assertEqual(json.loads(run.text()), json.loads(forged))
 
+    # What it does after it has asked its parent, jail init, to trace it; how it then ends.
+    TRACED = (("os.kill(os.getpid(), signal.SIGUSR1); print('caught', caught, flush=True); os._exit(3)", (3, None), "caught [10]"),
+              ("os.execv('/bin/sh', ['sh', '-c', 'echo executed; exit 4'])", (4, None), "executed"),
+              ("os.kill(os.getpid(), signal.SIGSEGV)", (None, 11), ""),
+              ("threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGCONT)).start(); time.sleep(0.4); os._exit(5)", (5, None), ""),
+              ("os._exit(6)", (6, None), ""))
+
+    def test_I9_a_task_that_has_its_parent_trace_it_ends_as_it_would(self):
+        """Each signal then stops it and is told to jail init: no end, and nothing that jail init has to keep it waiting for."""
+        start = ("import ctypes, os, signal, threading, time\ncaught = []\nsignal.signal(signal.SIGUSR1, lambda n, _: caught.append(n))\n"
+                 "assert ctypes.CDLL(None).ptrace(0, 0, 0, 0) == 0\n")
+        for script, how, text in self.TRACED:
+            run = self.run_task(["python3", "-c", start + script], limits={"wall": "10s"})
+            self.assertEqual(((run.code, run.signal), run.text().strip()), (how, text), "%s: %s" % (script, run))
+        # And one that is killed while it is stopped so.
+        tag, task = self.client.start({"argv": ["python3", "-c", start + "print('up', flush=True)\nwhile True: os.kill(os.getpid(), signal.SIGUSR1)"],
+                                       "limits": {"grace": "100ms"}})
+        self.client.wait_output(tag, b"up")
+        self.client.call("cancel", task=task)
+        self.assertEqual(self.client.finish(tag, task)[1]["cause"], "cancel")
+
     def test_I9_times_and_stamps_are_whole_numbers_in_order(self):
         result = self.assert_ok(self.shell("sleep 0.2")).result
         for key in ("queued", "setup", "run", "collect", "destroy"):
