@@ -359,8 +359,8 @@ DAYFLY_API enum dayfly_event_type dayfly_event_type(const struct dayfly_event *e
 
 /*
  * The number of the request it answers; 0 if it answers none. An error event that answers none is
- * the daemon's word before it closes the connection: this user may not use it, or it has too many
- * connections.
+ * the daemon's word before it closes the connection: this user may not use it, it has too many
+ * connections, or it stops (code "shutting_down": a request without an answer was not acted upon).
  */
 DAYFLY_API uint64_t dayfly_event_request(const struct dayfly_event *ev);
 

@@ -7,9 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* For questions that a daemon answers at once. */
-#define ANSWER_MS 30000
-
 struct dayfly_client *daemon_connect(const struct command *cmd, const char *socket, unsigned flags)
 {
 	struct dayfly_client *c = NULL;
@@ -20,15 +17,21 @@ struct dayfly_client *daemon_connect(const struct command *cmd, const char *sock
 	return NULL;
 }
 
+void daemon_report(const struct command *cmd, const struct dayfly_client *c, int answered,
+	const struct dayfly_error *e)
+{
+	if (answered < 0)
+		message_report(cmd, e);
+	else if (answered == 0)
+		message_error("the daemon at %s does not answer", dayfly_client_path(c));
+}
+
 struct dayfly_event *daemon_answer(const struct command *cmd, struct dayfly_client *c, int made,
 	uint64_t request, struct dayfly_error *e)
 {
 	struct dayfly_event *ev = NULL;
-	int r = made < 0 ? made : dayfly_await(c, request, ANSWER_MS, &ev, e);
-	if (r < 0)
-		message_report(cmd, e);
-	else if (r == 0)
-		message_error("the daemon at %s does not answer", dayfly_client_path(c));
+	int r = made < 0 ? made : dayfly_await(c, request, DAEMON_ANSWER_MS, &ev, e);
+	daemon_report(cmd, c, r, e);
 	return ev;
 }
 

@@ -8,6 +8,9 @@
 #include <jansson.h>
 #include <stdint.h>
 
+/* For questions that a daemon answers at once. */
+#define DAEMON_ANSWER_MS 30000
+
 /* Connects, or says why not. NULL on failure. */
 struct dayfly_client *daemon_connect(const struct command *cmd, const char *socket, unsigned flags);
 
@@ -15,6 +18,10 @@ struct dayfly_client *daemon_connect(const struct command *cmd, const char *sock
  * wrong. NULL on failure. */
 struct dayfly_event *daemon_answer(const struct command *cmd, struct dayfly_client *c, int made,
 	uint64_t request, struct dayfly_error *e);
+
+/* The same where the answer was waited for already: `answered` is what dayfly_await() returned. */
+void daemon_report(const struct command *cmd, const struct dayfly_client *c, int answered,
+	const struct dayfly_error *e);
 
 /* Prints text and a newline on stdout, and flushes. Returns the exit status: 0, or the command's
  * failure status. */

@@ -1,5 +1,6 @@
 /* dayfly run. */
 #include "base/cleanup.h"
+#include "base/err.h"
 #include "base/str.h"
 #include "cli/daemon.h"
 #include "cli/message.h"
@@ -15,6 +16,8 @@
 #include <unistd.h>
 
 #define STATUS_FAILURE 125
+/* So many are asked, one after the other, while each says that it stops. */
+#define DAEMONS_MAX 10
 
 struct run_options {
 	char **env, **labels, **mounts, **best_effort;
@@ -317,12 +320,32 @@ static struct dayfly_task *make_task(const struct run_options *o, char **argv)
 	return NULL;
 }
 
-static int detach(struct dayfly_client *c, const struct dayfly_task *t)
+/*
+ * A daemon that stops takes no task, and says so. Where a service manager holds the socket, the
+ * next daemon can be asked; elsewhere nobody listens now. NULL: that is how it stays.
+ */
+static struct dayfly_client *next_daemon(
+	const struct run_options *o, const struct dayfly_error *refusal)
+{
+	struct dayfly_client *c = NULL;
+	struct dayfly_error e;
+	if (strcmp(refusal->code, err_code_name(ERR_SHUTDOWN)) != 0)
+		return NULL;
+	return dayfly_connect(o->socket, 0, &c, &e) == 0 ? c : NULL;
+}
+
+static int detach(const struct run_options *o, struct dayfly_client *c, const struct dayfly_task *t,
+	struct dayfly_client **ret_next)
 {
 	struct dayfly_error e;
 	uint64_t request = 0;
+	struct dayfly_event *ev = NULL;
 	int r = dayfly_run(c, t, DAYFLY_RUN_DETACH, &request, &e);
-	struct dayfly_event *ev = daemon_answer(&command, c, r, request, &e);
+	if (r == 0)
+		r = dayfly_await(c, request, DAEMON_ANSWER_MS, &ev, &e);
+	if (r < 0 && ret_next && (*ret_next = next_daemon(o, &e)))
+		return STATUS_FAILURE;
+	daemon_report(&command, c, r, &e);
 	if (!ev)
 		return STATUS_FAILURE;
 	int status = daemon_print(&command, dayfly_event_result_text(ev, "task"));
@@ -346,8 +369,8 @@ static int write_result(const struct run_options *o, struct dayfly_event *last)
 	return r;
 }
 
-static int run_here(
-	const struct run_options *o, struct dayfly_client *c, const struct dayfly_task *t)
+static int run_here(const struct run_options *o, struct dayfly_client *c,
+	const struct dayfly_task *t, struct dayfly_client **ret_next)
 {
 	struct stream s = {
 		.client = c,
@@ -372,6 +395,12 @@ static int run_here(
 		status = stream_run(&s, &last);
 	if (!last)
 		return status;
+	/* With --json the refusal is printed already, and for the reader to act upon. */
+	if (ret_next && !o->json && dayfly_event_type(last) == DAYFLY_EVENT_ERROR &&
+		dayfly_event_error(last, &e) && (*ret_next = next_daemon(o, &e))) {
+		dayfly_event_free(last);
+		return STATUS_FAILURE;
+	}
 	status = report_end(&command, last, o->json);
 	if (s.end_signal && !strcmp(dayfly_event_cause(last), "cancel"))
 		status = 128 + s.end_signal;
@@ -409,9 +438,12 @@ static int run(const struct run_options *o, char **argv)
 	struct dayfly_client *c =
 		daemon_connect(&command, o->socket, o->no_autostart ? 0 : DAYFLY_CONNECT_AUTOSTART);
 	int status = STATUS_FAILURE;
-	if (c)
-		status = o->detach ? detach(c, t) : run_here(o, c, t);
-	dayfly_client_free(c);
+	for (int i = 1; c; i++) {
+		struct dayfly_client *next = NULL, **ret_next = i < DAEMONS_MAX ? &next : NULL;
+		status = o->detach ? detach(o, c, t, ret_next) : run_here(o, c, t, ret_next);
+		dayfly_client_free(c);
+		c = next;
+	}
 	dayfly_task_free(t);
 	return status;
 }

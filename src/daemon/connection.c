@@ -182,8 +182,22 @@ void connection_close_soon(struct connection *c)
 	connection_kick(c);
 }
 
+/* Nothing of it is under way, so the daemon's end is the only word that it will get. */
+static bool is_at_rest(const struct connection *c)
+{
+	return list_empty(&c->streams) && list_empty(&c->acks) && !c->feed.is_active;
+}
+
 void connection_finish(struct connection *c)
 {
+	struct err e;
+	/* What has come in already is answered; that a new task is refused shows its client that it
+	 * may ask the next daemon. */
+	intake_run(c);
+	if (!c->is_dead && is_at_rest(c)) {
+		err_set(&e, ERR_SHUTDOWN, 0, "the daemon is stopping");
+		connection_send_error(c, NULL, &e);
+	}
 	intake_stop(c);
 	c->is_read_closed = true;
 	connection_kick(c);

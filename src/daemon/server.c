@@ -215,6 +215,17 @@ static uint64_t longest_grace_ms(const struct server *s)
 	return max;
 }
 
+/* The end of one may be that of others: hence no walk through the list. */
+static struct connection *find_reading(const struct server *s)
+{
+	list_for_each (pos, &s->connections) {
+		struct connection *c = list_entry(pos, struct connection, link);
+		if (!c->is_read_closed)
+			return c;
+	}
+	return NULL;
+}
+
 void server_drain(struct server *s, const char *why)
 {
 	if (s->state != SERVER_RUNNING) {
@@ -228,8 +239,9 @@ void server_drain(struct server *s, const char *why)
 	listener_stop(&s->start->listener);
 	uint64_t ms = longest_grace_ms(s) + DRAIN_EXTRA_MS;
 	tell_all(s, EVENT_SHUTDOWN);
-	list_for_each_safe (pos, &s->connections)
-		connection_finish(list_entry(pos, struct connection, link));
+	struct connection *c;
+	while ((c = find_reading(s)))
+		connection_finish(c);
 	alarm_set(s->drain, ms);
 }
 

@@ -125,6 +125,7 @@ class Place(Own):
         usurper = socket.socket(socket.AF_UNIX)
         self.addCleanup(usurper.close)
         usurper.bind(daemon.socket)
+        self.assertEqual(client.read_event(15)["error"]["code"], "shutting_down")
         with self.assertRaises(EOFError):
             client.read_event(15)
         self.assertEqual(daemon.process.wait(timeout=10), 0)

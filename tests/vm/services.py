@@ -1,4 +1,5 @@
 """dayfly as it was installed in the test machine, under systemd: the system's service manager and that of a plain user."""
+import json
 import os
 import pwd
 import subprocess
@@ -23,14 +24,18 @@ class Manager:
         self.runtime = "/run/user/%d" % pwd.getpwnam(user).pw_uid if user else "/run"
         self.socket = self.runtime + "/dayfly/dayfly.sock"
 
-    def run(self, *command, user=None, **more):
-        """A command with the rights of a user (None: root), with that user's session around it. Returns the CompletedProcess."""
+    def run(self, *command, user=None, start=False, **more):
+        """A command with the rights of a user (None: root), with that user's session around it. Returns the CompletedProcess,
+        or with start the Popen."""
         env = {"PATH": "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin", "HOME": "/root", "LANG": "C.UTF-8"}
         if user:
             entry = pwd.getpwnam(user)
             runtime = "/run/user/%d" % entry.pw_uid
             env.update(HOME=entry.pw_dir, XDG_RUNTIME_DIR=runtime, DBUS_SESSION_BUS_ADDRESS="unix:path=%s/bus" % runtime)
             more.update(user=entry.pw_uid, group=entry.pw_gid, extra_groups=[])
+        if start:
+            return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/",
+                                    text=True, **more)
         return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               timeout=90, cwd="/", text=True, **more)
 
@@ -51,8 +56,37 @@ class Manager:
         """The command line as this user, against this manager's daemon and no other."""
         return self.run("dayfly", "--socket", self.socket, *args, user=user)
 
+    def start_client(self, *args, user=None):
+        """The same as a running process with pipes."""
+        return self.run("dayfly", "--socket", self.socket, *args, user=user, start=True)
+
+    def show(self, name):
+        return self.systemctl("show", "--value", "-p", name, "dayflyd.service").stdout.strip()
+
     def main_pid(self):
-        return int(self.systemctl("show", "--value", "-p", "MainPID", "dayflyd.service").stdout)
+        return int(self.show("MainPID"))
+
+    def pids(self, comm):
+        """The service's own processes with this name."""
+        group = read("/sys/fs/cgroup%s/supervisor/cgroup.procs" % self.show("ControlGroup")).split()
+        group += read("/sys/fs/cgroup%s/cgroup.procs" % self.show("ControlGroup")).split()
+        return [int(pid) for pid in group if read("/proc/%s/comm" % pid).strip() == comm]
+
+    def override(self, text):
+        """A drop-in of the service until the next boot, or until it is taken back with an empty text."""
+        place = (self.runtime + "/systemd/user" if self.user else "/run/systemd/system") + "/dayflyd.service.d"
+        os.makedirs(place, exist_ok=True)
+        with open(place + "/test.conf", "w") as f:
+            f.write(text)
+        if not text:
+            os.unlink(place + "/test.conf")
+        self.systemctl("daemon-reload")
+
+    def journal(self, *matches):
+        """The lines of the journal that match, as dictionaries."""
+        self.run("journalctl", "--sync")
+        lines = self.run("journalctl", "-o", "json", "--no-pager", *matches).stdout.splitlines()
+        return [json.loads(line) for line in lines]
 
     def stop(self):
         self.systemctl("stop", *[u for u in ("dayflyd.socket", "dayflyd.service")
