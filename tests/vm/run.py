@@ -38,7 +38,7 @@ SHORT = (("stable", {"root": ("limits", "enforced", "namespaces", "proc"), "plai
 
 # Seconds. The machine is emulated where KVM does not work, some ten times slower than the host.
 KVM_PROBE = 8
-BOOT = 240
+BOOT = 400
 POWEROFF = 90
 SILENCE = 700
 # How much longer than on a common machine a test waits in an emulated one before it gives up.

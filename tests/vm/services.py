@@ -54,7 +54,7 @@ class Manager:
 
     def dayfly(self, *args, user=None):
         """The command line as this user, against this manager's daemon and no other."""
-        return self.run("dayfly", "--socket", self.socket, *args, user=user)
+        return self.run("dayfly", args[0], "--socket", self.socket, *args[1:], user=user)
 
     def start_client(self, *args, user=None):
         """The same as a running process with pipes."""
