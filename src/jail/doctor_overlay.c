@@ -7,11 +7,12 @@
 #include "base/str.h"
 #include "jail/ids.h"
 #include "jail/mount.h"
+#include "jail/remove.h"
+#include "jail/warden.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -141,36 +142,23 @@ int doctor_overlay_tmpfs(struct doctor *d, struct doctor_finding *f, struct err 
 	return r;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	/* overlayfs leaves a directory of mode 000, sometimes with a whiteout in it: the next walk
-	 * can read it. */
-	if (flag == FTW_DNR)
-		chmod(path, 0700);
-	else
-		remove(path);
-	return 0;
-}
-
-static void remove_tree(const char *path)
-{
-	for (int walk = 0; walk < 3 && access(path, F_OK) == 0; walk++)
-		nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-}
-
+/* The directory of the task's ids lies in one of our own: whoever finds that one unlocked removes
+ * it, should we be killed meanwhile. */
 static int with_disk_dir(const struct doctor *d, struct overlay_work *w, struct err *e)
 {
-	char path[512];
-	snprintf(path, sizeof(path), "%.480s/dayfly-probe-XXXXXX", d->state_dir);
-	if (!mkdtemp(path))
-		return err_set(e, ERR_SETUP, errno, "make a directory in %s", d->state_dir);
+	char top[512], path[540];
+	auto_close int lock = store_dir_make(d->state_dir, top, sizeof(top), e);
+	int r = lock < 0 ? lock : 0;
+	snprintf(path, sizeof(path), "%s/probe", top);
 	w->disk_path = path;
-	int r = 0;
-	if (d->is_root && chown(path, doctor_range(), doctor_range()) < 0)
+	if (r == 0 && (chmod(top, 0711) < 0 || mkdir(path, 0700) < 0))
+		r = err_set(e, ERR_SETUP, errno, "make %s", path);
+	if (r == 0 && d->is_root && chown(path, doctor_range(), doctor_range()) < 0)
 		r = err_set(e, ERR_SETUP, errno, "give %s to the task's ids", path);
 	if (r == 0)
 		r = doctor_in_ns(d, DOCTOR_ALL_NS, try_overlay, w, e);
-	remove_tree(path);
+	if (top[0])
+		remove_tree(AT_FDCWD, top);
 	return r;
 }
 

@@ -53,25 +53,31 @@ static bool lock_dir(int fd)
 	return flock(fd, LOCK_EX | LOCK_NB) == 0;
 }
 
+int store_dir_make(const char *base, char *ret_path, size_t size, struct err *e)
+{
+	snprintf(ret_path, size, "%.400s/" STORE_PREFIX "XXXXXX", base);
+	if (!mkdtemp(ret_path)) {
+		int errnum = errno;
+		ret_path[0] = '\0';
+		return err_set(e, ERR_UNSUPPORTED, errnum, "make a directory in %s", base);
+	}
+	auto_close int fd = open(ret_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || !lock_dir(fd))
+		return err_set(e, ERR_UNSUPPORTED, errno, "open %s", ret_path);
+	return fd_take(&fd);
+}
+
 static int make_own_dir(struct warden *w, const char *base, struct err *e)
 {
-	store_sweep(base);
-	snprintf(w->state_path, sizeof(w->state_path), "%.400s/" STORE_PREFIX "XXXXXX", base);
-	if (!mkdtemp(w->state_path)) {
-		w->state_path[0] = '\0';
-		return err_set(e, ERR_UNSUPPORTED, errno,
-			"tmpfs cannot hold private layers here; make a directory in %s", base);
-	}
-	w->state_fd = open(w->state_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (w->state_fd < 0 || !lock_dir(w->state_fd))
-		return err_set(e, ERR_UNSUPPORTED, errno, "open %s", w->state_path);
-	return 0;
+	int r = w->state_fd = store_dir_make(base, w->state_path, sizeof(w->state_path), e);
+	return r < 0 ? err_wrap(e, "tmpfs cannot hold private layers here"), r : 0;
 }
 
 int store_open(struct warden *w, const struct warden_options *options, struct err *e)
 {
 	const char *want = options->upper ? options->upper : "auto";
 	const char *base = options->state_dir ? options->state_dir : STORE_BASE;
+	store_sweep(base);
 	if (!strcmp(want, "disk")) {
 		w->upper_on_disk = true;
 	} else if (!strcmp(want, "auto")) {

@@ -121,6 +121,9 @@ int store_make(struct warden *w, struct warden_jail *j, struct err *e);
 /* Starts a child that removes the directory of a dead jail: j->pid and j->pidfd are its. Returns 0
  * or -errno. */
 int store_remove_start(struct warden *w, struct warden_jail *j);
+/* Makes a directory in base that is swept once nobody has it open. Returns its descriptor, which
+ * holds a lock, or -errno. */
+int store_dir_make(const char *base, char *ret_path, size_t size, struct err *e);
 /* Removes what dead wardens left in a directory (NULL: the usual one). */
 void store_sweep(const char *base);
 

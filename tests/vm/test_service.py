@@ -82,12 +82,15 @@ class Service:
         self.start_tasks()
         os.kill(self.manager.main_pid(), 9)
         self.assertTrue(wait_until(lambda: not [x for x in self.manager.leftovers(self.marker) if "(sleep)" in x]))
+        self.serve(self.user)
         self.assert_clean()
 
     def test_kill_of_all_its_processes_leaves_nothing(self):
         self.start_tasks()
         self.manager.systemctl("kill", "--signal=KILL", "dayflyd.service")
         self.assertTrue(wait_until(lambda: not [x for x in self.manager.leftovers(self.marker) if "(sleep)" in x]))
+        # What of it lay on disk, the next start sweeps.
+        self.serve(self.user)
         self.assert_clean()
 
     def test_comes_back_after_a_crash(self):
