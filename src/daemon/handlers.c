@@ -97,6 +97,7 @@ static int build_task(struct connection *c, struct request *rq, struct task **re
 		.open_files_hard = s->start->task_open_files,
 		.controllers = s->warden.hello.hello.controllers,
 		.no_cgroup = s->warden.hello.hello.no_cgroup,
+		.is_upper_on_disk = s->warden.hello.hello.upper_on_disk != 0,
 	};
 	r = plan_build(rq->spec, &in, &build, e);
 	if (r < 0)

@@ -263,6 +263,45 @@ static int build_cgroup_limits(const struct task_spec *spec, const struct spec_l
 	return 0;
 }
 
+/* A private layer on disk has no cap: one that is asked for is refused likewise. What is only a
+ * default is told as degraded by the jail. */
+static int build_disk_limits(
+	const struct task_spec *spec, const struct build_input *in, struct build *b, struct err *e)
+{
+	const struct {
+		const char *name;
+		uint64_t asked;
+		uint32_t bit;
+		const char *instead;
+	} limits[] = {
+		{ "disk", spec->limits.disk_bytes, BEST_EFFORT_DISK,
+			"disk: holds for each file by itself (RLIMIT_FSIZE), not for all" },
+		{ "inodes", spec->limits.disk_inodes, BEST_EFFORT_INODES, "inodes: not held" },
+	};
+	for (size_t i = 0; in->is_upper_on_disk && i < ARRAY_SIZE(limits); i++) {
+		if (!limits[i].asked)
+			continue;
+		if (!(spec->best_effort & limits[i].bit)) {
+			char field[64];
+			snprintf(field, sizeof(field), "task.limits.%s", limits[i].name);
+			err_set_field(e, ERR_UNENFORCEABLE, field,
+				"this host cannot hold the limit: the private layer is on disk, "
+				"where nothing caps it");
+			err_hint(e,
+				"leave the limit out, run with --best-effort %s, or use Linux 6.6 "
+				"or newer, where it can be in memory (upper = auto)",
+				limits[i].name);
+			return -EINVAL;
+		}
+		add_degraded(b, limits[i].instead);
+	}
+	struct plan_limits *l = &b->plan->limits;
+	if (in->is_upper_on_disk && spec->limits.disk_bytes &&
+		(!l->file_bytes || l->file_bytes > spec->limits.disk_bytes))
+		l->file_bytes = spec->limits.disk_bytes;
+	return 0;
+}
+
 /* What a task gets that asks for nothing, when the administrator says nothing else. */
 static const struct spec_limits builtin_defaults = {
 	.wall_ms = DEFAULT_WALL_MS,
@@ -309,7 +348,8 @@ static int build_limits(
 				(unsigned long long)in->open_files_hard);
 		l->open_files = in->open_files_hard;
 	}
-	return build_cgroup_limits(spec, &effective, in, b, e);
+	int r = build_disk_limits(spec, in, b, e);
+	return r < 0 ? r : build_cgroup_limits(spec, &effective, in, b, e);
 }
 
 /* Where the request's sources may lie: the warden looks at what they are once they are open. */

@@ -9,10 +9,11 @@
 #include "plan/plan.h"
 #include "proto/request.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define BUILD_DEGRADED_MAX 10
+#define BUILD_DEGRADED_MAX 12
 
 /* What a task gets that asks for nothing. */
 #define DEFAULT_WALL_MS	     (10 * 60 * 1000ull)
@@ -40,6 +41,7 @@ struct build_input {
 	uint64_t open_files_hard; /* the RLIMIT_NOFILE that a task can have at most */
 	uint32_t controllers;	  /* of cgroups, in force: bits 1 << enum plan_controller */
 	const char *no_cgroup;	  /* why one that holds a limit is missing */
+	bool is_upper_on_disk;	  /* where nothing caps the bytes and inodes of a private layer */
 };
 
 /* What the plan says, and what the daemon itself watches over. */

@@ -81,6 +81,8 @@ enum best_effort {
 	BEST_EFFORT_CPU_WEIGHT = 1 << 6,
 	BEST_EFFORT_IO_READ = 1 << 7,
 	BEST_EFFORT_IO_WRITE = 1 << 8,
+	BEST_EFFORT_DISK = 1 << 9,
+	BEST_EFFORT_INODES = 1 << 10,
 };
 
 struct task_spec {

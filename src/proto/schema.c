@@ -73,7 +73,8 @@ static const struct schema_word best_effort_words[] = { { "memory", BEST_EFFORT_
 	{ "cpus", BEST_EFFORT_CPUS }, { "pids", BEST_EFFORT_PIDS },
 	{ "cpu_time", BEST_EFFORT_CPU_TIME }, { "memory_high", BEST_EFFORT_MEMORY_HIGH },
 	{ "swap", BEST_EFFORT_SWAP }, { "cpu_weight", BEST_EFFORT_CPU_WEIGHT },
-	{ "io_read", BEST_EFFORT_IO_READ }, { "io_write", BEST_EFFORT_IO_WRITE }, { NULL, 0 } };
+	{ "io_read", BEST_EFFORT_IO_READ }, { "io_write", BEST_EFFORT_IO_WRITE },
+	{ "disk", BEST_EFFORT_DISK }, { "inodes", BEST_EFFORT_INODES }, { NULL, 0 } };
 
 /* clang-format off */
 #define FIELD(type, member, field_name, field_kind) \

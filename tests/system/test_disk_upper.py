@@ -3,7 +3,7 @@ import os
 import signal
 import time
 
-from dayfly_test import in_modes
+from dayfly_test import DaemonError, in_modes
 
 from common import OwnDaemons, Traces, kill_daemon, wait_until
 
@@ -36,6 +36,20 @@ class OnDisk(OwnDaemons):
         for script in (MESS + "exit 0", MESS + "exit 4", MESS + "kill -9 $$", "exec no-such-command", "sleep 97531 & " + MESS):
             client.run({"argv": ["sh", "-c", script]}, timeout=20)
             self.assertTrue(wait_until(lambda: self.layers(daemon) == ([], 1), 2), self.layers(daemon))
+
+    def test_a_limit_that_nothing_holds_here_is_refused_unless_the_best_is_good_enough(self):
+        client = self.new().client()
+        for limit, value in (("disk", "8MiB"), ("inodes", 1000)):
+            with self.assertRaises(DaemonError) as refused:
+                client.run({"argv": ["true"], "limits": {limit: value}})
+            self.assertEqual((refused.exception.code, refused.exception.field), ("limit_unenforceable", "task.limits." + limit))
+            self.assertIn("--best-effort " + limit, refused.exception.error["hint"])
+        fill = "head -c 20M /dev/zero >/tmp/one; head -c 6M /dev/zero >/tmp/two && echo both"
+        _, result, stdout, stderr, _ = client.run({"argv": ["sh", "-c", fill], "limits": {"disk": "8MiB"}, "best_effort": ["disk"]})
+        self.assertEqual((result["outcome"], stdout), ("ok", b"both\n"), stderr)
+        self.assertIn(b"File size limit exceeded", stderr)
+        self.assertEqual(sorted(d["control"] for d in result["degraded"]), ["disk", "disk_limit"])
+        self.assertNotIn("disk_limit", result["enforced"])
 
     def test_directories_of_the_lower_layer_can_be_removed_and_made_again(self):
         """What fails in a user namespace where the overlay has its marks in the wrong attributes."""

@@ -188,7 +188,7 @@ class BadFields:
             self.assertEqual((error["code"], error["field"]), ("bad_value", "task." + field))
         error = self.error_of(with_task(workspace={"path": "/tmp", "mode": "rww"}))
         self.assertEqual(error["field"], "task.workspace.mode")
-        error = self.error_of(with_task(best_effort=["memory", "disk"]))
+        error = self.error_of(with_task(best_effort=["memory", "core"]))
         self.assertTrue(error["field"].startswith("task.best_effort"), error)
 
     def test_K11_argv_is_checked(self):

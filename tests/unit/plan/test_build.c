@@ -198,6 +198,30 @@ TEST(with_its_controller_a_limit_is_the_cgroup_s)
 	assert_string_equal(e.field, "task.limits.io_write");
 }
 
+TEST(a_disk_limit_that_nothing_holds_is_refused_by_name)
+{
+	struct task_spec spec = spec_minimal();
+	struct build_input in = input;
+	struct build b;
+	struct err e;
+	in.is_upper_on_disk = true;
+	/* The defaults are no promise of ours: the jail says that they are not held. */
+	assert_int_equal(build_with(&spec, &in, &b, &e), 0);
+	build_finish(&b);
+	spec.limits = (struct spec_limits){ .disk_bytes = 1 << 20, .disk_inodes = 100 };
+	assert_int_equal(build_with(&spec, &in, &b, &e), -EINVAL);
+	assert_int_equal(e.code, ERR_UNENFORCEABLE);
+	assert_string_equal(e.field, "task.limits.disk");
+	spec.best_effort = BEST_EFFORT_DISK;
+	assert_int_equal(build_with(&spec, &in, &b, &e), -EINVAL);
+	assert_string_equal(e.field, "task.limits.inodes");
+	spec.best_effort |= BEST_EFFORT_INODES;
+	assert_int_equal(build_with(&spec, &in, &b, &e), 0);
+	assert_int_equal(b.n_degraded, 2);
+	assert_int_equal(b.plan->limits.file_bytes, 1 << 20);
+	build_finish(&b);
+}
+
 TEST(a_default_of_the_administrator_is_held_or_refused_too)
 {
 	const struct spec_limits defaults = { .wall_ms = 1000,
@@ -358,6 +382,7 @@ int main(void)
 			a_cgroup_limit_without_a_cgroup_is_refused_by_name_with_reason_and_fix),
 		cmocka_unit_test(best_effort_takes_the_weaker_form_and_says_so),
 		cmocka_unit_test(with_its_controller_a_limit_is_the_cgroup_s),
+		cmocka_unit_test(a_disk_limit_that_nothing_holds_is_refused_by_name),
 		cmocka_unit_test(a_default_of_the_administrator_is_held_or_refused_too),
 		cmocka_unit_test(a_workspace_is_shown_where_it_lies_or_at_the_usual_place),
 		cmocka_unit_test(a_descriptor_that_was_not_sent_is_named),

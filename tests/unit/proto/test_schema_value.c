@@ -161,7 +161,7 @@ TEST(words_are_exact_and_the_nearest_is_offered)
 	assert_task_refused("\"mounts\":[{\"path\":\"/w\",\"mode\":\"cow\"}]", ERR_BAD_VALUE,
 		"task.mounts[0].mode");
 	assert_task_refused(
-		"\"best_effort\":[\"memory\",\"disk\"]", ERR_BAD_VALUE, "task.best_effort[1]");
+		"\"best_effort\":[\"memory\",\"core\"]", ERR_BAD_VALUE, "task.best_effort[1]");
 	assert_task_refused("\"best_effort\":\"memory\"", ERR_WRONG_TYPE, "task.best_effort");
 	assert_task_refused("\"best_effort\":[1]", ERR_WRONG_TYPE, "task.best_effort[0]");
 }
