@@ -114,26 +114,44 @@ static int raise_capabilities(void)
 	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
-/* Only the effective id: the kernel would look with the filesystem's id at who owns a cgroup. */
+/* The saved id stays root's, and so the way back. The filesystem's too: with it the kernel looks
+ * who owns a cgroup. */
 static int set_maker(uid_t uid)
 {
-	if (setresuid((uid_t)-1, uid, (uid_t)-1) < 0)
+	if (setresuid(uid, uid, (uid_t)-1) < 0)
 		return -errno;
 	setfsuid(0);
 	return raise_capabilities();
 }
 
-pid_t ids_clone(const struct ids *ids, int slot, uint64_t flags, int cgroup_fd, int *ret_pidfd)
+/* What the maker may have then is the most that all ids of the namespace have together. */
+static int set_soft_limit(rlim_t processes, rlim_t *ret_before)
 {
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NPROC, &limit) < 0)
+		return -errno;
+	*ret_before = limit.rlim_cur;
+	limit.rlim_cur = processes < limit.rlim_max ? processes : limit.rlim_max;
+	return setrlimit(RLIMIT_NPROC, &limit) < 0 ? -errno : 0;
+}
+
+pid_t ids_clone(const struct ids *ids, int slot, uint64_t processes, uint64_t flags, int cgroup_fd,
+	int *ret_pidfd)
+{
+	rlim_t before, ours;
 	if (ids->mode != WARDEN_MODE_ROOT)
 		return sys_clone_into(flags, cgroup_fd, ret_pidfd);
-	int r = set_maker(ids_slot_base(ids, slot));
+	/* Jail init is one more; the warden itself is another until it is root again. */
+	int r = set_soft_limit((rlim_t)processes + 2, &before);
+	if (r < 0)
+		return r;
+	r = set_maker(ids_slot_base(ids, slot));
 	pid_t pid = r < 0 ? r : sys_clone_into(flags, cgroup_fd, ret_pidfd);
 	if (pid == 0)
 		return 0;
 	/* A change of ids makes a process undumpable, and then it cannot open its children's
 	 * namespaces. */
-	if (set_maker(0) < 0 || prctl(PR_SET_DUMPABLE, 1) < 0)
+	if (set_maker(0) < 0 || set_soft_limit(before, &ours) < 0 || prctl(PR_SET_DUMPABLE, 1) < 0)
 		abort();
 	return pid;
 }

@@ -46,11 +46,12 @@ uint32_t ids_slot_base(const struct ids *ids, int slot);
 
 /*
  * clone3 with CLONE_NEWUSER for a jail. What a task holds of inotify, pending signals, message
- * queues and the like also counts for the maker of its user namespace, its effective id: in root
- * mode that is an id of the slot, so that the host's root and other tasks have theirs. Returns the
- * pid, 0 in the child, or -errno.
+ * queues and the like also counts for the maker of its user namespace: in root mode that is an id
+ * of the slot, so that the host's root and other tasks have theirs, and so that all ids of the jail
+ * together have at most so many processes. Returns the pid, 0 in the child, or -errno.
  */
-pid_t ids_clone(const struct ids *ids, int slot, uint64_t flags, int cgroup_fd, int *ret_pidfd);
+pid_t ids_clone(const struct ids *ids, int slot, uint64_t processes, uint64_t flags, int cgroup_fd,
+	int *ret_pidfd);
 
 /* Writes the uid and gid map of a new child (not in single mode). Returns 0 or -errno. */
 int ids_write_maps(const struct ids *ids, int slot, pid_t pid, enum plan_user user, struct err *e);

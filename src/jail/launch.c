@@ -407,7 +407,8 @@ static int clone_jail(struct warden *w, struct warden_jail *j, struct jail *in, 
 		flags |= CLONE_NEWCGROUP;
 	if (j->plan->network == PLAN_NETWORK_NONE)
 		flags |= CLONE_NEWNET;
-	pid_t pid = ids_clone(&w->ids, j->slot, flags, j->cgroup.fd, &j->pidfd);
+	pid_t pid = ids_clone(
+		&w->ids, j->slot, j->plan->limits.processes, flags, j->cgroup.fd, &j->pidfd);
 	if (pid == 0) {
 		close_others(in);
 		jail_init_main(in);

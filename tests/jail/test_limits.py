@@ -209,6 +209,34 @@ class Accounts(Hogs):
     # As root a task may take one id after the other, and each has a share of its own.
     PER_ID = "(os.setresuid(n // 8 + 1, n // 8 + 1, 0), %s, os.setresuid(0, 0, 0))[1]"
 
+    def test_G1_all_ids_of_a_task_have_one_number_of_processes_together(self):
+        """Else root inside would have as many as it has ids, 65536 times the limit."""
+        script = """import os, time
+total = 0
+try:
+    for uid in range(1, 7):
+        r, w = os.pipe()
+        if os.fork() == 0:
+            os.setresuid(uid, uid, uid)
+            n = 0
+            try:
+                while n < 30:
+                    if os.fork() == 0:
+                        time.sleep(30); os._exit(0)
+                    n += 1
+            except OSError:
+                pass
+            os.write(w, b"%d" % n); os._exit(0)
+        os.close(w)
+        total += int(os.read(r, 100))
+except OSError:
+    pass
+print(total)"""
+        run = self.assert_ok(self.run_task(["python3", "-c", script], user="root", limits={"pids": 60}, best_effort=["pids"]))
+        self.assertLessEqual(int(run.text()), 60)
+        self.assertGreater(int(run.text()), 40)
+        self.assertEqual(self.run_task(["python3", "-c", script], user="root", limits={"pids": 400}, best_effort=["pids"]).text(), "180\n")
+
     def test_G11_a_task_takes_nothing_of_what_the_hosts_root_may_have(self):
         """The kernel counts for the maker of a user namespace too: that is an id of the task's own, not root."""
         counts = self.hog(self.PER_ID % "l.inotify_init1(0)", tasks=4, user="root")
