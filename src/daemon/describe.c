@@ -244,16 +244,26 @@ static json_t *probes(const struct probe *p)
 	return p->findings ? json_incref(p->findings) : json_array();
 }
 
+static json_t *service_info(const struct startup *s)
+{
+	return json_pack("{s:b, s:b, s:b, s:o}", "libsystemd", notify_is_built_in(),
+		"socket_passed", s->listener.is_passed, "notified", s->notify.is_wanted,
+		"watchdog_ms",
+		s->notify.watchdog_ms ? json_integer((json_int_t)s->notify.watchdog_ms)
+				      : json_null());
+}
+
 json_t *describe_server(const struct server *s, uid_t uid)
 {
-	return json_pack(
-		"{s:s, s:i, s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:i, s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, "
+			 "s:o, s:o, s:o}",
 		"version", DAYFLY_VERSION, "protocol", 1, "mode",
 		s->start->is_root_mode ? "root" : "rootless", "uid", (json_int_t)geteuid(), "pid",
 		(int)getpid(), "socket", s->start->listener.path, "warden", warden_info(&s->warden),
-		"limits", ceilings(&s->options->policy), "defaults", defaults(&s->options->policy),
-		"counts", counts(s), "max_tasks", (json_int_t)s->options->max_tasks, "max_queue",
-		(json_int_t)s->options->max_queue, "idle_exit_ms",
+		"service", service_info(s->start), "limits", ceilings(&s->options->policy),
+		"defaults", defaults(&s->options->policy), "counts", counts(s), "max_tasks",
+		(json_int_t)s->options->max_tasks, "max_queue", (json_int_t)s->options->max_queue,
+		"idle_exit_ms",
 		s->options->idle_exit_ms ? json_integer((json_int_t)s->options->idle_exit_ms)
 					 : json_null(),
 		"config", config_to_json(s->options), "probes", probes(&s->probe), "probes_made",

@@ -306,6 +306,15 @@ class Socket(Base):
 
 @in_modes
 class Notify(Base):
+    def test_info_tells_what_is_in_use(self):
+        daemon = self.manager.new_daemon(WATCHDOG_USEC="60000000")
+        self.assertEqual(self.connect_to(daemon).call("info")["service"],
+                         {"libsystemd": True, "socket_passed": True, "notified": True, "watchdog_ms": 60000})
+        self.end(daemon)
+        plain = self.new_daemon()
+        self.assertEqual(self.connect_to(plain).call("info")["service"],
+                         {"libsystemd": True, "socket_passed": False, "notified": False, "watchdog_ms": None})
+
     def test_ready_comes_when_it_serves_and_from_the_main_process(self):
         daemon = self.manager.new_daemon()
         self.assertEqual(self.manager.hear(5), ["READY=1\nSTATUS=0 running, 0 waiting"])
