@@ -46,7 +46,8 @@ class Place(Own):
         self.assertIn("another dayflyd runs here", text)
         self.assertEqual(code, 1)
         self.assert_works(first)
-        self.assertEqual(len(first.processes()), 3, "nothing of the second is left")
+        self.assertTrue(wait_until(lambda: len(first.processes()) == 3, 2), "nothing of the second is left")
+        self.assertEqual(second.remove_cgroups(), [])
 
     def test_K12_a_stale_socket_is_taken_over_and_anything_else_is_not(self):
         daemon = self.new_daemon(start=False)

@@ -192,6 +192,7 @@ class OtherDeaths(Running):
             self.assert_nothing_left(daemon, traces)
         else:
             self.assertEqual(result["cause"], "shutdown")
+            daemon.nobody_was_left = True
             daemon.close_client()
             daemon.process.wait(timeout=10)
             self.assertEqual(daemon.process.returncode, 1)
@@ -204,6 +205,7 @@ class OtherDeaths(Running):
         """Nobody is left to clean up, so what is left must be nothing but the name of the socket; the next daemon takes that over."""
         for order in ("dayflyd dayfly-keeper dayfly-warden", "dayfly-warden dayfly-keeper dayflyd", "dayfly-keeper dayflyd dayfly-warden"):
             daemon = self.new_daemon()
+            daemon.nobody_was_left = True
             self.running_tasks(daemon.client(), 4)
             traces = Traces(self.stage)
             for name in order.split():

@@ -102,6 +102,7 @@ class OnDisk(OwnDaemons):
 
     def test_J1_kill_9_of_everything_is_swept_at_the_next_start(self):
         daemon = self.new()
+        daemon.nobody_was_left = True
         self.running(daemon.client(), 3)
         traces = Traces(self.stage)
         for name in ("dayflyd", "dayfly-keeper", "dayfly-warden"):
