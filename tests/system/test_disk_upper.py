@@ -80,7 +80,7 @@ class OnDisk(OwnDaemons):
     def test_J1_kill_9_of_dayflyd_leaves_nothing_on_disk(self):
         daemon = self.new()
         self.running(daemon.client(), 5)
-        self.assertEqual(len(self.layers(daemon)[0]), 5)
+        self.assertTrue(wait_until(lambda: len(self.layers(daemon)[0]) == 5, 3), self.layers(daemon))
         traces = Traces(self.stage)
         kill_daemon(daemon)
         self.assertEqual(traces.wait_gone(), {})
