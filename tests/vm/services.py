@@ -58,7 +58,7 @@ class Manager:
 
     def start_client(self, *args, user=None):
         """The same as a running process with pipes."""
-        return self.run("dayfly", "--socket", self.socket, *args, user=user, start=True)
+        return self.run("dayfly", args[0], "--socket", self.socket, *args[1:], user=user, start=True)
 
     def show(self, name):
         return self.systemctl("show", "--value", "-p", name, "dayflyd.service").stdout.strip()
