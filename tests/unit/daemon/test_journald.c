@@ -107,6 +107,16 @@ TEST(what_the_journal_does_not_take_goes_to_stderr)
 	assert_non_null(strstr(sent, "MESSAGE=this line"));
 }
 
+#else
+
+TEST(a_build_without_libsystemd_leaves_the_lines_to_stderr)
+{
+	use_stderr_as_journal();
+	journald_init();
+	log_info("this line belongs to the test");
+	assert_string_equal(sent, "");
+}
+
 #endif
 
 #define ONE(test) cmocka_unit_test_teardown(test, teardown)
@@ -120,6 +130,8 @@ int main(void)
 		ONE(a_line_about_no_task_has_none),
 		ONE(a_very_long_line_is_sent),
 		ONE(what_the_journal_does_not_take_goes_to_stderr),
+#else
+		ONE(a_build_without_libsystemd_leaves_the_lines_to_stderr),
 #endif
 	};
 	return RUN_TESTS(tests);
