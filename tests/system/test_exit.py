@@ -88,7 +88,7 @@ class ExitCodes:
         self.assertLess(result["time"]["run"], 5000000)
         stamps = [result["time"][key] for key in ("created", "started", "finished")]
         self.assertEqual(stamps, sorted(stamps))
-        self.assertIsNone(result["memory"]["oom_kills"], "unknown is null, not 0")
+        self.assertEqual(result["memory"]["oom_kills"], 0 if self.daemon.cgroup else None, "unknown is null, not 0")
 
     def test_events_come_in_order_and_the_result_is_last(self):
         run = self.shell("echo one; echo two >&2; echo three")
@@ -134,8 +134,9 @@ class CommandLine:
     def test_I9_run_exits_125_when_dayfly_fails(self):
         done = self.expect(125, "--workspace", "/no/such/place", "--", "true")
         self.assertIn(b"/no/such/place", done.stderr)
-        done = self.expect(125, "-m", "1GiB", "--", "true")
-        self.assertIn(b"memory", done.stderr)
+        if not self.daemon.cgroup:
+            done = self.expect(125, "-m", "1GiB", "--", "true")
+            self.assertIn(b"memory", done.stderr)
         self.expect(125, "--no-such-option", "--", "true")
         self.expect(125, "--socket", "/no/such/dir/socket", "--no-autostart", "--", "true")
         self.expect(125)
