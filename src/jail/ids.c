@@ -156,18 +156,30 @@ pid_t ids_clone(const struct ids *ids, int slot, uint64_t processes, uint64_t fl
 	return pid;
 }
 
+/*
+ * Until it is killed, or its parent is. Nothing of the parent's stays open here: whoever waits for
+ * the parent's end of a socket to close would wait for this process too.
+ */
+static _Noreturn void hold_namespace(pid_t parent)
+{
+	sys_close_range(0, ~0u);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (getppid() == parent)
+		pause();
+	_exit(0);
+}
+
 int ids_make_namespace(const char *uid_map, const char *gid_map, struct err *e)
 {
 	auto_close int pidfd = -1;
 	/* The child only holds the namespace until it is open; as its parent we may always kill it.
 	 */
+	pid_t parent = getpid();
 	pid_t pid = sys_clone(CLONE_NEWUSER, &pidfd);
 	if (pid < 0)
 		return err_set(e, ERR_SETUP, (int)-pid, "create a user namespace");
-	if (pid == 0) {
-		for (;;)
-			pause();
-	}
+	if (pid == 0)
+		hold_namespace(parent);
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
 	int r = write_map(pid, "uid_map", uid_map);
