@@ -1,6 +1,7 @@
 /* JSON about tasks and the daemon: see describe.h. */
 #include "daemon/describe.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "daemon/policy.h"
@@ -19,9 +20,14 @@ json_t *describe_version(void)
 	return json_pack("{s:s, s:i}", "version", DAYFLY_VERSION, "protocol", 1);
 }
 
+json_t *describe_state(const struct task *t, enum task_state state)
+{
+	return json_pack("{s:s, s:s}", "task", t->id, "state", task_state_name(state));
+}
+
 json_t *describe_task_state(const struct task *t)
 {
-	return json_pack("{s:s, s:s}", "task", t->id, "state", task_state_name(t->state));
+	return describe_state(t, t->state);
 }
 
 /* Text of a client is UTF-8 by the rules of its request; a byte that is not makes null, not a
@@ -134,13 +140,23 @@ static json_t *spec_to_json(const struct task_spec *spec)
 		spec->on_output_limit == ON_OUTPUT_LIMIT_KILL ? "kill" : "drop");
 }
 
+/* Of a task of an earlier daemon: what the journal keeps. */
+static json_t *known_spec_to_json(const struct job *j)
+{
+	const struct task_spec *spec = j->task->spec;
+	return json_pack("{s:o, s:b, s:o, s:o}", "argv", strings(spec->argv, SIZE_MAX, SIZE_MAX),
+		"argv_is_cut", j->argv_is_cut, "labels", labels(spec->labels), "name",
+		text_or_null(spec->name));
+}
+
 json_t *describe_job(const struct job *j)
 {
 	const struct task *t = j->task;
-	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:I, s:o}", "task", t->id, "state",
-		task_state_name(t->state), "uid", (json_int_t)t->uid, "created",
-		stamp_or_null(t->result->created_ns), "started",
-		stamp_or_null(t->result->started_ns), "spec", spec_to_json(t->spec), "last_seq",
+	json_t *spec = j->is_recovered ? known_spec_to_json(j) : spec_to_json(t->spec);
+	return json_pack("{s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:I, s:o}", "task", t->id, "state",
+		task_state_name(t->state), "uid", (json_int_t)t->uid, "recovered", j->is_recovered,
+		"created", stamp_or_null(t->result->created_ns), "started",
+		stamp_or_null(t->result->started_ns), "spec", spec, "last_seq",
 		(json_int_t)output_log_last_seq(t->log), "result",
 		task_is_done(t) ? result_to_json(t->result) : json_null());
 }
@@ -164,7 +180,7 @@ static json_t *list_entry_of(const struct job *j)
 	const struct task *t = j->task;
 	const struct task_result *r = t->result;
 	json_t *argv = strings(t->spec->argv, LIST_ARGV_COUNT, LIST_ARGV_BYTES);
-	bool is_cut = json_array_size(argv) < strv_len(t->spec->argv);
+	bool is_cut = j->argv_is_cut || json_array_size(argv) < strv_len(t->spec->argv);
 	json_t *o = json_pack("{s:s, s:o, s:s, s:I, s:o, s:b, s:o, s:o, s:o, s:o}", "task", t->id,
 		"name", text_or_null(t->spec->name), "state", task_state_name(t->state), "uid",
 		(json_int_t)t->uid, "argv", argv, "argv_is_cut", is_cut, "labels",
@@ -253,17 +269,24 @@ static json_t *service_info(const struct startup *s)
 				      : json_null());
 }
 
+static json_t *journal_info(const struct server *s)
+{
+	auto_free char *path = journal_path(&s->start->journal);
+	return text_or_null(path);
+}
+
 json_t *describe_server(const struct server *s, uid_t uid)
 {
-	return json_pack("{s:s, s:i, s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, "
-			 "s:o, s:o, s:o}",
+	return json_pack(
+		"{s:s, s:i, s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, "
+		"s:o, s:o, s:o}",
 		"version", DAYFLY_VERSION, "protocol", 1, "mode",
 		s->start->is_root_mode ? "root" : "rootless", "uid", (json_int_t)geteuid(), "pid",
 		(int)getpid(), "socket", s->start->listener.path, "warden", warden_info(&s->warden),
 		"service", service_info(s->start), "limits", ceilings(&s->options->policy),
-		"defaults", defaults(&s->options->policy), "counts", counts(s), "max_tasks",
-		(json_int_t)s->options->max_tasks, "max_queue", (json_int_t)s->options->max_queue,
-		"idle_exit_ms",
+		"defaults", defaults(&s->options->policy), "journal", journal_info(s), "counts",
+		counts(s), "max_tasks", (json_int_t)s->options->max_tasks, "max_queue",
+		(json_int_t)s->options->max_queue, "idle_exit_ms",
 		s->options->idle_exit_ms ? json_integer((json_int_t)s->options->idle_exit_ms)
 					 : json_null(),
 		"config", config_to_json(s->options), "probes", probes(&s->probe), "probes_made",

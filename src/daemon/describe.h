@@ -16,6 +16,7 @@ struct server;
 json_t *describe_version(void);
 /* {"task","state"} */
 json_t *describe_task_state(const struct task *t);
+json_t *describe_state(const struct task *t, enum task_state state);
 /* {"task","state","spec","result",...}. Values of the environment stay out: they may be secrets. */
 json_t *describe_job(const struct job *j);
 /* {"tasks":[...]}: those of the uid; all: finished ones too; label ("key" or "key=value"): only

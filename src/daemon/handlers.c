@@ -10,6 +10,7 @@
 #include "daemon/describe.h"
 #include "daemon/jobs.h"
 #include "daemon/policy.h"
+#include "daemon/recovery.h"
 #include "daemon/server.h"
 #include "daemon/stream.h"
 #include "plan/build.h"
@@ -142,17 +143,39 @@ static void log_accepted(const struct task *t)
 		LOG_LEVEL_INFO, t->id, fields, ARRAY_SIZE(fields), "accepted from uid %s", uid);
 }
 
-static int handle_run(struct connection *c, struct request *rq, size_t line_len, struct err *e)
+/* It is in the journal, or could not be brought there for good. */
+static void on_journaled(struct journal_wait *w, int errnum)
+{
+	struct job *j = list_entry(w, struct job, accept_wait);
+	struct err e;
+	j->is_accepted = true;
+	if (errnum) {
+		err_set(&e, ERR_INTERNAL, errnum, "write down the task");
+		stream_on_refused(j, &e);
+		task_handle(j->task, EVENT_CANCEL);
+		return;
+	}
+	stream_on_accepted(j);
+}
+
+/*
+ * Who dies with its client's connection need not outlive the machine: after that the client is gone
+ * too. For others the journal has to be on the disk before they count as accepted; their jails are
+ * made meanwhile.
+ */
+static void accept_job(struct server *s, struct job *j, bool dies_with_client)
+{
+	j->accept_wait.fn = on_journaled;
+	if (dies_with_client || !journal_wait(&s->start->journal, &j->accept_wait))
+		on_journaled(&j->accept_wait, 0);
+}
+
+/* Gives the task its job, its place in the queue and its line in the journal. */
+static int admit(
+	struct connection *c, struct task *t, size_t line_len, struct job **ret, struct err *e)
 {
 	struct server *s = c->server;
-	struct task *t = NULL;
 	size_t depth = 0;
-	bool dies_with_us = !rq->detach && rq->spec->on_disconnect == ON_DISCONNECT_KILL;
-	int r = check_admission(c, rq->spec, line_len, e);
-	if (r == 0)
-		r = build_task(c, rq, &t, e);
-	if (r < 0)
-		return r;
 	struct job *j = jobs_add(&s->jobs, t, line_len);
 	if (!j)
 		return err_set(e, ERR_INTERNAL, ENOMEM, "make the task");
@@ -161,26 +184,45 @@ static int handle_run(struct connection *c, struct request *rq, size_t line_len,
 		.memory_bytes = t->spec->limits.memory_bytes,
 		.cpu_millis = t->spec->limits.cpu_millis,
 	};
-	r = sched_submit(&s->sched, &j->sched, c->uid, &want, &depth);
+	int r = sched_submit(&s->sched, &j->sched, c->uid, &want, &depth);
 	if (r != SCHED_OK) {
 		jobs_drop(&s->jobs, j);
 		return r < 0 ? err_set(e, ERR_INTERNAL, -r, "queue the task")
 			     : busy((enum sched_verdict)r, depth, e);
 	}
-	log_accepted(t);
-	if (dies_with_us)
-		list_append(&c->jobs, &j->conn_link);
-	connection_answered(c, answer_accepted(&c->out, rq->id, t->id));
-	if (rq->detach)
-		connection_send_result(c, rq->id, t->id, describe_task_state(t));
-	else
-		r = stream_create(c, j, rq);
+	r = recovery_note_accepted(s, j, e);
 	if (r < 0) {
-		list_remove(&j->conn_link);
+		sched_remove(&s->sched, &j->sched);
+		jobs_drop(&s->jobs, j);
+		return r;
+	}
+	*ret = j;
+	return 0;
+}
+
+static int handle_run(struct connection *c, struct request *rq, size_t line_len, struct err *e)
+{
+	struct server *s = c->server;
+	struct task *t = NULL;
+	struct job *j = NULL;
+	bool dies_with_us = !rq->detach && rq->spec->on_disconnect == ON_DISCONNECT_KILL;
+	int r = check_admission(c, rq->spec, line_len, e);
+	if (r == 0)
+		r = build_task(c, rq, &t, e);
+	if (r == 0)
+		r = admit(c, t, line_len, &j, e);
+	if (r < 0)
+		return r;
+	log_accepted(t);
+	r = stream_create(c, j, rq);
+	if (r < 0) {
 		err_set(e, ERR_INTERNAL, -r, "follow the task");
 		task_handle(t, EVENT_CANCEL);
 		return r;
 	}
+	if (dies_with_us)
+		list_append(&c->jobs, &j->conn_link);
+	accept_job(s, j, dies_with_us);
 	server_schedule(s);
 	return 0;
 }

@@ -31,7 +31,7 @@ static struct list *bucket_of(struct jobs *js, const char *id)
 	return &js->buckets[(hex_digit(id[2]) * 16 + hex_digit(id[3])) % JOBS_BUCKETS];
 }
 
-struct job *jobs_add(struct jobs *js, struct task *take_task, size_t spec_bytes)
+static struct job *new_job(struct jobs *js, struct task *take_task)
 {
 	struct job *j = calloc(1, sizeof(*j));
 	if (!j) {
@@ -40,16 +40,37 @@ struct job *jobs_add(struct jobs *js, struct task *take_task, size_t spec_bytes)
 	}
 	j->task = take_task;
 	j->task->owner = j;
-	j->spec_bytes = spec_bytes;
 	list_init(&j->conn_link);
 	list_init(&j->streams);
 	list_init(&j->feeds);
 	list_init(&j->acks);
 	list_append(bucket_of(js, j->task->id), &j->bucket);
+	return j;
+}
+
+struct job *jobs_add(struct jobs *js, struct task *take_task, size_t spec_bytes)
+{
+	struct job *j = new_job(js, take_task);
+	if (!j)
+		return NULL;
+	j->spec_bytes = spec_bytes;
 	list_append(&js->active, &j->link);
 	js->n_active++;
 	js->n_total++;
 	js->active_spec_bytes += spec_bytes;
+	return j;
+}
+
+struct job *jobs_add_recovered(
+	struct jobs *js, struct task *take_task, bool argv_is_cut, uint64_t done_at_ns)
+{
+	struct job *j = new_job(js, take_task);
+	if (!j)
+		return NULL;
+	j->is_accepted = j->is_recovered = true;
+	j->argv_is_cut = argv_is_cut;
+	j->done_at_ns = done_at_ns;
+	list_append(&js->done, &j->link);
 	return j;
 }
 
@@ -69,6 +90,7 @@ void jobs_set_done(struct jobs *js, struct job *j, uint64_t now_ns)
 
 static void destroy_job(struct job *j)
 {
+	journal_forget(&j->accept_wait);
 	list_remove(&j->bucket);
 	list_remove(&j->link);
 	list_remove(&j->conn_link);
@@ -89,21 +111,30 @@ static bool is_in_use(const struct job *j)
 	return !list_empty(&j->streams) || !list_empty(&j->feeds) || !list_empty(&j->acks);
 }
 
+static bool is_over_bounds(const struct jobs *js)
+{
+	return js->n_done > js->keep_count || js->done_log_bytes > JOBS_KEEP_LOG_BYTES ||
+	       js->done_spec_bytes > JOBS_KEEP_SPEC_BYTES;
+}
+
+static void forget(struct jobs *js, struct job *j)
+{
+	js->n_done -= !j->is_recovered;
+	js->done_spec_bytes -= j->spec_bytes;
+	js->done_log_bytes -= j->log_bytes;
+	destroy_job(j);
+}
+
 void jobs_expire(struct jobs *js, uint64_t now_ns)
 {
 	list_for_each_safe (pos, &js->done) {
 		struct job *j = list_entry(pos, struct job, link);
-		bool is_over = js->n_done > js->keep_count ||
-			       js->done_log_bytes > JOBS_KEEP_LOG_BYTES ||
-			       js->done_spec_bytes > JOBS_KEEP_SPEC_BYTES;
-		if (!is_over && now_ns - j->done_at_ns < JOBS_KEEP_NS)
+		bool is_old = now_ns - j->done_at_ns >= JOBS_KEEP_NS;
+		if (!is_old && !is_over_bounds(js))
 			return; /* what follows is younger */
-		if (is_in_use(j))
-			continue;
-		js->n_done--;
-		js->done_spec_bytes -= j->spec_bytes;
-		js->done_log_bytes -= j->log_bytes;
-		destroy_job(j);
+		/* Those of an earlier daemon have no log and no request: they only grow old. */
+		if (!is_in_use(j) && (is_old || !j->is_recovered))
+			forget(js, j);
 	}
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/list.h"
+#include "daemon/journal.h"
 #include "sched/queue.h"
 #include "task/task.h"
 
@@ -40,12 +41,18 @@ struct job {
 	size_t spec_bytes;     /* about what the spec takes in memory */
 	uint64_t log_bytes;    /* kept, once it is done */
 	uint64_t done_at_ns;   /* CLOCK_BOOTTIME */
+	/* The run request is not answered before the journal has it. */
+	struct journal_wait accept_wait;
+	bool is_accepted;
+	uint32_t seen_states; /* bits by enum task_state */
+	bool is_recovered;    /* of an earlier daemon: little of the request is known */
+	bool argv_is_cut;
 };
 
 struct jobs {
 	struct list buckets[JOBS_BUCKETS];
 	struct list active, done; /* job.link */
-	size_t n_active, n_done;
+	size_t n_active, n_done;  /* n_done: without those of an earlier daemon */
 	uint64_t active_spec_bytes, done_spec_bytes, done_log_bytes;
 	uint64_t n_total;  /* ever */
 	size_t keep_count; /* finished tasks that are kept: each has the file of its output open */
@@ -56,6 +63,11 @@ void jobs_finish(struct jobs *js);
 
 /* Takes the task over. Returns NULL when memory is short (the task is destroyed). */
 struct job *jobs_add(struct jobs *js, struct task *take_task, size_t spec_bytes);
+
+/* Takes over a task of an earlier daemon, which is done. Returns NULL when memory is short (the
+ * task is destroyed). */
+struct job *jobs_add_recovered(
+	struct jobs *js, struct task *take_task, bool argv_is_cut, uint64_t done_at_ns);
 
 /* Takes back what jobs_add() did: the task was refused. */
 void jobs_drop(struct jobs *js, struct job *j);

@@ -37,6 +37,7 @@ struct options {
 	/* Settings: each has its row in config.c. */
 	char *socket_path; /* absolute */
 	char *state_dir;   /* NULL: none given */
+	bool keep_journal;
 	char *warden_path; /* NULL: none given */
 	char *runtime_dir; /* NULL: none given */
 	char *user;	   /* root mode: NULL: "dayfly" if there is such a user, else an id without

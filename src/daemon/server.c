@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "daemon/connection.h"
+#include "daemon/recovery.h"
 #include "daemon/reload.h"
 #include "daemon/stream.h"
 
@@ -97,7 +98,10 @@ static int host_send(void *owner, const struct wire_request *rq, int *take_fds, 
 
 static void host_on_state(void *owner, struct task *t)
 {
-	stream_on_state(t->owner);
+	struct job *j = t->owner;
+	j->seen_states |= 1u << t->state;
+	recovery_note_state(owner, j);
+	stream_on_state(j);
 }
 
 static void host_on_output(void *owner, struct task *t, enum output_stream stream, const char *data,
@@ -127,6 +131,7 @@ static void host_on_done(void *owner, struct task *t)
 	sched_charge(
 		&s->sched, &j->sched, r->cpu_user_us.value + r->cpu_sys_us.value, r->run_us.value);
 	sched_remove(&s->sched, &j->sched);
+	recovery_note_done(s, j);
 	jobs_set_done(&s->jobs, j, clock_boot_ns());
 	stream_on_done(j);
 	/* The slot is given away when this event is dealt with, not in its midst. */
@@ -289,6 +294,7 @@ static void on_tick(void *owner)
 {
 	struct server *s = owner;
 	jobs_expire(&s->jobs, clock_boot_ns());
+	journal_tick(&s->start->journal);
 	alarm_set(s->tick, server_tick_ms(s));
 	if (s->state != SERVER_RUNNING)
 		return;
@@ -378,6 +384,8 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 	if (r == 0)
 		r = probe_init(&s->probe, loop, start);
 	if (r == 0)
+		r = recovery_start(s, &start->journal_image);
+	if (r == 0)
 		r = accept_init(s);
 	if (r == 0)
 		r = notify_start(&start->notify, loop);
@@ -424,6 +432,7 @@ void server_finish(struct server *s)
 	destroy_dead(s);
 	warden_link_finish(&s->warden);
 	probe_finish(&s->probe);
+	journal_close(&s->start->journal);
 	list_for_each (pos, &s->jobs.active)
 		sched_remove(&s->sched, &list_entry(pos, struct job, link)->sched);
 	jobs_finish(&s->jobs);

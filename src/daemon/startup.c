@@ -7,6 +7,7 @@
 #include "base/sig.h"
 #include "daemon/activation.h"
 #include "daemon/privileges.h"
+#include "daemon/recovery.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,6 +56,8 @@ int startup_clean_process(struct startup *s, int keep_fd, struct err *e)
 	memset(s, 0, sizeof(*s));
 	s->listener = (struct listener){ .dir_fd = -1, .fd = -1 };
 	s->keeper.fd = s->warden_fd = s->passed_fd = -1;
+	journal_init(&s->journal);
+	journal_image_init(&s->journal_image);
 	int r = fd_reserve_stdio();
 	if (r < 0)
 		return err_set(e, ERR_INTERNAL, -r, "open /dev/null");
@@ -176,10 +179,16 @@ static int open_listener(struct startup *s, const struct options *o, struct err 
 	return r;
 }
 
+static int open_journal(struct startup *s, const char *dir, struct err *e)
+{
+	return dir ? journal_open(&s->journal, dir, &s->journal_image, e) : 0;
+}
+
 int startup_run(struct startup *s, const struct options *o, struct err *e)
 {
 	struct identity id;
 	struct rlimit nofile = { 1024, 1024 };
+	auto_free char *journal_dir = NULL;
 	s->is_root_mode = geteuid() == 0;
 	getrlimit(RLIMIT_NOFILE, &nofile);
 	s->open_files_hard = nofile.rlim_max == RLIM_INFINITY ? UINT32_MAX : nofile.rlim_max;
@@ -193,10 +202,16 @@ int startup_run(struct startup *s, const struct options *o, struct err *e)
 		r = open_listener(s, o, e);
 	if (r == 0)
 		r = start_warden(s, o, e);
+	if (r == 0)
+		r = recovery_choose_dir(
+			o, s->listener.path, s->is_root_mode ? &id : NULL, &journal_dir, e);
 	if (r == 0 && s->is_root_mode)
 		r = privileges_drop(&id, e);
 	if (r == 0)
 		r = choose_log_dir(s, o, e);
+	if (r == 0)
+		r = open_journal(s, journal_dir, e);
+	s->journal.is_private = !s->is_root_mode && !o->state_dir;
 	return r < 0 ? r : listener_start(&s->listener, e);
 }
 
@@ -204,6 +219,8 @@ void startup_finish(struct startup *s)
 {
 	fd_close(&s->warden_fd);
 	fd_close(&s->passed_fd);
+	journal_image_finish(&s->journal_image);
+	journal_close(&s->journal);
 	listener_close(&s->listener);
 	keeper_close(&s->keeper, true);
 	free(s->warden_path);

@@ -7,6 +7,7 @@
 #define DAYFLY_DAEMON_STARTUP_H
 
 #include "base/err.h"
+#include "daemon/journal.h"
 #include "daemon/keeper.h"
 #include "daemon/listener.h"
 #include "daemon/notify.h"
@@ -31,6 +32,8 @@ struct startup {
 				options */
 	uint64_t open_files_hard; /* of dayflyd and its other processes */
 	uint64_t task_open_files; /* the most that a task can have */
+	struct journal journal;
+	struct journal_image journal_image; /* what it says of an earlier daemon */
 };
 
 /*

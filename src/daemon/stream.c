@@ -36,10 +36,12 @@ int stream_create(struct connection *c, struct job *j, const struct request *rq)
 	s->job = j;
 	s->op = rq->op;
 	s->framing = (enum framing)rq->framing;
-	s->wants_output = rq->op != OP_WAIT;
-	s->wants_states = rq->op == OP_RUN || rq->op == OP_ATTACH;
+	s->is_held = rq->op == OP_RUN;
+	s->is_detached = s->is_held && rq->detach;
+	s->wants_output = rq->op != OP_WAIT && !s->is_detached;
+	s->wants_states = (rq->op == OP_RUN && !s->is_detached) || rq->op == OP_ATTACH;
 	s->follow = rq->op != OP_LOGS || rq->follow;
-	s->holds_task = rq->op == OP_RUN;
+	s->holds_task = s->is_held && !s->is_detached;
 	s->tag = strdup(rq->id);
 	int r = s->tag ? output_reader_init(&s->reader, j->task->log, rq->after) : -ENOMEM;
 	if (r < 0) {
@@ -50,7 +52,7 @@ int stream_create(struct connection *c, struct job *j, const struct request *rq)
 	list_append(&c->streams, &s->conn_link);
 	list_append(&j->streams, &s->job_link);
 	c->n_open++;
-	if (s->wants_states && !task_is_done(j->task))
+	if (s->wants_states && !s->is_held && !task_is_done(j->task))
 		connection_answered(c, answer_state(&c->out, s->tag, j->task->id,
 					       task_state_name(j->task->state)));
 	connection_kick(c);
@@ -105,6 +107,8 @@ static bool step(struct stream *s)
 {
 	struct output_chunk chunk;
 	char *scratch = s->conn->server->read_scratch;
+	if (s->is_held)
+		return false;
 	if (!s->wants_output) {
 		if (!task_is_done(s->job->task))
 			return false;
@@ -204,6 +208,56 @@ void stream_note_progress(struct connection *c)
 	}
 }
 
+/* ---- the answer to a run request ---- */
+
+/* The states that it went through while the answer waited, in their order. */
+static void tell_states(struct stream *s)
+{
+	const struct job *j = s->job;
+	for (unsigned i = TASK_STATE_QUEUED; i < TASK_STATE_DONE; i++)
+		if (i == TASK_STATE_QUEUED || j->seen_states & 1u << i)
+			connection_answered(
+				s->conn, answer_state(&s->conn->out, s->tag, j->task->id,
+						 task_state_name((enum task_state)i)));
+}
+
+static void tell_accepted(struct stream *s)
+{
+	struct connection *c = s->conn;
+	const struct task *t = s->job->task;
+	s->is_held = false;
+	connection_answered(c, answer_accepted(&c->out, s->tag, t->id));
+	if (s->is_detached) {
+		/* As it was accepted, however far it has come while the journal was synced. */
+		connection_send_result(c, s->tag, t->id, describe_state(t, TASK_STATE_QUEUED));
+		stream_destroy(s);
+	} else {
+		tell_states(s);
+	}
+	connection_kick(c);
+}
+
+void stream_on_accepted(struct job *j)
+{
+	list_for_each_safe (pos, &j->streams) {
+		struct stream *s = list_entry(pos, struct stream, job_link);
+		if (s->is_held && !s->conn->is_dead)
+			tell_accepted(s);
+	}
+}
+
+void stream_on_refused(struct job *j, const struct err *e)
+{
+	list_for_each_safe (pos, &j->streams) {
+		struct stream *s = list_entry(pos, struct stream, job_link);
+		if (!s->is_held || s->conn->is_dead)
+			continue;
+		connection_send_error(s->conn, s->tag, e);
+		connection_kick(s->conn);
+		stream_destroy(s);
+	}
+}
+
 /* ---- from the task ---- */
 
 void stream_on_state(struct job *j)
@@ -214,7 +268,7 @@ void stream_on_state(struct job *j)
 		return;
 	list_for_each (pos, &j->streams) {
 		struct stream *s = list_entry(pos, struct stream, job_link);
-		if (s->wants_states && !s->conn->is_dead)
+		if (s->wants_states && !s->is_held && !s->conn->is_dead)
 			connection_answered(s->conn, answer_state(&s->conn->out, s->tag, t->id,
 							     task_state_name(t->state)));
 	}
@@ -227,7 +281,7 @@ void stream_on_output(
 	list_for_each (pos, &j->streams) {
 		struct stream *s = list_entry(pos, struct stream, job_link);
 		struct connection *c = s->conn;
-		if (!s->wants_output || c->is_dead)
+		if (!s->wants_output || s->is_held || c->is_dead)
 			continue;
 		/* A reader that keeps up gets the bytes that are still at hand; the others read
 		 * them from the log when they can. */

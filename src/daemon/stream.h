@@ -32,6 +32,8 @@ struct stream {
 	enum op op;
 	enum framing framing;
 	bool wants_output, wants_states;
+	bool is_held;	   /* of a run request that is not accepted yet: says nothing */
+	bool is_detached;  /* of a run request that does not follow its task */
 	bool follow;	   /* until the task is done; else until the log is read */
 	bool holds_task;   /* of the run request */
 	bool is_holding;   /* the task's output is not read because of us */
@@ -49,6 +51,11 @@ void stream_finish_all(struct connection *c);
 /* Holding up, and no longer holding up, the tasks whose reader this connection is. */
 void stream_check_lag(struct connection *c);
 void stream_note_progress(struct connection *c);
+
+/* The run request of this task is answered: with "accepted" and what has happened since, or with an
+ * error. */
+void stream_on_accepted(struct job *j);
+void stream_on_refused(struct job *j, const struct err *e);
 
 /* From the task's hooks. */
 void stream_on_state(struct job *j);

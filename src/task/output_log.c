@@ -64,6 +64,19 @@ int output_log_create(
 	return 0;
 }
 
+int output_log_create_ended(struct output_log **ret)
+{
+	struct output_log *log = calloc(1, sizeof(*log));
+	if (!log)
+		return -ENOMEM;
+	log->fd = -1;
+	log->ring = RING_MIN;
+	log->next_seq = 1;
+	log->has_ended = true;
+	*ret = log;
+	return 0;
+}
+
 void output_log_keep_tail(struct output_log *log, size_t bytes)
 {
 	assert(bytes <= OUTPUT_RECORD_MAX && bytes <= log->limit && !log->end);

@@ -32,6 +32,8 @@ struct output_log;
  */
 int output_log_create(
 	const char *dir, uint64_t cap_bytes, uint64_t stream_limit_bytes, struct output_log **ret);
+/* One that is over: empty, without a file. */
+int output_log_create_ended(struct output_log **ret);
 void output_log_destroy(struct output_log *log);
 
 /*

@@ -24,6 +24,7 @@ void result_destroy(struct task_result *r)
 	if (!r)
 		return;
 	free(r->name);
+	json_decref(r->stored);
 	free(r);
 }
 
@@ -339,6 +340,8 @@ static void put_usage(json_t *object, const struct task_result *r, bool *failed)
 
 json_t *result_to_json(const struct task_result *r)
 {
+	if (r->stored)
+		return json_incref(r->stored);
 	bool failed = false;
 	json_t *object = json_object();
 	put(object, "task", json_string(r->task), &failed);

@@ -312,6 +312,10 @@ class Daemon:
         finally:
             os.close(ready_read)
 
+    def state_files(self):
+        """What lies in the state directory, but for the journal, which has to stay."""
+        return [name for name in os.listdir(self.state_dir) if not name.endswith(".journal")]
+
     def warm_up(self):
         """The first task and the first connection make what stays: buffers, caches."""
         for _ in range(3):

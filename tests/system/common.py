@@ -122,7 +122,7 @@ class OwnDaemons:
         if not socket_may_stay:
             self.assertEqual(wait_until(lambda: not self.runtime_files(daemon), 1) or self.runtime_files(daemon), True)
         if not (daemon.nobody_was_left and daemon.is_upper_on_disk):  # the next start sweeps it
-            self.assertEqual(os.listdir(daemon.state_dir), [])
+            self.assertEqual(daemon.state_files(), [])
         self.assertEqual(Leaks.mounts(), self.leaks.before["mounts"])
 
     def remove_runtime_dir(self, daemon):

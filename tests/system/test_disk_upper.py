@@ -20,7 +20,7 @@ class OnDisk(OwnDaemons):
 
     def layers(self, daemon):
         """What lies in the wardens' directories; and how many such directories there are."""
-        tops = [os.path.join(daemon.state_dir, name) for name in os.listdir(daemon.state_dir)]
+        tops = [os.path.join(daemon.state_dir, name) for name in daemon.state_files()]
         return [os.path.join(top, name) for top in tops for name in os.listdir(top)], len(tops)
 
     def running(self, client, n):
@@ -84,7 +84,7 @@ class OnDisk(OwnDaemons):
         traces = Traces(self.stage)
         kill_daemon(daemon)
         self.assertEqual(traces.wait_gone(), {})
-        self.assertTrue(wait_until(lambda: not os.listdir(daemon.state_dir), 2), os.listdir(daemon.state_dir))
+        self.assertTrue(wait_until(lambda: not daemon.state_files(), 2), daemon.state_files())
         self.assert_nothing_left(daemon, traces)
 
     def test_J1_kill_9_of_the_warden_its_layers_are_swept_by_the_next(self):
@@ -98,7 +98,7 @@ class OnDisk(OwnDaemons):
         self.assertTrue(wait_until(lambda: self.layers(daemon) == ([], 1), 3), self.layers(daemon))
         daemon.close_client()
         kill_daemon(daemon, signal.SIGTERM)
-        self.assertTrue(wait_until(lambda: not os.listdir(daemon.state_dir), 2))
+        self.assertTrue(wait_until(lambda: not daemon.state_files(), 2))
 
     def test_J1_kill_9_of_everything_is_swept_at_the_next_start(self):
         daemon = self.new()
@@ -122,7 +122,7 @@ class OnDisk(OwnDaemons):
         self.running(daemon.client(), 2)
         daemon.close_client()
         kill_daemon(daemon, signal.SIGTERM)
-        self.assertTrue(wait_until(lambda: not os.listdir(daemon.state_dir), 2))
+        self.assertTrue(wait_until(lambda: not daemon.state_files(), 2))
 
     # Two trees, of long and of many names, each closed at its end; never is a whole path said.
     DEEP = """import os

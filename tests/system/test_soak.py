@@ -61,7 +61,7 @@ class Soak:
         self.assertTrue(wait_until(lambda: self.look() == before, 5, 0.2), "%d tasks: %s, before %s" % (done, self.look(), before))
         for pid, size in sizes.items():
             assert_grown_less(self, pid, size, 2048)
-        self.assertEqual(os.listdir(self.daemon.state_dir), [])
+        self.assertEqual(self.daemon.state_files(), [])
         self.assertNotIn("error", read(self.daemon.log_path).replace(": error, ", ""))
 
 

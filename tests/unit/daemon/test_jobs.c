@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "daemon/jobs.h"
+#include "task/restore.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -199,6 +200,36 @@ static void a_refused_task_leaves_no_trace(void **state)
 
 #define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+static struct job *recover(struct world *w, uid_t uid, const char *id, uint64_t at_ns)
+{
+	struct task_result *result = result_create();
+	struct task_spec *spec = calloc(1, sizeof(*spec));
+	memcpy(result->task, id, ID_TASK_SIZE);
+	spec->name = strdup("old");
+	struct task *t = task_restore(&w->host, uid, spec, result);
+	assert_non_null(t);
+	return jobs_add_recovered(&w->jobs, t, true, at_ns);
+}
+
+static void tasks_of_an_earlier_daemon_are_found_and_grow_old_but_take_no_place(void **state)
+{
+	struct world *w = *state;
+	enum err_code code;
+	struct job *j = recover(w, 1, ID_A, 5);
+	assert_ptr_equal(find(w, 1, ID_A, &code), j);
+	assert_ptr_equal(find(w, 1, "old", &code), j);
+	assert_null(find(w, 2, ID_A, &code));
+	assert_int_equal(code, ERR_NOT_FOUND);
+	w->jobs.keep_count = 0;
+	finish(w, add(w, 1, ID_B, NULL), 6);
+	jobs_expire(&w->jobs, 7);
+	assert_null(find(w, 1, ID_B, &code));
+	assert_ptr_equal(find(w, 1, ID_A, &code), j);
+	jobs_expire(&w->jobs, 5 + JOBS_KEEP_NS);
+	assert_null(find(w, 1, ID_A, &code));
+	assert_int_equal(w->jobs.n_done, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +238,7 @@ int main(void)
 		IN_WORLD(a_name_is_that_of_the_running_task_or_else_of_the_newest),
 		IN_WORLD(finished_tasks_go_by_age_and_number_but_not_while_somebody_listens),
 		IN_WORLD(a_refused_task_leaves_no_trace),
+		IN_WORLD(tasks_of_an_earlier_daemon_are_found_and_grow_old_but_take_no_place),
 	};
 	return RUN_TESTS(tests);
 }

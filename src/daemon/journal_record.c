@@ -1,0 +1,352 @@
+/* Bytes of the journal: see journal_record.h. */
+#include "daemon/journal_record.h"
+
+#include "base/cleanup.h"
+#include "base/crc32.h"
+#include "base/limits.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAGIC	    "dayflyj\n"
+#define HEAD_BYTES  16
+#define FRAME_BYTES 8 /* length and checksum before a record */
+
+enum record_type { RECORD_ACCEPT = 1, RECORD_STATE, RECORD_FINISH };
+
+/* ---- the image ---- */
+
+void journal_image_init(struct journal_image *m)
+{
+	list_init(&m->tasks);
+	for (size_t i = 0; i < JOURNAL_BUCKETS; i++)
+		list_init(&m->buckets[i]);
+	m->n_tasks = 0;
+}
+
+static void destroy_task(struct journal_task *t)
+{
+	free(t->name);
+	strv_free(t->labels);
+	strv_free(t->argv);
+	free(t->result);
+	free(t);
+}
+
+void journal_image_drop(struct journal_image *m, struct journal_task *t)
+{
+	list_remove(&t->link);
+	list_remove(&t->bucket);
+	m->n_tasks--;
+	destroy_task(t);
+}
+
+void journal_image_finish(struct journal_image *m)
+{
+	list_for_each_safe (pos, &m->tasks)
+		journal_image_drop(m, list_entry(pos, struct journal_task, link));
+}
+
+static struct list *bucket_of(const struct journal_image *m, const char *id)
+{
+	uint32_t sum = crc32_add(0, id, strlen(id));
+	return (struct list *)&m->buckets[sum % JOURNAL_BUCKETS];
+}
+
+struct journal_task *journal_image_find(const struct journal_image *m, const char *id)
+{
+	struct list *bucket = bucket_of(m, id);
+	list_for_each (pos, bucket) {
+		struct journal_task *t = list_entry(pos, struct journal_task, bucket);
+		if (!strcmp(t->id, id))
+			return t;
+	}
+	return NULL;
+}
+
+void journal_image_prune(
+	struct journal_image *m, uint64_t now_real_ns, uint64_t keep_ns, size_t keep_count)
+{
+	size_t n_done = 0;
+	list_for_each (pos, &m->tasks)
+		n_done += list_entry(pos, struct journal_task, link)->result != NULL;
+	list_for_each_safe (pos, &m->tasks) {
+		struct journal_task *t = list_entry(pos, struct journal_task, link);
+		if (!t->result)
+			continue;
+		bool is_old =
+			t->finished_ns < now_real_ns && now_real_ns - t->finished_ns > keep_ns;
+		if (is_old || n_done > keep_count) {
+			journal_image_drop(m, t);
+			n_done--;
+		}
+	}
+}
+
+int journal_cut_argv(struct journal_task *t, char *const *argv)
+{
+	size_t left = JOURNAL_ARGV_BYTES, n = 0;
+	for (; argv[n] && n < JOURNAL_ARGV_COUNT && strlen(argv[n]) <= left; n++) {
+		left -= strlen(argv[n]);
+		if (strv_add(&t->argv, argv[n]) < 0)
+			return -ENOMEM;
+	}
+	t->argv_is_cut = argv[n] != NULL;
+	return 0;
+}
+
+/* ---- writing ---- */
+
+int journal_put_head(struct buf *b)
+{
+	int r = buf_add(b, MAGIC, strlen(MAGIC));
+	if (r == 0)
+		r = buf_put_u32(b, JOURNAL_VERSION);
+	return r < 0 ? r : buf_put_u32(b, 0);
+}
+
+/* Puts the bytes of a record behind their frame. */
+static int put_record(struct buf *b, struct buf *record, int r)
+{
+	size_t len = buf_len(record), before = b->end;
+	if (r == 0 && len > JOURNAL_RECORD_BYTES)
+		r = -ENOBUFS;
+	if (r == 0)
+		r = buf_put_u32(b, (uint32_t)len);
+	if (r == 0)
+		r = buf_put_u32(b, crc32_add(0, buf_data(record), len));
+	if (r == 0)
+		r = buf_add(b, buf_data(record), len);
+	if (r < 0)
+		b->end = before;
+	buf_finish(record);
+	return r;
+}
+
+static int put_strv(struct buf *b, char *const *v)
+{
+	int r = buf_put_u32(b, (uint32_t)strv_len(v));
+	for (; r == 0 && v && *v; v++)
+		r = buf_put_str(b, *v);
+	return r;
+}
+
+static int begin(struct buf *record, enum record_type type, const char *id)
+{
+	buf_init(record, 0);
+	int r = buf_put_u8(record, (uint8_t)type);
+	return r < 0 ? r : buf_put_str(record, id);
+}
+
+int journal_put_accept(struct buf *b, const struct journal_task *t)
+{
+	struct buf record;
+	int r = begin(&record, RECORD_ACCEPT, t->id);
+	if (r == 0)
+		r = buf_put_u32(&record, t->uid);
+	if (r == 0)
+		r = buf_put_u64(&record, t->created_ns);
+	if (r == 0)
+		r = buf_put_str(&record, t->name);
+	if (r == 0)
+		r = put_strv(&record, t->labels);
+	if (r == 0)
+		r = put_strv(&record, t->argv);
+	if (r == 0)
+		r = buf_put_u8(&record, t->argv_is_cut);
+	return put_record(b, &record, r);
+}
+
+int journal_put_state(struct buf *b, const char *id, enum task_state state, uint64_t at_ns)
+{
+	struct buf record;
+	int r = begin(&record, RECORD_STATE, id);
+	if (r == 0)
+		r = buf_put_u8(&record, (uint8_t)state);
+	if (r == 0)
+		r = buf_put_u64(&record, at_ns);
+	return put_record(b, &record, r);
+}
+
+int journal_put_finish(struct buf *b, const char *id, uint64_t at_ns, const char *result)
+{
+	struct buf record;
+	int r = begin(&record, RECORD_FINISH, id);
+	if (r == 0)
+		r = buf_put_u64(&record, at_ns);
+	if (r == 0)
+		r = buf_put_str(&record, result);
+	return put_record(b, &record, r);
+}
+
+int journal_put_image(struct buf *b, const struct journal_image *m)
+{
+	int r = journal_put_head(b);
+	list_for_each (pos, &m->tasks) {
+		const struct journal_task *t = list_entry(pos, struct journal_task, link);
+		if (r == 0)
+			r = journal_put_accept(b, t);
+		if (r == 0 && t->state != TASK_STATE_QUEUED && t->state != TASK_STATE_DONE)
+			r = journal_put_state(b, t->id, t->state, t->started_ns);
+		if (r == 0 && t->result)
+			r = journal_put_finish(b, t->id, t->finished_ns, t->result);
+	}
+	return r;
+}
+
+/* ---- reading ---- */
+
+static char **get_strv(struct buf_reader *r, size_t max_count, size_t max_bytes)
+{
+	uint32_t n = buf_get_u32(r);
+	char **v = NULL;
+	if (n > max_count)
+		r->failed = true;
+	for (uint32_t i = 0; !r->failed && i < n; i++) {
+		auto_free char *s = buf_get_str(r, max_bytes);
+		if (!s || strv_add(&v, s) < 0)
+			r->failed = true;
+	}
+	return v;
+}
+
+static void read_accept(struct journal_image *m, struct buf_reader *r, const char *id)
+{
+	struct journal_task *t = calloc(1, sizeof(*t));
+	if (!t) {
+		r->failed = true;
+		return;
+	}
+	snprintf(t->id, sizeof(t->id), "%s", id);
+	t->uid = buf_get_u32(r);
+	t->created_ns = buf_get_u64(r);
+	t->name = buf_get_str(r, LIMIT_NAME_BYTES);
+	t->labels = get_strv(r, LIMIT_LABELS, 2 * LIMIT_LABEL_BYTES);
+	t->argv = get_strv(r, JOURNAL_ARGV_COUNT, JOURNAL_ARGV_BYTES);
+	t->argv_is_cut = buf_get_u8(r);
+	if (r->failed || r->left || journal_image_find(m, id)) {
+		r->failed = true;
+		destroy_task(t);
+		return;
+	}
+	list_append(&m->tasks, &t->link);
+	list_append(bucket_of(m, id), &t->bucket);
+	m->n_tasks++;
+}
+
+static void read_state(struct journal_task *t, struct buf_reader *r)
+{
+	uint8_t state = buf_get_u8(r);
+	uint64_t at_ns = buf_get_u64(r);
+	if (r->left || state >= TASK_STATE_DONE)
+		r->failed = true;
+	if (r->failed || !t || t->result)
+		return;
+	t->state = (enum task_state)state;
+	if (state == TASK_STATE_RUNNING)
+		t->started_ns = at_ns;
+}
+
+static void read_finish(struct journal_task *t, struct buf_reader *r)
+{
+	uint64_t at_ns = buf_get_u64(r);
+	auto_free char *result = buf_get_str(r, JOURNAL_RESULT_BYTES);
+	if (!result || r->left)
+		r->failed = true;
+	if (r->failed || !t || t->result)
+		return;
+	t->finished_ns = at_ns;
+	t->state = TASK_STATE_DONE;
+	t->result = take_ptr(result);
+}
+
+/* Returns whether it was a record. One about a task that is not known any more is one too. */
+static bool read_record(struct journal_image *m, struct buf_reader r)
+{
+	uint8_t type = buf_get_u8(&r);
+	auto_free char *id = buf_get_str(&r, ID_TASK_SIZE - 1);
+	if (!id || !id_is_task(id))
+		return false;
+	struct journal_task *t = journal_image_find(m, id);
+	if (type == RECORD_ACCEPT)
+		read_accept(m, &r, id);
+	else if (type == RECORD_STATE)
+		read_state(t, &r);
+	else if (type == RECORD_FINISH)
+		read_finish(t, &r);
+	else
+		return false;
+	return !r.failed;
+}
+
+/* The next record. Returns false at what is none. */
+static bool next_record(struct buf_reader *r, struct buf_reader *ret)
+{
+	struct buf_reader at = *r;
+	uint32_t len = buf_get_u32(&at), sum = buf_get_u32(&at);
+	if (at.failed || !len || len > JOURNAL_RECORD_BYTES || len > at.left ||
+		crc32_add(0, at.p, len) != sum)
+		return false;
+	*ret = (struct buf_reader){ .p = at.p, .left = len };
+	r->p = at.p + len;
+	r->left = at.left - len;
+	return true;
+}
+
+/*
+ * Whether what is left looks like a write that was cut short: less than the record that it begins
+ * with, or the zeros that a file system leaves where data never came; or one whole record, the
+ * last, not all of whose bytes came.
+ */
+static bool is_torn(struct buf_reader r)
+{
+	struct buf_reader at = r;
+	uint32_t len = buf_get_u32(&at);
+	buf_get_u32(&at);
+	if (at.failed || (len && len <= JOURNAL_RECORD_BYTES && len >= at.left))
+		return true;
+	while (r.left && !*r.p) {
+		r.p++;
+		r.left--;
+	}
+	return !r.left;
+}
+
+static enum journal_end read_head(struct buf_reader *r, uint32_t *ret_version)
+{
+	if (!r->left)
+		return JOURNAL_WHOLE; /* was just made */
+	if (r->left < HEAD_BYTES)
+		return memcmp(r->p, MAGIC, r->left < strlen(MAGIC) ? r->left : strlen(MAGIC))
+			       ? JOURNAL_NONE
+			       : JOURNAL_TORN;
+	if (memcmp(r->p, MAGIC, strlen(MAGIC)))
+		return JOURNAL_NONE;
+	r->p += strlen(MAGIC);
+	r->left -= strlen(MAGIC);
+	*ret_version = buf_get_u32(r);
+	buf_get_u32(r);
+	return *ret_version == JOURNAL_VERSION ? JOURNAL_WHOLE : JOURNAL_OTHER;
+}
+
+int journal_read(struct journal_image *m, const void *data, size_t len, size_t *ret_good,
+	uint32_t *ret_version)
+{
+	struct buf_reader r = { .p = data, .left = len }, record;
+	*ret_good = 0;
+	enum journal_end end = read_head(&r, ret_version);
+	if (end != JOURNAL_WHOLE)
+		return end;
+	*ret_good = len - r.left;
+	while (r.left) {
+		struct buf_reader before = r;
+		if (!next_record(&r, &record))
+			return is_torn(before) ? JOURNAL_TORN : JOURNAL_CORRUPT;
+		if (!read_record(m, record))
+			return JOURNAL_CORRUPT;
+		*ret_good = len - r.left;
+	}
+	return JOURNAL_WHOLE;
+}

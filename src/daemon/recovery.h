@@ -1,0 +1,36 @@
+/*
+ * What an earlier daemon left in the journal becomes tasks of this one: finished ones with the
+ * result that they had, those that were not done with the outcome `lost` and the cause
+ * `daemon_crash`. They are found and forgotten as other finished tasks are; their output is gone.
+ */
+#ifndef DAYFLY_DAEMON_RECOVERY_H
+#define DAYFLY_DAEMON_RECOVERY_H
+
+#include "base/err.h"
+#include "daemon/journal.h"
+#include "daemon/options.h"
+#include "daemon/privileges.h"
+
+#include <sys/types.h>
+
+struct server;
+struct job;
+
+/*
+ * Where the journal is, before root's rights are given up to `become` (NULL: they are not): the
+ * state directory if there is one; else the service's own, which is made; else, rootless, beside
+ * the socket. *ret_dir is NULL where there is to be no journal, or the caller's.
+ */
+int recovery_choose_dir(const struct options *o, const char *socket_path,
+	const struct identity *become, char **ret_dir, struct err *e);
+
+/* Takes the tasks of the image in, with a result for each; begins the journal. Returns 0 or
+ * -errno. */
+int recovery_start(struct server *s, struct journal_image *m);
+
+/* What the journal is told of a task. Each returns 0, or -errno with *e. */
+int recovery_note_accepted(struct server *s, const struct job *j, struct err *e);
+void recovery_note_state(struct server *s, const struct job *j);
+void recovery_note_done(struct server *s, const struct job *j);
+
+#endif

@@ -1,0 +1,286 @@
+/* The bytes of the journal: what is written is read, and nothing else is. */
+#include "harness.h"
+
+#include "base/str.h"
+#include "daemon/journal_record.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ID_A "t-0123456789abcdef0123456789abcdef"
+#define ID_B "t-fedcba9876543210fedcba9876543210"
+
+struct world {
+	struct buf bytes;
+	struct journal_image image;
+};
+
+static int setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	buf_init(&w->bytes, 0);
+	journal_image_init(&w->image);
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+	buf_finish(&w->bytes);
+	journal_image_finish(&w->image);
+	free(w);
+	return 0;
+}
+
+static void put_task(struct world *w, const char *id, uint64_t created_ns)
+{
+	char *labels[] = { "job=ci", NULL };
+	char *argv[] = { "make", "-j2", NULL };
+	struct journal_task t = { .uid = 1000,
+		.created_ns = created_ns,
+		.name = "build",
+		.labels = labels,
+		.argv = argv };
+	memcpy(t.id, id, sizeof(t.id));
+	assert_int_equal(journal_put_accept(&w->bytes, &t), 0);
+}
+
+static int read_bytes(struct world *w, size_t len, size_t *ret_good)
+{
+	uint32_t version;
+	journal_image_finish(&w->image);
+	/* Of just its size, so that a sanitizer sees a step beyond it. */
+	auto_free char *exact = malloc(len ? len : 1);
+	memcpy(exact, buf_data(&w->bytes), len);
+	return journal_read(&w->image, exact, len, ret_good, &version);
+}
+
+static int read_all(struct world *w)
+{
+	size_t good;
+	int r = read_bytes(w, buf_len(&w->bytes), &good);
+	if (r == JOURNAL_WHOLE)
+		assert_int_equal(good, buf_len(&w->bytes));
+	return r;
+}
+
+TEST(what_is_written_is_read)
+{
+	struct world *w = *state;
+	assert_int_equal(journal_put_head(&w->bytes), 0);
+	put_task(w, ID_A, 7);
+	put_task(w, ID_B, 8);
+	assert_int_equal(journal_put_state(&w->bytes, ID_A, TASK_STATE_RUNNING, 9), 0);
+	assert_int_equal(journal_put_finish(&w->bytes, ID_B, 10, "{}"), 0);
+	assert_int_equal(read_all(w), JOURNAL_WHOLE);
+	const struct journal_task *a = journal_image_find(&w->image, ID_A);
+	const struct journal_task *b = journal_image_find(&w->image, ID_B);
+	assert_non_null(a);
+	assert_non_null(b);
+	assert_int_equal(a->uid, 1000);
+	assert_string_equal(a->name, "build");
+	assert_string_equal(a->labels[0], "job=ci");
+	assert_string_equal(a->argv[1], "-j2");
+	assert_int_equal(a->created_ns, 7);
+	assert_int_equal(a->started_ns, 9);
+	assert_int_equal(a->state, TASK_STATE_RUNNING);
+	assert_null(a->result);
+	assert_int_equal(b->finished_ns, 10);
+	assert_string_equal(b->result, "{}");
+}
+
+TEST(an_image_written_anew_says_the_same)
+{
+	struct world *w = *state;
+	journal_put_head(&w->bytes);
+	put_task(w, ID_A, 7);
+	put_task(w, ID_B, 8);
+	journal_put_state(&w->bytes, ID_A, TASK_STATE_STARTING, 9);
+	journal_put_finish(&w->bytes, ID_B, 10, "{\"x\":1}");
+	assert_int_equal(read_all(w), JOURNAL_WHOLE);
+	struct buf again;
+	buf_init(&again, 0);
+	assert_int_equal(journal_put_image(&again, &w->image), 0);
+	buf_clear(&w->bytes);
+	buf_add(&w->bytes, buf_data(&again), buf_len(&again));
+	assert_int_equal(read_all(w), JOURNAL_WHOLE);
+	assert_int_equal(journal_image_find(&w->image, ID_A)->state, TASK_STATE_STARTING);
+	assert_string_equal(journal_image_find(&w->image, ID_B)->result, "{\"x\":1}");
+	buf_finish(&again);
+}
+
+TEST(a_tail_cut_anywhere_is_torn_and_what_is_before_it_is_good)
+{
+	struct world *w = *state;
+	journal_put_head(&w->bytes);
+	put_task(w, ID_A, 7);
+	size_t first = buf_len(&w->bytes), good;
+	put_task(w, ID_B, 8);
+	for (size_t len = first + 1; len < buf_len(&w->bytes); len++) {
+		assert_int_equal(read_bytes(w, len, &good), JOURNAL_TORN);
+		assert_int_equal(good, first);
+		assert_int_equal(w->image.n_tasks, 1);
+	}
+}
+
+TEST(a_head_cut_anywhere_is_torn)
+{
+	struct world *w = *state;
+	size_t good;
+	journal_put_head(&w->bytes);
+	for (size_t len = 1; len < buf_len(&w->bytes); len++)
+		assert_int_equal(read_bytes(w, len, &good), JOURNAL_TORN);
+	assert_int_equal(read_bytes(w, 0, &good), JOURNAL_WHOLE);
+}
+
+TEST(zeros_at_the_end_are_a_torn_tail)
+{
+	struct world *w = *state;
+	char zeros[5000] = "";
+	journal_put_head(&w->bytes);
+	put_task(w, ID_A, 7);
+	buf_add(&w->bytes, zeros, sizeof(zeros));
+	assert_int_equal(read_all(w), JOURNAL_TORN);
+	assert_int_equal(w->image.n_tasks, 1);
+}
+
+TEST(any_changed_bit_is_noticed)
+{
+	struct world *w = *state;
+	journal_put_head(&w->bytes);
+	size_t head = buf_len(&w->bytes), good;
+	put_task(w, ID_A, 7);
+	put_task(w, ID_B, 8);
+	for (size_t bit = head * 8; bit < buf_len(&w->bytes) * 8; bit++) {
+		char *at = buf_data(&w->bytes) + bit / 8;
+		*at = (char)(*at ^ 1 << bit % 8);
+		assert_int_not_equal(read_bytes(w, buf_len(&w->bytes), &good), JOURNAL_WHOLE);
+		*at = (char)(*at ^ 1 << bit % 8);
+	}
+	assert_int_equal(read_all(w), JOURNAL_WHOLE);
+}
+
+TEST(damage_in_the_middle_is_not_taken_for_a_torn_tail)
+{
+	struct world *w = *state;
+	journal_put_head(&w->bytes);
+	put_task(w, ID_A, 7);
+	size_t first = buf_len(&w->bytes), good;
+	put_task(w, ID_B, 8);
+	journal_put_state(&w->bytes, ID_B, TASK_STATE_RUNNING, 1);
+	buf_data(&w->bytes)[first + 20] ^= 1;
+	assert_int_equal(read_bytes(w, buf_len(&w->bytes), &good), JOURNAL_CORRUPT);
+	assert_int_equal(good, first);
+	assert_int_equal(w->image.n_tasks, 1);
+}
+
+TEST(other_files_and_other_versions_are_told_apart)
+{
+	struct world *w = *state;
+	buf_add_str(&w->bytes, "#!/bin/sh\nexit 0\n# and more than a head\n");
+	assert_int_equal(read_all(w), JOURNAL_NONE);
+	buf_clear(&w->bytes);
+	journal_put_head(&w->bytes);
+	buf_data(&w->bytes)[8] = JOURNAL_VERSION + 1;
+	assert_int_equal(read_all(w), JOURNAL_OTHER);
+}
+
+TEST(records_about_unknown_tasks_are_passed_over)
+{
+	struct world *w = *state;
+	journal_put_head(&w->bytes);
+	journal_put_state(&w->bytes, ID_A, TASK_STATE_RUNNING, 1);
+	journal_put_finish(&w->bytes, ID_A, 1, "{}");
+	put_task(w, ID_B, 8);
+	assert_int_equal(read_all(w), JOURNAL_WHOLE);
+	assert_int_equal(w->image.n_tasks, 1);
+}
+
+TEST(the_first_finish_is_the_end)
+{
+	struct world *w = *state;
+	journal_put_head(&w->bytes);
+	put_task(w, ID_A, 7);
+	journal_put_finish(&w->bytes, ID_A, 8, "1");
+	journal_put_finish(&w->bytes, ID_A, 9, "2");
+	journal_put_state(&w->bytes, ID_A, TASK_STATE_RUNNING, 10);
+	assert_int_equal(read_all(w), JOURNAL_WHOLE);
+	const struct journal_task *t = journal_image_find(&w->image, ID_A);
+	assert_string_equal(t->result, "1");
+	assert_int_equal(t->state, TASK_STATE_DONE);
+}
+
+TEST(a_long_command_is_cut_between_words)
+{
+	char word[201] = "";
+	memset(word, 'x', sizeof(word) - 1);
+	char *argv[] = { word, word, word, NULL };
+	struct journal_task t = { 0 };
+	assert_int_equal(journal_cut_argv(&t, argv), 0);
+	assert_int_equal(strv_len(t.argv), 2);
+	assert_true(t.argv_is_cut);
+	strv_free(t.argv);
+	t = (struct journal_task){ 0 };
+	assert_int_equal(journal_cut_argv(&t, argv + 2), 0);
+	assert_false(t.argv_is_cut);
+	strv_free(t.argv);
+}
+
+TEST(a_result_too_long_for_a_record_adds_nothing)
+{
+	struct world *w = *state;
+	auto_free char *text = calloc(1, JOURNAL_RECORD_BYTES + 2);
+	memset(text, ' ', JOURNAL_RECORD_BYTES + 1);
+	journal_put_head(&w->bytes);
+	size_t before = buf_len(&w->bytes);
+	assert_int_equal(journal_put_finish(&w->bytes, ID_A, 1, text), -ENOBUFS);
+	assert_int_equal(buf_len(&w->bytes), before);
+}
+
+TEST(pruning_drops_what_is_old_or_too_much_and_never_what_is_not_done)
+{
+	struct world *w = *state;
+	char id[] = ID_A;
+	journal_put_head(&w->bytes);
+	for (int i = 0; i < 8; i++) {
+		id[2] = (char)('0' + i);
+		put_task(w, id, 1);
+		if (i)
+			journal_put_finish(&w->bytes, id, 100 + (uint64_t)i, "{}");
+	}
+	assert_int_equal(read_all(w), JOURNAL_WHOLE);
+	journal_image_prune(&w->image, 112, 10, 4); /* 101 is too old; then three too many */
+	assert_int_equal(w->image.n_tasks, 5);
+	id[2] = '0';
+	assert_non_null(journal_image_find(&w->image, id));
+	id[2] = '3';
+	assert_null(journal_image_find(&w->image, id));
+	id[2] = '4';
+	assert_non_null(journal_image_find(&w->image, id));
+	/* A clock that was set back makes nothing old. */
+	journal_image_prune(&w->image, 1, 10, 4);
+	assert_int_equal(w->image.n_tasks, 5);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(what_is_written_is_read),
+		T(an_image_written_anew_says_the_same),
+		T(a_tail_cut_anywhere_is_torn_and_what_is_before_it_is_good),
+		T(a_head_cut_anywhere_is_torn),
+		T(zeros_at_the_end_are_a_torn_tail),
+		T(any_changed_bit_is_noticed),
+		T(damage_in_the_middle_is_not_taken_for_a_torn_tail),
+		T(other_files_and_other_versions_are_told_apart),
+		T(records_about_unknown_tasks_are_passed_over),
+		T(the_first_finish_is_the_end),
+		T(a_long_command_is_cut_between_words),
+		T(a_result_too_long_for_a_record_adds_nothing),
+		T(pruning_drops_what_is_old_or_too_much_and_never_what_is_not_done),
+	};
+	return RUN_TESTS(tests);
+}
