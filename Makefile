@@ -322,6 +322,10 @@ fuzz: ## libFuzzer on every target, FUZZ_SECONDS each (needs clang); findings la
 bench: tests ## print the table of measured times beside their floors
 	@set -e; for bench in $(sort $(wildcard tests/bench/*.py)); do BUILD='$(BUILD)' $(PYTHON) $$bench; done
 
+.PHONY: fault-table
+fault-table: tests ## try each fault and print: how often, the longest time to clean up, what was left
+	@BUILD='$(BUILD)' $(PYTHON) tests/system/fault_table.py
+
 .PHONY: coverage
 coverage: ## line coverage of the unit tests, per layer
 	@$(MAKE) --no-print-directory COV=1 BUILD='$(if $(filter command% environment%,$(origin BUILD)),$(BUILD)-cov,build/cov)' coverage-here

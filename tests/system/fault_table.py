@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""Tries each fault in each mode and prints a table: how often, the longest time until nothing was left, and what was left (0).
+
+    tests/system/fault_table.py [--rounds N] [--mode rootless|root]
+
+After each fault: the next daemon (or warden) runs a task, and every task that was accepted has exactly one result with the cause
+that the fault calls for. Exit status 1 where something was left or told wrongly.
+"""
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "lib")]
+
+from common import Traces, fault_warden, kill_daemon, wait_until  # noqa: E402
+from dayfly_host import Daemon, Leaks, Stage  # noqa: E402
+from dayfly_test import IS_ROOT, MODES  # noqa: E402
+
+PATIENCE = 5.0
+STATES = {
+    "running": {"argv": ["sleep", "97531"]},
+    "stopping": {"argv": ["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"], "limits": {"grace": "60s"}},
+    "collecting": {"argv": ["sh", "-c", "exit 0"]},
+}
+
+
+def steps(stage):
+    done = subprocess.run([os.path.join(stage.bin, "dayfly-warden"), "--print-steps"], stdout=subprocess.PIPE, check=True)
+    return done.stdout.decode().split()
+
+
+class Fault:
+    """One fault on a daemon of its own."""
+
+    def __init__(self, stage, mode, step=None, args=()):
+        env = {}
+        if step:
+            path = os.path.join(stage.make_dir(), "fault")
+            with open(path, "w") as f:
+                f.write(step + " stall")
+            os.chmod(path, 0o644)
+            args = ("--warden", fault_warden(stage)) + tuple(args)
+            env = {"DAYFLY_FAULT": path}
+        self.stage, self.daemon = stage, Daemon(stage, mode, args, env)
+        self.mounts = Leaks.mounts()
+        self.daemon.start()
+        self.client = self.daemon.client()
+        self.problems = []
+
+    def detach(self, task):
+        tag = self.client.send("run", detach=True, task=task)
+        return [e["task"] for e in self.client.events(tag) if e["event"] == "accepted"][0]
+
+    def state(self, task):
+        return self.client.call("inspect", task=task)["state"]
+
+    def in_state(self, task, state):
+        wait_until(lambda: self.state(task) == state, 10)
+
+    def expect(self, client, task, causes):
+        cause = client.call("wait", task=task, timeout=20)["cause"]
+        if cause not in causes:
+            self.problems.append("task told as %s, not %s" % (cause, "/".join(causes)))
+
+    def measure_gone(self, traces, keep=()):
+        """Milliseconds until nothing is left of what is not kept; the rest is a problem."""
+        begin = time.monotonic()
+        left = {}
+
+        def is_gone():
+            left.clear()
+            left.update({p: n for p, n in traces.left().items() if p in traces.processes and p not in keep})
+            return not left
+
+        wait_until(is_gone, PATIENCE, 0.002)
+        if left:
+            self.problems.append("processes: %r" % left)
+        return (time.monotonic() - begin) * 1000
+
+    def after_daemon(self, traces, tasks):
+        ms = self.measure_gone(traces)
+        if Leaks.mounts() != self.mounts:
+            self.problems.append("mounts")
+        if self.daemon.state_files():
+            self.problems.append("files: %r" % self.daemon.state_files())
+        self.daemon.close_client()
+        self.daemon.env.pop("DAYFLY_FAULT", None)
+        self.daemon.start()
+        for task in tasks:
+            self.expect(self.daemon.client(), task, ["daemon_crash"])
+        return ms
+
+    def works(self):
+        if self.daemon.client().run({"argv": ["true"]}, timeout=20)[1]["outcome"] != "ok":
+            self.problems.append("the next task does not run")
+
+    def end(self):
+        self.problems += self.daemon.stop()
+        return self.problems
+
+
+def kill_dayflyd_in_state(state):
+    def run(stage, mode):
+        fault = Fault(stage, mode, args=("--max-tasks", "1") if state == "queued" else ())
+        first = fault.detach(STATES.get(state, STATES["running"]))
+        tasks = [first]
+        if state == "queued":
+            tasks.append(fault.detach({"argv": ["true"]}))
+        fault.in_state(first, "running")
+        if state == "stopping":
+            fault.client.call("cancel", task=first)
+        traces = Traces(stage)
+        kill_daemon(fault.daemon)
+        ms = fault.after_daemon(traces, tasks)
+        fault.works()
+        return ms, fault.end()
+    return run
+
+
+def kill_dayflyd_at_step(step):
+    def run(stage, mode):
+        fault = Fault(stage, mode, step)
+        task = fault.detach({"argv": ["true"], "tty": step == "tty"})
+        wait_until(lambda: Traces(stage).named("dayfly-init"), 5)
+        time.sleep(0.02)
+        if fault.state(task) == "done":
+            return None, fault.end()  # a step that this task does not need
+        traces = Traces(stage)
+        kill_daemon(fault.daemon)
+        ms = fault.after_daemon(traces, [task])
+        fault.works()
+        return ms, fault.end()
+    return run
+
+
+def kill_part(name, causes):
+    """Another of our processes; dayflyd goes on."""
+    def run(stage, mode):
+        fault = Fault(stage, mode)
+        task = fault.detach(STATES["running"])
+        fault.in_state(task, "running")
+        traces = Traces(stage)
+        for pid in traces.named(name):
+            os.kill(pid, signal.SIGKILL)
+        keep = {fault.daemon.process.pid} | {p for n in ("dayfly-keeper", "dayfly-warden") if n != name for p in traces.named(n)}
+        ms = fault.measure_gone(traces, keep)
+        fault.expect(fault.client, task, causes)
+        fault.works()
+        return ms, fault.end()
+    return run
+
+
+def all_faults(stage):
+    yield from (("kill -9 dayflyd, a task %s" % state, [kill_dayflyd_in_state(state)]) for state in ("queued", "running", "stopping"))
+    yield "kill -9 dayflyd, at each setup step", [kill_dayflyd_at_step(step) for step in steps(stage)]
+    yield "kill -9 the warden, a task running", [kill_part("dayfly-warden", ["warden_lost"])]
+    yield "kill -9 jail init, a task running", [kill_part("dayfly-init", ["internal"])]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5, help="of each fault; each setup step is tried once (default 5)")
+    parser.add_argument("--mode", choices=MODES, help="only this mode")
+    options = parser.parse_args()
+    stage, failed = Stage.get(), 0
+    print("%-42s %-9s %5s %13s %9s" % ("fault", "mode", "times", "longest in ms", "leftovers"))
+    for name, runs in all_faults(stage):
+        for mode in [options.mode] if options.mode else MODES:
+            results = [run(stage, mode) for run in (runs if len(runs) > 1 else runs * options.rounds)]
+            times = [ms for ms, _ in results if ms is not None]
+            problems = [p for _, found in results for p in found]
+            failed += len(problems)
+            print("%-42s %-9s %5d %13.0f %9d" % (name, mode, len(times), max(times, default=0), len(problems)), flush=True)
+            for problem in problems:
+                print("    " + problem)
+    if not IS_ROOT:
+        print("root mode was not tried: this needs root")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
