@@ -192,10 +192,26 @@ static int try_cgroup(void *arg, struct err *e)
 
 /* ---- findings ---- */
 
+static void fix_container(const struct doctor *d, struct doctor_finding *f)
+{
+	if (!strcmp(d->container, "docker"))
+		doctor_fix(f,
+			"docker run --cgroupns=private --security-opt writable-cgroups=true ...   "
+			"# Docker 28 and later");
+	else if (!strcmp(d->container, "podman"))
+		doctor_fix(f,
+			"podman run --cgroupns=private --security-opt unmask=/sys/fs/cgroup ...");
+	else
+		doctor_fix(
+			f, "give the container a cgroup namespace and a writable /sys/fs/cgroup");
+}
+
 /* Where systemd is, in which unit to say it; else by hand. */
 static void fix_delegation(const struct doctor *d, struct doctor_finding *f)
 {
-	if (has_systemd() && d->is_root)
+	if (!has_systemd() && d->container[0])
+		fix_container(d, f);
+	else if (has_systemd() && d->is_root)
 		doctor_fix(f,
 			"systemd-run --scope -p Delegate=yes dayflyd   # or Delegate=yes in the "
 			"service's unit");
@@ -203,9 +219,13 @@ static void fix_delegation(const struct doctor *d, struct doctor_finding *f)
 		doctor_fix(f,
 			"systemd-run --user --scope -p Delegate=yes dayflyd   # or Delegate=yes in "
 			"the user's unit");
-	else if (d->is_root)
-		doctor_fix(f, "mkdir -p /sys/fs/cgroup/dayfly && sh -c 'echo $$ "
-			      ">/sys/fs/cgroup/dayfly/cgroup.procs && exec dayflyd'");
+	else
+		doctor_fix(f,
+			"sudo sh -c 'cd /sys/fs/cgroup && echo +memory +cpu +pids "
+			">cgroup.subtree_control && mkdir -p dayfly && chown %s dayfly "
+			"dayfly/cgroup.procs dayfly/cgroup.subtree_control' && sh -c 'echo $$ | "
+			"sudo tee /sys/fs/cgroup/dayfly/cgroup.procs && exec dayflyd'",
+			d->user);
 }
 
 int doctor_cgroup(struct doctor *d, struct doctor_finding *f, struct err *e)

@@ -165,11 +165,12 @@ static void hint_container(const struct doctor *d, struct doctor_finding *f)
 	doctor_why(f, "inside a container (%s), whose seccomp or LSM profile may forbid it",
 		d->container);
 	if (!strcmp(d->container, "docker"))
-		doctor_fix(f, "docker run --security-opt seccomp=unconfined --security-opt "
-			      "apparmor=unconfined "
-			      "--security-opt systempaths=unconfined --cgroupns=private ... (or a "
-			      "seccomp profile that allows "
-			      "clone, clone3, unshare, mount and the mount API)");
+		doctor_fix(f,
+			"docker run --security-opt seccomp=unconfined --security-opt "
+			"apparmor=unconfined "
+			"--security-opt systempaths=unconfined --cgroupns=private ...   # or a "
+			"seccomp profile that allows clone, clone3, unshare, mount and the "
+			"mount API");
 	else if (!strcmp(d->container, "podman"))
 		doctor_fix(f, "podman run --security-opt seccomp=unconfined --security-opt "
 			      "unmask=ALL --security-opt label=disable ...");

@@ -87,6 +87,10 @@ void doctor_hint_proc(const struct doctor *d, const struct err *e, struct doctor
 	explain_too_revealing(f);
 	if (!strcmp(d->container, "podman"))
 		doctor_fix(f, "podman run --security-opt unmask=ALL ...");
+	else if (!strcmp(d->container, "kubernetes"))
+		doctor_fix(f,
+			"in the pod: hostUsers: false, and in its container's securityContext: "
+			"procMount: Unmasked");
 	else if (d->container[0])
 		doctor_fix(f, "docker run --security-opt systempaths=unconfined ...");
 	else
