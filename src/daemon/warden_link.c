@@ -169,9 +169,12 @@ static bool read_record(struct warden_link *l)
 		return false;
 	}
 	bool wants_hello = l->state == WARDEN_LINK_ASKED;
-	if (wire_event_check(&ev, (size_t)n) < 0 || (ev.type == WIRE_HELLO) != wants_hello) {
+	int r = wire_event_check(&ev, (size_t)n);
+	if (r < 0 || (ev.type == WIRE_HELLO) != wants_hello) {
 		fd_close_many(fds, n_fds);
-		on_lost(l, "it sent a record that is not of this protocol");
+		on_lost(l, r == 0 && wants_hello && ev.type == WIRE_FAILED
+				   ? ev.failed.err.msg
+				   : "it sent a record that is not of this protocol");
 		return false;
 	}
 	int none = -1;
