@@ -22,11 +22,23 @@ static void act_unexpected(struct task *t, const struct occurrence *o)
 		task_state_name(t->state));
 }
 
+static void explain_late_setup(struct task *t)
+{
+	struct err e;
+	err_set(&e, ERR_SETUP, ETIMEDOUT, "the jail was not made within %d seconds",
+		SETUP_MS / 1000);
+	err_hint(&e, "the host may be overloaded, or a directory of the request does not answer");
+	result_set_error(t->result, &e);
+}
+
 static void act_record_kill(struct task *t, const struct occurrence *o)
 {
 	enum kill_reason reason = kill_reason_from_event(o->event);
-	if (verdict_record_kill(&t->facts, reason, o->from, clock_mono_ns()))
-		log_task(LOG_LEVEL_DEBUG, t->id, "to be stopped: %s", kill_reason_name(reason));
+	if (!verdict_record_kill(&t->facts, reason, o->from, clock_mono_ns()))
+		return;
+	if (reason == KILL_REASON_SETUP)
+		explain_late_setup(t);
+	log_task(LOG_LEVEL_DEBUG, t->id, "to be stopped: %s", kill_reason_name(reason));
 }
 
 /* What the plan could not hold, after what the warden could not. */

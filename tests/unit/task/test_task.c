@@ -305,6 +305,19 @@ static void cancelled_while_starting_the_jail_is_killed(void **state)
 	assert_verdict(w, OUTCOME_CANCELLED, CAUSE_CANCEL);
 }
 
+static void a_jail_that_is_not_made_in_time_is_an_error_that_says_so(void **state)
+{
+	struct world *w = *state;
+	create(w);
+	start(w);
+	fire_deadline(w, EVENT_DEADLINE_SETUP);
+	assert_int_equal(w->sent[1].type, WIRE_KILL);
+	end(w);
+	assert_verdict(w, OUTCOME_ERROR, CAUSE_SETUP);
+	assert_true(w->t->result->has_error);
+	assert_int_equal(w->t->result->error.errnum, ETIMEDOUT);
+}
+
 static void the_wall_limit_asks_and_then_kills(void **state)
 {
 	struct world *w = *state;
@@ -589,6 +602,7 @@ int main(void)
 		IN_WORLD(cancelled_in_the_queue_it_never_starts),
 		IN_WORLD(waiting_too_long_in_the_queue_it_is_rejected),
 		IN_WORLD(cancelled_while_starting_the_jail_is_killed),
+		IN_WORLD(a_jail_that_is_not_made_in_time_is_an_error_that_says_so),
 		IN_WORLD(the_wall_limit_asks_and_then_kills),
 		IN_WORLD(a_task_that_writes_nothing_is_stopped_as_idle),
 		IN_WORLD(output_moves_the_idle_limit_and_the_wall_limit_stays),
