@@ -16,6 +16,7 @@
 #define OUT_MAX		 4096
 #define RECORDS_PER_TURN 64
 #define HELLO_MS	 10000
+#define ROOM_MS		 5
 #define RETRY_MIN_MS	 100
 #define RETRY_MAX_MS	 5000
 /* A warden that lived so long did not fail at its start: the next one comes at once. */
@@ -68,6 +69,15 @@ static bool must_wait(int r)
 	return r == -EAGAIN || r == -ENOBUFS || r == -ETOOMANYREFS || r == -ENOMEM;
 }
 
+/* A full socket says when it has room. For the rest nobody does: it can be written to, and that is
+ * not what is missing. */
+static void wait_for_room(struct warden_link *l, int r)
+{
+	watch_set(l->watch, r == -EAGAIN ? WATCH_READ | WATCH_WRITE : WATCH_READ);
+	if (r != -EAGAIN)
+		alarm_set(l->retry, ROOM_MS);
+}
+
 static int queue_record(
 	struct warden_link *l, const struct wire_request *rq, int *take_fds, size_t n_fds)
 {
@@ -83,7 +93,6 @@ static int queue_record(
 		p->fds[i] = fd_take(&take_fds[i]);
 	list_append(&l->out, &p->link);
 	l->n_out++;
-	watch_set(l->watch, WATCH_READ | WATCH_WRITE);
 	return 0;
 }
 
@@ -94,9 +103,13 @@ int warden_link_send(
 		fd_close_many(take_fds, n_fds);
 		return -ENOTCONN;
 	}
-	int r = l->n_out ? -EAGAIN : send_one(l, rq, take_fds, n_fds);
-	if (must_wait(r))
+	if (l->n_out)
 		return queue_record(l, rq, take_fds, n_fds);
+	int r = send_one(l, rq, take_fds, n_fds);
+	if (must_wait(r)) {
+		wait_for_room(l, r);
+		return queue_record(l, rq, take_fds, n_fds);
+	}
 	fd_close_many(take_fds, n_fds);
 	/* A warden that has just died is seen by the reader, which tells everybody. */
 	return r == -EPIPE || r == -ECONNRESET ? 0 : r;
@@ -107,8 +120,10 @@ static void flush_records(struct warden_link *l)
 	while (!list_empty(&l->out)) {
 		struct pending *p = list_entry(l->out.next, struct pending, link);
 		int r = send_one(l, &p->rq, p->fds, p->n_fds);
-		if (must_wait(r))
+		if (must_wait(r)) {
+			wait_for_room(l, r);
 			return;
+		}
 		if (r < 0 && r != -EPIPE && r != -ECONNRESET)
 			log_error("warden: record %u of jail %llu not sent: %s", p->rq.type,
 				(unsigned long long)p->rq.jail, strerror(-r));
@@ -247,11 +262,15 @@ static int watch_keeper(struct warden_link *l)
 	return r;
 }
 
-/* Time to try, or no HELLO in time. */
+/* Time to try again to get a warden, or to send; or no HELLO in time. */
 static void on_retry(void *owner)
 {
 	struct warden_link *l = owner;
 	struct err e;
+	if (l->state == WARDEN_LINK_UP) {
+		flush_records(l);
+		return;
+	}
 	if (l->state == WARDEN_LINK_ASKED) {
 		on_lost(l, "it said nothing");
 		return;

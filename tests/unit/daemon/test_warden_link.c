@@ -13,6 +13,19 @@
 #include <string.h>
 #include <sys/socket.h>
 
+/* How many of the next sends on this descriptor find too many descriptors on their way. */
+static int refused_fd = -1, n_refusals, n_tries;
+
+ssize_t __real_fd_send(int sock, const void *data, size_t len, const int *fds, size_t n_fds);
+ssize_t __wrap_fd_send(int sock, const void *data, size_t len, const int *fds, size_t n_fds)
+{
+	n_tries += sock == refused_fd;
+	if (sock != refused_fd || n_refusals == 0)
+		return __real_fd_send(sock, data, len, fds, n_fds);
+	n_refusals--;
+	return -ETOOMANYREFS;
+}
+
 struct world {
 	uv_loop_t loop;
 	struct startup start;
@@ -155,6 +168,29 @@ static void a_warden_that_does_not_read_gets_everything_later_and_in_order(void 
 	assert_int_equal(w->link.n_out, 0);
 }
 
+static void what_no_room_can_be_waited_for_is_tried_again_from_time_to_time(void **state)
+{
+	struct world *w = *state;
+	struct wire_request rq, got;
+	int fds[FD_PASS_MAX];
+	size_t n_fds = 0;
+	wire_request_init(&rq, WIRE_SIGNAL, 1);
+	refused_fd = w->link.fd;
+	n_refusals = 5;
+	n_tries = 0;
+	assert_int_equal(warden_link_send(&w->link, &rq, NULL, 0), 0);
+	rq.jail = 2;
+	assert_int_equal(warden_link_send(&w->link, &rq, NULL, 0), 0);
+	for (uint64_t jail = 1; jail <= 2; jail++) {
+		loop_run_until(&w->loop,
+			fd_recv(w->warden, &got, sizeof(got), fds, &n_fds) == sizeof(got));
+		assert_int_equal(got.jail, jail);
+	}
+	/* Not at every turn of the loop, though the socket could be written to. */
+	assert_int_equal(n_tries, 5 + 2);
+	refused_fd = -1;
+}
+
 static void a_lost_warden_is_told_and_replaced(void **state)
 {
 	struct world *w = *state;
@@ -223,6 +259,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_WORLD(a_record_goes_down_with_its_descriptors_and_one_comes_up),
 		IN_WORLD(a_warden_that_does_not_read_gets_everything_later_and_in_order),
+		IN_WORLD(what_no_room_can_be_waited_for_is_tried_again_from_time_to_time),
 		IN_WORLD(a_lost_warden_is_told_and_replaced),
 		IN_WORLD(a_warden_that_cannot_be_made_is_asked_for_again),
 		IN_WORLD(a_warden_that_breaks_the_protocol_is_not_listened_to),
