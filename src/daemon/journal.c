@@ -7,6 +7,7 @@
 #include "daemon/jobs.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -207,6 +208,8 @@ static void work_compact(struct journal *j)
 	j->work_errno = r < 0 ? -r : 0;
 	buf_finish(&bytes);
 	journal_image_finish(&m);
+	/* Megabytes, and the next time is far: back to the system with them. */
+	malloc_trim(0);
 }
 
 static void worker_main(void *arg)

@@ -6,8 +6,11 @@
 #include "daemon/server.h"
 #include "daemon/startup.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+
+#define MMAP_BYTES (128 << 10)
 
 /* One line for whoever started us; for a failure its text and, on a second line, what to do about
  * it. */
@@ -109,6 +112,8 @@ int main(int argc, char **argv)
 	struct options o;
 	struct err e;
 	int code = 0;
+	/* Large buffers go back to the system when they are freed, also after the first ones. */
+	mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
 	fd_reserve_stdio();
 	log_init("dayflyd", LOG_LEVEL_INFO);
 	if (options_parse(&o, argc, argv, &e) < 0) {
