@@ -39,6 +39,10 @@ int fd_reserve_stdio(void);
 int fd_write_all(int fd, const void *data, size_t len);
 int fd_read_all(int fd, void *data, size_t len);
 
+/* Writes everything at an offset, likewise. Returns 0 or -errno; -ENOSPC where the system takes no
+ * byte. */
+int fd_write_at(int fd, const void *data, size_t len, uint64_t at);
+
 /* Reads a whole small file, at most max bytes, NUL-terminated. *ret_data is the caller's. Returns
  * the length or -errno. */
 ssize_t fd_read_file(int dirfd, const char *path, size_t max, char **ret_data);

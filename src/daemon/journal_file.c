@@ -268,24 +268,9 @@ int journal_file_load(struct journal_file *f, struct journal_image *m, struct er
 
 /* ---- writing ---- */
 
-static int write_at(int fd, const char *data, size_t len, uint64_t at)
-{
-	while (len) {
-		ssize_t n = pwrite(fd, data, len, (off_t)at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -ENOSPC;
-		data += n;
-		at += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 int journal_file_append(struct journal_file *f, const void *data, size_t len)
 {
-	int r = write_at(f->fd, data, len, f->end);
+	int r = fd_write_at(f->fd, data, len, f->end);
 	if (r == 0)
 		f->end += len;
 	else if (ftruncate(f->fd, (off_t)f->end) < 0)
@@ -309,7 +294,7 @@ int journal_file_make(const struct journal_file *f, const struct buf *bytes)
 		return -errno;
 	int r = flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
 	if (r == 0)
-		r = write_at(fd, buf_data(bytes), buf_len(bytes), 0);
+		r = fd_write_at(fd, buf_data(bytes), buf_len(bytes), 0);
 	if (r == 0 && f->needs_sync && fdatasync(fd) < 0)
 		r = -errno;
 	if (r < 0) {
@@ -328,7 +313,7 @@ static int copy_rest(const struct journal_file *f, int to, uint64_t from, uint64
 		ssize_t n = pread(f->fd, data, want, (off_t)from);
 		if (n <= 0)
 			return n < 0 ? -errno : -EIO;
-		int r = write_at(to, data, (size_t)n, *end);
+		int r = fd_write_at(to, data, (size_t)n, *end);
 		if (r < 0)
 			return r;
 		from += (uint64_t)n;

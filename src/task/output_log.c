@@ -100,28 +100,13 @@ void output_log_destroy(struct output_log *log)
 
 /* ---- the file ---- */
 
-static int write_at(int fd, const char *data, size_t len, uint64_t at)
-{
-	while (len) {
-		ssize_t n = pwrite(fd, data, len, (off_t)at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -ENOSPC;
-		data += n;
-		at += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 static int ring_write(const struct output_log *log, const void *data, size_t len, uint64_t offset)
 {
 	uint64_t at = offset % log->ring;
 	size_t first = len > log->ring - at ? (size_t)(log->ring - at) : len;
-	int r = write_at(log->fd, data, first, at);
+	int r = fd_write_at(log->fd, data, first, at);
 	if (r == 0 && first < len)
-		r = write_at(log->fd, (const char *)data + first, len - first, 0);
+		r = fd_write_at(log->fd, (const char *)data + first, len - first, 0);
 	return r;
 }
 

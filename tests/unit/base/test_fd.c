@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -94,6 +95,18 @@ TEST(everything_is_written_and_read)
 	fd_close(&p[0]);
 	assert_int_equal(fd_read_all(-1, in, 1), -EBADF);
 	assert_int_equal(fd_write_all(-1, in, 1), -EBADF);
+}
+
+TEST(everything_is_written_at_its_offset)
+{
+	auto_close int fd = memfd_create("at", MFD_CLOEXEC), full = open("/dev/full", O_WRONLY);
+	char back[8] = "";
+	assert_int_equal(fd_write_at(fd, "abcdef", 6, 0), 0);
+	assert_int_equal(fd_write_at(fd, "XY", 2, 2), 0);
+	assert_int_equal(pread(fd, back, sizeof(back), 0), 6);
+	assert_string_equal(back, "abXYef");
+	assert_int_equal(fd_write_at(full, "a", 1, 0), -ENOSPC);
+	assert_int_equal(fd_write_at(-1, "a", 1, 0), -EBADF);
 }
 
 TEST(a_small_file_is_read_whole_and_a_big_one_refused)
@@ -234,6 +247,7 @@ int main(void)
 		cmocka_unit_test(pipes_are_closed_on_exec),
 		cmocka_unit_test(closed_stdio_is_reserved),
 		cmocka_unit_test(everything_is_written_and_read),
+		cmocka_unit_test(everything_is_written_at_its_offset),
 		cmocka_unit_test(a_small_file_is_read_whole_and_a_big_one_refused),
 		cmocka_unit_test(descriptors_go_over_a_socket_and_arrive_closed_on_exec),
 		cmocka_unit_test(k9_descriptors_over_the_room_are_closed_and_none_leaks),
