@@ -29,11 +29,11 @@ static const struct command command = {
 	.name = "attach",
 	.operands = "TASK",
 	.summary = "Follows a task as if it had been started here: first what is kept of its "
-		   "output, then what comes; exits as\n"
-		   "dayfly run would have done.",
+		   "output, then what comes;\n"
+		   "exits as dayfly run would have done.",
 	.more = "Ctrl-C once sends SIGINT to the task, twice kills it; to look only, use dayfly "
-		"logs -f. With -i and a task that\n"
-		"has a terminal, Ctrl-P Ctrl-Q leaves it alone again.\n",
+		"logs -f. With -i and\n"
+		"a task that has a terminal, Ctrl-P Ctrl-Q leaves it alone again.\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
 	.min_operands = 1,

@@ -17,7 +17,8 @@ static const struct command command = {
 	.name = "inspect",
 	.operands = "TASK...",
 	.summary = "Prints everything known of a task, as JSON: what was asked for, its state, and "
-		   "its result when it is done.",
+		   "its result when it is\n"
+		   "done.",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
 	.min_operands = 1,

@@ -17,7 +17,7 @@ static const struct option_def options[] = {
 	{ OPTION_FLAG, 'f', "follow", NULL, offsetof(struct logs_options, follow), NULL, NULL,
 		"go on until the task is done" },
 	{ OPTION_TEXT, 0, "after", "SEQ", offsetof(struct logs_options, after), options_check_count,
-		"after", "only what came after the piece of output with this number (see --json)" },
+		"after", "only output after the piece with this number (see --json)" },
 	{ OPTION_FLAG, 0, "json", NULL, offsetof(struct logs_options, json), NULL, NULL,
 		"print the events as lines of JSON in place of the output" },
 	OPTION_SOCKET(struct logs_options),

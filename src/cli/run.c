@@ -49,7 +49,7 @@ static int check_label(const char *text, struct err *e)
 static const struct option_def options[] = {
 	{ OPTION_HEADING, .help = "What the task sees" },
 	{ OPTION_TEXT, 0,   "workspace",     "DIR[:MODE]",       AT(workspace),     source_check_workspace, "task.workspace",
-		"show it this directory: cow (default: writes are thrown away), ro or rw" },
+		"show it this directory: cow (default: discards writes), ro or rw" },
 	{ OPTION_LIST, 0,   "mount",         "SRC[:DST][:MODE]", AT(mounts),        source_check_mount,     "task.mounts",
 		"show it one more directory or file: ro (default) or rw" },
 	{ OPTION_TEXT, 0,   "image",         "IMAGE",            AT(image),         NULL,                   "task.image",
@@ -111,7 +111,7 @@ static const struct option_def options[] = {
 	{ OPTION_TEXT, 0,   "inodes",        "N",                AT(inodes),        options_check_count,    "task.limits.inodes",
 		"files that it may make (default 500000)" },
 	{ OPTION_TEXT, 0,   "output-limit",  "SIZE",             AT(output_limit),  options_check_size,     "task.limits.output",
-		"bytes kept of stdout and of stderr (default 64MiB): the first and the last" },
+		"bytes kept of each of stdout and stderr (default 64MiB)" },
 	{ OPTION_FLAG, 0,   "kill-on-output-limit", NULL,        AT(kill_on_output_limit), NULL,            "task.on_output_limit",
 		"end it when it writes more than that" },
 	{ OPTION_TEXT, 0,   "open-files",    "N",                AT(open_files),    options_check_count,    "task.limits.open_files",
@@ -160,11 +160,12 @@ static const struct command command = {
 	.name = "run",
 	.operands = "[--] COMMAND [ARGUMENT]...",
 	.summary = "Runs a command in a jail of its own, made for it and gone after it. It sees "
-		   "the programs of this machine,\n"
-		   "but none of its data, and has no network, unless the options below say so.",
+		   "the programs of this\n"
+		   "machine, but none of its data, and has no network, unless the options below "
+		   "say so.",
 	.more = "Exit status: that of the command; 124 time limit; 125 dayfly itself failed; 126 "
-		"the command cannot be\n"
-		"executed; 127 it was not found; 128+N ended by signal N; 130 cancelled.\n"
+		"the command cannot\n"
+		"be executed; 127 it was not found; 128+N ended by signal N; 130 cancelled.\n"
 		"Ctrl-C once sends SIGINT to the command, twice kills it.\n\n"
 		"  dayfly run --workspace . -- make test\n"
 		"  echo hello | dayfly run -i -- tr a-z A-Z\n",

@@ -118,21 +118,35 @@ static const char *arg_name(const struct config_key *k)
 	return names[k->kind];
 }
 
-/* Without the marks of Markdown. */
-static void print_plain(const char *text)
+#define HELP_WIDTH  100
+#define HELP_INDENT 27
+
+/* Words from column `at` on, lines broken at HELP_WIDTH and continued at `indent`; without the
+ * marks of Markdown. Returns the column behind the last one. */
+static int print_words(const char *text, int at, int indent)
 {
-	for (; *text; text++)
-		if (*text != '`')
-			putchar(*text);
+	while (*text) {
+		const char *end = text + 1 + strcspn(text + 1, " ");
+		int width = 0;
+		for (const char *p = text; p < end; p++)
+			width += *p != '`';
+		if (at + width > HELP_WIDTH) {
+			at = printf("\n%*s", indent, "") - 1;
+			text += *text == ' ';
+		}
+		for (; text < end; text++)
+			if (*text != '`')
+				at += putchar(*text) != EOF;
+	}
+	return at;
 }
 
 static void print_option(const char *name, const char *arg, const char *help, const char *more)
 {
 	char head[48];
 	snprintf(head, sizeof(head), "--%s%s%s", name, arg ? " " : "", arg ? arg : "");
-	printf("  %-24s ", head);
-	print_plain(help);
-	print_plain(more);
+	int at = printf("  %-*s ", HELP_INDENT - 3, head);
+	print_words(more, print_words(help, at, HELP_INDENT), HELP_INDENT);
 	putchar('\n');
 }
 
@@ -145,6 +159,13 @@ static void print_setting(const struct config_key *k)
 	else if (fallback && k->kind != CONFIG_BOOL)
 		snprintf(more, sizeof(more), " (default: %s)", fallback);
 	print_option(k->option, arg_name(k), k->doc, more);
+}
+
+static void print_section(const char *name)
+{
+	putchar('\n');
+	print_words(config_section_title(name), 0, 0);
+	printf(":\n");
 }
 
 void options_print_help(void)
@@ -162,7 +183,7 @@ void options_print_help(void)
 		if (!k->option)
 			continue;
 		if (strcmp(section, k->section) != 0)
-			printf("\n%s:\n", config_section_title(k->section));
+			print_section(k->section);
 		section = k->section;
 		print_setting(k);
 	}

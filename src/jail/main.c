@@ -19,8 +19,8 @@ static const char usage[] =
 	"       dayfly-warden --probe [--state-dir DIR]\n"
 	"       dayfly-warden --print-steps | --print-seccomp [dev|strict] | --version\n"
 	"\n"
-	"Makes jails for dayflyd, which starts it; not meant to be started by hand. --probe is "
-	"what `dayfly doctor` runs.\n";
+	"Makes jails for dayflyd, which starts it; not meant to be started by hand.\n"
+	"--probe is what `dayfly doctor` runs.\n";
 
 enum {
 	OPT_KEEPER = 256,

@@ -2,6 +2,7 @@
 import contextlib
 import ctypes
 import os
+import re
 import resource
 import signal
 import socket
@@ -431,6 +432,16 @@ class Options(Own):
             done = subprocess.run([os.path.join(self.stage.bin, "dayflyd"), arg], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=5)
             self.assertEqual((done.returncode, done.stderr), (0, b""))
             self.assertIn(b"dayflyd", done.stdout)
+
+    def test_every_help_fits_100_columns(self):
+        def print_help(*words):
+            return subprocess.run([os.path.join(self.stage.bin, words[0]), *words[1:], "--help"], stdout=subprocess.PIPE, check=True,
+                                  timeout=5).stdout.decode()
+
+        verbs = re.findall(r"^  ([a-z]+) +\S", print_help("dayfly"), re.M)
+        self.assertIn("run", verbs)
+        for words in [("dayflyd",), ("dayfly-warden",), ("dayfly",)] + [("dayfly", verb) for verb in verbs]:
+            self.assertEqual([line for line in print_help(*words).splitlines() if len(line) > 100], [], words)
 
     def test_a_warden_that_is_none_is_reported(self):
         for path, word in (("/no/such/warden", "/no/such/warden"), ("/bin/true", "/bin/true"), ("/etc/passwd", "/etc/passwd")):
