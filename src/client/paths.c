@@ -36,8 +36,7 @@ enum paths_trust paths_check_dir(const char *path, uid_t uid)
 
 /*
  * The private directories in order of preference; false past the last. `base` is the directory that
- * must be there and ours first;
- * "" for the one in /tmp, which is nobody's.
+ * must be there and ours first, "" for the one in /tmp, which is nobody's.
  */
 static bool private_dir(
 	const struct paths_env *env, size_t i, char base[PATHS_SIZE], char dir[PATHS_SIZE])

@@ -52,7 +52,7 @@ const struct config_key config_keys[] = {
 	{ KEY("daemon", "socket", CONFIG_PATH, socket_path), .option = "socket", .fallback = "",
 		.computed = "`dayfly.sock` in `runtime_dir`", .doc = "listen here" },
 	{ KEY("daemon", "runtime_dir", CONFIG_PATH, runtime_dir), .option = "runtime-dir", .fallback = "",
-		.computed = "`/run/dayfly` as root, else `$XDG_RUNTIME_DIR/dayfly`", .doc = "directory of the socket" },
+		.computed = "`/run/dayfly` as root, else `$XDG_RUNTIME_DIR/dayfly`, without that `/tmp/dayfly-UID`", .doc = "directory of the socket" },
 	{ KEY("daemon", "state_dir", CONFIG_PATH, state_dir), .option = "state-dir", .fallback = "",
 		.computed = "`/var/tmp`; for the journal `/var/lib/dayfly` as root, else beside the socket",
 		.doc = "directory for the journal, for the nameless files that keep output, and for private layers on disk" },

@@ -163,7 +163,9 @@ int doctor_runtime_dir(struct doctor *d, struct doctor_finding *f, struct err *e
 	}
 	if (!dir) {
 		doctor_set(f, DOCTOR_DEGRADED,
-			"XDG_RUNTIME_DIR is not set: give a socket by --socket or DAYFLY_SOCKET");
+			"XDG_RUNTIME_DIR is not set: the socket is in /tmp/dayfly-%u, if no other "
+			"place is named (--socket, DAYFLY_SOCKET)",
+			(unsigned)d->uid);
 		doctor_fix(f, "log in through a full session (ssh, not su)");
 		return 0;
 	}

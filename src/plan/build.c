@@ -237,7 +237,7 @@ static int build_cgroup_limits(const struct task_spec *spec, const struct spec_l
 	struct plan_limits *l = &b->plan->limits;
 	if (spec->limits.swap_bytes && !effective->memory_bytes)
 		return err_set_field(e, ERR_BAD_VALUE, "task.limits.swap",
-			"is only held beside task.limits.memory: give that too");
+			"is only held beside a limit on memory: give that too");
 	for (size_t i = 0; i < ARRAY_SIZE(cgroup_limits); i++) {
 		const struct cgroup_limit *c = &cgroup_limits[i];
 		/* Without memory's limit the default of swap has nothing to stand beside. */
