@@ -52,8 +52,9 @@ say "folder through a copy-on-write view (:cow). Out here notes.txt still has $(
 say "behind, its files and the jail itself were gone when the command returned."
 say
 say "Next:"
-say "  $build/dayfly run -i -t -- bash                 look around inside a jail"
-say "  $build/dayfly run --workspace .:cow -- make     build this project inside one"
-say "  $build/dayfly doctor                            what this host can enforce"
-say "  sh contrib/install-deps.sh all && make check     run every test"
-say "  make install                                     as root: install it under /usr/local"
+next() { printf '  %-52s %s\n' "$1" "$2"; }
+next "$build/dayfly run -i -t -- bash" "look around inside a jail"
+next "$build/dayfly run --workspace .:cow -- make" "build this project inside one"
+next "$build/dayfly doctor" "what this host can enforce"
+next "sh contrib/install-deps.sh all && make check" "run every test"
+next "sudo make install" "install it under /usr/local"

@@ -37,7 +37,7 @@ int doctor_mode(struct doctor *d, struct doctor_finding *f, struct err *e)
 
 int doctor_kernel(struct doctor *d, struct doctor_finding *f, struct err *e)
 {
-	unsigned major = 0, minor = 0, want_minor = d->is_root ? 10 : 14;
+	unsigned major = 0, minor = 0, want_minor = d->is_root ? 12 : 14;
 	struct utsname u;
 	if (uname(&u) < 0 || sscanf(u.release, "%u.%u", &major, &minor) != 2)
 		return err_set(e, ERR_INTERNAL, EINVAL, "read the kernel's release");
