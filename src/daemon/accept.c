@@ -72,11 +72,13 @@ static void on_refused_over(void *owner)
  * once, the socket would give it an error instead of our line. So a few of them stay open for a
  * moment.
  */
-static void refuse(struct server *s, int *fd, enum err_code code, const char *text)
+static void refuse(
+	struct server *s, int *fd, enum err_code code, const char *text, const char *hint)
 {
 	struct err e;
 	struct buf line;
 	err_set(&e, code, 0, "%s", text);
+	err_hint(&e, "%s", hint);
 	buf_init(&line, 0);
 	if (answer_error(&line, NULL, &e) == 0 &&
 		send(*fd, buf_data(&line), buf_len(&line), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
@@ -99,12 +101,15 @@ static void admit(struct server *s, int take_fd)
 		return;
 	if (!may_connect(s, fd, &peer)) {
 		log_warning("client uid %u pid %d: not allowed", peer.uid, peer.pid);
-		refuse(s, &fd, ERR_NOT_ALLOWED, "this user may not use this daemon");
+		refuse(s, &fd, ERR_NOT_ALLOWED, "this user may not use this daemon",
+			"an administrator lets it in: [access] in dayflyd.conf, or --allow-uid");
 		return;
 	}
 	if (s->n_connections >= s->options->max_connections ||
 		count_of_uid(s, peer.uid) >= s->options->max_connections_uid) {
-		refuse(s, &fd, ERR_BUSY, "too many connections");
+		refuse(s, &fd, ERR_BUSY, "too many connections",
+			"try again later, or raise max_connections or max_connections_per_user in "
+			"[daemon] of dayflyd.conf");
 		return;
 	}
 	int r = connection_create(s, fd_take(&fd), peer.uid, peer.gid, peer.pid, &c);
@@ -133,7 +138,9 @@ static void refuse_one(struct server *s)
 		auto_close int fd =
 			accept4(s->start->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0)
-			refuse(s, &fd, ERR_BUSY, "no descriptors are left");
+			refuse(s, &fd, ERR_BUSY, "no descriptors are left",
+				"try again later, or raise the open files that dayflyd may have "
+				"(ulimit -n, LimitNOFILE=)");
 	}
 	s->reserve_fd = open_reserve();
 	watch_set(s->listen_watch, 0);

@@ -30,7 +30,7 @@ static int fail(struct options *o, const struct err *e)
 {
 	log_error("%s", e->msg);
 	if (e->hint[0])
-		log_error("%s", e->hint);
+		log_error("fix: %s", e->hint);
 	tell_ready(&o->ready_fd, e);
 	return 1;
 }

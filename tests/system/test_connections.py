@@ -28,6 +28,7 @@ class Strangers:
         self.addCleanup(stranger.close)
         event = stranger.read_event()
         self.assertEqual((event["event"], event["error"]["code"]), ("error", "not_allowed"))
+        self.assertIn("[access]", event["error"]["hint"])
         with self.assertRaises(EOFError):
             stranger.read_event()
         self.client.call("ping")
