@@ -65,24 +65,25 @@ void doctor_hint_id_helpers(const struct doctor *d, const struct err *e, struct 
 			(int)strcspn(e->msg, " "), e->msg, (int)strcspn(e->msg, " "), e->msg);
 }
 
-int doctor_subuid(struct doctor *d, struct doctor_finding *f, struct err *e)
+static int read_range(const struct doctor *d, const char *path, bool *ret, struct doctor_finding *f,
+	struct err *e)
 {
 	struct subid_range range;
-	int r = subid_read("/etc/subuid", d->uid, &range, e);
-	d->has_subuids = r == 0;
+	int r = subid_read(path, d->uid, &range, e);
+	*ret = r == 0;
 	if (r == 0)
 		doctor_why(f, "%u ids from %u", range.count, range.first);
 	return r;
 }
 
+int doctor_subuid(struct doctor *d, struct doctor_finding *f, struct err *e)
+{
+	return read_range(d, "/etc/subuid", &d->has_subuids, f, e);
+}
+
 int doctor_subgid(struct doctor *d, struct doctor_finding *f, struct err *e)
 {
-	struct subid_range range;
-	int r = subid_read("/etc/subgid", d->uid, &range, e);
-	d->has_subgids = r == 0;
-	if (r == 0)
-		doctor_why(f, "%u ids from %u", range.count, range.first);
-	return r;
+	return read_range(d, "/etc/subgid", &d->has_subgids, f, e);
 }
 
 static int map_range(pid_t pid, void *arg, struct err *e)
