@@ -199,9 +199,9 @@ DAYFLY_API int dayfly_task_add_mount(struct dayfly_task *t, const char *path, co
 DAYFLY_API int dayfly_task_set_limit(struct dayfly_task *t, const char *name, const char *text);
 
 /*
- * Names a limit ("memory", "cpus", "pids" and the others that a cgroup holds) that may be left out
- * where this host cannot hold it.
- * Without this such a task is refused. The result lists what was left out.
+ * Names a limit ("memory", "cpus", "pids" and the others that a cgroup holds, "disk", "inodes")
+ * that need not hold where this host cannot hold it. Without this such a task is refused. The
+ * result lists under "degraded" what was weaker.
  */
 DAYFLY_API int dayfly_task_add_best_effort(struct dayfly_task *t, const char *limit);
 

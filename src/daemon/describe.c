@@ -7,6 +7,7 @@
 #include "daemon/policy.h"
 #include "daemon/server.h"
 #include "plan/plan.h"
+#include "proto/schema.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -101,8 +102,7 @@ static json_t *mounts(const struct task_spec *spec)
 	return list;
 }
 
-/* Only what the request gave; durations in milliseconds are told in seconds, as text with a unit.
- */
+/* Only what the request gave; durations as text with a unit. */
 static json_t *limits(const struct spec_limits *given)
 {
 	json_t *o = json_object();
@@ -123,10 +123,19 @@ static json_t *limits(const struct spec_limits *given)
 	return o;
 }
 
+static json_t *best_effort(uint32_t bits)
+{
+	json_t *list = json_array();
+	for (const struct schema_word *w = schema_best_effort_words; list && w->name; w++)
+		if (bits & (uint32_t)w->value)
+			json_array_append_new(list, json_string(w->name));
+	return list;
+}
+
 static json_t *spec_to_json(const struct task_spec *spec)
 {
-	return json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:o, s:s, s:s}",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:o, "
+			 "s:o, s:s, s:s}",
 		"argv", strings(spec->argv, SIZE_MAX, SIZE_MAX), "env_names", env_names(spec->env),
 		"labels", labels(spec->labels), "name", text_or_null(spec->name), "cwd",
 		text_or_null(spec->cwd), "image", spec->image ? spec->image : "host", "user",
@@ -135,9 +144,9 @@ static json_t *spec_to_json(const struct task_spec *spec)
 		plan_profile_name((enum plan_profile)spec->profile), "tty", spec->tty, "stdin",
 		spec->stdin_mode == STDIN_STREAM ? "stream" : "none", "workspace",
 		spec->has_workspace ? mount(&spec->workspace) : json_null(), "mounts", mounts(spec),
-		"limits", limits(&spec->limits), "on_disconnect",
-		spec->on_disconnect == ON_DISCONNECT_KEEP ? "keep" : "kill", "on_output_limit",
-		spec->on_output_limit == ON_OUTPUT_LIMIT_KILL ? "kill" : "drop");
+		"limits", limits(&spec->limits), "best_effort", best_effort(spec->best_effort),
+		"on_disconnect", spec->on_disconnect == ON_DISCONNECT_KEEP ? "keep" : "kill",
+		"on_output_limit", spec->on_output_limit == ON_OUTPUT_LIMIT_KILL ? "kill" : "drop");
 }
 
 /* Of a task of an earlier daemon: what the journal keeps. */

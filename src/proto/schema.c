@@ -69,7 +69,7 @@ static const struct schema_word disconnect_words[] = { { "kill", ON_DISCONNECT_K
 	{ "keep", ON_DISCONNECT_KEEP }, { NULL, 0 } };
 static const struct schema_word output_limit_words[] = { { "drop", ON_OUTPUT_LIMIT_DROP },
 	{ "kill", ON_OUTPUT_LIMIT_KILL }, { NULL, 0 } };
-static const struct schema_word best_effort_words[] = { { "memory", BEST_EFFORT_MEMORY },
+const struct schema_word schema_best_effort_words[] = { { "memory", BEST_EFFORT_MEMORY },
 	{ "cpus", BEST_EFFORT_CPUS }, { "pids", BEST_EFFORT_PIDS },
 	{ "cpu_time", BEST_EFFORT_CPU_TIME }, { "memory_high", BEST_EFFORT_MEMORY_HIGH },
 	{ "swap", BEST_EFFORT_SWAP }, { "cpu_weight", BEST_EFFORT_CPU_WEIGHT },
@@ -180,7 +180,7 @@ static const struct schema_field task_fields[] = {
 		.max = LIMIT_MOUNTS, .absent = "none", .doc = "other directories or files to show" },
 	{ SPEC(limits, "limits", KIND_OBJECT), .object = &schema_limits, .absent = "the defaults",
 		.doc = "what the task may use" },
-	{ SPEC(best_effort, "best_effort", KIND_WORDS), .words = best_effort_words, .absent = "none",
+	{ SPEC(best_effort, "best_effort", KIND_WORDS), .words = schema_best_effort_words, .absent = "none",
 		.doc = "limits without which the task may run if this host cannot hold them; the result names them as degraded" },
 	{ SPEC(on_disconnect, "on_disconnect", KIND_WORD), .words = disconnect_words,
 		.doc = "what becomes of the task when the connection that asked for it closes" },

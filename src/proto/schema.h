@@ -75,6 +75,9 @@ struct schema_object {
 extern const struct schema_object schema_request, schema_task, schema_workspace, schema_mount,
 	schema_limits;
 
+/* The limits of task.best_effort; ends with a NULL name. */
+extern const struct schema_word schema_best_effort_words[];
+
 const char *op_meaning(enum op op);
 /* The op of that name; OP_COUNT if there is none. */
 enum op op_from_name(const char *name);

@@ -76,6 +76,14 @@ class Find:
         self.assertEqual((shown["spec"]["argv"], shown["spec"]["cwd"], shown["spec"]["labels"]), (["true"], "/tmp", {"a": "b"}))
         self.assertEqual(shown["result"], run.result)
 
+    def test_inspect_shows_limits_and_best_effort(self):
+        run = self.run_task(["true"], limits={"wall": "90s", "memory": "1GiB"}, best_effort=["io_read", "memory"])
+        spec = self.client.call("inspect", task=run.task)["spec"]
+        self.assertEqual(spec["limits"], {"wall": "90000ms", "memory": 1 << 30})
+        self.assertEqual(sorted(spec["best_effort"]), ["io_read", "memory"])
+        run = self.run_task(["true"])
+        self.assertEqual(self.client.call("inspect", task=run.task)["spec"]["best_effort"], [])
+
     def test_wait_before_and_after_the_end(self):
         tag, task = self.client.start({"argv": ["sh", "-c", "sleep 0.3; exit 4"]})
         waits = [self.client.send("wait", task=task) for _ in range(3)]
