@@ -23,8 +23,9 @@ from dayfly_test import IS_ROOT, MODES  # noqa: E402
 PATIENCE = 5.0
 STATES = {
     "running": {"argv": ["sleep", "97531"]},
-    "stopping": {"argv": ["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"], "limits": {"grace": "60s"}},
-    "collecting": {"argv": ["sh", "-c", "exit 0"]},
+    "stopping": {"argv": ["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.05; done"], "limits": {"grace": "60s"}},
+    # A large layer on disk, which is removed after the task's end.
+    "collecting": {"argv": ["sh", "-c", "mkdir /tmp/d && cd /tmp/d && seq 20000 | xargs touch; echo made; read x"], "stdin": "stream"},
 }
 
 
@@ -112,10 +113,49 @@ def kill_dayflyd_in_state(state):
             tasks.append(fault.detach({"argv": ["true"]}))
         fault.in_state(first, "running")
         if state == "stopping":
+            wait_until(lambda: fault.client.call("inspect", task=first)["last_seq"] > 0, 10)
             fault.client.call("cancel", task=first)
         traces = Traces(stage)
         kill_daemon(fault.daemon)
         ms = fault.after_daemon(traces, tasks)
+        fault.works()
+        return ms, fault.end()
+    return run
+
+
+def kill_dayflyd_collecting(stage, mode):
+    fault = Fault(stage, mode, args=("--upper", "disk"))
+    tag, task = fault.client.start(STATES["collecting"])
+    fault.client.wait_output(tag, b"made", timeout=30)
+    fault.client.send("input", task=task, eof=True)
+    other = fault.daemon.connect()
+    wait_until(lambda: other.call("inspect", task=task)["state"] in ("collecting", "done"), 10, 0)
+    if other.call("inspect", task=task)["state"] == "done":
+        return None, fault.end()  # too quick for us
+    other.close()
+    traces = Traces(stage)
+    kill_daemon(fault.daemon)
+    ms = fault.after_daemon(traces, [task])
+    fault.works()
+    return ms, fault.end()
+
+
+def kill_warden_at_step(step):
+    def run(stage, mode):
+        fault = Fault(stage, mode, step)
+        task = fault.detach({"argv": ["true"], "tty": step == "tty"})
+        wait_until(lambda: Traces(stage).named("dayfly-init"), 5)
+        time.sleep(0.02)
+        if fault.state(task) == "done":
+            return None, fault.end()
+        traces = Traces(stage)
+        for pid in traces.named("dayfly-warden"):
+            os.kill(pid, signal.SIGKILL)
+        ms = fault.measure_gone(traces, {fault.daemon.process.pid} | set(traces.named("dayfly-keeper")))
+        fault.expect(fault.client, task, ["warden_lost"])
+        # The next warden reads the same file: nothing is to stall there any more.
+        with open(fault.daemon.env["DAYFLY_FAULT"], "w"):
+            pass
         fault.works()
         return ms, fault.end()
     return run
@@ -157,6 +197,8 @@ def kill_part(name, causes):
 def all_faults(stage):
     yield from (("kill -9 dayflyd, a task %s" % state, [kill_dayflyd_in_state(state)]) for state in ("queued", "running", "stopping"))
     yield "kill -9 dayflyd, at each setup step", [kill_dayflyd_at_step(step) for step in steps(stage)]
+    yield "kill -9 dayflyd, a task collecting", [kill_dayflyd_collecting]
+    yield "kill -9 the warden, at each setup step", [kill_warden_at_step(step) for step in steps(stage)]
     yield "kill -9 the warden, a task running", [kill_part("dayfly-warden", ["warden_lost"])]
     yield "kill -9 jail init, a task running", [kill_part("dayfly-init", ["internal"])]
 
