@@ -95,8 +95,9 @@ static void write_line(enum log_level level, const char *safe)
 }
 
 /* What stands in text already, len bytes, comes first. */
-static void emit(enum log_level level, const struct log_field *fields, size_t n_fields,
-	char text[TEXT_SIZE], size_t len, const char *fmt, va_list ap)
+__attribute__((format(printf, 6, 0))) static void emit(enum log_level level,
+	const struct log_field *fields, size_t n_fields, char text[TEXT_SIZE], size_t len,
+	const char *fmt, va_list ap)
 {
 	char safe[2 * TEXT_SIZE];
 	if (len < TEXT_SIZE)
@@ -124,8 +125,8 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_end(ap);
 }
 
-static void emit_task(enum log_level level, const char *id, const struct log_field *more,
-	size_t n_more, const char *fmt, va_list ap)
+__attribute__((format(printf, 5, 0))) static void emit_task(enum log_level level, const char *id,
+	const struct log_field *more, size_t n_more, const char *fmt, va_list ap)
 {
 	struct log_field fields[LOG_FIELDS_MAX] = { { "DAYFLY_TASK", id } };
 	char text[TEXT_SIZE];
