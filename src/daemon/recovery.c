@@ -24,8 +24,9 @@
 
 /* ---- where ---- */
 
-/* Made by root, for whoever dayflyd becomes. */
-static int make_service_dir(const struct identity *become, struct err *e)
+/* Made by root, for whoever dayflyd becomes. It may have been for the id without a name (unnamed),
+ * before there was a user for the service. */
+static int make_service_dir(const struct identity *become, uid_t unnamed, struct err *e)
 {
 	struct stat st;
 	if (mkdir(SERVICE_DIR, 0700) < 0 && errno != EEXIST)
@@ -35,7 +36,7 @@ static int make_service_dir(const struct identity *become, struct err *e)
 		return err_set(e, ERR_INTERNAL, errno, "open the state directory " SERVICE_DIR);
 	if (st.st_uid == become->uid)
 		return 0;
-	if (st.st_uid != 0)
+	if (st.st_uid != 0 && st.st_uid != unnamed)
 		return err_set(e, ERR_NOT_ALLOWED, EPERM,
 			"the state directory " SERVICE_DIR " belongs to user id %u, not to %u",
 			(unsigned)st.st_uid, (unsigned)become->uid);
@@ -68,7 +69,7 @@ int recovery_choose_dir(const struct options *o, const char *socket_path,
 			 "it");
 		return 0;
 	}
-	int r = make_service_dir(become, e);
+	int r = make_service_dir(become, (uid_t)o->ids_base, e);
 	if (r < 0) {
 		err_hint(e, "give another with --state-dir, or set journal = no in [daemon]");
 		return r;
