@@ -106,7 +106,7 @@ ln -sf /etc/passwd /dev/null; %s stat %s /dev/null; exec %s open r %s""" % (
             for row in self.probe("open", "r", *paths, workspace=workspace, user=user).all("open"):
                 self.assertIn(errno_name(row["errno"]), ("EACCES", "EPERM", "ENOENT"), row)
             paths = ["/srv/host/proc/sys/kernel/core_pattern", "/srv/host/proc/sysrq-trigger", "/srv/host/proc/%d/oom_score_adj" % daemon,
-                     "/srv/host/dev/null", "/srv/host/tmp/x"]
+                     "/srv/host/dev/null", "/srv/host/tmp/dayfly-test-%d" % os.getpid()]
             for row in self.probe("open", "w", *paths, workspace=workspace, user=user).all("open"):
                 self.assertIn(errno_name(row["errno"]), ("EROFS", "EACCES", "EPERM", "ENOENT"), row)
             if IS_ROOT:
