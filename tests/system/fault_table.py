@@ -140,13 +140,19 @@ def kill_dayflyd_collecting(stage, mode):
     return ms, fault.end()
 
 
+def stalled_at_step(stage, mode, step):
+    """A task whose setup hangs at this step; None in its place if it does not need the step."""
+    fault = Fault(stage, mode, step)
+    task = fault.detach({"argv": ["true"], "tty": step == "tty"})
+    wait_until(lambda: Traces(stage).named("dayfly-init"), 5)
+    time.sleep(0.02)
+    return fault, None if fault.state(task) == "done" else task
+
+
 def kill_warden_at_step(step):
     def run(stage, mode):
-        fault = Fault(stage, mode, step)
-        task = fault.detach({"argv": ["true"], "tty": step == "tty"})
-        wait_until(lambda: Traces(stage).named("dayfly-init"), 5)
-        time.sleep(0.02)
-        if fault.state(task) == "done":
+        fault, task = stalled_at_step(stage, mode, step)
+        if not task:
             return None, fault.end()
         traces = Traces(stage)
         for pid in traces.named("dayfly-warden"):
@@ -163,12 +169,9 @@ def kill_warden_at_step(step):
 
 def kill_dayflyd_at_step(step):
     def run(stage, mode):
-        fault = Fault(stage, mode, step)
-        task = fault.detach({"argv": ["true"], "tty": step == "tty"})
-        wait_until(lambda: Traces(stage).named("dayfly-init"), 5)
-        time.sleep(0.02)
-        if fault.state(task) == "done":
-            return None, fault.end()  # a step that this task does not need
+        fault, task = stalled_at_step(stage, mode, step)
+        if not task:
+            return None, fault.end()
         traces = Traces(stage)
         kill_daemon(fault.daemon)
         ms = fault.after_daemon(traces, [task])
