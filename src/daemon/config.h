@@ -93,7 +93,8 @@ int config_assign(struct options *o, size_t key, const char *text, const struct 
 	struct err *e);
 
 /* The nth line of a value as text that config_assign() takes: on the heap, NULL past the last. A
- * scalar has one line. */
+ * scalar has one line; config_count() says how many there are. */
+size_t config_count(const struct options *o, size_t key);
 char *config_format(const struct options *o, size_t key, size_t nth);
 
 /* "default", "option --x", "/etc/dayfly/dayflyd.conf:7": on the heap. */

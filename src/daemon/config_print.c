@@ -2,6 +2,8 @@
 #include "daemon/config.h"
 
 #include "base/cleanup.h"
+#include "base/str.h"
+#include "daemon/json_build.h"
 #include "daemon/options.h"
 
 #include <stdlib.h>
@@ -125,33 +127,42 @@ void config_print_markdown(FILE *out)
 	}
 }
 
+static json_t *text_to_json(const char *text)
+{
+	if (!text)
+		return NULL;
+	return str_is_utf8(text, strlen(text)) ? json_string(text) : json_null();
+}
+
 static json_t *value_to_json(const struct options *o, size_t key)
 {
-	const struct config_key *k = &config_keys[key];
-	if (!config_is_list(k)) {
+	if (!config_is_list(&config_keys[key])) {
 		auto_free char *text = config_format(o, key, 0);
-		json_t *value = text ? json_string(text) : NULL;
-		return value ? value : json_null();
+		return text_to_json(text);
 	}
 	json_t *list = json_array();
-	for (size_t nth = 0;; nth++) {
+	size_t n = config_count(o, key);
+	for (size_t nth = 0; nth < n; nth++) {
 		auto_free char *text = config_format(o, key, nth);
-		if (!text)
-			return list;
-		json_array_append_new(list, json_string(text));
+		json_build_add(&list, text_to_json(text));
 	}
+	return list;
+}
+
+static json_t *setting_to_json(const struct options *o, size_t key)
+{
+	const struct config_key *k = &config_keys[key];
+	auto_free char *origin = config_origin_text(o, key);
+	json_t *name = json_sprintf("%s.%s", k->section, k->name);
+	/* An origin that is missing makes NULL of the object. */
+	return json_pack("{s:o, s:o, s:o, s:b}", "key", name, "value", value_to_json(o, key),
+		"origin", text_to_json(origin), "live", k->is_live);
 }
 
 json_t *config_to_json(const struct options *o)
 {
 	json_t *list = json_array();
-	for (size_t i = 0; list && i < config_key_count; i++) {
-		auto_free char *origin = config_origin_text(o, i);
-		json_array_append_new(list,
-			json_pack("{s:o, s:o, s:s, s:b}", "key",
-				json_sprintf("%s.%s", config_keys[i].section, config_keys[i].name),
-				"value", value_to_json(o, i), "origin", origin ? origin : "?",
-				"live", config_keys[i].is_live));
-	}
+	for (size_t i = 0; list && i < config_key_count; i++)
+		json_build_add(&list, setting_to_json(o, i));
 	return list;
 }

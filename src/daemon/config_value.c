@@ -289,6 +289,17 @@ static char *nth_of(char *const *v, size_t nth)
 	return nth < strv_len(v) ? strdup(v[nth]) : NULL;
 }
 
+size_t config_count(const struct options *o, size_t key)
+{
+	const struct config_key *k = &config_keys[key];
+	const void *where = (const char *)o + k->offset;
+	if (k->kind == CONFIG_PATHS)
+		return strv_len(*(char *const *const *)where);
+	if (k->kind == CONFIG_USERS || k->kind == CONFIG_GROUPS)
+		return strv_len(((const struct config_ids *)where)->names);
+	return 1;
+}
+
 char *config_format(const struct options *o, size_t key, size_t nth)
 {
 	const struct config_key *k = &config_keys[key];

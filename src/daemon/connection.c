@@ -41,9 +41,15 @@ void connection_send_error(struct connection *c, const char *id, const struct er
 void connection_send_result(
 	struct connection *c, const char *id, const char *task, json_t *take_result)
 {
-	connection_answered(
-		c, take_result ? answer_result(&c->out, id, task, take_result) : -ENOMEM);
+	struct err e;
+	int r = take_result ? answer_result(&c->out, id, task, take_result) : -ENOMEM;
 	json_decref(take_result);
+	/* What has no memory is this answer, not the connection and the tasks that hang on it. */
+	if (r == -ENOMEM) {
+		err_set(&e, ERR_INTERNAL, ENOMEM, "write the answer");
+		r = answer_error(&c->out, id, &e);
+	}
+	connection_answered(c, r);
 }
 
 /* Returns whether everything was sent. */

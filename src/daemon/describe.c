@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "daemon/json_build.h"
 #include "daemon/policy.h"
 #include "daemon/server.h"
 #include "plan/plan.h"
@@ -35,8 +36,7 @@ json_t *describe_task_state(const struct task *t)
  * failure. */
 static json_t *text_or_null(const char *s)
 {
-	json_t *v = s ? json_string(s) : NULL;
-	return v ? v : json_null();
+	return s && str_is_utf8(s, strlen(s)) ? json_string(s) : json_null();
 }
 
 static json_t *stamp_or_null(uint64_t real_ns)
@@ -56,7 +56,7 @@ static json_t *strings(char *const *v, size_t max_count, size_t max_bytes)
 		bytes += strlen(v[i]);
 		if (bytes > max_bytes)
 			break;
-		json_array_append_new(list, text_or_null(v[i]));
+		json_build_add(&list, text_or_null(v[i]));
 	}
 	return list;
 }
@@ -72,7 +72,7 @@ static json_t *labels(char *const *v)
 			continue;
 		memcpy(key, *v, (size_t)(eq - *v));
 		key[eq - *v] = '\0';
-		json_object_set_new(o, key, text_or_null(eq + 1));
+		json_build_put(&o, key, text_or_null(eq + 1));
 	}
 	return o;
 }
@@ -82,8 +82,8 @@ static json_t *env_names(char *const *v)
 	json_t *list = json_array();
 	for (; list && v && *v; v++) {
 		const char *eq = strchr(*v, '=');
-		json_t *name = json_stringn(*v, eq ? (size_t)(eq - *v) : strlen(*v));
-		json_array_append_new(list, name ? name : json_null());
+		size_t len = eq ? (size_t)(eq - *v) : strlen(*v);
+		json_build_add(&list, str_is_utf8(*v, len) ? json_stringn(*v, len) : json_null());
 	}
 	return list;
 }
@@ -98,7 +98,7 @@ static json_t *mounts(const struct task_spec *spec)
 {
 	json_t *list = json_array();
 	for (size_t i = 0; list && i < spec->n_mounts; i++)
-		json_array_append_new(list, mount(&spec->mounts[i]));
+		json_build_add(&list, mount(&spec->mounts[i]));
 	return list;
 }
 
@@ -111,14 +111,14 @@ static json_t *limits(const struct spec_limits *given)
 		if (!v)
 			continue;
 		if (policy_fields[i].unit == POLICY_UNIT_DURATION)
-			json_object_set_new(o, policy_fields[i].name,
+			json_build_put(&o, policy_fields[i].name,
 				json_sprintf("%llums", (unsigned long long)v));
 		else if (policy_fields[i].unit == POLICY_UNIT_CPUS)
-			json_object_set_new(o, policy_fields[i].name,
+			json_build_put(&o, policy_fields[i].name,
 				json_sprintf("%llu.%03llu", (unsigned long long)v / 1000,
 					(unsigned long long)v % 1000));
 		else
-			json_object_set_new(o, policy_fields[i].name, json_integer((json_int_t)v));
+			json_build_put(&o, policy_fields[i].name, json_integer((json_int_t)v));
 	}
 	return o;
 }
@@ -128,7 +128,7 @@ static json_t *best_effort(uint32_t bits)
 	json_t *list = json_array();
 	for (const struct schema_word *w = schema_best_effort_words; list && w->name; w++)
 		if (bits & (uint32_t)w->value)
-			json_array_append_new(list, json_string(w->name));
+			json_build_add(&list, json_string(w->name));
 	return list;
 }
 
@@ -198,29 +198,27 @@ static json_t *list_entry_of(const struct job *j)
 	if (!o || !task_is_done(t))
 		return o;
 	const struct task_exit *x = &r->verdict.exit;
-	json_object_set_new(o, "outcome", json_string(outcome_name(r->verdict.outcome)));
-	json_object_set_new(o, "cause", json_string(cause_name(r->verdict.cause)));
-	json_object_set_new(o, "code", x->has_code ? json_integer(x->code) : json_null());
+	json_build_put(&o, "outcome", json_string(outcome_name(r->verdict.outcome)));
+	json_build_put(&o, "cause", json_string(cause_name(r->verdict.cause)));
+	json_build_put(&o, "code", x->has_code ? json_integer(x->code) : json_null());
 	return o;
 }
 
-static void add_jobs(json_t *list, const struct list *from, uid_t uid, const char *label)
+static void add_jobs(json_t **list, const struct list *from, uid_t uid, const char *label)
 {
 	list_for_each (pos, from) {
 		const struct job *j = list_entry(pos, struct job, link);
 		if (j->task->uid == uid && (!label || has_label(j->task->spec->labels, label)))
-			json_array_append_new(list, list_entry_of(j));
+			json_build_add(list, list_entry_of(j));
 	}
 }
 
 json_t *describe_list(const struct jobs *js, uid_t uid, bool all, const char *label)
 {
 	json_t *list = json_array();
-	if (!list)
-		return NULL;
 	if (all)
-		add_jobs(list, &js->done, uid, label);
-	add_jobs(list, &js->active, uid, label);
+		add_jobs(&list, &js->done, uid, label);
+	add_jobs(&list, &js->active, uid, label);
 	return json_pack("{s:o}", "tasks", list);
 }
 
@@ -228,18 +226,17 @@ json_t *describe_list(const struct jobs *js, uid_t uid, bool all, const char *la
 
 static json_t *warden_info(const struct warden_link *l)
 {
-	return json_pack("{s:b, s:s, s:b, s:i, s:s, s:o}", "is_up", warden_link_is_up(l), "mode",
+	return json_pack("{s:b, s:s, s:b, s:i, s:o, s:o}", "is_up", warden_link_is_up(l), "mode",
 		warden_mode_name((enum warden_mode)l->hello.hello.mode), "upper_on_disk",
 		l->hello.hello.upper_on_disk != 0, "landlock_abi", l->hello.hello.landlock_abi,
-		"info", l->hello.hello.info, "pid",
+		"info", text_or_null(l->hello.hello.info), "pid",
 		l->pid > 0 ? json_integer(l->pid) : json_null());
 }
 
 static json_t *ceilings(const struct policy *p)
 {
 	json_t *o = limits(&p->ceiling);
-	if (o)
-		json_object_set_new(o, "host_network", json_boolean(p->allow_host_network));
+	json_build_put(&o, "host_network", json_boolean(p->allow_host_network));
 	return o;
 }
 
@@ -281,7 +278,7 @@ static json_t *service_info(const struct startup *s)
 static json_t *journal_info(const struct server *s)
 {
 	auto_free char *path = journal_path(&s->start->journal);
-	return text_or_null(path);
+	return path || !s->start->journal.is_on ? text_or_null(path) : NULL;
 }
 
 json_t *describe_server(const struct server *s, uid_t uid)

@@ -47,6 +47,7 @@ struct job {
 	uint32_t seen_states; /* bits by enum task_state */
 	bool is_recovered;    /* of an earlier daemon: little of the request is known */
 	bool argv_is_cut;
+	bool is_unwritten; /* done, and the journal does not say so */
 };
 
 struct jobs {

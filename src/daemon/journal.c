@@ -109,16 +109,16 @@ int journal_accept(struct journal *j, const struct journal_task *t, struct err *
 	return 0;
 }
 
-/* About a task that is there: it cannot be refused any more. */
-static void append_or_keep(struct journal *j, int r)
+/* About a task that is there: it cannot be refused any more. Returns 0 when the record is written
+ * or kept, or -errno. */
+static int append_or_keep(struct journal *j, int r)
 {
 	if (r == 0)
 		r = append(j);
-	if (r < 0 && buf_len(&j->scratch) &&
-		buf_add(&j->backlog, buf_data(&j->scratch), buf_len(&j->scratch)) < 0)
-		log_warning("the journal lacks a record: it is about a task that is over, and the "
-			    "next daemon would take it for lost");
+	if (r < 0 && buf_len(&j->scratch))
+		r = buf_add(&j->backlog, buf_data(&j->scratch), buf_len(&j->scratch));
 	pump(j);
+	return r;
 }
 
 void journal_state(struct journal *j, const char *id, enum task_state state, uint64_t at_ns)
@@ -126,15 +126,17 @@ void journal_state(struct journal *j, const char *id, enum task_state state, uin
 	if (!j->is_on)
 		return;
 	buf_clear(&j->scratch);
-	append_or_keep(j, journal_put_state(&j->scratch, id, state, at_ns));
+	/* How far a task had come is a detail. */
+	if (append_or_keep(j, journal_put_state(&j->scratch, id, state, at_ns)) < 0)
+		log_warning("the journal lacks that task %s was %s", id, task_state_name(state));
 }
 
-void journal_finish(struct journal *j, const char *id, uint64_t at_ns, const char *result)
+int journal_finish(struct journal *j, const char *id, uint64_t at_ns, const char *result)
 {
 	if (!j->is_on)
-		return;
+		return 0;
 	buf_clear(&j->scratch);
-	append_or_keep(j, journal_put_finish(&j->scratch, id, at_ns, result));
+	return append_or_keep(j, journal_put_finish(&j->scratch, id, at_ns, result));
 }
 
 /* ---- waiting ---- */

@@ -86,7 +86,8 @@ int journal_start(struct journal *j, uv_loop_t *loop, const struct journal_image
 /* Returns 0, or -errno with *e: then the task must not be accepted. */
 int journal_accept(struct journal *j, const struct journal_task *t, struct err *e);
 void journal_state(struct journal *j, const char *id, enum task_state state, uint64_t at_ns);
-void journal_finish(struct journal *j, const char *id, uint64_t at_ns, const char *result);
+/* Returns 0, or -errno: nothing is kept of it, and the next daemon would take the task for lost. */
+int journal_finish(struct journal *j, const char *id, uint64_t at_ns, const char *result);
 
 /* Returns whether there is something to wait for; if so fn is called once, unless journal_forget()
  * comes first. */

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "proto/json_load.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -32,7 +33,7 @@ json_t *probe_parse(const char *text)
 	bool is_good = list && *text;
 	for (const char *line = text; is_good && *line;) {
 		size_t len = strcspn(line, "\n");
-		json_t *o = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+		json_t *o = json_load_whole(line, len, JSON_REJECT_DUPLICATES, NULL);
 		/* The last one ends with its newline too, or it was cut off. */
 		is_good = line[len] == '\n' && is_finding(o) && json_array_append(list, o) == 0;
 		json_decref(o);

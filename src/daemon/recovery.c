@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "daemon/jobs.h"
 #include "daemon/server.h"
+#include "proto/json_load.h"
 #include "task/restore.h"
 
 #include <errno.h>
@@ -163,7 +164,7 @@ static struct task_result *stored_result(const struct journal_task *t)
 	r->created_ns = t->created_ns;
 	r->started_ns = t->started_ns;
 	r->finished_ns = t->finished_ns;
-	r->stored = json_loads(t->result, 0, NULL);
+	r->stored = json_load_whole(t->result, strlen(t->result), 0, NULL);
 	if (!r->stored) {
 		result_destroy(r);
 		return NULL;
@@ -254,11 +255,32 @@ void recovery_note_state(struct server *s, const struct job *j)
 		journal_state(&s->start->journal, j->task->id, state, clock_real_ns());
 }
 
-void recovery_note_done(struct server *s, const struct job *j)
+void recovery_note_done(struct server *s, struct job *j)
 {
 	if (!s->start->journal.is_on)
 		return;
 	auto_free char *text = result_text(j->task->result);
+	int r = -ENOMEM;
 	if (text)
-		journal_finish(&s->start->journal, j->task->id, j->task->result->finished_ns, text);
+		r = journal_finish(
+			&s->start->journal, j->task->id, j->task->result->finished_ns, text);
+	if (r < 0 && !j->is_unwritten)
+		log_task(LOG_LEVEL_WARNING, j->task->id,
+			"its end is not in the journal yet, and the next daemon would take it for "
+			"lost: %s",
+			strerror(-r));
+	j->is_unwritten = r < 0;
+	s->has_unwritten |= j->is_unwritten;
+}
+
+void recovery_write_rest(struct server *s)
+{
+	if (!s->has_unwritten)
+		return;
+	s->has_unwritten = false;
+	list_for_each (pos, &s->jobs.done) {
+		struct job *j = list_entry(pos, struct job, link);
+		if (j->is_unwritten)
+			recovery_note_done(s, j);
+	}
 }

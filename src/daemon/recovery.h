@@ -31,6 +31,8 @@ int recovery_start(struct server *s, struct journal_image *m);
 /* What the journal is told of a task. Each returns 0, or -errno with *e. */
 int recovery_note_accepted(struct server *s, const struct job *j, struct err *e);
 void recovery_note_state(struct server *s, const struct job *j);
-void recovery_note_done(struct server *s, const struct job *j);
+void recovery_note_done(struct server *s, struct job *j);
+/* What there was no memory or room for is tried again. */
+void recovery_write_rest(struct server *s);
 
 #endif

@@ -20,6 +20,9 @@
 /* Beyond the longest grace that a stopping task may have: those who do not end by then are killed
  * with the warden. */
 #define DRAIN_EXTRA_MS 5000
+/* Descriptors that the loop has room for from the start: more than the default limits let anybody
+ * make us hold. */
+#define LOOP_FDS 16384
 
 /* ---- the end of a turn ---- */
 
@@ -294,6 +297,7 @@ static void on_tick(void *owner)
 {
 	struct server *s = owner;
 	jobs_expire(&s->jobs, clock_boot_ns());
+	recovery_write_rest(s);
 	journal_tick(&s->start->journal);
 	alarm_set(s->tick, server_tick_ms(s));
 	if (s->state != SERVER_RUNNING)
@@ -374,7 +378,9 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 	if (!s->scratch || !s->read_scratch)
 		return -ENOMEM;
 	init_host(s);
-	int r = deadline_heap_init(&s->deadlines);
+	int r = watch_reserve(loop, LOOP_FDS);
+	if (r == 0)
+		r = deadline_heap_init(&s->deadlines);
 	if (r == 0)
 		r = watch_create(loop, s->deadlines.fd, on_deadlines, s, &s->deadline_watch);
 	if (r == 0)
@@ -432,6 +438,7 @@ void server_finish(struct server *s)
 	destroy_dead(s);
 	warden_link_finish(&s->warden);
 	probe_finish(&s->probe);
+	recovery_write_rest(s);
 	journal_close(&s->start->journal);
 	list_for_each (pos, &s->jobs.active)
 		sched_remove(&s->sched, &list_entry(pos, struct job, link)->sched);

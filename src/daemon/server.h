@@ -42,6 +42,7 @@ struct server {
 	struct watch *deadline_watch;
 	struct sched sched;
 	struct jobs jobs;
+	bool has_unwritten; /* some job is */
 	char *scratch;	    /* output on its way into a log */
 	char *read_scratch; /* anything else that is read */
 

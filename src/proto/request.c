@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/str.h"
+#include "proto/json_load.h"
 #include "proto/scan.h"
 #include "proto/schema.h"
 
@@ -49,7 +50,7 @@ static int load(const char *line, size_t len, json_t **ret, struct err *e)
 	 * chain. Only the first call counts. */
 	json_object_seed(0);
 	json_error_t why;
-	json_t *json = json_loadb(line, len, JSON_REJECT_DUPLICATES, &why);
+	json_t *json = json_load_whole(line, len, JSON_REJECT_DUPLICATES, &why);
 	if (!json)
 		return load_failed(&why, e);
 	*ret = json;

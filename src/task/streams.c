@@ -133,8 +133,6 @@ static void end_output(struct streams *s, enum output_stream stream)
 static void pause_tty(struct streams *s)
 {
 	watch_set(s->out[OUTPUT_STDOUT].watch, 0);
-	if (!s->retry && alarm_create(s->loop, on_retry, s, &s->retry) < 0)
-		return end_output(s, OUTPUT_STDOUT);
 	alarm_set(s->retry, TTY_RETRY_MS);
 }
 
@@ -317,7 +315,10 @@ int streams_open_tty(struct streams *s, int take_master)
 {
 	s->is_tty = true;
 	s->out[OUTPUT_STDOUT].fd = take_master;
-	int r = watch_create(s->loop, take_master, on_stdout, s, &s->out[OUTPUT_STDOUT].watch);
+	/* Here, where it can still fail without taking output along. */
+	int r = alarm_create(s->loop, on_retry, s, &s->retry);
+	if (r == 0)
+		r = watch_create(s->loop, take_master, on_stdout, s, &s->out[OUTPUT_STDOUT].watch);
 	if (r < 0 || !s->takes_input)
 		return r;
 	/* libuv has one watch per descriptor: a second one for the other direction. */

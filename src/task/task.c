@@ -72,6 +72,18 @@ void task_handle(struct task *t, enum task_event event)
 	handle(t, &o);
 }
 
+/* Nobody would read what it prints: no task without its terminal. */
+static void fail_without_tty(struct task *t, int errnum)
+{
+	struct wire_event ev;
+	struct occurrence o = { .event = EVENT_WARDEN_FAILED, .wire = &ev };
+	wire_event_init(&ev, WIRE_FAILED, t->jail);
+	err_set(&ev.failed.err, ERR_INTERNAL, errnum, "take over the terminal");
+	task_kill_jail(t);
+	streams_close_output(&t->streams);
+	handle(t, &o);
+}
+
 static void take_tty(struct task *t, int *fd)
 {
 	if (*fd < 0 || !t->spec->tty || t->streams.out[OUTPUT_STDOUT].fd >= 0 ||
@@ -81,8 +93,9 @@ static void take_tty(struct task *t, int *fd)
 	}
 	int r = streams_open_tty(&t->streams, fd_take(fd));
 	if (r < 0)
-		log_task(LOG_LEVEL_WARNING, t->id, "terminal: %s", strerror(-r));
-	streams_start(&t->streams);
+		fail_without_tty(t, -r);
+	else
+		streams_start(&t->streams);
 }
 
 void task_on_wire(struct task *t, const struct wire_event *ev, int *fd)

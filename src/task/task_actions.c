@@ -72,7 +72,9 @@ static void act_record_failure(struct task *t, const struct occurrence *o)
 		t->facts.exec_failed = true;
 	else
 		t->facts.setup_failed = true;
-	result_set_error(t->result, &o->wire->failed.err);
+	/* What follows from the first failure says less. */
+	if (!t->result->has_error)
+		result_set_error(t->result, &o->wire->failed.err);
 }
 
 static void act_record_exit(struct task *t, const struct occurrence *o)
@@ -217,7 +219,7 @@ static void act_signal_term(struct task *t, const struct occurrence *o)
 	send_signal(t, SIGCONT);
 }
 
-static void act_kill_jail(struct task *t, const struct occurrence *o)
+void task_kill_jail(struct task *t)
 {
 	struct wire_request rq;
 	if (t->facts.jail_gone || t->facts.warden_lost || !t->jail)
@@ -226,6 +228,11 @@ static void act_kill_jail(struct task *t, const struct occurrence *o)
 	int r = t->host->send(t->host->owner, &rq, NULL, 0);
 	if (r < 0)
 		log_task(LOG_LEVEL_WARNING, t->id, "kill not sent: %s", strerror(-r));
+}
+
+static void act_kill_jail(struct task *t, const struct occurrence *o)
+{
+	task_kill_jail(t);
 }
 
 static void act_close_streams(struct task *t, const struct occurrence *o)

@@ -22,6 +22,9 @@ void task_queue_event(struct task *t, enum task_event event);
 void task_arm_run(struct task *t);
 void task_arm(struct task *t, enum task_event event, uint64_t ms);
 
+/* The whole jail dies, unless it is gone. */
+void task_kill_jail(struct task *t);
+
 /* Lets go of what only a start needs. */
 void task_release_start(struct task *t);
 

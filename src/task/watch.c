@@ -1,8 +1,14 @@
 /* Descriptors and timers on the loop: see watch.h. */
 #include "task/watch.h"
 
+#include "base/cleanup.h"
+#include "base/fd.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
 
 struct watch {
 	uv_poll_t handle;
@@ -55,6 +61,29 @@ int watch_create(uv_loop_t *loop, int fd, watch_fn fn, void *owner, struct watch
 	w->fn = fn;
 	w->owner = owner;
 	*ret = w;
+	return 0;
+}
+
+static void on_nothing(void *owner, int events)
+{
+}
+
+/* Its table has a place for each number up to the highest that it has seen, and never shrinks. */
+int watch_reserve(uv_loop_t *loop, unsigned n)
+{
+	struct rlimit limit;
+	struct watch *w = NULL;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && n > limit.rlim_cur)
+		n = (unsigned)limit.rlim_cur;
+	auto_close int low = eventfd(0, EFD_CLOEXEC);
+	auto_close int high = low < 0 ? -1 : fcntl(low, F_DUPFD_CLOEXEC, n - 1);
+	if (high < 0)
+		return -errno;
+	int r = watch_create(loop, high, on_nothing, NULL, &w);
+	if (r < 0)
+		return r;
+	watch_set(w, WATCH_READ);
+	watch_destroy(&w);
 	return 0;
 }
 

@@ -25,6 +25,12 @@ typedef void (*watch_fn)(void *owner, int events);
  * Returns 0 or -errno. */
 int watch_create(uv_loop_t *loop, int fd, watch_fn fn, void *owner, struct watch **ret);
 
+/*
+ * Makes room for watches of descriptors below n (or below the limit of open files, which is less).
+ * libuv aborts where it cannot make that room when it needs it. Returns 0 or -errno.
+ */
+int watch_reserve(uv_loop_t *loop, unsigned n);
+
 /* What to wait for from now on; 0: nothing. */
 void watch_set(struct watch *w, int events);
 

@@ -6,11 +6,11 @@ import subprocess
 import time
 
 from dayfly_host import Stage, count_fds
-from dayfly_test import DaemonError, in_modes
+from dayfly_test import in_modes
 
-from common import HERE, OwnDaemons
+from common import HERE, OwnDaemons, kill_daemon, wait_until
 
-LAYOUT = "iiq"
+LAYOUT = "iiqi"
 # An allocation further on than this, of one request, is not looked for.
 FARTHEST = 3000
 
@@ -36,8 +36,8 @@ class Shim:
     def env(self):
         return {"LD_PRELOAD": shim_library(), "DAYFLY_SHIM": self.path}
 
-    def set(self, countdown=0, jump_s=0):
-        self.map[:struct.calcsize(LAYOUT)] = struct.pack(LAYOUT, countdown, 0, jump_s)
+    def set(self, countdown=0, jump_s=0, stays=False):
+        self.map[:struct.calcsize(LAYOUT)] = struct.pack(LAYOUT, countdown, 0, jump_s, stays)
 
     def failed(self):
         return struct.unpack(LAYOUT, self.map[:struct.calcsize(LAYOUT)])[1]
@@ -53,58 +53,169 @@ class Shimmed(OwnDaemons):
 
     # ---- no memory ---------------------------------------------------------------------------
 
-    def requests(self, daemon):
-        """Each operation, with a task that it can be about."""
-        client = self.connect_to(daemon)
-        tag = client.send("run", detach=True, task={"argv": ["sh", "-c", "echo up; sleep 300"], "stdin": "stream"})
-        task = [e["task"] for e in client.events(tag) if e["event"] == "accepted"][0]
-        return task, [
-            ("ping", {}), ("info", {}), ("list", {"all": True}), ("inspect", {"task": task}), ("logs", {"task": task}),
-            ("signal", {"task": task, "signal": "CONT"}), ("input", {"task": task, "text": "x" * 2000}),
-            ("resize", {"task": task, "rows": 5, "cols": 5}), ("attach", {"task": "no-such-task"}), ("wait", {"task": "no-such-task"}),
-            ("cancel", {"task": "no-such-task"}), ("nonsense", {}),
-            ("run", {"task": {"argv": ["sh", "-c", "echo out; exit 3"], "env": {"A": "b"}, "labels": {"x": "y"}, "name": "n"}}),
+    def requests(self, client):
+        """Each operation, with a task that it can be about: (name, operation, what gives its fields)."""
+        _, kept, _, _, _ = client.finish(*client.start({"argv": ["sh", "-c", "echo out; echo err >&2; exit 3"], "name": "kept",
+                                                        "labels": {"x": "y"}, "limits": {"wall": "60s"}}))
+        kept = kept["task"]
+        reader = self.detach(client, {"argv": ["sh", "-c", "echo up; exec cat"], "stdin": "stream"})
+        screen = self.detach(client, {"argv": ["sleep", "300"], "tty": True})
+        task = {"argv": ["sh", "-c", "echo out; exit 3"], "env": {"A": "b"}, "labels": {"x": "y"}, "limits": {"wall": "20s"}}
+        return {reader, screen}, [
+            ("ping", "ping", dict),
+            ("info", "info", dict),
+            ("list", "list", lambda: {"all": True}),
+            ("inspect, running", "inspect", lambda: {"task": reader}),
+            ("inspect, done", "inspect", lambda: {"task": kept}),
+            ("logs", "logs", lambda: {"task": kept}),
+            ("logs, running", "logs", lambda: {"task": reader}),
+            ("attach", "attach", lambda: {"task": kept}),
+            ("wait", "wait", lambda: {"task": kept}),
+            ("signal", "signal", lambda: {"task": reader, "signal": "CONT"}),
+            ("input", "input", lambda: {"task": reader, "text": "x" * 2000}),
+            ("input, base64", "input", lambda: {"task": reader, "base64": "eHg="}),
+            ("resize", "resize", lambda: {"task": screen, "rows": 5, "cols": 5}),
+            ("cancel", "cancel", lambda: {"task": self.detach(client, {"argv": ["sleep", "300"], "limits": {"grace": "20ms"}})}),
+            ("no task", "inspect", lambda: {"task": "no-such-task"}),
+            ("nonsense", "nonsense", dict),
+            ("run", "run", lambda: {"task": task}),
+            ("run, tty", "run", lambda: {"task": dict(task, tty=True)}),
+            ("run, detached", "run", lambda: {"task": task, "detach": True}),
         ]
 
-    def ask(self, daemon, op, fields, countdown):
-        """One request on a connection of its own. Returns whether an allocation failed meanwhile."""
-        self.shim.set(countdown)
-        began = time.monotonic()
-        client = daemon.connect()
+    @staticmethod
+    def detach(client, task):
+        tag = client.send("run", detach=True, task=task)
+        return [e["task"] for e in client.events(tag) if e["event"] == "accepted"][0]
+
+    def ask(self, daemon, op, fields, countdown, stays=False):
+        """One request on a connection of its own. Returns whether an allocation failed meanwhile, and the events of the answer; None:
+        the connection was closed, which is an answer too."""
+        events, client = [], None
+        self.shim.set(countdown, stays=stays)
         try:
-            for event in client.events(client.send(op, **fields), timeout=20):
-                last = event
-            self.assertIn(last["event"], ("result", "error"))
-        except (OSError, EOFError, DaemonError, ConnectionError, UnboundLocalError):
-            pass  # the connection was closed: that is an answer too
+            client = daemon.connect()
+            for event in client.events(client.send(op, **fields), timeout=15):
+                events.append(event)
+        except TimeoutError:
+            self.fail("%s, allocation %d: no answer: %r" % (op, countdown, events))
+        except (OSError, EOFError):
+            events = None
         finally:
             failed = self.shim.failed()
             self.shim.set()
-            client.close()
-        self.assertLess(time.monotonic() - began, 15, "%s, allocation %d: no answer" % (op, countdown))
-        return failed
+            if client:
+                client.close()
+        return failed, events
+
+    def whole(self, value):
+        """An answer without what is different each time."""
+        if isinstance(value, dict):
+            return {k: self.whole(v) for k, v in value.items() if k not in ("id", "task", "seq", "created", "started", "finished")}
+        if isinstance(value, list):
+            return [self.whole(v) for v in value]
+        return 0 if isinstance(value, int) and not isinstance(value, bool) else value
+
+    def check_answer(self, events, expected, what):
+        """An error, or nothing, or all of it: no answer lacks a part that there was no memory for."""
+        last = events[-1]
+        if last["event"] == "error":
+            self.assertIn(last["error"]["code"], ("internal", "busy", expected[-1].get("error", {}).get("code")),
+                          "%s: %r" % (what, last["error"]))
+        elif expected[-1]["event"] != "result" or "outcome" not in last["result"]:
+            self.assertEqual(self.whole(last), self.whole(expected[-1]), what)
+        elif last["result"]["cause"] == "exit":
+            output = b"".join(e["data"] for e in events if e["event"] == "output")
+            wanted = b"".join(e["data"] for e in expected if e["event"] == "output")
+            self.assertEqual(last["result"]["exit"]["code"], 3, what)
+            is_cut = any("truncated" in e for e in events)
+            self.assertTrue(output == wanted or is_cut, "%s: %r, and it does not say that something is missing" % (what, output))
+        else:
+            self.assertIn((last["result"]["cause"], last["result"]["error"]["code"]), [("setup", "internal")], what)
+
+    def starve(self, stays):
+        daemon = self.start()
+        daemon.warm_up()
+        client = self.connect_to(daemon)
+        wait_until(lambda: client.call("info")["probes_made"])
+        tasks, requests = self.requests(client)
+        wait_until(lambda: all(client.call("inspect", task=t)["state"] == "running" for t in tasks))
+        for _, op, fields in requests:
+            self.ask(daemon, op, fields(), 0)
+
+        def is_quiet():
+            return {t["task"] for t in client.call("list")["tasks"]} == tasks
+
+        wait_until(is_quiet)
+        processes, fds = len(daemon.processes()), count_fds(daemon.process.pid)
+        tried = {}
+        for name, op, fields in requests:
+            expected = self.ask(daemon, op, fields(), 0)[1]
+            for n in range(1, FARTHEST):
+                what = "%s, allocation %d" % (name, n)
+                given = fields()
+                failed, events = self.ask(daemon, op, given, n, stays)
+                self.assertIsNone(daemon.process.poll(), "%s: %s" % (what, daemon.log()))
+                self.assertEqual(client.call("ping")["protocol"], 1, what)
+                if op == "cancel":
+                    client.call("cancel", **given)
+                if events:
+                    self.check_answer(events, expected, what)
+                self.assertTrue(wait_until(is_quiet), "%s: it left %r" % (what, client.call("list")))
+                if not failed:
+                    break
+            tried[name] = n - 1
+        self.assertTrue(all(0 < n < FARTHEST - 2 for n in tried.values()), "each to its end: %r" % tried)
+        self.assertEqual({client.call("inspect", task=t)["state"] for t in tasks}, {"running"}, tried)
+        self.assertEqual(client.run({"argv": ["true"]}, timeout=20)[1]["outcome"], "ok")
+        self.assertTrue(wait_until(lambda: len(daemon.processes()) == processes), daemon.processes())
+        self.assertTrue(wait_until(lambda: count_fds(daemon.process.pid) <= fds), "descriptors: %r, before %r" % (
+            count_fds(daemon.process.pid), fds))
+        for task in tasks:
+            client.call("cancel", task=task)
+            client.call("wait", task=task, timeout=20)
+        client.close()
+        return tried
 
     def test_J8_without_memory_a_request_fails_and_nothing_else(self):
+        self.starve(stays=False)
+
+    def test_J8_while_memory_stays_short_requests_fail_and_nothing_else(self):
+        self.starve(stays=True)
+
+    def test_J8_many_connections_while_memory_is_short(self):
+        """The loop's table of descriptors grows with them, and libuv ends a process in which that fails."""
         daemon = self.start()
-        task, requests = self.requests(daemon)
-        tried = {}
-        for op, fields in requests:
-            self.ask(daemon, op, fields, 0)
-        fds = count_fds(daemon.process.pid)
-        for op, fields in requests:
-            n = 1
-            while n < FARTHEST and self.ask(daemon, op, fields, n):
-                self.assertIsNone(daemon.process.poll(), "%s, allocation %d: %s" % (op, n, daemon.log()))
-                n += 1
-            tried[op] = n - 1
-        self.assertTrue(all(0 < n < FARTHEST - 1 for n in tried.values()), "each to its end: %r" % tried)
+        kept = []
+        for i in range(250):
+            for n in range(1, 6):
+                self.ask(daemon, "ping", {}, n)
+                self.assertIsNone(daemon.process.poll(), "with %d connections, allocation %d: %s" % (i, n, daemon.log()))
+            kept.append(self.connect_to(daemon))
+            self.assertEqual(kept[-1].call("ping")["protocol"], 1)
+
+    def test_J8_an_end_without_memory_is_written_down_later(self):
+        """The next daemon would take the task for lost."""
+        daemon = self.start("--idle-exit", "2s")  # what is left over is looked at four times in that time
         client = self.connect_to(daemon)
-        self.assertEqual(client.call("inspect", task=task)["state"], "running", tried)
-        self.assertEqual(client.run({"argv": ["true"]}, timeout=20)[1]["outcome"], "ok")
-        client.call("cancel", task=task)
-        client.call("wait", task=task, timeout=20)
+        ended = {}
+        for n in (1, 2, 4, 8, 16, 32):
+            task = self.detach(client, {"argv": ["sh", "-c", "sleep 0.1; exit 3"]})
+            wait_until(lambda: client.call("inspect", task=task)["state"] == "running")
+            self.shim.set(n, stays=True)
+            time.sleep(0.3)
+            self.assertGreater(self.shim.failed(), 0, "it did end meanwhile")
+            self.shim.set()
+            ended[task] = client.call("wait", task=task)["cause"]
+        self.assertEqual(set(ended.values()), {"exit"})
+        time.sleep(1.2)
         client.close()
-        self.assertLessEqual(count_fds(daemon.process.pid), fds + tried["run"] + 2, "each finished task keeps its output's file")
+        kill_daemon(daemon)
+        daemon.close_client()
+        daemon.env = {}
+        daemon.start()
+        client = self.connect_to(daemon)
+        self.assertEqual({task: client.call("wait", task=task)["cause"] for task in ended}, ended)
 
     # ---- the clock ---------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 /*
- * Preloaded into dayflyd by fault tests: lets one allocation fail, and the real-time clock jump.
+ * Preloaded into dayflyd by fault tests: lets one allocation fail, or all from one on, and the
+ * real-time clock jump.
  * What is to happen stands in the file that DAYFLY_SHIM names, mapped here and written by the test.
  * Only dayflyd is touched: the keeper and the warden inherit the environment, but are other
  * programs.
@@ -18,6 +19,7 @@ struct control {
 	int countdown; /* the allocation that fails: 1 is the next; 0: none */
 	int failed;    /* how many have */
 	long long jump_s;
+	int stays; /* not only that allocation fails, but all after it */
 };
 
 static struct control *control;
@@ -41,8 +43,14 @@ __attribute__((constructor)) static void begin(void)
 
 static int fails(void)
 {
-	if (!control || control->countdown <= 0 || --control->countdown > 0)
+	if (!control || control->countdown <= 0)
 		return 0;
+	if (control->countdown > 1) {
+		control->countdown--;
+		return 0;
+	}
+	if (!control->stays)
+		control->countdown = 0;
 	control->failed++;
 	errno = ENOMEM;
 	return 1;

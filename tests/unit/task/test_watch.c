@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "task/watch.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 struct seen {
@@ -114,6 +115,22 @@ TEST(an_alarm_rings_once_and_not_after_it_was_stopped_or_destroyed)
 	loop_assert_empty(&loop);
 }
 
+TEST(J8_room_for_descriptors_is_there_before_it_is_needed)
+{
+	uv_loop_t loop;
+	struct rlimit limit;
+	uv_loop_init(&loop);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(watch_reserve(&loop, 200), 0);
+	assert_true(loop.nwatchers >= 200);
+	/* More than there can be is not asked for. */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 300, limit.rlim_max }), 0);
+	assert_int_equal(watch_reserve(&loop, 1u << 20), 0);
+	assert_true(loop.nwatchers >= 300 && loop.nwatchers < 4096);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	loop_assert_empty(&loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -121,6 +138,7 @@ int main(void)
 		cmocka_unit_test(
 			a_hang_up_is_told_to_a_watch_that_waits_for_nothing_else_and_a_half_close_is_not),
 		cmocka_unit_test(a_watch_may_be_destroyed_in_its_own_callback),
+		cmocka_unit_test(J8_room_for_descriptors_is_there_before_it_is_needed),
 		cmocka_unit_test(an_alarm_rings_once_and_not_after_it_was_stopped_or_destroyed),
 	};
 	return RUN_TESTS(tests);
