@@ -83,7 +83,15 @@ static bool is_at_or_below(const char *path, const char *dir)
 	       (path[len] == '/' || path[len] == '\0');
 }
 
-size_t doctor_list_below(const char *mountinfo, const char *dir, char *ret, size_t size)
+static bool is_one_of(const char *text, const char *const *list)
+{
+	while (list && *list && strcmp(*list, text) != 0)
+		list++;
+	return list && *list;
+}
+
+size_t doctor_list_below(
+	const char *mountinfo, const char *dir, const char *const *except, char *ret, size_t size)
 {
 	char point[512];
 	struct mount_line m;
@@ -92,7 +100,7 @@ size_t doctor_list_below(const char *mountinfo, const char *dir, char *ret, size
 	for (const char *line = mountinfo; *line; line = mountinfo_next(line)) {
 		if (!mountinfo_split(line, &m) ||
 			!mountinfo_unescape(m.point, point, sizeof(point)) || !strcmp(point, dir) ||
-			!is_at_or_below(point, dir))
+			!is_at_or_below(point, dir) || is_one_of(point, except))
 			continue;
 		if (n++ < LIST_MAX && len < size)
 			len += (size_t)snprintf(

@@ -284,7 +284,7 @@ static void hint_below(
 		return;
 	doctor_why(f, "%s", instead);
 	auto_free char *text = doctor_read("/proc/self/mountinfo");
-	size_t n = text ? doctor_list_below(text, dir, points, sizeof(points)) : 0;
+	size_t n = text ? doctor_list_below(text, dir, NULL, points, sizeof(points)) : 0;
 	if (n)
 		doctor_why(f,
 			"the kernel takes no directory with mounts below it as a lower layer: %s",

@@ -65,8 +65,10 @@ int doctor_parse_os_release(const char *text, const char *key, char *ret, size_t
 
 /* All of a file of /proc, or NULL; the caller's. */
 char *doctor_read(const char *path);
-/* The mount points strictly below dir, "/proc/a, /proc/b and 3 more"; returns how many. */
-size_t doctor_list_below(const char *mountinfo, const char *dir, char *ret, size_t size);
+/* The mount points strictly below dir, "/proc/a, /proc/b and 3 more"; returns how many.
+ * Without those in except, which may be NULL. */
+size_t doctor_list_below(
+	const char *mountinfo, const char *dir, const char *const *except, char *ret, size_t size);
 /* The type of the filesystem that a path lies on: of the mount with the longest point. "" if there
  * is none. */
 void doctor_filesystem(const char *mountinfo, const char *path, char *ret, size_t size);

@@ -66,10 +66,18 @@ int doctor_proc(struct doctor *d, struct doctor_finding *f, struct err *e)
 /* The kernel: "VFS: Mount too revealing". */
 static void explain_too_revealing(struct doctor_finding *f)
 {
+	/* Mounts there hide nothing, so they do not count: mnt_already_visible() in fs/namespace.c.
+	 */
+	static const char *const always_empty[] = {
+		"/proc/sys/fs/binfmt_misc",
+		"/proc/fs/nfsd",
+		NULL,
+	};
 	char points[400];
 	struct statfs fs;
 	auto_free char *text = doctor_read("/proc/self/mountinfo");
-	size_t n = text ? doctor_list_below(text, "/proc", points, sizeof(points)) : 0;
+	size_t n =
+		text ? doctor_list_below(text, "/proc", always_empty, points, sizeof(points)) : 0;
 	doctor_why(f, "the kernel allows a new /proc only where the visible one is complete and "
 		      "writable");
 	if (n)

@@ -40,6 +40,10 @@ static int open_paths(const struct warden_jail *j, int *fds, size_t *n_fds, stru
 	int r = peer_become(&j->peer);
 	if (r < 0)
 		return err_set(e, ERR_INTERNAL, -r, "take on the client's ids");
+	/* Over the ids of its own namespace the warden has rights that the client has not. */
+	r = j->warden->ids.mode == WARDEN_MODE_ROOT ? 0 : rights_drop_all();
+	if (r < 0)
+		return err_set(e, ERR_INTERNAL, -r, "drop capabilities");
 	for (size_t i = 0; i < LIMIT_MOUNTS + 2; i++) {
 		char field[64];
 		const struct plan_source *s = nth_source(j->plan, i, field, sizeof(field));

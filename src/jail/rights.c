@@ -29,6 +29,11 @@ static int set_capabilities(uint64_t set)
 	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
+int rights_drop_all(void)
+{
+	return set_capabilities(0);
+}
+
 static uint64_t own_permitted(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };

@@ -129,6 +129,8 @@ void store_sweep(const char *base);
 
 /* rights.c: gives up every capability that making jails does not need. Returns 0 or -errno. */
 int rights_drop(enum warden_mode mode, bool upper_on_disk, struct err *e);
+/* Every capability of this process. Returns 0 or -errno. */
+int rights_drop_all(void);
 /* Finds out how ids are given to tasks here; may move this process into a user namespace. Returns 0
  * or -errno. */
 int rights_find_mode(enum warden_mode *ret, struct err *e);

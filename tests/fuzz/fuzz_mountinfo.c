@@ -32,7 +32,7 @@ static void check_cgroup(const char *mountinfo, const char *path)
 static void check_doctor(const char *mountinfo, const char *dir)
 {
 	char below[64], fs[16];
-	size_t n = doctor_list_below(mountinfo, dir, below, sizeof(below));
+	size_t n = doctor_list_below(mountinfo, dir, NULL, below, sizeof(below));
 	if ((n > 0) != (below[0] != '\0') && dir[0])
 		abort();
 	if (n && strncmp(below, dir, strnlen(dir, sizeof(below) - 1)) != 0)

@@ -224,7 +224,7 @@ class Both(Doctor):
 
     def test_J18_a_part_of_proc_that_is_read_only(self):
         self.assert_row(self.probe(), "proc-mount", "ok")
-        found = self.probe("mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys")
+        found = self.probe("mount --rbind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys")
         row = self.assert_row(found, "proc-mount", "missing", ("Operation not permitted", "complete and writable",
                                                                "mounted over parts of it: /proc/sys"), needed=True)
         self.assertRegex(row["fix"], "systempaths=unconfined|unmask=ALL|ProtectKernelTunables=")
@@ -238,7 +238,7 @@ class Both(Doctor):
 
     def test_J18_a_read_only_proc(self):
         self.assert_row(self.probe(), "host-proc", "ok")
-        found = self.probe("mount --bind /proc /proc; mount -o remount,bind,ro /proc")
+        found = self.probe("mount --rbind /proc /proc; mount -o remount,bind,ro /proc")
         self.assert_row(found, "host-proc", "missing", "Read-only file system", "remount,rw,bind /proc", needed=True)
         self.assert_row(found, "user-namespaces", "missing", "Read-only file system")
         self.assertEqual(found.status, 1)
@@ -265,7 +265,8 @@ class Both(Doctor):
         self.assert_row(self.probe(args=("--state-dir", "/tmp")), "state-dir", "ok", "/tmp")
         found = self.probe(args=("--state-dir", "/proc/self"))
         self.assert_row(found, "state-dir", "degraded", "/proc/self", "state_dir in [daemon]")
-        self.assertEqual(found.status, 0)
+        # Where a tmpfs can hold no private layer, there is no place left for one.
+        self.assertEqual(found.status, 0 if self.probe()["upper"]["status"] == "ok" else 1)
 
     def test_a_state_directory_with_little_room(self):
         for options, why in (("size=2m,mode=1777", "2 MiB free"), ("size=1g,nr_inodes=50,mode=1777", "49 inodes")):

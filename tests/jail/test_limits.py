@@ -87,7 +87,8 @@ class Limits(Hogs):
     def test_G5_every_tmpfs_has_a_size_and_a_number_of_inodes(self):
         for task in ({}, {"user": "root"}, {"tty": True}):
             mounts = [m for m in self.probe("mounts", **task).all("mount") if m["type"] == "tmpfs"]
-            self.assertGreater(len(mounts), 3)
+            # One is the private layer, unless that is on disk.
+            self.assertGreater(len(mounts), 2 if self.daemon.is_upper_on_disk else 3)
             for mount in mounts:
                 names = {o.partition("=")[0] for o in mount["super"].split(",")}
                 self.assertLessEqual({"size", "nr_inodes"}, names, mount)
@@ -106,7 +107,8 @@ print("made")"""
         for place, length, depth in (("/tmp", 255, 300), ("/tmp", 1, 5000), ("/srv/work", 200, 500)):
             run = self.run_task(["python3", "-c", self.DEEP, place, str(length), str(depth)], workspace={"path": work, "mode": "cow", "target": "/srv/work"})
             self.assertEqual(self.assert_ok(run).text(), "made\n")
-            self.assertGreaterEqual(run.result["disk"]["inodes"], depth)
+            if not self.daemon.is_upper_on_disk:
+                self.assertGreaterEqual(run.result["disk"]["inodes"], depth)
             # It is no lie: all of it, or nothing is known.
             self.assertIn(run.result["changes"]["added"], (None, depth + 1 if place == "/srv/work" else 0))
         self.assertEqual(os.listdir(work), [])

@@ -133,6 +133,8 @@ def kill_dayflyd_collecting(stage, mode):
     if other.call("inspect", task=task)["state"] == "done":
         return None, fault.end()  # too quick for us
     other.close()
+    # It goes no further while we look around, which takes long on a slow machine.
+    fault.daemon.process.send_signal(signal.SIGSTOP)
     traces = Traces(stage)
     kill_daemon(fault.daemon)
     ms = fault.after_daemon(traces, [task])

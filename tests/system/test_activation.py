@@ -16,6 +16,7 @@ import time
 import unittest
 
 from common import OwnDaemons, Traces, kill_daemon, plain_socket, start_cli, status_field, wait_until
+from dayfly_client import SCALE
 from dayfly_host import Daemon, build_dir, read
 from dayfly_test import in_modes
 
@@ -186,6 +187,8 @@ class Base(OwnDaemons):
         daemon.process.wait(timeout=10)
         log = daemon.log()
         self.daemons.remove(daemon)
+        self.assertTrue(wait_until(lambda: not daemon.processes()), daemon.processes())
+        self.assertEqual(daemon.remove_cgroups(), [])
         shutil.rmtree(daemon.place)
         return log
 
@@ -270,7 +273,7 @@ class Socket(Base):
     def test_a_restart_under_load_loses_no_client(self):
         """Each client ends as its task did, or with the daemon's stop: none is turned away, whatever the moment at which it came."""
         daemon = self.manager.new_daemon()
-        stop, codes = time.monotonic() + 4, []
+        stop, codes = time.monotonic() + 4 * SCALE, []
         running, restarts = [], 0
         while time.monotonic() < stop or running:
             if time.monotonic() < stop and len(running) < 4:

@@ -38,23 +38,29 @@ static void test_os_release(void **state)
 static void test_list_below(void **state)
 {
 	char points[128];
-	assert_int_equal(doctor_list_below(LINE1 LINE4 LINE3, "/usr", points, sizeof(points)), 1);
+	assert_int_equal(
+		doctor_list_below(LINE1 LINE4 LINE3, "/usr", NULL, points, sizeof(points)), 1);
 	assert_string_equal(points, "/usr/local x");
 	/* Neither the directory itself nor a name that only begins like it. */
-	assert_int_equal(doctor_list_below(LINE1 LINE4, "/usr", points, sizeof(points)), 0);
+	assert_int_equal(doctor_list_below(LINE1 LINE4, "/usr", NULL, points, sizeof(points)), 0);
 	assert_string_equal(points, "");
-	assert_int_equal(doctor_list_below(LINE2, "/sys/fs/cgroup", points, sizeof(points)), 0);
-	assert_int_equal(doctor_list_below(LINE1 LINE2 LINE3, "/", points, sizeof(points)), 2);
+	assert_int_equal(
+		doctor_list_below(LINE2, "/sys/fs/cgroup", NULL, points, sizeof(points)), 0);
+	assert_int_equal(
+		doctor_list_below(LINE1 LINE2 LINE3, "/", NULL, points, sizeof(points)), 2);
 	assert_string_equal(points, "/sys/fs/cgroup, /usr/local x");
-	assert_int_equal(doctor_list_below(LINE2 LINE2 LINE2 LINE2 LINE2 LINE2, "/sys", points,
-				 sizeof(points)),
+	assert_int_equal(doctor_list_below(LINE2 LINE2 LINE2 LINE2 LINE2 LINE2, "/sys", NULL,
+				 points, sizeof(points)),
 		6);
 	assert_non_null(strstr(points, " and 2 more"));
 	char few[8];
-	assert_int_equal(doctor_list_below(LINE2 LINE3, "/", few, sizeof(few)), 2);
+	assert_int_equal(doctor_list_below(LINE2 LINE3, "/", NULL, few, sizeof(few)), 2);
 	assert_string_equal(few, "/sys/fs");
-	assert_int_equal(doctor_list_below("", "/", points, sizeof(points)), 0);
-	assert_int_equal(doctor_list_below("1 2 3\n\n", "/", points, sizeof(points)), 0);
+	static const char *const but_one[] = { "/elsewhere", "/sys/fs/cgroup", NULL };
+	assert_int_equal(doctor_list_below(LINE2, "/sys", NULL, points, sizeof(points)), 1);
+	assert_int_equal(doctor_list_below(LINE2, "/sys", but_one, points, sizeof(points)), 0);
+	assert_int_equal(doctor_list_below("", "/", NULL, points, sizeof(points)), 0);
+	assert_int_equal(doctor_list_below("1 2 3\n\n", "/", NULL, points, sizeof(points)), 0);
 }
 
 static void test_filesystem(void **state)
