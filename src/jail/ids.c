@@ -62,8 +62,12 @@ int ids_take_slot(struct ids *ids)
 
 void ids_release_slot(struct ids *ids, int slot)
 {
-	if (ids->mode == WARDEN_MODE_ROOT && slot >= 0)
-		ids->used[slot / 64] &= ~(1ull << (slot % 64));
+	if (ids->mode != WARDEN_MODE_ROOT || slot < 0)
+		return;
+	ids->used[slot / 64] &= ~(1ull << (slot % 64));
+	/* Only those that take turns keep theirs. */
+	if (slot >= ids->rotation)
+		fd_close(&ids->image_ns[slot]);
 }
 
 uint32_t ids_slot_base(const struct ids *ids, int slot)
