@@ -1,6 +1,8 @@
 /* dayfly info. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/str.h"
+#include "base/units.h"
 #include "cli/daemon.h"
 #include "cli/message.h"
 #include "cli/verbs.h"
@@ -31,6 +33,28 @@ static const struct command command = {
 	.failure_status = 1,
 };
 
+/* A duration or a size for people; false where it is neither. */
+static bool format_amount(const char *key, const json_t *value, char out[UNITS_TEXT_SIZE])
+{
+	static const char *const sizes[] = { "memory", "memory_high", "swap", "io_read", "io_write",
+		"disk", "output", "file_size", "core" };
+	const char *text = json_string_value(value);
+	char *end;
+	if (text) {
+		unsigned long long ms = strtoull(text, &end, 10);
+		if (end == text || strcmp(end, "ms") != 0 || ms > UINT64_MAX / NS_PER_MS)
+			return false;
+		units_format_duration(ms * NS_PER_MS, out);
+		return true;
+	}
+	for (size_t i = 0; json_is_integer(value) && i < ARRAY_SIZE(sizes); i++)
+		if (!strcmp(key, sizes[i]) && json_integer_value(value) >= 0) {
+			units_format_size((uint64_t)json_integer_value(value), out);
+			return true;
+		}
+	return false;
+}
+
 /* One fact a line; members of an object below its name. The depth of what the daemon sends is not
  * ours to trust. */
 static void print_facts(const json_t *object, int depth)
@@ -42,6 +66,11 @@ static void print_facts(const json_t *object, int depth)
 			if (json_object_size(value))
 				printf("%*s%s:\n", 2 * depth, "", key);
 			print_facts(value, depth + 1);
+			continue;
+		}
+		char amount[UNITS_TEXT_SIZE];
+		if (format_amount(key, value, amount)) {
+			printf("%*s%s: %s\n", 2 * depth, "", key, amount);
 			continue;
 		}
 		auto_free char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);

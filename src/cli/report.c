@@ -150,6 +150,16 @@ static int write_and_close(int take_fd, const char *json)
 	return r < 0 ? r : fd_write_all(fd, "\n", 1);
 }
 
+int report_check_file(const char *text, struct err *e)
+{
+	if (strcmp(text, "-") != 0)
+		return *text ? 0 : err_set(e, ERR_BAD_VALUE, 0, "the name of the file is empty");
+	err_set(e, ERR_BAD_VALUE, 0,
+		"the record goes to a file: on stdout it would mix with the task's output");
+	err_hint(e, "give a file (./- is one), or use dayfly wait --json");
+	return -EINVAL;
+}
+
 int report_write(const char *path, const char *json)
 {
 	struct stat st;

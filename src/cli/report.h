@@ -19,6 +19,9 @@ void report_line(const struct dayfly_event *result, bool is_utf8, char *out, siz
  */
 int report_end(const struct command *cmd, const struct dayfly_event *last, bool is_quiet);
 
+/* Checks the FILE of --result. Returns 0 or -errno with *e. */
+int report_check_file(const char *text, struct err *e);
+
 /*
  * Writes the result record to a file: a new one put in its place at once, so that a reader sees the
  * old or the new. What is no plain file (a pipe, a device) is written to. Returns 0 or -errno.

@@ -76,7 +76,7 @@ static const struct option_def options[] = {
 		"let the task go on if dayfly run is killed" },
 	{ OPTION_FLAG, 0,   "json",          NULL,               AT(json),          NULL,                   NULL,
 		"print the events as lines of JSON in place of the output" },
-	{ OPTION_TEXT, 0,   "result",        "FILE",             AT(result),        NULL,                   NULL,
+	{ OPTION_TEXT, 0,   "result",        "FILE",             AT(result),        report_check_file,      NULL,
 		"write the record of the finished task there, as JSON" },
 
 	{ OPTION_HEADING, .help = "Limits (the task does not run if one cannot be held)" },

@@ -17,8 +17,8 @@ struct wait_options {
 static const struct option_def options[] = {
 	{ OPTION_FLAG, 0, "json", NULL, offsetof(struct wait_options, json), NULL, NULL,
 		"print the record of the finished task" },
-	{ OPTION_TEXT, 0, "result", "FILE", offsetof(struct wait_options, result), NULL, NULL,
-		"write the record of the finished task there, as JSON" },
+	{ OPTION_TEXT, 0, "result", "FILE", offsetof(struct wait_options, result),
+		report_check_file, NULL, "write the record of the finished task there, as JSON" },
 	OPTION_SOCKET(struct wait_options),
 };
 

@@ -207,7 +207,8 @@ int keeper_read_answer(struct keeper *k, int32_t *ret_answer)
 {
 	ssize_t n;
 	do
-		n = recv(k->fd, ret_answer, sizeof(*ret_answer), MSG_DONTWAIT);
+		/* MSG_TRUNC: the length that was sent. */
+		n = recv(k->fd, ret_answer, sizeof(*ret_answer), MSG_DONTWAIT | MSG_TRUNC);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -EPIPE;

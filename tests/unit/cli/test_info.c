@@ -40,6 +40,17 @@ TEST(info_says_when_there_are_no_probes_yet)
 	assert_string_equal(c.out, "probes: not made yet\n");
 }
 
+TEST(info_prints_amounts_for_people)
+{
+	struct canned_cli c = { .replies = { CANNED_RESULT(
+					"{\"ceilings\":{\"wall\":\"90000ms\",\"disk\":1572864,"
+					"\"pids\":1024,\"name\":\"5msec\"},\"probes\":[]}") } };
+	canned_cli_run(&c, (const char *const[]){ "info", "--socket", "SOCKET", NULL });
+	assert_string_equal(c.out,
+		"ceilings:\n  wall: 1 min 30 s\n  disk: 1.5 MiB\n  pids: 1024\n  "
+		"name: 5msec\nprobes: not made yet\n");
+}
+
 TEST(info_prints_json)
 {
 	struct canned_cli c = { .replies = { CANNED_RESULT("{\"version\":\"1\"}") } };
@@ -53,6 +64,7 @@ int main(void)
 		cmocka_unit_test(info_prints_one_fact_a_line),
 		cmocka_unit_test(info_names_what_is_not_well),
 		cmocka_unit_test(info_says_when_there_are_no_probes_yet),
+		cmocka_unit_test(info_prints_amounts_for_people),
 		cmocka_unit_test(info_prints_json),
 	};
 	return RUN_TESTS(tests);

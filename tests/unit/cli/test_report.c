@@ -74,6 +74,15 @@ static void expect_file(const char *path, const char *want)
 	assert_string_equal(text, want);
 }
 
+TEST(a_record_is_not_mixed_with_output)
+{
+	struct err e;
+	assert_int_equal(report_check_file("-", &e), -EINVAL);
+	assert_non_null(strstr(e.hint, "--json"));
+	assert_true(report_check_file("", &e) < 0);
+	assert_int_equal(report_check_file("./-", &e), 0);
+}
+
 TEST(the_record_takes_the_place_of_an_old_one)
 {
 	char path[64], link[64];
@@ -115,6 +124,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_last_line_says_what_is_known),
 		cmocka_unit_test(the_parts_stand_apart_as_the_terminal_allows),
+		cmocka_unit_test(a_record_is_not_mixed_with_output),
 		cmocka_unit_test(the_record_takes_the_place_of_an_old_one),
 		cmocka_unit_test(what_is_no_file_is_written_to),
 	};
