@@ -238,6 +238,26 @@ DAYFLY_API int dayfly_task_set_keep(struct dayfly_task *t, int is_kept);
  */
 DAYFLY_API int dayfly_task_set_kill_on_output_limit(struct dayfly_task *t, int is_killed);
 
+/* -10 to 10; default 0. Before tasks of the same user with a lower one. */
+DAYFLY_API int dayfly_task_set_priority(struct dayfly_task *t, int priority);
+
+/* Whether a task that cannot start at once is refused with "busy". Default 0: it waits. */
+DAYFLY_API int dayfly_task_set_no_queue(struct dayfly_task *t, int is_refused);
+
+/*
+ * Of the tasks with this key one runs at a time. mode: "queue" (NULL: that) waits for those before
+ * it, "supersede" cancels them.
+ */
+DAYFLY_API int dayfly_task_set_concurrency(
+	struct dayfly_task *t, const char *key, const char *mode);
+
+/*
+ * A request that repeats the key of a task that the daemon still knows is answered with that task:
+ * a request whose answer was lost can be sent again. The same key with another request is refused
+ * ("duplicate").
+ */
+DAYFLY_API int dayfly_task_set_idempotency_key(struct dayfly_task *t, const char *key);
+
 /* ---- requests ---- */
 
 /*
@@ -293,6 +313,14 @@ DAYFLY_API int dayfly_resize(struct dayfly_client *c, const char *task, unsigned
 /* Sends a signal to the process group of the task: "TERM", "SIGTERM" or "15". */
 DAYFLY_API int dayfly_signal(struct dayfly_client *c, const char *task, const char *signal,
 	uint64_t *ret_request, struct dayfly_error *e);
+
+/*
+ * Whether the daemon takes new tasks: with on it takes none, what it has goes on; without, it takes
+ * them again. For root and the daemon's own user. The result has "draining", "running" and
+ * "waiting".
+ */
+DAYFLY_API int dayfly_drain(
+	struct dayfly_client *c, int on, uint64_t *ret_request, struct dayfly_error *e);
 
 /* Ends a task: SIGTERM, its grace time, SIGKILL. Allowed in every state and any number of times. */
 DAYFLY_API int dayfly_cancel(
@@ -369,6 +397,13 @@ DAYFLY_API const char *dayfly_event_task(const struct dayfly_event *ev);
 
 /* State events: queued, starting, running, stopping, collecting or done; else "". */
 DAYFLY_API const char *dayfly_event_state(const struct dayfly_event *ev);
+
+/*
+ * State events of a task that waits: how many tasks are before it, and about how many milliseconds
+ * it has to wait (0: not known). Returns 0, or -ENOENT for any other event.
+ */
+DAYFLY_API int dayfly_event_waiting(
+	const struct dayfly_event *ev, uint64_t *ret_position, uint64_t *ret_wait_ms);
 
 /*
  * Output events: which stream, its bytes (any bytes; never NULL), and the number that counts the

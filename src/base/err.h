@@ -18,11 +18,13 @@ enum err_code {
 
 struct err {
 	enum err_code code;
-	int errnum;	 /* positive errno, 0 when none is meant */
-	char field[128]; /* path of the request field: "task.limits.memory", or "" */
-	char step[32];	 /* name of the jail setup step, or "" */
-	char msg[320];	 /* the cause, one line */
-	char hint[400];	 /* what to do about it, or "" */
+	int errnum;	   /* positive errno, 0 when none is meant */
+	unsigned retry_ms; /* when to try again; 0: not known, or no use */
+	unsigned depth;	   /* so many wait already; 0: it is not about waiting */
+	char field[128];   /* path of the request field: "task.limits.memory", or "" */
+	char step[32];	   /* name of the jail setup step, or "" */
+	char msg[320];	   /* the cause, one line */
+	char hint[400];	   /* what to do about it, or "" */
 };
 
 /* The stable JSON name ("not_found") and the one-line meaning of a code. */

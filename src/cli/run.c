@@ -25,8 +25,9 @@ struct run_options {
 	const char *timeout, *idle_timeout, *cpu_time, *grace, *queue_timeout;
 	const char *memory, *memory_high, *swap, *cpus, *cpu_weight, *pids, *io_read, *io_write;
 	const char *disk, *inodes, *output_limit, *open_files, *file_size, *core;
+	const char *priority, *concurrency, *idempotency_key;
 	const char *result, *socket;
-	bool interactive, tty, detach, json, keep, no_autostart, kill_on_output_limit;
+	bool no_queue, interactive, tty, detach, json, keep, no_autostart, kill_on_output_limit;
 };
 
 static int check_env(const char *text, struct err *e)
@@ -41,6 +42,28 @@ static int check_label(const char *text, struct err *e)
 	if (*text && *text != '=')
 		return 0;
 	return err_set(e, ERR_BAD_VALUE, 0, "\"%s\" is not KEY=VALUE or KEY", text);
+}
+
+static int check_priority(const char *text, struct err *e)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+	if (end != text && !*end && n >= -10 && n <= 10)
+		return 0;
+	err_set(e, ERR_BAD_VALUE, 0, "\"%s\" is not a whole number from -10 to 10", text);
+	err_hint(e, "write 5, or -5 for a task that can wait");
+	return -EINVAL;
+}
+
+static int check_concurrency(const char *text, struct err *e)
+{
+	const char *colon = strchr(text, ':');
+	if (*text && colon != text &&
+		(!colon || !strcmp(colon, ":queue") || !strcmp(colon, ":supersede")))
+		return 0;
+	err_set(e, ERR_BAD_VALUE, 0, "\"%s\" is not KEY, KEY:queue or KEY:supersede", text);
+	err_hint(e, "write deploy, or deploy:supersede to cancel those before it");
+	return -EINVAL;
 }
 
 #define AT(member) offsetof(struct run_options, member)
@@ -128,6 +151,14 @@ static const struct option_def options[] = {
 		"a name to call the task by" },
 	{ OPTION_LIST, 'l', "label",         "KEY[=VALUE]",      AT(labels),        check_label,            "task.labels",
 		"a label to find the task by" },
+	{ OPTION_TEXT, 0,   "priority",      "N",                AT(priority),      check_priority,         "task.priority",
+		"-10 to 10 (default 0): before or after our other tasks" },
+	{ OPTION_FLAG, 0,   "no-queue",      NULL,               AT(no_queue),      NULL,                   "task.queue",
+		"fail if it cannot start at once" },
+	{ OPTION_TEXT, 0,   "concurrency",   "KEY[:MODE]",       AT(concurrency),   check_concurrency,      "task.concurrency",
+		"one task with KEY at a time: queue (default) or supersede" },
+	{ OPTION_TEXT, 0,   "idempotency-key", "KEY",            AT(idempotency_key), NULL,                 "task.idempotency_key",
+		"asked for again with it, the same task answers" },
 	{ OPTION_FLAG, 0,   "no-autostart",  NULL,               AT(no_autostart),  NULL,                   NULL,
 		"fail if no daemon runs; do not start one" },
 	OPTION_SOCKET(struct run_options),
@@ -142,6 +173,19 @@ static int set_image(struct dayfly_task *t, const char *image)
 	return path ? dayfly_task_set_image(t, path) : -errno;
 }
 
+static int set_priority(struct dayfly_task *t, const char *text)
+{
+	return dayfly_task_set_priority(t, (int)strtol(text, NULL, 10));
+}
+
+/* "KEY" or "KEY:MODE". */
+static int set_concurrency(struct dayfly_task *t, const char *text)
+{
+	const char *colon = strchr(text, ':');
+	auto_free char *key = colon ? strndup(text, (size_t)(colon - text)) : strdup(text);
+	return key ? dayfly_task_set_concurrency(t, key, colon ? colon + 1 : "queue") : -ENOMEM;
+}
+
 /* Texts that are handed on, most of them as they are. */
 static const struct {
 	size_t offset;
@@ -153,6 +197,9 @@ static const struct {
 	{ AT(user),    dayfly_task_set_user },
 	{ AT(profile), dayfly_task_set_profile },
 	{ AT(name),    dayfly_task_set_name },
+	{ AT(priority), set_priority },
+	{ AT(concurrency), set_concurrency },
+	{ AT(idempotency_key), dayfly_task_set_idempotency_key },
 };
 /* clang-format on */
 
@@ -288,6 +335,8 @@ static int set_stdio(struct dayfly_task *t, const struct run_options *o)
 	}
 	if (r == 0 && o->keep)
 		r = dayfly_task_set_keep(t, 1);
+	if (r == 0 && o->no_queue)
+		r = dayfly_task_set_no_queue(t, 1);
 	if (r == 0 && o->kill_on_output_limit)
 		r = dayfly_task_set_kill_on_output_limit(t, 1);
 	return setter_failed("stdin", r);

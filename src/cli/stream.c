@@ -10,6 +10,7 @@
 #include "cli/stream_priv.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,6 +105,21 @@ static void note_task(struct stream *s, const struct dayfly_event *ev)
 		stream_resize(s);
 }
 
+/* Somebody who sits before it wants to know why nothing happens. */
+static void tell_waiting(const struct dayfly_event *ev)
+{
+	uint64_t position, wait_ms;
+	char text[96], time[UNITS_TEXT_SIZE];
+	if (!isatty(STDERR_FILENO) || dayfly_event_waiting(ev, &position, &wait_ms) < 0)
+		return;
+	int n = snprintf(text, sizeof(text), "waiting: %" PRIu64 " before it", position);
+	if (wait_ms && wait_ms < UINT64_MAX / NS_PER_MS) {
+		units_format_duration(wait_ms * NS_PER_MS, time);
+		snprintf(text + n, sizeof(text) - (size_t)n, ", about %s", time);
+	}
+	message_plain(text);
+}
+
 static int handle_event(struct stream *s, struct dayfly_event *take_ev)
 {
 	enum dayfly_event_type type = dayfly_event_type(take_ev);
@@ -125,6 +141,8 @@ static int handle_event(struct stream *s, struct dayfly_event *take_ev)
 		r = print_json(s, take_ev);
 	else if (type == DAYFLY_EVENT_OUTPUT)
 		return print_output(s, take_ev);
+	else if (type == DAYFLY_EVENT_STATE)
+		tell_waiting(take_ev);
 	if (!is_last)
 		dayfly_event_free(take_ev);
 	return r;

@@ -154,6 +154,20 @@ const char *dayfly_event_task(const struct dayfly_event *ev)
 	return ev->task;
 }
 
+int dayfly_event_waiting(
+	const struct dayfly_event *ev, uint64_t *ret_position, uint64_t *ret_wait_ms)
+{
+	const json_t *position = json_object_get(ev->json, "position");
+	const json_t *wait = json_object_get(ev->json, "wait_ms");
+	if (ev->type != DAYFLY_EVENT_STATE || !json_is_integer(position) ||
+		json_integer_value(position) < 0)
+		return -ENOENT;
+	json_int_t ms = json_integer_value(wait);
+	*ret_position = (uint64_t)json_integer_value(position);
+	*ret_wait_ms = ms > 0 ? (uint64_t)ms : 0;
+	return 0;
+}
+
 const char *dayfly_event_state(const struct dayfly_event *ev)
 {
 	return ev->type == DAYFLY_EVENT_STATE ? ev->state : "";

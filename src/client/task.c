@@ -119,6 +119,27 @@ int dayfly_task_set_cwd(struct dayfly_task *t, const char *path)
 	return set_text(t->spec, "cwd", path);
 }
 
+int dayfly_task_set_priority(struct dayfly_task *t, int priority)
+{
+	return set_member(t->spec, "priority", json_integer(priority));
+}
+
+int dayfly_task_set_no_queue(struct dayfly_task *t, int is_refused)
+{
+	return set_member(t->spec, "queue", json_boolean(!is_refused));
+}
+
+int dayfly_task_set_concurrency(struct dayfly_task *t, const char *key, const char *mode)
+{
+	int r = set_pair(t, "concurrency", "key", key);
+	return r < 0 ? r : set_pair(t, "concurrency", "mode", mode ? mode : "queue");
+}
+
+int dayfly_task_set_idempotency_key(struct dayfly_task *t, const char *key)
+{
+	return set_text(t->spec, "idempotency_key", key);
+}
+
 int dayfly_task_set_limit(struct dayfly_task *t, const char *name, const char *text)
 {
 	int r = check_text(name);

@@ -72,6 +72,16 @@ const struct config_key config_keys[] = {
 		.doc = "tasks at one time" },
 	{ NUMBER("daemon", "max_queue", max_queue, 1, 1000000), .option = "max-queue", .fallback = "1024", .is_live = true,
 		.doc = "tasks that may wait for their turn" },
+	{ NUMBER("daemon", "max_tasks_per_user", max_tasks_uid, 1, 10000), .may_be_none = true, .fallback = "none", .is_live = true,
+		.doc = "tasks of one user at one time" },
+	{ NUMBER("daemon", "max_queue_per_user", max_queue_uid, 1, 1000000), .may_be_none = true, .fallback = "none", .is_live = true,
+		.doc = "tasks of one user that may wait; with none half of `max_queue` where there are other users" },
+	{ KEY("daemon", "max_tasks_per_label", CONFIG_LABEL_CAPS, label_caps), .fallback = "", .is_live = true,
+		.doc = "tasks at one time that have a label: `KEY:N` or `KEY=VALUE:N`" },
+	{ KEY("daemon", "admit_memory", CONFIG_SIZE, admit_memory), .min = 1 << 20, .max = 1ull << 50, .may_be_none = true, .fallback = "none",
+		.is_live = true, .doc = "start a task only if the memory limits of all that run do not exceed this together" },
+	{ KEY("daemon", "admit_cpus", CONFIG_CPUS, admit_cpus), .min = 10, .max = 65536000, .may_be_none = true, .fallback = "none",
+		.is_live = true, .doc = "the same for their limits of CPUs" },
 	{ NUMBER("daemon", "max_connections", max_connections, 1, LIMIT_CONNECTIONS), .option = "max-connections", .fallback = "1024",
 		.is_live = true, .doc = "clients at one time" },
 	{ NUMBER("daemon", "max_connections_per_user", max_connections_uid, 1, LIMIT_CONNECTIONS), .fallback = "256",
@@ -86,6 +96,8 @@ const struct config_key config_keys[] = {
 
 	{ KEY("policy", "host_network", CONFIG_BOOL, policy.allow_host_network), .option = "allow-host-network", .fallback = "no",
 		.is_live = true, .doc = "let tasks ask for the host's network" },
+	{ NUMBER("policy", "max_priority", policy.max_priority, 1, 10), .may_be_none = true, .fallback = "none", .is_live = true,
+		.doc = "root mode: the highest `priority` that clients other than root may ask for; with none they may only go below 0" },
 	{ KEY("policy", "root_user", CONFIG_BOOL, policy.allow_root_user), .option = "allow-root-user", .fallback = "no", .is_live = true,
 		.doc = "root mode: let clients other than root ask for `user: \"root\"` inside the jail" },
 
@@ -138,9 +150,14 @@ size_t config_find(const char *section, const char *name)
 	return i;
 }
 
+bool config_is_strv(const struct config_key *k)
+{
+	return k->kind == CONFIG_PATHS || k->kind == CONFIG_LABEL_CAPS;
+}
+
 bool config_is_list(const struct config_key *k)
 {
-	return k->kind == CONFIG_PATHS || k->kind == CONFIG_USERS || k->kind == CONFIG_GROUPS;
+	return config_is_strv(k) || k->kind == CONFIG_USERS || k->kind == CONFIG_GROUPS;
 }
 
 /* ---- life ---- */
@@ -170,7 +187,7 @@ void config_finish(struct options *o)
 		enum config_kind kind = config_keys[i].kind;
 		if (kind == CONFIG_TEXT || kind == CONFIG_PATH)
 			free(*(char **)member(o, i));
-		else if (kind == CONFIG_PATHS)
+		else if (config_is_strv(&config_keys[i]))
 			strv_free(*(char ***)member(o, i));
 		else if (kind == CONFIG_USERS || kind == CONFIG_GROUPS)
 			strv_free(((struct config_ids *)member(o, i))->names);
@@ -191,6 +208,7 @@ static size_t member_size(enum config_kind kind)
 	case CONFIG_TEXT:
 	case CONFIG_PATH:
 	case CONFIG_PATHS:
+	case CONFIG_LABEL_CAPS:
 		return sizeof(char *);
 	case CONFIG_USERS:
 	case CONFIG_GROUPS:

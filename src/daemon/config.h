@@ -23,23 +23,26 @@ struct options;
 
 /* What a setting holds, and in brackets the member at `offset`. */
 enum config_kind {
-	CONFIG_BOOL,	 /* yes, no (bool) */
-	CONFIG_SIZE,	 /* bytes with a unit; "none" is 0 (uint64_t) */
-	CONFIG_DURATION, /* time with a unit, in ms; "none" is 0 (uint64_t) */
-	CONFIG_CPUS,	 /* a decimal number, in thousandths; "none" is 0 (uint64_t) */
-	CONFIG_COUNT,	 /* a whole number; "none" is 0 where min is 0 (uint64_t) */
-	CONFIG_WORD,	 /* one of `words`, by its place (int) */
-	CONFIG_TEXT,	 /* a name; empty: none (char *) */
-	CONFIG_PATH,	 /* an absolute path; empty: none (char *) */
-	CONFIG_PATHS,	 /* absolute paths, one a line (char **) */
-	CONFIG_USERS,	 /* users by name or id, one a line (struct config_ids) */
-	CONFIG_GROUPS,	 /* groups likewise (struct config_ids) */
+	CONFIG_BOOL,	   /* yes, no (bool) */
+	CONFIG_SIZE,	   /* bytes with a unit; "none" is 0 (uint64_t) */
+	CONFIG_DURATION,   /* time with a unit, in ms; "none" is 0 (uint64_t) */
+	CONFIG_CPUS,	   /* a decimal number, in thousandths; "none" is 0 (uint64_t) */
+	CONFIG_COUNT,	   /* a whole number; "none" is 0 where min is 0 (uint64_t) */
+	CONFIG_WORD,	   /* one of `words`, by its place (int) */
+	CONFIG_TEXT,	   /* a name; empty: none (char *) */
+	CONFIG_PATH,	   /* an absolute path; empty: none (char *) */
+	CONFIG_PATHS,	   /* absolute paths, one a line (char **) */
+	CONFIG_LABEL_CAPS, /* labels with a number, one a line (char **) */
+	CONFIG_USERS,	   /* users by name or id, one a line (struct config_ids) */
+	CONFIG_GROUPS,	   /* groups likewise (struct config_ids) */
 	CONFIG_KIND_COUNT,
 };
 
-#define CONFIG_LIST_MAX	 LIMIT_ROOTS
-#define CONFIG_FILE_MAX	 (256u << 10)
-#define CONFIG_FILES_MAX 256
+/* As many label groups as the scheduler has. */
+#define CONFIG_LABEL_CAPS_MAX 32
+#define CONFIG_LIST_MAX	      LIMIT_ROOTS
+#define CONFIG_FILE_MAX	      (256u << 10)
+#define CONFIG_FILES_MAX      256
 
 struct config_ids {
 	uint32_t id[CONFIG_LIST_MAX];
@@ -68,6 +71,8 @@ extern const size_t config_key_count;
 const char *config_section_title(const char *section);
 /* The places of keys; config_key_count if there is none. */
 size_t config_find(const char *section, const char *name);
+/* A list that is kept as strings. */
+bool config_is_strv(const struct config_key *k);
 bool config_is_list(const struct config_key *k);
 
 /* ---- values ---- */
@@ -91,6 +96,9 @@ void config_finish(struct options *o);
  */
 int config_assign(struct options *o, size_t key, const char *text, const struct config_origin *from,
 	struct err *e);
+
+/* Takes "key=value:N" apart: its first bytes are the label. Returns 0, -EINVAL or -ERANGE. */
+int config_split_label_cap(const char *text, size_t *ret_label_len, uint64_t *ret_n);
 
 /* The nth line of a value as text that config_assign() takes: on the heap, NULL past the last. A
  * scalar has one line; config_count() says how many there are. */

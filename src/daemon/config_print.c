@@ -51,6 +51,7 @@ static void print_allowed(FILE *out, const struct config_key *k, const char *quo
 		[CONFIG_TEXT] = "a name",
 		[CONFIG_PATH] = "an absolute path",
 		[CONFIG_PATHS] = "absolute paths, one a line",
+		[CONFIG_LABEL_CAPS] = "labels with a number, one a line",
 		[CONFIG_USERS] = "names or ids, one a line",
 		[CONFIG_GROUPS] = "names or ids, one a line",
 	};

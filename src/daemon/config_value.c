@@ -183,6 +183,40 @@ static int add_path(char ***where, const char *text, struct err *e)
 	return strv_add(where, path) < 0 ? no_memory(e) : 0;
 }
 
+/* ---- labels with a number ---- */
+
+int config_split_label_cap(const char *text, size_t *ret_label_len, uint64_t *ret_n)
+{
+	const char *colon = strrchr(text, ':');
+	size_t key_len = strcspn(text, "=:");
+	char key[LIMIT_NAME_BYTES + 1];
+	if (!colon || key_len > LIMIT_NAME_BYTES)
+		return -EINVAL;
+	memcpy(key, text, key_len);
+	key[key_len] = '\0';
+	if (!str_is_name(key, LIMIT_NAME_BYTES))
+		return -EINVAL;
+	*ret_label_len = (size_t)(colon - text);
+	return units_parse_uint(colon + 1, 10000, ret_n);
+}
+
+static int add_label_cap(char ***where, const char *text, struct err *e)
+{
+	size_t len;
+	uint64_t n;
+	if (config_split_label_cap(text, &len, &n) < 0 || !n) {
+		err_set(e, ERR_BAD_VALUE, 0, "\"%.100s\" is not KEY:N or KEY=VALUE:N", text);
+		err_hint(e, "write it as team=ci:4; for several, repeat the line");
+		return -EINVAL;
+	}
+	if (strv_len(*where) >= CONFIG_LABEL_CAPS_MAX) {
+		err_set(e, ERR_TOO_LARGE, 0, "has over %d entries", CONFIG_LABEL_CAPS_MAX);
+		err_hint(e, "name the key alone where all its values may share the number");
+		return -EINVAL;
+	}
+	return strv_add(where, text) < 0 ? no_memory(e) : 0;
+}
+
 /* ---- users and groups ---- */
 
 static int find_id(bool is_group, const char *text, uint64_t *ret)
@@ -222,7 +256,7 @@ static int add_id(struct config_ids *ids, bool is_group, const char *text, struc
 
 static void clear_list(const struct config_key *k, void *where)
 {
-	if (k->kind == CONFIG_PATHS) {
+	if (config_is_strv(k)) {
 		strv_free(*(char ***)where);
 		*(char ***)where = NULL;
 	} else {
@@ -246,6 +280,8 @@ static int assign(const struct config_key *k, void *where, const char *text,
 		return set_path(where, text, from, e);
 	case CONFIG_PATHS:
 		return *text ? add_path(where, text, e) : 0;
+	case CONFIG_LABEL_CAPS:
+		return *text ? add_label_cap(where, text, e) : 0;
 	case CONFIG_USERS:
 	case CONFIG_GROUPS:
 		return *text ? add_id(where, k->kind == CONFIG_GROUPS, text, e) : 0;
@@ -293,7 +329,7 @@ size_t config_count(const struct options *o, size_t key)
 {
 	const struct config_key *k = &config_keys[key];
 	const void *where = (const char *)o + k->offset;
-	if (k->kind == CONFIG_PATHS)
+	if (config_is_strv(k))
 		return strv_len(*(char *const *const *)where);
 	if (k->kind == CONFIG_USERS || k->kind == CONFIG_GROUPS)
 		return strv_len(((const struct config_ids *)where)->names);
@@ -304,7 +340,7 @@ char *config_format(const struct options *o, size_t key, size_t nth)
 {
 	const struct config_key *k = &config_keys[key];
 	const void *where = (const char *)o + k->offset;
-	if (k->kind == CONFIG_PATHS)
+	if (config_is_strv(k))
 		return nth_of(*(char *const *const *)where, nth);
 	if (k->kind == CONFIG_USERS || k->kind == CONFIG_GROUPS)
 		return nth_of(((const struct config_ids *)where)->names, nth);

@@ -132,10 +132,18 @@ static json_t *best_effort(uint32_t bits)
 	return list;
 }
 
+static json_t *concurrency(const struct task_spec *spec)
+{
+	if (!spec->has_concurrency)
+		return json_null();
+	return json_pack("{s:s, s:s}", "key", spec->concurrency.key, "mode",
+		spec->concurrency.mode == CONCURRENCY_SUPERSEDE ? "supersede" : "queue");
+}
+
 static json_t *spec_to_json(const struct task_spec *spec)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:o, "
-			 "s:o, s:s, s:s}",
+			 "s:o, s:s, s:s, s:I, s:b, s:o, s:o}",
 		"argv", strings(spec->argv, SIZE_MAX, SIZE_MAX), "env_names", env_names(spec->env),
 		"labels", labels(spec->labels), "name", text_or_null(spec->name), "cwd",
 		text_or_null(spec->cwd), "image", spec->image ? spec->image : "host", "user",
@@ -146,7 +154,9 @@ static json_t *spec_to_json(const struct task_spec *spec)
 		spec->has_workspace ? mount(&spec->workspace) : json_null(), "mounts", mounts(spec),
 		"limits", limits(&spec->limits), "best_effort", best_effort(spec->best_effort),
 		"on_disconnect", spec->on_disconnect == ON_DISCONNECT_KEEP ? "keep" : "kill",
-		"on_output_limit", spec->on_output_limit == ON_OUTPUT_LIMIT_KILL ? "kill" : "drop");
+		"on_output_limit", spec->on_output_limit == ON_OUTPUT_LIMIT_KILL ? "kill" : "drop",
+		"priority", (json_int_t)spec->priority, "queue", spec->may_queue, "concurrency",
+		concurrency(spec), "idempotency_key", text_or_null(spec->idempotency_key));
 }
 
 /* Of a task of an earlier daemon: what the journal keeps. */
@@ -158,33 +168,33 @@ static json_t *known_spec_to_json(const struct job *j)
 		text_or_null(spec->name));
 }
 
-json_t *describe_job(const struct job *j)
+/* ---- list ---- */
+
+static void put_waiting(json_t **o, const struct sched *s, const struct job *j)
+{
+	if (j->sched.state != SCHED_READY)
+		return;
+	size_t position = sched_position(s, &j->sched);
+	uint64_t wait_ms = sched_wait_us(s, position) / 1000;
+	json_build_put(o, "position", json_integer((json_int_t)position));
+	json_build_put(o, "wait_ms", wait_ms ? json_integer((json_int_t)wait_ms) : json_null());
+}
+
+json_t *describe_job(const struct server *s, const struct job *j)
 {
 	const struct task *t = j->task;
 	json_t *spec = j->is_recovered ? known_spec_to_json(j) : spec_to_json(t->spec);
-	return json_pack("{s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:I, s:o}", "task", t->id, "state",
-		task_state_name(t->state), "uid", (json_int_t)t->uid, "recovered", j->is_recovered,
-		"created", stamp_or_null(t->result->created_ns), "started",
+	json_t *o = json_pack("{s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:I, s:o}", "task", t->id,
+		"state", task_state_name(t->state), "uid", (json_int_t)t->uid, "recovered",
+		j->is_recovered, "created", stamp_or_null(t->result->created_ns), "started",
 		stamp_or_null(t->result->started_ns), "spec", spec, "last_seq",
 		(json_int_t)output_log_last_seq(t->log), "result",
 		task_is_done(t) ? result_to_json(t->result) : json_null());
+	put_waiting(&o, &s->sched, j);
+	return o;
 }
 
-/* ---- list ---- */
-
-static bool has_label(char *const *v, const char *label)
-{
-	bool is_pair = strchr(label, '=') != NULL;
-	for (; v && *v; v++) {
-		size_t key_len = strcspn(*v, "=");
-		if (is_pair ? !strcmp(*v, label)
-			    : strlen(label) == key_len && !strncmp(*v, label, key_len))
-			return true;
-	}
-	return false;
-}
-
-static json_t *list_entry_of(const struct job *j)
+static json_t *list_entry_of(const struct sched *s, const struct job *j)
 {
 	const struct task *t = j->task;
 	const struct task_result *r = t->result;
@@ -195,6 +205,7 @@ static json_t *list_entry_of(const struct job *j)
 		(json_int_t)t->uid, "argv", argv, "argv_is_cut", is_cut, "labels",
 		labels(t->spec->labels), "created", stamp_or_null(r->created_ns), "started",
 		stamp_or_null(r->started_ns), "finished", stamp_or_null(r->finished_ns));
+	put_waiting(&o, s, j);
 	if (!o || !task_is_done(t))
 		return o;
 	const struct task_exit *x = &r->verdict.exit;
@@ -204,21 +215,22 @@ static json_t *list_entry_of(const struct job *j)
 	return o;
 }
 
-static void add_jobs(json_t **list, const struct list *from, uid_t uid, const char *label)
+static void add_jobs(
+	json_t **list, const struct sched *s, const struct list *from, uid_t uid, const char *label)
 {
 	list_for_each (pos, from) {
 		const struct job *j = list_entry(pos, struct job, link);
-		if (j->task->uid == uid && (!label || has_label(j->task->spec->labels, label)))
-			json_build_add(list, list_entry_of(j));
+		if (j->task->uid == uid && (!label || jobs_has_label(j->task->spec->labels, label)))
+			json_build_add(list, list_entry_of(s, j));
 	}
 }
 
-json_t *describe_list(const struct jobs *js, uid_t uid, bool all, const char *label)
+json_t *describe_list(const struct server *s, uid_t uid, bool all, const char *label)
 {
 	json_t *list = json_array();
 	if (all)
-		add_jobs(&list, &js->done, uid, label);
-	add_jobs(&list, &js->active, uid, label);
+		add_jobs(&list, &s->sched, &s->jobs.done, uid, label);
+	add_jobs(&list, &s->sched, &s->jobs.active, uid, label);
 	return json_pack("{s:o}", "tasks", list);
 }
 
@@ -285,7 +297,7 @@ json_t *describe_server(const struct server *s, uid_t uid)
 {
 	return json_pack(
 		"{s:s, s:i, s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, "
-		"s:o, s:o, s:o}",
+		"s:o, s:o, s:o, s:b}",
 		"version", DAYFLY_VERSION, "protocol", 1, "mode",
 		s->start->is_root_mode ? "root" : "rootless", "uid", (json_int_t)geteuid(), "pid",
 		(int)getpid(), "socket", s->start->listener.path, "warden", warden_info(&s->warden),
@@ -296,5 +308,5 @@ json_t *describe_server(const struct server *s, uid_t uid)
 		s->options->idle_exit_ms ? json_integer((json_int_t)s->options->idle_exit_ms)
 					 : json_null(),
 		"config", config_to_json(s->options), "probes", probes(&s->probe), "probes_made",
-		stamp_or_null(s->probe.made_ns));
+		stamp_or_null(s->probe.made_ns), "draining", s->takes_none);
 }

@@ -40,6 +40,7 @@ static struct job *new_job(struct jobs *js, struct task *take_task)
 	}
 	j->task = take_task;
 	j->task->owner = j;
+	j->told_position = SIZE_MAX;
 	list_init(&j->conn_link);
 	list_init(&j->streams);
 	list_init(&j->feeds);
@@ -67,7 +68,8 @@ struct job *jobs_add_recovered(
 	struct job *j = new_job(js, take_task);
 	if (!j)
 		return NULL;
-	j->is_accepted = j->is_recovered = true;
+	j->is_accepted = j->has_run_stream = true;
+	j->is_recovered = true;
 	j->argv_is_cut = argv_is_cut;
 	j->done_at_ns = done_at_ns;
 	list_append(&js->done, &j->link);
@@ -208,6 +210,36 @@ int jobs_find(struct jobs *js, uid_t uid, const char *word, struct job **ret, st
 			e, ERR_AMBIGUOUS, "task", "%zu tasks begin with \"%s\"", n, word);
 	err_set_field(e, ERR_NOT_FOUND, "task", "there is no task \"%s\"", word);
 	return -ENOENT;
+}
+
+bool jobs_has_label(char *const *v, const char *label)
+{
+	bool is_pair = strchr(label, '=') != NULL;
+	for (; v && *v; v++) {
+		size_t key_len = strcspn(*v, "=");
+		if (is_pair ? !strcmp(*v, label)
+			    : strlen(label) == key_len && !strncmp(*v, label, key_len))
+			return true;
+	}
+	return false;
+}
+
+static struct job *find_key_in(const struct list *from, uid_t uid, const char *key)
+{
+	struct job *newest = NULL;
+	list_for_each (pos, from) {
+		struct job *j = list_entry(pos, struct job, link);
+		const char *own = j->task->spec->idempotency_key;
+		if (j->task->uid == uid && own && !strcmp(own, key))
+			newest = j;
+	}
+	return newest;
+}
+
+struct job *jobs_find_key(struct jobs *js, uid_t uid, const char *key)
+{
+	struct job *j = find_key_in(&js->active, uid, key);
+	return j ? j : find_key_in(&js->done, uid, key);
 }
 
 struct job *jobs_find_jail(struct jobs *js, uint64_t jail)

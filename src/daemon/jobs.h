@@ -47,7 +47,12 @@ struct job {
 	uint32_t seen_states; /* bits by enum task_state */
 	bool is_recovered;    /* of an earlier daemon: little of the request is known */
 	bool argv_is_cut;
-	bool is_unwritten; /* done, and the journal does not say so */
+	bool is_unwritten;   /* done, and the journal does not say so */
+	bool has_run_stream; /* somebody has asked for it on this daemon */
+	bool is_superseded;
+	uint64_t digest; /* of the request, where it has an idempotency key */
+	/* What its listeners were last told of its wait; SIZE_MAX: nothing. */
+	size_t told_position;
 };
 
 struct jobs {
@@ -87,6 +92,11 @@ void jobs_expire(struct jobs *js, uint64_t now_ns);
 int jobs_find(struct jobs *js, uid_t uid, const char *word, struct job **ret, struct err *e);
 /* A task of that uid with that name which is not done; NULL: none. */
 struct job *jobs_find_active_name(struct jobs *js, uid_t uid, const char *name);
+/* The task of that uid that was asked for with this idempotency key: the newest that is known.
+ * NULL: none. */
+struct job *jobs_find_key(struct jobs *js, uid_t uid, const char *key);
+/* Whether one of the labels (strv) is this "key=value", or has this "key". */
+bool jobs_has_label(char *const *v, const char *label);
 struct job *jobs_find_jail(struct jobs *js, uint64_t jail);
 
 #endif

@@ -31,6 +31,7 @@ static void destroy_task(struct journal_task *t)
 	free(t->name);
 	strv_free(t->labels);
 	strv_free(t->argv);
+	free(t->idempotency_key);
 	free(t->result);
 	free(t);
 }
@@ -156,6 +157,10 @@ int journal_put_accept(struct buf *b, const struct journal_task *t)
 		r = put_strv(&record, t->argv);
 	if (r == 0)
 		r = buf_put_u8(&record, t->argv_is_cut);
+	if (r == 0)
+		r = buf_put_str(&record, t->idempotency_key);
+	if (r == 0)
+		r = buf_put_u64(&record, t->digest);
 	return put_record(b, &record, r);
 }
 
@@ -226,6 +231,8 @@ static void read_accept(struct journal_image *m, struct buf_reader *r, const cha
 	t->labels = get_strv(r, LIMIT_LABELS, 2 * LIMIT_LABEL_BYTES);
 	t->argv = get_strv(r, JOURNAL_ARGV_COUNT, JOURNAL_ARGV_BYTES);
 	t->argv_is_cut = buf_get_u8(r);
+	t->idempotency_key = buf_get_str(r, LIMIT_NAME_BYTES);
+	t->digest = buf_get_u64(r);
 	if (r->failed || r->left || journal_image_find(m, id)) {
 		r->failed = true;
 		destroy_task(t);

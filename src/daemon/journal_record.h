@@ -20,7 +20,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define JOURNAL_VERSION 1
+#define JOURNAL_VERSION 2
 /* Of the command: so many words, with so many bytes in all. */
 #define JOURNAL_ARGV_COUNT 16
 #define JOURNAL_ARGV_BYTES 512
@@ -41,7 +41,9 @@ struct journal_task {
 	char **labels;				      /* strv; NULL: none */
 	char **argv;				      /* strv: the first words */
 	bool argv_is_cut;
-	char *result; /* JSON; NULL: it is not done */
+	char *idempotency_key; /* NULL: none */
+	uint64_t digest;       /* of the request that had it */
+	char *result;	       /* JSON; NULL: it is not done */
 };
 
 /* What a journal says. */

@@ -112,6 +112,7 @@ static const char *arg_name(const struct config_key *k)
 		[CONFIG_TEXT] = "NAME",
 		[CONFIG_PATH] = "PATH",
 		[CONFIG_PATHS] = "PATH",
+		[CONFIG_LABEL_CAPS] = "LABEL:N",
 		[CONFIG_USERS] = "USER",
 		[CONFIG_GROUPS] = "GROUP",
 	};
@@ -427,6 +428,11 @@ void options_finish(struct options *o)
 	free(o->config_path);
 	strv_free(o->files);
 	memset(o, 0, sizeof(*o));
+}
+
+bool options_has_others(const struct options *o)
+{
+	return o->allow_all || o->allow_uids.n || o->allow_gids.n;
 }
 
 const char *options_upper_name(int upper)

@@ -46,6 +46,9 @@ struct options {
 	int log_level;	   /* enum log_level */
 	uint64_t max_tasks;
 	uint64_t max_queue;
+	uint64_t max_tasks_uid, max_queue_uid; /* 0: none */
+	char **label_caps;		       /* "key=value:N" (strv) */
+	uint64_t admit_memory, admit_cpus;     /* bytes, thousandths; 0: none */
 	uint64_t max_connections, max_connections_uid;
 	uint64_t idle_exit_ms; /* 0: never */
 	uint64_t ids_base, ids_count;
@@ -75,6 +78,9 @@ int options_parse(struct options *o, int argc, char **argv, struct err *e);
 /* Reads the files again, with the same command line on top. As options_parse(). */
 int options_read_again(struct options *o, const struct options *old, struct err *e);
 void options_finish(struct options *o);
+
+/* Whether users other than root and the daemon's own may connect. */
+bool options_has_others(const struct options *o);
 
 /* "auto", "tmpfs", "disk". */
 const char *options_upper_name(int upper);

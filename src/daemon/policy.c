@@ -82,6 +82,10 @@ int policy_check(
 			"leave \"user\" out, or set root_user = yes in [policy] of dayflyd.conf "
 			"(or its --allow-root-user)",
 			e);
+	if (who == POLICY_CLIENT_OTHER && spec->priority > (int64_t)p->max_priority)
+		return refuse("task.priority",
+			"this daemon does not let you go before others that far",
+			"ask for less, or set max_priority in [policy] of dayflyd.conf", e);
 	bool is_host_image = !spec->image || !strcmp(spec->image, "host");
 	if (is_host_image && who != POLICY_CLIENT_ROOT && !p->allow_host_image)
 		return refuse("task.image", "this daemon does not give the image \"host\"",

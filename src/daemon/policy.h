@@ -17,6 +17,7 @@ struct policy {
 	struct spec_limits ceiling;  /* 0 in a field: no ceiling */
 	struct spec_limits defaults; /* 0 in a field: no limit */
 	bool allow_host_network;
+	uint64_t max_priority; /* 0: none above the usual */
 	bool allow_root_user;
 	bool allow_host_image;
 	char **image_roots;	/* directories whose contents may be images (strv) */

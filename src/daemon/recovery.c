@@ -181,6 +181,7 @@ static struct task_spec *known_spec(struct journal_task *t)
 	if (!spec)
 		return NULL;
 	spec->name = t->name ? strdup(t->name) : NULL;
+	spec->idempotency_key = t->idempotency_key ? strdup(t->idempotency_key) : NULL;
 	spec->argv = strv_copy(t->argv);
 	spec->labels = strv_copy(t->labels);
 	return spec;
@@ -206,8 +207,11 @@ static int take_in(struct server *s, struct journal_task *t)
 		return -ENOMEM;
 	}
 	struct task *task = task_restore(&s->host, t->uid, spec, result);
-	if (!task || !jobs_add_recovered(&s->jobs, task, t->argv_is_cut, done_at(t)))
+	struct job *j =
+		task ? jobs_add_recovered(&s->jobs, task, t->argv_is_cut, done_at(t)) : NULL;
+	if (!j)
 		return -ENOMEM;
+	j->digest = t->digest;
 	return 0;
 }
 
@@ -239,6 +243,8 @@ int recovery_note_accepted(struct server *s, const struct job *j, struct err *e)
 		.created_ns = t->result->created_ns,
 		.name = t->spec->name,
 		.labels = t->spec->labels,
+		.idempotency_key = t->spec->idempotency_key,
+		.digest = j->digest,
 	};
 	memcpy(record.id, t->id, sizeof(record.id));
 	int r = journal_cut_argv(&record, t->spec->argv);

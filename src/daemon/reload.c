@@ -3,7 +3,9 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "daemon/server.h"
+#include "daemon/submit.h"
 
 /*
  * One user may have the whole machine while nobody else wants it. Where there are others, one
@@ -11,13 +13,24 @@
  */
 struct sched_caps reload_sched_caps(const struct options *o)
 {
-	bool has_others = o->allow_all || o->allow_uids.n || o->allow_gids.n;
-	return (struct sched_caps){
+	bool has_others = options_has_others(o);
+	uint64_t share = has_others && o->max_queue > 1 ? o->max_queue / 2 : o->max_queue;
+	struct sched_caps caps = {
 		.max_running = o->max_tasks,
-		.max_running_uid = o->max_tasks,
+		.max_running_uid = o->max_tasks_uid ? o->max_tasks_uid : o->max_tasks,
 		.max_ready = o->max_queue,
-		.max_ready_uid = has_others && o->max_queue > 1 ? o->max_queue / 2 : o->max_queue,
+		.max_ready_uid = o->max_queue_uid ? o->max_queue_uid : share,
+		.memory_bytes = o->admit_memory,
+		.cpu_millis = o->admit_cpus,
+		.n_groups = strv_len(o->label_caps),
 	};
+	for (size_t i = 0; i < caps.n_groups; i++) {
+		size_t len;
+		uint64_t n = 0;
+		config_split_label_cap(o->label_caps[i], &len, &n);
+		caps.group_max[i] = n;
+	}
+	return caps;
 }
 
 static void log_faults(const struct options *o, const struct err *e)
@@ -70,6 +83,10 @@ static void apply(struct server *s)
 	const struct sched_caps caps = reload_sched_caps(s->options);
 	log_init("dayflyd", (enum log_level)s->options->log_level);
 	sched_set_caps(&s->sched, &caps);
+	list_for_each (pos, &s->jobs.active) {
+		struct job *j = list_entry(pos, struct job, link);
+		sched_set_groups(&s->sched, &j->sched, submit_groups(s->options, j->task->spec));
+	}
 	alarm_set(s->tick, server_tick_ms(s));
 	server_schedule(s);
 }

@@ -57,6 +57,7 @@ static void settle_turn(struct server *s)
 {
 	settle(s);
 	notify_counts(&s->start->notify, s->sched.n_running, s->sched.n_ready);
+	waiting_check(&s->waiting);
 	if (list_empty(&s->kicked) && list_empty(&s->dead))
 		uv_idle_stop(&s->idle);
 	else
@@ -392,6 +393,8 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 	if (r == 0)
 		r = recovery_start(s, &start->journal_image);
 	if (r == 0)
+		r = waiting_init(&s->waiting, s);
+	if (r == 0)
 		r = accept_init(s);
 	if (r == 0)
 		r = notify_start(&start->notify, loop);
@@ -449,6 +452,7 @@ void server_finish(struct server *s)
 	alarm_destroy(&s->tick);
 	alarm_destroy(&s->drain);
 	alarm_destroy(&s->after_done);
+	waiting_finish(&s->waiting);
 	notify_finish(&s->start->notify);
 	/* Only the handles that are part of this struct are left. */
 	uv_walk(s->loop, close_handle, NULL);

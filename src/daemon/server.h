@@ -13,6 +13,7 @@
 #include "daemon/options.h"
 #include "daemon/probe.h"
 #include "daemon/startup.h"
+#include "daemon/waiting.h"
 #include "daemon/warden_link.h"
 #include "sched/queue.h"
 #include "task/deadline.h"
@@ -33,6 +34,7 @@ struct server {
 	struct options *options; /* only reload.c changes it */
 	struct startup *start;
 	enum server_state state;
+	bool takes_none; /* no new tasks for now; what is there goes on */
 	int exit_code;
 
 	struct warden_link warden;
@@ -64,6 +66,7 @@ struct server {
 	struct alarm *tick;
 	struct alarm *drain;
 	struct alarm *after_done;
+	struct waiting waiting;
 	uint64_t idle_since_ns; /* CLOCK_BOOTTIME; 0: not idle */
 };
 

@@ -41,7 +41,9 @@ int stream_create(struct connection *c, struct job *j, const struct request *rq)
 	s->wants_output = rq->op != OP_WAIT && !s->is_detached;
 	s->wants_states = (rq->op == OP_RUN && !s->is_detached) || rq->op == OP_ATTACH;
 	s->follow = rq->op != OP_LOGS || rq->follow;
-	s->holds_task = s->is_held && !s->is_detached;
+	s->is_duplicate = s->is_held && j->has_run_stream;
+	s->holds_task = s->is_held && !s->is_detached && !s->is_duplicate;
+	j->has_run_stream |= s->is_held;
 	s->tag = strdup(rq->id);
 	int r = s->tag ? output_reader_init(&s->reader, j->task->log, rq->after) : -ENOMEM;
 	if (r < 0) {
@@ -226,7 +228,7 @@ static void tell_accepted(struct stream *s)
 	struct connection *c = s->conn;
 	const struct task *t = s->job->task;
 	s->is_held = false;
-	connection_answered(c, answer_accepted(&c->out, s->tag, t->id));
+	connection_answered(c, answer_accepted(&c->out, s->tag, t->id, s->is_duplicate));
 	if (s->is_detached) {
 		/* As it was accepted, however far it has come while the journal was synced. */
 		connection_send_result(c, s->tag, t->id, describe_state(t, TASK_STATE_QUEUED));
@@ -255,6 +257,20 @@ void stream_on_refused(struct job *j, const struct err *e)
 		connection_send_error(s->conn, s->tag, e);
 		connection_kick(s->conn);
 		stream_destroy(s);
+	}
+}
+
+void stream_on_waiting(struct job *j, size_t position, uint64_t wait_ms)
+{
+	const char *state = task_state_name(TASK_STATE_QUEUED);
+	list_for_each (pos, &j->streams) {
+		struct stream *s = list_entry(pos, struct stream, job_link);
+		struct connection *c = s->conn;
+		/* One that is behind, or that there is no memory for, hears of the next. */
+		if (s->wants_states && !s->is_held && !c->is_dead &&
+			buf_len(&c->out) < CONNECTION_OUT_LOW &&
+			answer_waiting(&c->out, s->tag, j->task->id, state, position, wait_ms) == 0)
+			connection_kick(c);
 	}
 }
 

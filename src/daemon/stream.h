@@ -33,6 +33,7 @@ struct stream {
 	enum framing framing;
 	bool wants_output, wants_states;
 	bool is_held;	   /* of a run request that is not accepted yet: says nothing */
+	bool is_duplicate; /* of a run request that repeats another one's key */
 	bool is_detached;  /* of a run request that does not follow its task */
 	bool follow;	   /* until the task is done; else until the log is read */
 	bool holds_task;   /* of the run request */
@@ -41,7 +42,8 @@ struct stream {
 	struct output_reader reader;
 };
 
-/* A stream for run, attach, logs or wait. Returns 0 or -errno. */
+/* A stream for run, attach, logs or wait; a run of a task that has one already is a duplicate.
+ * Returns 0 or -errno. */
 int stream_create(struct connection *c, struct job *j, const struct request *rq);
 
 /* Adds what there is while the connection has room. Returns whether anything was added. */
@@ -56,6 +58,9 @@ void stream_note_progress(struct connection *c);
  * error. */
 void stream_on_accepted(struct job *j);
 void stream_on_refused(struct job *j, const struct err *e);
+
+/* Where it stands in the queue, to those who follow it; wait_ms 0: not known. */
+void stream_on_waiting(struct job *j, size_t position, uint64_t wait_ms);
 
 /* From the task's hooks. */
 void stream_on_state(struct job *j);

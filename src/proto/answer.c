@@ -173,9 +173,11 @@ static struct line event_begin(struct buf *b, const char *id, const char *event,
 	return l;
 }
 
-int answer_accepted(struct buf *b, const char *id, const char *task)
+int answer_accepted(struct buf *b, const char *id, const char *task, bool is_duplicate)
 {
 	struct line l = event_begin(b, id, "accepted", task);
+	if (is_duplicate)
+		add_str(&l, ",\"duplicate\":true");
 	return line_end(&l);
 }
 
@@ -183,6 +185,17 @@ int answer_state(struct buf *b, const char *id, const char *task, const char *st
 {
 	struct line l = event_begin(b, id, "state", task);
 	add_text(&l, "state", state);
+	return line_end(&l);
+}
+
+int answer_waiting(struct buf *b, const char *id, const char *task, const char *state,
+	uint64_t position, uint64_t wait_ms)
+{
+	struct line l = event_begin(b, id, "state", task);
+	add_text(&l, "state", state);
+	add_uint(&l, "position", position);
+	if (wait_ms)
+		add_uint(&l, "wait_ms", wait_ms);
 	return line_end(&l);
 }
 
@@ -282,6 +295,10 @@ int answer_error(struct buf *b, const char *id, const struct err *e)
 		add_text(&l, "field", e->field);
 	if (e->errnum)
 		add_uint(&l, "errno", (uint64_t)e->errnum);
+	if (e->depth)
+		add_uint(&l, "depth", e->depth);
+	if (e->retry_ms)
+		add_uint(&l, "retry_after_ms", e->retry_ms);
 	if (e->step[0])
 		add_text(&l, "step", e->step);
 	if (e->hint[0])
@@ -312,6 +329,10 @@ json_t *answer_error_json(const struct err *e)
 		r = set_text(object, "field", e->field);
 	if (r == 0 && e->errnum)
 		r = json_object_set_new(object, "errno", json_integer(e->errnum));
+	if (r == 0 && e->depth)
+		r = json_object_set_new(object, "depth", json_integer(e->depth));
+	if (r == 0 && e->retry_ms)
+		r = json_object_set_new(object, "retry_after_ms", json_integer(e->retry_ms));
 	if (r == 0 && e->step[0])
 		r = set_text(object, "step", e->step);
 	if (r == 0 && e->hint[0])

@@ -18,8 +18,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-int answer_accepted(struct buf *b, const char *id, const char *task);
+/* is_duplicate: it is the answer to an earlier request too. */
+int answer_accepted(struct buf *b, const char *id, const char *task, bool is_duplicate);
 int answer_state(struct buf *b, const char *id, const char *task, const char *state);
+
+/* The state of a task that waits behind so many others, for about so long; wait_ms 0: not known. */
+int answer_waiting(struct buf *b, const char *id, const char *task, const char *state,
+	uint64_t position, uint64_t wait_ms);
 
 /* Which output an event belongs to. */
 struct answer_chunk {

@@ -25,6 +25,7 @@ enum op {
 	OP_LOGS,
 	OP_INFO,
 	OP_PING,
+	OP_DRAIN,
 	OP_COUNT,
 };
 const char *op_name(enum op op);
@@ -85,6 +86,14 @@ enum best_effort {
 	BEST_EFFORT_INODES = 1 << 10,
 };
 
+enum concurrency_mode { CONCURRENCY_QUEUE, CONCURRENCY_SUPERSEDE };
+
+/* One task at a time with this key, of one user. */
+struct spec_concurrency {
+	char *key;
+	int mode; /* enum concurrency_mode */
+};
+
 struct task_spec {
 	char **argv;   /* NULL-terminated */
 	char **env;    /* NULL-terminated "NAME=value", from the object task.env */
@@ -107,6 +116,11 @@ struct task_spec {
 	uint32_t best_effort; /* bits of enum best_effort */
 	int on_disconnect;    /* enum on_disconnect */
 	int on_output_limit;  /* enum on_output_limit */
+	int64_t priority;     /* -10 to 10 */
+	bool may_queue;	      /* "queue": else refused if it cannot start at once */
+	bool has_concurrency;
+	struct spec_concurrency concurrency;
+	char *idempotency_key; /* NULL: none */
 };
 
 struct request {
@@ -119,6 +133,7 @@ struct request {
 	uint64_t after;	     /* attach logs: replay what has a higher seq */
 	bool follow;	     /* logs: go on until the end */
 	bool all;	     /* list: finished tasks too */
+	bool on;	     /* drain: or no longer */
 	char *label;	     /* list: only tasks with this "key=value" or "key" */
 	char *signal;	     /* signal: "TERM", "SIGTERM" or a number as text */
 	uint64_t rows, cols; /* resize */

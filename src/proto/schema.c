@@ -33,6 +33,8 @@ static const struct {
 	[OP_LOGS] = { "logs", "sends what is kept of a task's output" },
 	[OP_INFO] = { "info", "shows the daemon's version, mode, limits and counts" },
 	[OP_PING] = { "ping", "answers at once" },
+	[OP_DRAIN] = { "drain",
+		"root and the daemon's own user: takes no new tasks, or takes them again" },
 };
 
 const char *op_name(enum op op)
@@ -69,6 +71,8 @@ static const struct schema_word disconnect_words[] = { { "kill", ON_DISCONNECT_K
 	{ "keep", ON_DISCONNECT_KEEP }, { NULL, 0 } };
 static const struct schema_word output_limit_words[] = { { "drop", ON_OUTPUT_LIMIT_DROP },
 	{ "kill", ON_OUTPUT_LIMIT_KILL }, { NULL, 0 } };
+static const struct schema_word concurrency_words[] = { { "queue", CONCURRENCY_QUEUE },
+	{ "supersede", CONCURRENCY_SUPERSEDE }, { NULL, 0 } };
 const struct schema_word schema_best_effort_words[] = { { "memory", BEST_EFFORT_MEMORY },
 	{ "cpus", BEST_EFFORT_CPUS }, { "pids", BEST_EFFORT_PIDS },
 	{ "cpu_time", BEST_EFFORT_CPU_TIME }, { "memory_high", BEST_EFFORT_MEMORY_HIGH },
@@ -145,6 +149,15 @@ static const struct schema_field mount_fields[] = {
 		.doc = "where the task sees it" },
 };
 
+#define CONCURRENCY(member, field_name, field_kind) FIELD(struct spec_concurrency, member, field_name, field_kind)
+
+static const struct schema_field concurrency_fields[] = {
+	{ CONCURRENCY(key, "key", KIND_NAME), .min = 1, .max = LIMIT_NAME_BYTES, .required = OPS_ALL,
+		.doc = "of the tasks of a user that have this key, one runs at a time" },
+	{ CONCURRENCY(mode, "mode", KIND_WORD), .words = concurrency_words,
+		.doc = "`queue`: the task waits for those before it; `supersede`: it cancels them" },
+};
+
 #define SPEC(member, field_name, field_kind) FIELD(struct task_spec, member, field_name, field_kind)
 
 static const struct schema_field task_fields[] = {
@@ -186,12 +199,20 @@ static const struct schema_field task_fields[] = {
 		.doc = "what becomes of the task when the connection that asked for it closes" },
 	{ SPEC(on_output_limit, "on_output_limit", KIND_WORD), .words = output_limit_words,
 		.doc = "`drop`: the task goes on, and of each stream its beginning and its end (64 KiB, or half of a smaller limit) are kept; `kill`: it is stopped" },
+	{ SPEC(priority, "priority", KIND_INT), .min = (uint64_t)-10, .max = 10, .absent = "0",
+		.doc = "before tasks of the same user with a lower one; each step counts as one minute of waiting. Who may go above 0 says `max_priority` of [policy]" },
+	{ SPEC(may_queue, "queue", KIND_BOOL), .absent = "true",
+		.doc = "whether the task may wait for its turn; with false it is refused with `busy` if it cannot start at once" },
+	{ SPEC(concurrency, "concurrency", KIND_OBJECT), .offset2 = offsetof(struct task_spec, has_concurrency), .object = &schema_concurrency,
+		.absent = "none", .doc = "tasks that must not run beside each other" },
+	{ SPEC(idempotency_key, "idempotency_key", KIND_STRING), .min = 1, .max = LIMIT_NAME_BYTES, .absent = "none",
+		.doc = "a request that repeats the key of a task of the same user that is still known is answered with that task, and `duplicate` in `accepted`" },
 };
 
 #define REQUEST(member, field_name, field_kind) \
 	.name = (field_name), .kind = (field_kind), .offset = offsetof(struct request, member)
 #define OPS_STREAM (OP_BIT(OP_RUN) | OP_BIT(OP_ATTACH) | OP_BIT(OP_LOGS))
-#define OPS_TASK   (OPS_ALL & ~(OP_BIT(OP_RUN) | OP_BIT(OP_LIST) | OP_BIT(OP_INFO) | OP_BIT(OP_PING)))
+#define OPS_TASK   (OPS_ALL & ~(OP_BIT(OP_RUN) | OP_BIT(OP_LIST) | OP_BIT(OP_INFO) | OP_BIT(OP_PING) | OP_BIT(OP_DRAIN)))
 
 static const struct schema_field request_fields[] = {
 	{ REQUEST(op, "op", KIND_OP), .ops = OPS_ALL, .required = OPS_ALL,
@@ -226,6 +247,8 @@ static const struct schema_field request_fields[] = {
 		.doc = "the input ends after these bytes" },
 	{ REQUEST(all, "all", KIND_BOOL), .ops = OP_BIT(OP_LIST), .absent = "false",
 		.doc = "finished tasks too, as long as they are kept" },
+	{ REQUEST(on, "on", KIND_BOOL), .ops = OP_BIT(OP_DRAIN), .absent = "true",
+		.doc = "true: no new tasks; false: as before" },
 	{ REQUEST(label, "label", KIND_STRING), .ops = OP_BIT(OP_LIST), .min = 1, .max = LIMIT_NAME_BYTES + 1 + LIMIT_LABEL_BYTES,
 		.absent = "every task", .doc = "only tasks with this label: \"key\" or \"key=value\"" },
 };
@@ -236,6 +259,7 @@ const struct schema_object schema_request = OBJECT("request", request_fields, st
 const struct schema_object schema_task = OBJECT("task", task_fields, struct task_spec);
 const struct schema_object schema_workspace = OBJECT("task.workspace", workspace_fields, struct spec_mount);
 const struct schema_object schema_mount = OBJECT("task.mounts[]", mount_fields, struct spec_mount);
+const struct schema_object schema_concurrency = OBJECT("task.concurrency", concurrency_fields, struct spec_concurrency);
 const struct schema_object schema_limits = OBJECT("task.limits", limits_fields, struct spec_limits);
 /* clang-format on */
 
@@ -275,6 +299,8 @@ void schema_format_bound(enum schema_kind kind, uint64_t value, char out[SCHEMA_
 		format_with_unit(durations, ARRAY_SIZE(durations), value, out);
 	else if (kind == KIND_CPUS && value % 1000)
 		snprintf(out, SCHEMA_BOUND_SIZE, "%g", (double)value / 1000);
+	else if (kind == KIND_INT)
+		snprintf(out, SCHEMA_BOUND_SIZE, "%" PRId64, (int64_t)value);
 	else
 		snprintf(out, SCHEMA_BOUND_SIZE, "%" PRIu64,
 			kind == KIND_CPUS ? value / 1000 : value);

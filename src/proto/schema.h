@@ -29,8 +29,9 @@ enum schema_kind {
 	KIND_DURATION,	/* seconds as a number, or text with a unit; kept in ms (uint64_t) */
 	KIND_CPUS,	/* a decimal number, as a number or text; kept in thousandths (uint64_t) */
 	KIND_UINT,	/* a whole number (uint64_t) */
+	KIND_INT,	/* a whole number that may be below 0, as its bounds may (int64_t) */
 	KIND_FD,	/* place of a descriptor among those sent; absent: -1 (int64_t) */
-	KIND_BOOL,	/* true or false (bool) */
+	KIND_BOOL,	/* true or false; absent: false, unless `absent` is "true" (bool) */
 	KIND_WORD,	/* one of `words`; absent: the first word (an enum or int) */
 	KIND_WORDS,	/* a list of `words`; the bits of their values (uint32_t) */
 	KIND_STRINGS,	/* a list of min to max strings (char **) */
@@ -73,7 +74,7 @@ struct schema_object {
 #define OPS_ALL	   (OP_BIT(OP_COUNT) - 1)
 
 extern const struct schema_object schema_request, schema_task, schema_workspace, schema_mount,
-	schema_limits;
+	schema_limits, schema_concurrency;
 
 /* The limits of task.best_effort; ends with a NULL name. */
 extern const struct schema_word schema_best_effort_words[];
@@ -96,6 +97,13 @@ int schema_read_request(json_t *json, enum op op, struct request *rq, struct err
 
 /* schema_read.c: frees what reading put into a struct. */
 void schema_free(const struct schema_object *object, void *base);
+
+/*
+ * schema_digest.c: a number that is equal for equal structs, and hardly ever for others. Of
+ * variables of the environment only the names count: the number may be kept where values must not
+ * be.
+ */
+uint64_t schema_digest(const struct schema_object *object, const void *base);
 
 /* schema_doc.c: the tables of operations, fields and error codes, as Markdown. */
 void schema_print_markdown(FILE *out);

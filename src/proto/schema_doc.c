@@ -19,6 +19,7 @@ static const char *const types[KIND_COUNT] = {
 	[KIND_DURATION] = "duration",
 	[KIND_CPUS] = "number or string",
 	[KIND_UINT] = "integer",
+	[KIND_INT] = "integer",
 	[KIND_FD] = "integer",
 	[KIND_BOOL] = "boolean",
 	[KIND_WORD] = "string",
@@ -75,6 +76,7 @@ static void print_allowed(FILE *out, const struct schema_field *f)
 	case KIND_DURATION:
 	case KIND_CPUS:
 	case KIND_UINT:
+	case KIND_INT:
 	case KIND_FD:
 		print_range(out, f);
 		break;
@@ -174,7 +176,7 @@ void schema_print_markdown(FILE *out)
 		print_operation(out, (enum op)op);
 
 	const struct schema_object *objects[] = { &schema_task, &schema_workspace, &schema_mount,
-		&schema_limits };
+		&schema_limits, &schema_concurrency };
 	for (size_t i = 0; i < ARRAY_SIZE(objects); i++)
 		print_object(out, objects[i]);
 

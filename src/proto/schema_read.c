@@ -256,6 +256,7 @@ static const read_fn readers[KIND_COUNT] = {
 	[KIND_DURATION] = schema_read_measure,
 	[KIND_CPUS] = schema_read_measure,
 	[KIND_UINT] = schema_read_uint,
+	[KIND_INT] = schema_read_int,
 	[KIND_FD] = schema_read_uint,
 	[KIND_BOOL] = schema_read_bool,
 	[KIND_WORD] = schema_read_word,
@@ -323,6 +324,8 @@ static void set_absent(const struct schema_object *object, char *base)
 		const struct schema_field *f = &object->fields[i];
 		if (f->kind == KIND_FD)
 			*(int64_t *)(base + f->offset) = -1;
+		else if (f->kind == KIND_BOOL)
+			*(bool *)(base + f->offset) = f->absent && !strcmp(f->absent, "true");
 		else if (f->kind == KIND_WORD)
 			*(int *)(base + f->offset) = f->words[0].value;
 		else if (f->kind == KIND_OBJECT)

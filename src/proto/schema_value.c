@@ -285,6 +285,22 @@ int schema_read_uint(struct reader *r, const struct schema_field *f, json_t *v, 
 	return 0;
 }
 
+int schema_read_int(struct reader *r, const struct schema_field *f, json_t *v, char *base,
+	const struct place *at)
+{
+	char shown[SHOWN_SIZE];
+	if (!json_is_integer(v))
+		return reader_wrong_type(r, at, v, "a whole number");
+	int64_t value = json_integer_value(v);
+	snprintf(shown, sizeof(shown), "%" PRId64, value);
+	if (value < (int64_t)f->min)
+		return out_of_range(r, f, at, shown, false);
+	if (value > (int64_t)f->max)
+		return out_of_range(r, f, at, shown, true);
+	*(int64_t *)(base + f->offset) = value;
+	return 0;
+}
+
 int schema_read_bool(struct reader *r, const struct schema_field *f, json_t *v, char *base,
 	const struct place *at)
 {

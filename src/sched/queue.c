@@ -269,6 +269,15 @@ static void count_groups(struct sched *s, uint32_t groups, int by)
 			s->group_running[i] += (size_t)by;
 }
 
+void sched_set_groups(struct sched *s, struct sched_entry *e, uint32_t groups)
+{
+	if (e->state == SCHED_RUNNING) {
+		count_groups(s, e->want.groups, -1);
+		count_groups(s, groups, 1);
+	}
+	e->want.groups = groups;
+}
+
 static void start(struct sched *s, struct sched_entry *e)
 {
 	struct sched_user *u = e->user;

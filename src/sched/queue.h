@@ -89,6 +89,8 @@ struct sched {
 void sched_init(struct sched *s, const struct sched_caps *caps);
 /* New caps; what runs or waits already stays. Call sched_next() afterwards. */
 void sched_set_caps(struct sched *s, const struct sched_caps *caps);
+/* An entry is in other label groups now. */
+void sched_set_groups(struct sched *s, struct sched_entry *e, uint32_t groups);
 /* All entries must be out. */
 void sched_finish(struct sched *s);
 
@@ -128,6 +130,9 @@ struct sched_entry *sched_find_key(
 
 /* About how many start before a ready entry does; 0: it is the next. */
 size_t sched_position(const struct sched *s, const struct sched_entry *e);
+/* Calls fn for each ready entry with that number, in no order; fn must not change the queue. */
+void sched_each_ready(const struct sched *s,
+	void (*fn)(struct sched_entry *e, size_t position, void *arg), void *arg);
 /* About how long it takes until n more tasks have started; 0 where nothing is known. */
 uint64_t sched_wait_us(const struct sched *s, size_t n);
 

@@ -13,15 +13,14 @@ static size_t rank(const struct sched_user *u, const struct sched_entry *e)
 	return n;
 }
 
-size_t sched_position(const struct sched *s, const struct sched_entry *e)
+/* Of the entry with this rank among those of its uid. */
+static size_t position(const struct sched *s, const struct sched_user *of, size_t own)
 {
-	if (e->state != SCHED_READY)
-		return 0;
-	size_t own = rank(e->user, e), n = own;
+	size_t n = own;
 	bool is_before_us = true; /* uids whose turn comes before ours */
 	list_for_each (link, &s->users) {
 		const struct sched_user *u = list_entry(link, struct sched_user, link);
-		if (u == e->user) {
+		if (u == of) {
 			is_before_us = false;
 			continue;
 		}
@@ -30,6 +29,24 @@ size_t sched_position(const struct sched *s, const struct sched_entry *e)
 		n += u->n_ready < turns ? u->n_ready : turns;
 	}
 	return n;
+}
+
+size_t sched_position(const struct sched *s, const struct sched_entry *e)
+{
+	return e->state == SCHED_READY ? position(s, e->user, rank(e->user, e)) : 0;
+}
+
+void sched_each_ready(const struct sched *s,
+	void (*fn)(struct sched_entry *e, size_t position, void *arg), void *arg)
+{
+	list_for_each (user, &s->users) {
+		const struct sched_user *u = list_entry(user, struct sched_user, link);
+		size_t own = 0;
+		list_for_each (link, &u->ready) {
+			fn(list_entry(link, struct sched_entry, link), position(s, u, own), arg);
+			own++;
+		}
+	}
 }
 
 uint64_t sched_wait_us(const struct sched *s, size_t n)

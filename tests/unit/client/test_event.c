@@ -139,6 +139,24 @@ TEST(errors_come_from_error_events_and_from_results)
 	dayfly_event_free(ev);
 }
 
+TEST(a_task_that_waits_is_told_where_it_is)
+{
+	uint64_t position = 9, wait_ms = 9;
+	struct dayfly_event *ev = canned_event("{\"id\":\"1\",\"event\":\"state\",\"state\":"
+					       "\"queued\",\"position\":3,\"wait_ms\":1500}");
+	assert_int_equal(dayfly_event_waiting(ev, &position, &wait_ms), 0);
+	assert_true(position == 3 && wait_ms == 1500);
+	dayfly_event_free(ev);
+	ev = canned_event("{\"id\":\"1\",\"event\":\"state\",\"state\":\"queued\",\"position\":0}");
+	assert_int_equal(dayfly_event_waiting(ev, &position, &wait_ms), 0);
+	assert_true(position == 0 && wait_ms == 0);
+	dayfly_event_free(ev);
+	ev = canned_event(
+		"{\"id\":\"1\",\"event\":\"state\",\"state\":\"queued\",\"position\":-1}");
+	assert_int_equal(dayfly_event_waiting(ev, &position, &wait_ms), -ENOENT);
+	dayfly_event_free(ev);
+}
+
 TEST(an_event_of_a_newer_daemon_is_told_as_other)
 {
 	struct dayfly_event *ev =
@@ -160,6 +178,7 @@ int main(void)
 		cmocka_unit_test(output_comes_as_text_base64_or_a_gap),
 		cmocka_unit_test(members_of_the_result_are_found_by_their_path),
 		cmocka_unit_test(errors_come_from_error_events_and_from_results),
+		cmocka_unit_test(a_task_that_waits_is_told_where_it_is),
 		cmocka_unit_test(an_event_of_a_newer_daemon_is_told_as_other),
 	};
 	return RUN_TESTS(tests);

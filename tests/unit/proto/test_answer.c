@@ -43,7 +43,7 @@ TEST(events_are_the_lines_of_the_protocol)
 {
 	struct buf b;
 	buf_init(&b, 0);
-	assert_int_equal(answer_accepted(&b, "1", "t-0"), 0);
+	assert_int_equal(answer_accepted(&b, "1", "t-0", false), 0);
 	assert_lines(&b, "{\"id\":\"1\",\"event\":\"accepted\",\"task\":\"t-0\"}\n");
 	assert_int_equal(answer_state(&b, "1", "t-0", "running"), 0);
 	assert_lines(
@@ -62,8 +62,8 @@ TEST(lines_are_added_behind_one_another)
 {
 	struct buf b;
 	buf_init(&b, 0);
-	answer_accepted(&b, "1", "t-0");
-	answer_accepted(&b, "2", "t-1");
+	answer_accepted(&b, "1", "t-0", false);
+	answer_accepted(&b, "2", "t-1", false);
 	assert_lines(&b, "{\"id\":\"1\",\"event\":\"accepted\",\"task\":\"t-0\"}\n{\"id\":\"2\","
 			 "\"event\":\"accepted\",\"task\":\"t-1\"}\n");
 	buf_finish(&b);
@@ -245,7 +245,7 @@ TEST(text_that_is_not_utf8_is_repaired)
 	struct buf b;
 	buf_init(&b, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
-		assert_int_equal(answer_accepted(&b, samples[i].in, "t-0"), 0);
+		assert_int_equal(answer_accepted(&b, samples[i].in, "t-0", false), 0);
 		auto_json json_t *json = take_line(&b);
 		assert_string_equal(json_string_value(json_object_get(json, "id")), samples[i].out);
 	}
@@ -307,7 +307,7 @@ typedef int (*answer_fn)(struct buf *b);
 
 static int make_accepted(struct buf *b)
 {
-	return answer_accepted(b, "1", "t-0");
+	return answer_accepted(b, "1", "t-0", false);
 }
 
 static int make_text(struct buf *b)

@@ -37,7 +37,9 @@ TEST(every_row_is_whole)
 			assert_int_equal(f->required & ~f->ops, 0);
 			assert_true(f->doc && f->doc[0] && !strchr(f->doc, '|'));
 			assert_true(f->offset < objects[o]->size && f->offset2 < objects[o]->size);
-			assert_true(f->min <= f->max || f->words || f->object);
+			assert_true((f->kind == KIND_INT ? (int64_t)f->min <= (int64_t)f->max
+							 : f->min <= f->max) ||
+				    f->words || f->object);
 			bool has_words = f->kind == KIND_WORD || f->kind == KIND_WORDS;
 			assert_int_equal(f->words != NULL, has_words);
 			bool has_object = f->kind == KIND_OBJECT || f->kind == KIND_POINTER ||

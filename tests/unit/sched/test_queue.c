@@ -207,9 +207,36 @@ static void a_random_run_keeps_its_counts_and_leaves_nothing(void **state)
 	sched_finish(&s);
 }
 
+static void an_entry_changes_its_groups(void **state)
+{
+	struct sched s;
+	struct sched_entry a = { 0 }, b = { 0 };
+	struct sched_caps caps = { .max_running = 9,
+		.max_running_uid = 9,
+		.max_ready = 9,
+		.max_ready_uid = 9,
+		.n_groups = 2,
+		.group_max = { 1, 1 } };
+	const struct sched_want want = { .groups = 1 };
+	sched_init(&s, &caps);
+	assert_int_equal(sched_submit(&s, &a, 1, &want, NULL), SCHED_OK);
+	assert_int_equal(sched_submit(&s, &b, 1, &want, NULL), SCHED_OK);
+	assert_ptr_equal(sched_next(&s), &a);
+	assert_null(sched_next(&s));
+	sched_set_groups(&s, &a, 2);
+	assert_int_equal(s.group_running[0], 0);
+	assert_int_equal(s.group_running[1], 1);
+	assert_ptr_equal(sched_next(&s), &b);
+	sched_remove(&s, &a);
+	sched_remove(&s, &b);
+	assert_int_equal(s.group_running[0] + s.group_running[1], 0);
+	sched_finish(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_entry_changes_its_groups),
 		cmocka_unit_test(tasks_of_one_uid_start_in_the_order_of_their_arrival),
 		cmocka_unit_test(no_more_run_than_the_cap_and_the_next_follows_when_one_leaves),
 		cmocka_unit_test(a_uid_at_its_own_cap_does_not_block_the_others),

@@ -14,6 +14,15 @@ static void submit(struct sched *s, struct sched_entry *e, uid_t uid, uint64_t a
 	assert_int_equal(sched_submit(s, e, uid, &want, NULL), SCHED_OK);
 }
 
+static const struct sched *the_queue;
+
+static void compare(struct sched_entry *e, size_t position, void *arg)
+{
+	size_t *n = arg;
+	assert_int_equal(position, sched_position(the_queue, e));
+	(*n)++;
+}
+
 TEST(position_and_wait_follow_the_queue)
 {
 	struct sched s;
@@ -36,6 +45,10 @@ TEST(position_and_wait_follow_the_queue)
 	assert_int_equal(sched_position(&s, &e[1]), 1);
 	assert_int_equal(sched_position(&s, &e[3]), 5);
 	assert_int_equal(sched_position(&s, running), 0);
+	size_t n = 0;
+	the_queue = &s;
+	sched_each_ready(&s, compare, &n);
+	assert_int_equal(n, ARRAY_SIZE(e) - 1);
 	assert_int_equal(sched_wait_us(&s, 1), 20 * SEC);
 	for (size_t i = 0; i < ARRAY_SIZE(e); i++)
 		sched_remove(&s, &e[i]);

@@ -1,0 +1,347 @@
+/* Taking in a task: see submit.h. */
+#include "daemon/submit.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/id.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "daemon/describe.h"
+#include "daemon/jobs.h"
+#include "daemon/policy.h"
+#include "daemon/recovery.h"
+#include "daemon/server.h"
+#include "daemon/stream.h"
+#include "plan/build.h"
+#include "proto/schema.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A task's own descriptors while it waits: its output's file and its client's connection. */
+#define HOLD_FDS 2
+/* Of retry_after_ms. */
+#define RETRY_MIN_MS 100u
+#define RETRY_MAX_MS 60000u
+
+static enum policy_client client_kind(const struct connection *c)
+{
+	if (c->uid == 0)
+		return POLICY_CLIENT_ROOT;
+	return c->server->start->is_root_mode ? POLICY_CLIENT_OTHER : POLICY_CLIENT_OWNER;
+}
+
+/*
+ * What tasks that are not done make us hold, in requests and in descriptors. Where there are other
+ * users, one has half of that at most.
+ */
+static int check_holding(const struct connection *c, size_t line_len, struct err *e)
+{
+	const struct server *s = c->server;
+	bool has_others = options_has_others(s->options);
+	uint64_t bytes = line_len, fds = HOLD_FDS + c->n_fds;
+	uint64_t own_bytes = bytes, own_fds = fds, max_fds = s->start->open_files_hard / 2;
+	list_for_each (pos, &s->jobs.active) {
+		const struct job *j = list_entry(pos, struct job, link);
+		bool is_own = j->task->uid == c->uid || !has_others;
+		size_t n = HOLD_FDS + j->task->n_sources;
+		bytes += j->spec_bytes;
+		fds += n;
+		own_bytes += is_own ? j->spec_bytes : 0;
+		own_fds += is_own ? n : 0;
+	}
+	if (bytes > JOBS_PENDING_SPEC_BYTES ||
+		(has_others && own_bytes > JOBS_PENDING_SPEC_BYTES / 2))
+		return err_set(e, ERR_BUSY, 0, "the requests that wait already take %llu bytes",
+			(unsigned long long)(bytes - line_len));
+	if (fds > max_fds || (has_others && own_fds > max_fds / 2))
+		return err_set(e, ERR_BUSY, 0, "the tasks that wait already hold %llu descriptors",
+			(unsigned long long)(fds - HOLD_FDS - c->n_fds));
+	return 0;
+}
+
+static int check_admission(
+	struct connection *c, const struct task_spec *spec, size_t line_len, struct err *e)
+{
+	struct server *s = c->server;
+	if (s->state != SERVER_RUNNING)
+		return err_set(e, ERR_SHUTDOWN, 0, "the daemon is stopping");
+	if (s->takes_none) {
+		err_set(e, ERR_DRAINING, 0, "the daemon takes no new tasks for now");
+		err_hint(e, "try again later; root and the daemon's own user can end that: dayfly "
+			    "drain --off");
+		return -EBUSY;
+	}
+	int r = policy_check(&s->options->policy, spec, client_kind(c), e);
+	if (r < 0)
+		return r;
+	if (spec->name && jobs_find_active_name(&s->jobs, c->uid, spec->name))
+		return err_set_field(e, ERR_DUPLICATE, "task.name",
+			"a task with the name \"%s\" is not done yet", spec->name);
+	return check_holding(c, line_len, e);
+}
+
+static int build_task(struct connection *c, struct request *rq, struct task **ret, struct err *e)
+{
+	struct server *s = c->server;
+	struct build build;
+	char id[ID_TASK_SIZE];
+	int r = id_make_task(id);
+	if (r < 0)
+		return err_set(e, ERR_INTERNAL, -r, "make an id");
+	const struct policy *policy = &s->options->policy;
+	bool is_bound = client_kind(c) != POLICY_CLIENT_ROOT;
+	const struct build_input in = {
+		.task_id = id,
+		.n_fds = c->n_fds,
+		.ceiling = &policy->ceiling,
+		.defaults = &policy->defaults,
+		.image_roots = is_bound ? policy->image_roots : NULL,
+		.workspace_roots = is_bound ? policy->workspace_roots : NULL,
+		.has_roots = is_bound,
+		.open_files_hard = s->start->task_open_files,
+		.controllers = s->warden.hello.hello.controllers,
+		.no_cgroup = s->warden.hello.hello.no_cgroup,
+		.is_upper_on_disk = s->warden.hello.hello.upper_on_disk != 0,
+	};
+	r = plan_build(rq->spec, &in, &build, e);
+	if (r < 0)
+		return r;
+	struct task_origin origin = {
+		.id = id,
+		.uid = c->uid,
+		.take_client_fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 3),
+		.take_sources = c->fds,
+		.n_sources = plan_source_count(build.plan),
+	};
+	if (origin.take_client_fd < 0) {
+		r = err_set(e, ERR_BUSY, errno, "hold the connection");
+		build_finish(&build);
+		return r;
+	}
+	r = task_create(&s->host, &origin, take_ptr(rq->spec), &build, ret);
+	return r < 0 ? err_set(e, r == -EMFILE || r == -ENFILE ? ERR_BUSY : ERR_INTERNAL, -r,
+			       "make the task")
+		     : 0;
+}
+
+/* ---- the queue ---- */
+
+/* When it is worth another try: about when one of those who run ends. */
+static unsigned retry_ms(const struct sched *s)
+{
+	uint64_t ms = sched_wait_us(s, 0) / 1000;
+	if (ms < RETRY_MIN_MS)
+		return RETRY_MIN_MS;
+	return ms < RETRY_MAX_MS ? (unsigned)ms : RETRY_MAX_MS;
+}
+
+static int refuse(const struct server *s, enum sched_verdict v, size_t depth, struct err *e)
+{
+	switch (v) {
+	case SCHED_TOO_MUCH_MEMORY:
+		err_set_field(e, ERR_NOT_ALLOWED, "task.limits.memory",
+			"it is more than all tasks may have together");
+		err_hint(e,
+			"ask for less, or set a higher admit_memory in [daemon] of dayflyd.conf");
+		return -EINVAL;
+	case SCHED_TOO_MANY_CPUS:
+		err_set_field(e, ERR_NOT_ALLOWED, "task.limits.cpus",
+			"it is more than all tasks may have together");
+		err_hint(e, "ask for less, or set a higher admit_cpus in [daemon] of dayflyd.conf");
+		return -EINVAL;
+	case SCHED_WOULD_WAIT:
+		err_set_field(e, ERR_BUSY, "task.queue",
+			"it cannot start at once: %zu tasks run and %zu wait", s->sched.n_running,
+			s->sched.n_ready);
+		err_hint(e, "try again later, or let it wait (leave \"queue\" out)");
+		break;
+	case SCHED_BUSY_UID:
+		err_set(e, ERR_BUSY, 0, "%zu tasks of this user wait already", depth);
+		err_hint(e, "try again later, or set a higher max_queue_per_user in [daemon] of "
+			    "dayflyd.conf");
+		break;
+	default:
+		err_set(e, ERR_BUSY, 0, "%zu tasks wait already", depth);
+		err_hint(e, "try again later, or start dayflyd with a higher --max-queue");
+		break;
+	}
+	e->depth = (unsigned)depth;
+	e->retry_ms = retry_ms(&s->sched);
+	return -EBUSY;
+}
+
+uint32_t submit_groups(const struct options *o, const struct task_spec *spec)
+{
+	uint32_t groups = 0;
+	for (size_t i = 0; i < SCHED_GROUPS_MAX && o->label_caps && o->label_caps[i]; i++) {
+		char label[LIMIT_NAME_BYTES + LIMIT_LABEL_BYTES + 2];
+		size_t len;
+		uint64_t n;
+		config_split_label_cap(o->label_caps[i], &len, &n);
+		snprintf(label, sizeof(label), "%.*s", (int)len, o->label_caps[i]);
+		if (jobs_has_label(spec->labels, label))
+			groups |= 1u << i;
+	}
+	return groups;
+}
+
+/* The older tasks with the same key make room. */
+static void supersede(struct server *s, const struct job *by)
+{
+	const struct task_spec *own = by->task->spec;
+	struct err e;
+	if (!own->has_concurrency || own->concurrency.mode != CONCURRENCY_SUPERSEDE)
+		return;
+	list_for_each_safe (pos, &s->jobs.active) {
+		struct job *j = list_entry(pos, struct job, link);
+		const struct task_spec *spec = j->task->spec;
+		if (j == by || j->is_superseded || j->task->uid != by->task->uid ||
+			!spec->has_concurrency ||
+			strcmp(spec->concurrency.key, own->concurrency.key) != 0)
+			continue;
+		j->is_superseded = true;
+		err_set(&e, ERR_SUPERSEDED, 0,
+			"task %s with the concurrency key \"%s\" took its place", by->task->id,
+			own->concurrency.key);
+		if (j->task->state <= TASK_STATE_RUNNING && !j->task->result->has_error)
+			result_set_error(j->task->result, &e);
+		task_handle(j->task, EVENT_CANCEL);
+	}
+}
+
+static void log_accepted(const struct task *t)
+{
+	char uid[16];
+	snprintf(uid, sizeof(uid), "%u", t->uid);
+	const struct log_field fields[] = {
+		{ "MESSAGE_ID", LOG_MESSAGE_TASK_ACCEPTED },
+		{ "DAYFLY_UID", uid },
+	};
+	log_task_fields(
+		LOG_LEVEL_INFO, t->id, fields, ARRAY_SIZE(fields), "accepted from uid %s", uid);
+}
+
+/* It is in the journal, or could not be brought there for good. */
+static void on_journaled(struct journal_wait *w, int errnum)
+{
+	struct job *j = list_entry(w, struct job, accept_wait);
+	struct err e;
+	j->is_accepted = true;
+	if (errnum) {
+		err_set(&e, ERR_INTERNAL, errnum, "write down the task");
+		stream_on_refused(j, &e);
+		task_handle(j->task, EVENT_CANCEL);
+		return;
+	}
+	stream_on_accepted(j);
+}
+
+/*
+ * Who dies with its client's connection need not outlive the machine: after that the client is gone
+ * too. For others the journal has to be on the disk before they count as accepted; their jails are
+ * made meanwhile.
+ */
+static void accept_job(struct server *s, struct job *j, bool dies_with_client)
+{
+	j->accept_wait.fn = on_journaled;
+	if (dies_with_client || !journal_wait(&s->start->journal, &j->accept_wait))
+		on_journaled(&j->accept_wait, 0);
+}
+
+/* Gives the task its job, its place in the queue and its line in the journal. */
+static int admit(
+	struct connection *c, struct task *t, size_t line_len, struct job **ret, struct err *e)
+{
+	struct server *s = c->server;
+	size_t depth = 0;
+	struct job *j = jobs_add(&s->jobs, t, line_len);
+	if (!j)
+		return err_set(e, ERR_INTERNAL, ENOMEM, "make the task");
+	const struct sched_want want = {
+		.at_ns = clock_boot_ns(),
+		.priority = (int)t->spec->priority,
+		.memory_bytes = t->spec->limits.memory_bytes,
+		.cpu_millis = t->spec->limits.cpu_millis,
+		.groups = submit_groups(s->options, t->spec),
+		.key = t->spec->has_concurrency ? t->spec->concurrency.key : NULL,
+		.at_once = !t->spec->may_queue,
+	};
+	if (t->spec->idempotency_key)
+		j->digest = schema_digest(&schema_task, t->spec);
+	int r = sched_submit(&s->sched, &j->sched, c->uid, &want, &depth);
+	if (r != SCHED_OK) {
+		jobs_drop(&s->jobs, j);
+		return r < 0 ? err_set(e, ERR_INTERNAL, -r, "queue the task")
+			     : refuse(s, (enum sched_verdict)r, depth, e);
+	}
+	r = recovery_note_accepted(s, j, e);
+	if (r < 0) {
+		sched_remove(&s->sched, &j->sched);
+		jobs_drop(&s->jobs, j);
+		return r;
+	}
+	waiting_note(&s->waiting);
+	*ret = j;
+	return 0;
+}
+
+/* ---- the request ---- */
+
+/* Its key stands for a task already. Returns 1 when that is the answer, 0 when there is none, or
+ * -errno with *e. */
+static int answer_known(struct connection *c, const struct request *rq, struct err *e)
+{
+	const char *key = rq->spec->idempotency_key;
+	struct job *j = key ? jobs_find_key(&c->server->jobs, c->uid, key) : NULL;
+	if (!j)
+		return 0;
+	if (j->digest != schema_digest(&schema_task, rq->spec)) {
+		err_set_field(e, ERR_DUPLICATE, "task.idempotency_key",
+			"task %s has this key, and was another request", j->task->id);
+		err_hint(e, "use a new key for a new task");
+		return -EINVAL;
+	}
+	int r = stream_create(c, j, rq);
+	if (r < 0)
+		return err_set(e, ERR_INTERNAL, -r, "follow the task");
+	if (j->is_accepted)
+		stream_on_accepted(j);
+	return 1;
+}
+
+int submit_run(struct connection *c, struct request *rq, size_t line_len, struct err *e)
+{
+	struct server *s = c->server;
+	struct task *t = NULL;
+	struct job *j = NULL;
+	bool dies_with_us = !rq->detach && rq->spec->on_disconnect == ON_DISCONNECT_KILL;
+	int r = answer_known(c, rq, e);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = check_admission(c, rq->spec, line_len, e);
+	if (r == 0)
+		r = build_task(c, rq, &t, e);
+	if (r == 0)
+		r = admit(c, t, line_len, &j, e);
+	if (r < 0)
+		return r;
+	log_accepted(t);
+	r = stream_create(c, j, rq);
+	if (r < 0) {
+		err_set(e, ERR_INTERNAL, -r, "follow the task");
+		task_handle(t, EVENT_CANCEL);
+		return r;
+	}
+	if (dies_with_us)
+		list_append(&c->jobs, &j->conn_link);
+	accept_job(s, j, dies_with_us);
+	supersede(s, j);
+	server_schedule(s);
+	return 0;
+}
