@@ -76,11 +76,15 @@ class StrangeProc(OwnDaemons):
     def test_J18_without_proc_the_daemon_says_so(self):
         if os.environ.get("ASAN_OPTIONS"):
             self.skipTest("AddressSanitizer itself needs /proc")
-        with self.assertRaises(AssertionError) as caught:
-            self.start_with(PROCS["none"])
-        self.daemon.process.wait(timeout=5)
-        self.daemon.process.returncode = 0
-        self.assertIn("mount /proc", str(caught.exception))
+        try:
+            # Where it was built to be installed it finds the warden without /proc; tasks do not run then.
+            run = self.connect_to(self.start_with(PROCS["none"])).run({"argv": ["true"]}, make=Run)
+            self.assertEqual((run.outcome, run.cause), ("error", "setup"), str(run))
+            self.assertEqual(self.daemon.stop(), [])
+        except AssertionError as e:
+            self.daemon.process.wait(timeout=5)
+            self.daemon.process.returncode = 0
+            self.assertIn("mount /proc", str(e))
         status, _, stderr = self.doctor(PROCS["none"])
         self.assertNotEqual(status, 0)
         self.assertIn("mount /proc", stderr)
@@ -167,7 +171,7 @@ class OldKernel(OwnDaemons):
         """The control: the filter as such is harmless."""
         daemon = self.start_without(999)
         run = self.connect_to(daemon).run({"argv": ["echo", "ran"]}, make=Run)
-        self.assertEqual((run.outcome, run.stdout, run.result["degraded"]), ("ok", b"ran\n", []), str(run))
+        self.assertEqual((run.outcome, run.stdout, self.degraded(run.result)), ("ok", b"ran\n", []), str(run))
 
 
 @in_modes

@@ -334,7 +334,7 @@ class Policy:
             error = self.refused("limit_unenforceable", limits={name: value}, field="task.limits." + name)
             self.assertIn("best-effort " + name, error["hint"])
             run = self.assert_ok(self.run_task(["true"], limits={name: value}, best_effort=[name]))
-            self.assertEqual([d["control"] for d in run.result["degraded"]], [name])
+            self.assertEqual(self.degraded(run.result), [name])
         self.refused("limit_unenforceable", limits={"memory": "100MiB", "pids": 100}, best_effort=["pids"], field="task.limits.memory")
 
 

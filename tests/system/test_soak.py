@@ -3,6 +3,7 @@ import os
 import threading
 import time
 
+from dayfly_client import SCALE
 from dayfly_host import count_fds, read
 from dayfly_test import in_modes
 
@@ -53,10 +54,10 @@ class Soak:
     def test_J15_thousands_of_tasks_leave_every_number_as_it_was(self):
         """The leak check of the harness compares mounts, cgroups, files, namespaces, sockets and IPC objects."""
         client = self.client
-        self.run_some(client, 300, time.monotonic() + self.SECONDS)  # caches, kept id maps and results are full now
+        self.run_some(client, 300, time.monotonic() + self.SECONDS * SCALE)  # caches, kept id maps and results are full now
         before = self.look()
         sizes = {pid: rss_kib(pid) for pid in before}
-        done = self.run_some(client, self.TASKS, time.monotonic() + self.SECONDS)
+        done = self.run_some(client, self.TASKS, time.monotonic() + self.SECONDS * SCALE)
         self.assertGreater(done, 100)
         self.assertTrue(wait_until(lambda: self.look() == before, 5, 0.2), "%d tasks: %s, before %s" % (done, self.look(), before))
         for pid, size in sizes.items():
@@ -142,4 +143,4 @@ class Lag:
         for (_, task) in started:
             self.client.call("wait", task=task)
         self.assertGreater(len(own), 20)
-        self.assertLess(self.p95(own), max(0.05, 20 * self.p95(machine)), "the machine alone: %.4f s" % self.p95(machine))
+        self.assertLess(self.p95(own), max(0.05 * SCALE, 20 * self.p95(machine)), "the machine alone: %.4f s" % self.p95(machine))

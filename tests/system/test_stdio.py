@@ -56,7 +56,7 @@ class Output:
         self.assertTrue(all("text" in e for e in run.events if e["event"] == "output"))
         # The rest of a character is waited for, for a moment: a busy machine may miss it.
         for _ in range(10):
-            run = self.shell("printf 'caf\\303'; sleep 0.005; printf '\\251\\n'; printf 'end'")
+            run = self.run_task(["python3", "-c", "import os, time; os.write(1, b'caf\\303'); time.sleep(0.005); os.write(1, b'\\251\\nend')"])
             self.assertEqual(run.stdout.decode(), "caf\u00e9\nend")
             if all("text" in e for e in run.events if e["event"] == "output"):
                 return
