@@ -29,6 +29,7 @@ static const struct {
 	{ "total",
 		"What all tasks may have together. Held by a cgroup: without cgroup v2 delegation "
 		"dayflyd does not start with one of these" },
+	{ "pool", "Jails that are made before their task comes. Each is used once, by one task" },
 	{ "ids", "The user and group ids of tasks in root mode" },
 };
 
@@ -124,6 +125,11 @@ const struct config_key config_keys[] = {
 		.doc = "CPU time per second of all tasks" },
 	{ TOTAL("pids", CONFIG_COUNT, pids), .min = 8, .max = PLAN_PIDS_MAX, .option = "total-pids",
 		.doc = "processes and threads of all tasks; each task has one more, its jail's init" },
+
+	{ NUMBER("pool", "size", pool_size, 1, 256), .may_be_none = true, .option = "pool-size", .fallback = "none", .is_live = true,
+		.doc = "at most so many; how many there are follows the demand" },
+	{ KEY("pool", "max_age", CONFIG_DURATION, pool_max_age_ms), .min = 1000, .max = 86400000, .fallback = "5m", .is_live = true,
+		.doc = "one that no task has claimed for so long is made anew" },
 
 	{ NUMBER("ids", "base", ids_base, 65536, 4294901760u), .option = "ids-base", .fallback = "1879048192",
 		.doc = "first id; its 65536 are dayfly's own, and each task at one time has the next 65536" },

@@ -48,6 +48,7 @@ struct options {
 	uint64_t max_queue;
 	uint64_t max_tasks_uid, max_queue_uid; /* 0: none */
 	char **label_caps;		       /* "key=value:N" (strv) */
+	uint64_t pool_size, pool_max_age_ms;   /* size 0: none */
 	uint64_t admit_memory, admit_cpus;     /* bytes, thousandths; 0: none */
 	uint64_t max_connections, max_connections_uid;
 	uint64_t idle_exit_ms; /* 0: never */

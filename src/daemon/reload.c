@@ -87,6 +87,7 @@ static void apply(struct server *s)
 		struct job *j = list_entry(pos, struct job, link);
 		sched_set_groups(&s->sched, &j->sched, submit_groups(s->options, j->task->spec));
 	}
+	server_set_pool(s);
 	alarm_set(s->tick, server_tick_ms(s));
 	server_schedule(s);
 }

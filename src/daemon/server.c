@@ -182,8 +182,20 @@ static void on_warden_lost(void *owner)
 	tell_all(owner, EVENT_WARDEN_LOST);
 }
 
+void server_set_pool(struct server *s)
+{
+	struct wire_request rq;
+	wire_request_init(&rq, WIRE_POOL, 0);
+	rq.value = (int32_t)s->options->pool_size;
+	rq.max_age_s = (uint32_t)(s->options->pool_max_age_ms / 1000);
+	int r = warden_link_is_up(&s->warden) ? warden_link_send(&s->warden, &rq, NULL, 0) : 0;
+	if (r < 0)
+		log_warning("the pool's size was not told to the warden: %s", strerror(-r));
+}
+
 static void on_warden_up(void *owner)
 {
+	server_set_pool(owner);
 	server_schedule(owner);
 }
 
@@ -388,6 +400,8 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 		r = init_handles(s);
 	if (r == 0)
 		r = warden_link_init(&s->warden, loop, start, &warden_hooks, s);
+	if (r == 0)
+		server_set_pool(s);
 	if (r == 0)
 		r = probe_init(&s->probe, loop, start);
 	if (r == 0)

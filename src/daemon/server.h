@@ -80,6 +80,9 @@ void server_finish(struct server *s);
 /* Starts what may be started now. */
 void server_schedule(struct server *s);
 
+/* Tells the warden what the settings say of the pool; what is in it goes. */
+void server_set_pool(struct server *s);
+
 /* Stops accepting, ends every task, then stops. Called again: ends at once. */
 void server_drain(struct server *s, const char *why);
 

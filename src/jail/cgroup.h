@@ -92,6 +92,9 @@ void cgroup_tree_undo(const struct cgroup_place *p);
  */
 int cgroup_task_make(struct cgroup_tree *t, const char *task, const struct plan_limits *limits,
 	struct cgroup_task *ret, struct err *e);
+/* Sets the limits of one that was made without. Returns 0 or -errno. */
+int cgroup_task_limit(struct cgroup_tree *t, struct cgroup_task *c,
+	const struct plan_limits *limits, struct err *e);
 /* Whether any process is in it. An error counts as none: then it is gone. */
 bool cgroup_task_is_populated(const struct cgroup_task *c);
 /* SIGKILL to every process in it; also where it is frozen. */

@@ -78,6 +78,17 @@ int cgroup_task_make(struct cgroup_tree *t, const char *task, const struct plan_
 	return r;
 }
 
+int cgroup_task_limit(struct cgroup_tree *t, struct cgroup_task *c,
+	const struct plan_limits *limits, struct err *e)
+{
+	int r = cgroup_limits_check(t, limits, "task.limits", e);
+	if (r == 0 && c->fd >= 0)
+		r = cgroup_limits_write_task(t, c->fd, limits, e);
+	if (r < 0 && e)
+		snprintf(e->step, sizeof(e->step), "cgroup");
+	return r;
+}
+
 /* ---- its end ---- */
 
 void cgroup_task_close(struct cgroup_task *c)

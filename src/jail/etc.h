@@ -13,8 +13,9 @@
  * there is no inotify, each use walks.
  */
 struct etc_scan {
-	char **masks;	/* NULL-terminated */
-	int inotify_fd; /* -1: none */
+	char **masks;	     /* NULL-terminated */
+	int inotify_fd;	     /* -1: none */
+	unsigned generation; /* changes with each walk */
 };
 
 void etc_scan_init(struct etc_scan *s);

@@ -120,6 +120,7 @@ int etc_scan_refresh(struct etc_scan *s, struct err *e)
 	if (s->masks && s->inotify_fd >= 0 && !has_changed(s))
 		return 0;
 	fd_close(&s->inotify_fd);
+	s->generation++;
 	strv_free(s->masks);
 	s->masks = calloc(1, sizeof(char *));
 	if (!s->masks)

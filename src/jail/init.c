@@ -6,6 +6,7 @@
  * signal it (PID 1).
  */
 #include "jail/changes.h"
+#include "jail/claim.h"
 #include "jail/fault.h"
 #include "jail/jail.h"
 #include "jail/steps.h"
@@ -129,7 +130,11 @@ static int set_up(struct jail *j, struct err *e)
 	jail_enforce(j, CONTROL_LIFELINE);
 	if (j->mode == WARDEN_MODE_ROOT)
 		jail_enforce(j, CONTROL_ID_RANGE);
-	r = steps_run_init(j, e);
+	r = steps_run_shared(j, e);
+	if (r == 0 && j->is_parked)
+		r = claim_wait(j, e);
+	if (r == 0)
+		r = steps_run_init(j, e);
 	if (r == 0 && prctl(PR_SET_DUMPABLE, 0) < 0)
 		r = err_set(e, ERR_SETUP, errno, "hide jail init from the task");
 	return r;
@@ -332,8 +337,9 @@ void jail_init_main(struct jail *j)
 {
 	struct err e = { 0 };
 	bool phase_exec = false;
-	prctl(PR_SET_NAME, "dayfly-init");
-	title_set("dayfly-init");
+	const char *name = j->is_parked ? "dayfly-parked" : "dayfly-init";
+	prctl(PR_SET_NAME, name);
+	title_set(name);
 	int signal_fd = open_signal_fd();
 	if (signal_fd < 0) {
 		err_set(&e, ERR_SETUP, errno, "make a signal descriptor");

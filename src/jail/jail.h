@@ -46,6 +46,9 @@ struct jail {
 	bool upper_on_disk;
 	bool has_cgroup;				   /* a cgroup of its own, which it is in */
 	const struct sock_fprog *seccomp, *seccomp_shared; /* the second may be NULL */
+	/* All that there are, by profile and network, for a jail that is made before its task. */
+	const struct sock_fprog *filters, *shared_filter;
+	bool is_parked; /* it waits for a claim behind the steps that are the same for all */
 
 	/* Borrowed from the warden; the descriptors are the child's own copies. */
 	struct jail_source image, workspace, mounts[12];

@@ -1,4 +1,5 @@
 /* Making one jail: sources become mounts, then the clone, then the id maps. Runs in the warden. */
+#include "jail/claim.h"
 #include "jail/idmap.h"
 #include "jail/jail.h"
 #include "jail/mount.h"
@@ -66,6 +67,8 @@ static struct jail *new_jail(struct warden *w, const struct warden_jail *j)
 	/* Root inside installs packages: those have set-user-id programs, and fail without. */
 	if (j->plan->user == PLAN_USER_AGENT && has_shared(j->plan))
 		in->seccomp_shared = &w->shared_filter;
+	in->filters = &w->filters[0][0];
+	in->shared_filter = &w->shared_filter;
 	in->etc_masks = w->etc.masks;
 	clear_source(&in->image);
 	clear_source(&in->workspace);
@@ -453,14 +456,8 @@ static int release_jail(struct warden *w, struct warden_jail *j, struct err *e)
 	return 0;
 }
 
-static int prepare_cgroup(struct warden *w, struct warden_jail *j, struct jail *in, struct err *e)
+static void enforce_limits(struct warden *w, struct jail *in, const struct plan_limits *l)
 {
-	const struct plan_limits *l = &j->plan->limits;
-	int r = cgroup_task_make(&w->cgroup, j->plan->task, l, &j->cgroup, e);
-	if (r < 0 || j->cgroup.fd < 0)
-		return r;
-	in->has_cgroup = true;
-	jail_enforce(in, CONTROL_CGROUP);
 	if (l->memory_bytes)
 		jail_enforce(in, CONTROL_MEMORY_LIMIT);
 	if (l->memory_bytes && !w->cgroup.has_swap)
@@ -473,7 +470,29 @@ static int prepare_cgroup(struct warden *w, struct warden_jail *j, struct jail *
 		jail_enforce(in, CONTROL_IO_LIMIT);
 	if (l->pids)
 		jail_enforce(in, CONTROL_PIDS_LIMIT);
+}
+
+static int prepare_cgroup(struct warden *w, struct warden_jail *j, struct jail *in, struct err *e)
+{
+	const struct plan_limits *l = &j->plan->limits;
+	int r = cgroup_task_make(&w->cgroup, j->plan->task, l, &j->cgroup, e);
+	if (r < 0 || j->cgroup.fd < 0)
+		return r;
+	in->has_cgroup = true;
+	jail_enforce(in, CONTROL_CGROUP);
+	enforce_limits(w, in, l);
 	return 0;
+}
+
+static int prepare_store(struct warden *w, struct warden_jail *j, struct jail *in, struct err *e)
+{
+	if (!w->upper_on_disk)
+		return 0;
+	int r = store_make(w, j, e);
+	snprintf(in->disk_path, sizeof(in->disk_path), "%.440s/%s", w->state_path, j->disk_name);
+	if (r == 0 && w->ids.mode == WARDEN_MODE_ROOT)
+		r = in->disk_tree_fd = mount_clone(w->state_fd, j->disk_name, false, e);
+	return r;
 }
 
 static int prepare_jail(struct warden *w, struct warden_jail *j, struct jail *in, struct err *e)
@@ -484,13 +503,8 @@ static int prepare_jail(struct warden *w, struct warden_jail *j, struct jail *in
 	int r = prepare_sources(w, j, in, e);
 	if (r == 0 && j->plan->image == PLAN_IMAGE_HOST)
 		r = prepare_host_image(w, j, in, e);
-	if (r == 0 && w->upper_on_disk) {
-		r = store_make(w, j, e);
-		snprintf(in->disk_path, sizeof(in->disk_path), "%.440s/%s", w->state_path,
-			j->disk_name);
-		if (r == 0 && w->ids.mode == WARDEN_MODE_ROOT)
-			r = in->disk_tree_fd = mount_clone(w->state_fd, j->disk_name, false, e);
-	}
+	if (r == 0)
+		r = prepare_store(w, j, in, e);
 	return r < 0 ? r : prepare_cgroup(w, j, in, e);
 }
 
@@ -504,4 +518,39 @@ int launch_jail(struct warden *w, struct warden_jail *j, struct err *e)
 		r = clone_jail(w, j, in, e);
 	close_jail_fds(in);
 	return r < 0 ? r : release_jail(w, j, e);
+}
+
+int launch_parked(struct warden *w, struct warden_jail *j, struct err *e)
+{
+	auto_free struct jail *in = new_jail(w, j);
+	if (!in)
+		return err_set(e, ERR_INTERNAL, ENOMEM, "make a jail");
+	in->is_parked = true;
+	int r = prepare_jail(w, j, in, e);
+	if (r == 0)
+		r = clone_jail(w, j, in, e);
+	close_jail_fds(in);
+	if (r == 0)
+		r = release_jail(w, j, e);
+	j->state = WARDEN_JAIL_PARKED;
+	return r;
+}
+
+int launch_claim(struct warden *w, struct warden_jail *j, struct err *e)
+{
+	auto_free struct jail *in = new_jail(w, j);
+	if (!in)
+		return err_set(e, ERR_INTERNAL, ENOMEM, "make a jail");
+	int r = prepare_sources(w, j, in, e);
+	if (r == 0)
+		r = cgroup_task_limit(&w->cgroup, &j->cgroup, &j->plan->limits, e);
+	if (r == 0) {
+		enforce_limits(w, in, &j->plan->limits);
+		r = claim_send(j->status_fd, j->plan_fd, in);
+		if (r < 0)
+			err_set(e, ERR_SETUP, -r, "give a jail of the pool its task");
+	}
+	close_jail_fds(in);
+	j->state = WARDEN_JAIL_LIVE;
+	return r;
 }

@@ -30,20 +30,39 @@ static int fs_failed(int fs_fd, int r, const char *fs, const char *what, struct 
 	return err_set(e, ERR_SETUP, -r, "%s %s", fs, what);
 }
 
-int mount_new(const char *fs, const struct mount_opt *opts, unsigned attrs, struct err *e)
+/* Gives a context its options and has it do something with them. */
+static int configure(
+	int fs_fd, const char *fs, const struct mount_opt *opts, unsigned command, struct err *e)
 {
-	auto_close int fs_fd = sys_fsopen(fs);
-	if (fs_fd < 0)
-		return err_set(e, ERR_SETUP, -fs_fd, "fsopen %s", fs);
 	for (; opts && opts->key; opts++) {
 		unsigned cmd = opts->value ? SYS_FSCONFIG_STRING : SYS_FSCONFIG_FLAG;
 		int r = sys_fsconfig(fs_fd, cmd, opts->key, opts->value);
 		if (r < 0)
 			return fs_failed(fs_fd, r, fs, opts->key, e);
 	}
-	int r = sys_fsconfig(fs_fd, SYS_FSCONFIG_CREATE, NULL, NULL);
+	int r = sys_fsconfig(fs_fd, command, NULL, NULL);
 	if (r < 0)
-		return fs_failed(fs_fd, r, fs, "create", e);
+		return fs_failed(
+			fs_fd, r, fs, command == SYS_FSCONFIG_CREATE ? "create" : "change", e);
+	return 0;
+}
+
+int mount_change(int root_fd, const struct mount_opt *opts, struct err *e)
+{
+	auto_close int fs_fd = sys_fspick(root_fd);
+	if (fs_fd < 0)
+		return err_set(e, ERR_SETUP, -fs_fd, "fspick");
+	return configure(fs_fd, "a filesystem", opts, SYS_FSCONFIG_CHANGE, e);
+}
+
+int mount_new(const char *fs, const struct mount_opt *opts, unsigned attrs, struct err *e)
+{
+	auto_close int fs_fd = sys_fsopen(fs);
+	if (fs_fd < 0)
+		return err_set(e, ERR_SETUP, -fs_fd, "fsopen %s", fs);
+	int r = configure(fs_fd, fs, opts, SYS_FSCONFIG_CREATE, e);
+	if (r < 0)
+		return r;
 	int mount_fd = sys_fsmount(fs_fd, attrs);
 	if (mount_fd < 0)
 		return fs_failed(fs_fd, mount_fd, fs, "mount", e);

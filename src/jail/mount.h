@@ -20,6 +20,9 @@ struct mount_opt {
 /* A new, detached filesystem. attrs: SYS_MOUNT_ATTR_*. */
 int mount_new(const char *fs, const struct mount_opt *opts, unsigned attrs, struct err *e);
 
+/* Changes options of a filesystem that is there, by a descriptor of its root. */
+int mount_change(int root_fd, const struct mount_opt *opts, struct err *e);
+
 /* Attaches a detached mount at dirfd/path without following a symlink at the end; path "" is dirfd
  * itself. Borrows mount_fd. */
 int mount_attach(int mount_fd, int dirfd, const char *path, struct err *e);

@@ -38,7 +38,8 @@ static bool wants_tty(const struct jail *j)
 	return j->plan->tty;
 }
 
-static const struct jail_step init_steps[] = {
+/* The same for every task that a parked jail may be claimed by. */
+static const struct jail_step shared_steps[] = {
 	/* Before any mount: nothing may travel to the host or come from it. */
 	{ "private-mounts", NULL, step_private_mounts },
 	/* Everything the task can write lives here, under one cap. */
@@ -55,6 +56,10 @@ static const struct jail_step init_steps[] = {
 	{ "proc-masks", NULL, step_proc_masks },
 	/* Device nodes are bound from the host's /dev, so before pivot-root. */
 	{ "dev", NULL, step_dev },
+};
+
+/* A parked jail waits before these. */
+static const struct jail_step init_steps[] = {
 	/* The user's directories last: their targets may lie in anything above. */
 	{ "workspace", wants_workspace, step_workspace },
 	{ "mounts", wants_mounts, step_extra_mounts },
@@ -100,6 +105,11 @@ static int run_steps(const struct jail_step *steps, size_t n, struct jail *j, st
 	return 0;
 }
 
+int steps_run_shared(struct jail *j, struct err *e)
+{
+	return run_steps(shared_steps, ARRAY_SIZE(shared_steps), j, e);
+}
+
 int steps_run_init(struct jail *j, struct err *e)
 {
 	return run_steps(init_steps, ARRAY_SIZE(init_steps), j, e);
@@ -112,6 +122,8 @@ int steps_run_task(struct jail *j, struct err *e)
 
 void steps_print(FILE *out)
 {
+	for (size_t i = 0; i < ARRAY_SIZE(shared_steps); i++)
+		fprintf(out, "%s\n", shared_steps[i].name);
 	for (size_t i = 0; i < ARRAY_SIZE(init_steps); i++)
 		fprintf(out, "%s\n", init_steps[i].name);
 	for (size_t i = 0; i < ARRAY_SIZE(task_steps); i++)

@@ -1,7 +1,7 @@
 /*
- * The setup of a jail as two tables of named steps: what jail init does (mounts, network), and what
- * the forked task does to itself (limits, credentials, filters). docs/jail.md lists the names with
- * their reasons.
+ * The setup of a jail as three tables of named steps: what jail init does for any task, what it
+ * does for this one (the user's directories, names), and what the forked task does to itself
+ * (limits, credentials, filters). docs/jail.md lists the names with their reasons.
  */
 #ifndef DAYFLY_JAIL_STEPS_H
 #define DAYFLY_JAIL_STEPS_H
@@ -17,6 +17,7 @@ struct jail_step {
 };
 
 /* Run the tables in order. Return 0 or -errno with e->step set to the failing step. */
+int steps_run_shared(struct jail *j, struct err *e);
 int steps_run_init(struct jail *j, struct err *e);
 int steps_run_task(struct jail *j, struct err *e);
 

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/dir.h"
+#include "base/log.h"
 #include "base/str.h"
 
 #include <errno.h>
@@ -99,7 +100,7 @@ void store_close(struct warden *w)
 
 int store_make(struct warden *w, struct warden_jail *j, struct err *e)
 {
-	snprintf(j->disk_name, sizeof(j->disk_name), "%" PRIu64, j->id);
+	snprintf(j->disk_name, sizeof(j->disk_name), "%" PRIu64, ++w->n_layers);
 	if (mkdirat(w->state_fd, j->disk_name, 0700) < 0) {
 		int errnum = errno;
 		j->disk_name[0] = '\0';
@@ -122,6 +123,12 @@ int store_remove_start(struct warden *w, struct warden_jail *j)
 		_exit(remove_tree(w->state_fd, j->disk_name) < 0);
 	j->pid = pid;
 	return pid < 0 ? pid : 0;
+}
+
+void store_remove_now(struct warden *w, struct warden_jail *j)
+{
+	if (remove_tree(w->state_fd, j->disk_name) < 0)
+		log_warning("%s/%s could not be removed", w->state_path, j->disk_name);
 }
 
 void store_sweep(const char *base)

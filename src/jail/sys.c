@@ -67,6 +67,12 @@ int sys_fsopen(const char *fs)
 	return (int)ret(syscall(SYS_fsopen, fs, 1 /* FSOPEN_CLOEXEC */));
 }
 
+int sys_fspick(int fd)
+{
+	/* FSPICK_CLOEXEC | FSPICK_EMPTY_PATH */
+	return (int)ret(syscall(SYS_fspick, fd, "", 0x1 | 0x8));
+}
+
 int sys_fsconfig(int fs_fd, unsigned cmd, const char *key, const char *value)
 {
 	return (int)ret(syscall(SYS_fsconfig, fs_fd, cmd, key, value, 0));

@@ -21,6 +21,7 @@
 #define SYS_FSCONFIG_FLAG     0
 #define SYS_FSCONFIG_STRING   1
 #define SYS_FSCONFIG_CREATE   6
+#define SYS_FSCONFIG_CHANGE   7
 #define SYS_MOUNT_ATTR_RDONLY 0x01
 #define SYS_MOUNT_ATTR_NOSUID 0x02
 #define SYS_MOUNT_ATTR_NODEV  0x04
@@ -46,6 +47,7 @@ int sys_close_range(unsigned first, unsigned last);
 int sys_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
 
 int sys_fsopen(const char *fs);
+int sys_fspick(int fd); /* of the mount that the descriptor is the root of */
 int sys_fsconfig(int fs_fd, unsigned cmd, const char *key, const char *value);
 int sys_fsmount(int fs_fd, unsigned attrs);
 int sys_open_tree(int dirfd, const char *path, unsigned flags); /* flags: OPEN_TREE_CLONE, AT_* */

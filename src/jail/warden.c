@@ -38,6 +38,7 @@ static _Noreturn void die_with_daemon(struct warden *w)
 		struct warden_jail *j = list_entry(l, struct warden_jail, link);
 		sys_pidfd_send_signal(j->pidfd, SIGKILL);
 	}
+	pool_drop(w);
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		;
 	cgroup_tree_close(&w->cgroup);
@@ -62,83 +63,12 @@ static struct warden_jail *find_jail(struct warden *w, uint64_t id)
 	return NULL;
 }
 
-static struct warden_jail *jail_create(struct warden *w, uint64_t id)
-{
-	struct warden_jail *j = calloc(1, sizeof(*j));
-	if (!j)
-		return NULL;
-	j->id = id;
-	j->warden = w;
-	j->slot = -1;
-	j->pidfd = j->status_fd = j->cgroup.fd = -1;
-	j->received_ns = clock_mono_ns();
-	for (size_t i = 0; i < 3; i++)
-		j->stdio[i] = -1;
-	for (size_t i = 0; i < FD_PASS_MAX; i++)
-		j->sources[i] = -1;
-	for (size_t i = 0; i < LIMIT_MOUNTS + 2; i++)
-		j->opened[i] = -1;
-	list_append(&w->jails, &j->link);
-	return j;
-}
-
-/*
- * Takes a descriptor out of the watch and closes it. Closing alone would not do: a jail that is
- * being cloned at this moment holds a copy, and events would go on coming for an object that is
- * gone.
- */
-static void unwatch(struct warden *w, int *fd)
-{
-	if (*fd >= 0)
-		epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, *fd, NULL);
-	fd_close(fd);
-}
-
-/* What only the launch needs. */
-static void close_inputs(struct warden_jail *j)
-{
-	fd_close_many(j->stdio, 3);
-	fd_close_many(j->sources, FD_PASS_MAX);
-	fd_close_many(j->opened, LIMIT_MOUNTS + 2);
-}
-
-static void jail_destroy(struct warden_jail *j)
-{
-	list_remove(&j->link);
-	close_inputs(j);
-	unwatch(j->warden, &j->status_fd);
-	unwatch(j->warden, &j->pidfd);
-	cgroup_task_close(&j->cgroup);
-	ids_release_slot(&j->warden->ids, j->slot);
-	plan_destroy(j->plan);
-	free(j);
-}
-
 static void report_failed(struct warden *w, struct warden_jail *j, const struct err *e)
 {
 	struct wire_event ev;
 	wire_event_init(&ev, WIRE_FAILED, j->id);
 	ev.failed.err = *e;
 	tell_daemon(w, &ev, -1);
-}
-
-static int watch_add(struct warden *w, int fd, struct watch *watch)
-{
-	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = watch };
-	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
-}
-
-/* Watches the child that now works for this jail: its socket, if any, and its end. */
-static int watch_child(struct warden *w, struct warden_jail *j)
-{
-	int r = 0;
-	j->status_watch = (struct watch){ WATCH_STATUS, j };
-	j->pid_watch = (struct watch){ WATCH_PID, j };
-	if (j->status_fd >= 0) {
-		fd_set_nonblock(j->status_fd);
-		r = watch_add(w, j->status_fd, &j->status_watch);
-	}
-	return r < 0 ? r : watch_add(w, j->pidfd, &j->pid_watch);
 }
 
 /* What a filter has ended the main process for, as far as that can be known. */
@@ -229,7 +159,7 @@ static void settle_jail(struct warden *w, struct warden_jail *j)
 		tell_oom(w, j);
 		if (j->disk_name[0] && store_remove_start(w, j) == 0) {
 			j->state = WARDEN_JAIL_REMOVING;
-			if (watch_child(w, j) == 0)
+			if (jail_watch(j) == 0)
 				return;
 		}
 	}
@@ -239,8 +169,7 @@ static void settle_jail(struct warden *w, struct warden_jail *j)
 static void end_jail(struct warden *w, struct warden_jail *j, int status)
 {
 	j->kill_at_ns = j->cpu_check_ns = 0;
-	unwatch(w, &j->status_fd);
-	unwatch(w, &j->pidfd);
+	jail_unwatch(j);
 	if (j->state != WARDEN_JAIL_REMOVING)
 		j->init_status = status;
 	settle_jail(w, j);
@@ -259,9 +188,9 @@ static void abandon_jail(struct warden *w, struct warden_jail *j, const struct e
 static void launch(struct warden *w, struct warden_jail *j)
 {
 	struct err e = { 0 };
-	int r = launch_jail(w, j, &e);
-	close_inputs(j);
-	if (r == 0 && watch_child(w, j) < 0)
+	int r = pool_take(w, j) ? launch_claim(w, j, &e) : launch_jail(w, j, &e);
+	jail_close_inputs(j);
+	if (r == 0 && jail_watch(j) < 0)
 		r = err_set(&e, ERR_INTERNAL, EMFILE, "watch a jail");
 	if (r < 0)
 		abandon_jail(w, j, &e);
@@ -322,6 +251,8 @@ static int take_request(struct warden_jail *j, int *fds, size_t n, struct err *e
 	int r = peer_read(fds[0], &j->peer, e);
 	if (r == 0)
 		r = read_plan(j, fds[1], e);
+	if (r == 0)
+		j->plan_fd = fd_take(&fds[1]);
 	return r < 0 ? r : sort_descriptors(j, fds, n, e);
 }
 
@@ -335,6 +266,7 @@ static void handle_start(struct warden *w, uint64_t id, int *fds, size_t n)
 	struct warden_jail *j = jail_create(w, id);
 	if (!j)
 		die_with_daemon(w);
+	list_append(&w->jails, &j->link);
 	int r = take_request(j, fds, n, &e);
 	if (r == 0 && !has_paths(j->plan)) {
 		launch(w, j);
@@ -344,7 +276,7 @@ static void handle_start(struct warden *w, uint64_t id, int *fds, size_t n)
 		r = opener_start(w, j, &e);
 	if (r == 0) {
 		j->kill_at_ns = clock_mono_ns() + OPEN_TIMEOUT_NS;
-		r = watch_child(w, j);
+		r = jail_watch(j);
 	}
 	if (r < 0)
 		abandon_jail(w, j, &e);
@@ -368,6 +300,10 @@ static void handle_request(struct warden *w, const struct wire_request *rq, int 
 {
 	if (rq->type == WIRE_START) {
 		handle_start(w, rq->jail, fds, n);
+		return;
+	}
+	if (rq->type == WIRE_POOL) {
+		pool_set(w, rq->value > 0 ? (unsigned)rq->value : 0, rq->max_age_s * NS_PER_S);
 		return;
 	}
 	struct warden_jail *j = find_jail(w, rq->jail);
@@ -413,6 +349,9 @@ static bool forward_status(struct warden *w, struct warden_jail *j)
 		} else {
 			if (ev.type == WIRE_STARTED) {
 				ev.started.pid = j->pid;
+				ev.started.pool = j->is_pooled	? WIRE_POOL_HIT
+						  : w->pool.max ? WIRE_POOL_MISS
+								: WIRE_POOL_OFF;
 				ev.started.setup_ns = clock_mono_ns() - j->received_ns;
 			}
 			if (ev.type == WIRE_STARTED)
@@ -440,8 +379,7 @@ static void on_opened(struct warden *w, struct warden_jail *j)
 		r = err_set(&e, ERR_SOURCE, ECANCELED, "open the paths of the request");
 	sys_pidfd_send_signal(j->pidfd, SIGKILL);
 	waitpid(j->pid, NULL, 0);
-	unwatch(w, &j->status_fd);
-	unwatch(w, &j->pidfd);
+	jail_unwatch(j);
 	j->kill_at_ns = 0;
 	if (r == 0)
 		launch(w, j);
@@ -451,7 +389,9 @@ static void on_opened(struct warden *w, struct warden_jail *j)
 
 static void on_status(struct warden *w, struct warden_jail *j)
 {
-	if (j->state == WARDEN_JAIL_OPENING)
+	if (j->state == WARDEN_JAIL_PARKED)
+		pool_on_child(w, j);
+	else if (j->state == WARDEN_JAIL_OPENING)
 		on_opened(w, j);
 	else if (!forward_status(w, j))
 		epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, j->status_fd, NULL);
@@ -460,6 +400,10 @@ static void on_status(struct warden *w, struct warden_jail *j)
 static void on_child_end(struct warden *w, struct warden_jail *j)
 {
 	int status = 0;
+	if (j->state == WARDEN_JAIL_PARKED) {
+		pool_on_child(w, j);
+		return;
+	}
 	if (j->state == WARDEN_JAIL_OPENING) {
 		on_opened(w, j);
 		return;
@@ -513,9 +457,13 @@ static void serve(struct warden *w)
 	for (;;) {
 		/* One at a time: handling an event may destroy the object of the next. */
 		struct epoll_event ev;
-		int n = epoll_wait(w->epoll_fd, &ev, 1, check_deadlines(w));
+		int deadline_ms = check_deadlines(w), pool_ms = pool_wait_ms(w, clock_mono_ns());
+		bool is_pool = pool_ms >= 0 && (deadline_ms < 0 || pool_ms <= deadline_ms);
+		int n = epoll_wait(w->epoll_fd, &ev, 1, is_pool ? pool_ms : deadline_ms);
 		if (n < 0 && errno != EINTR)
 			die_with_daemon(w);
+		if (n == 0 && is_pool)
+			pool_refill(w);
 		if (n <= 0)
 			continue;
 		struct watch *watch = ev.data.ptr;
@@ -568,6 +516,7 @@ static int set_up(struct warden *w, const struct warden_options *options, struct
 	ids_init(&w->ids, mode, options->ids_base, options->ids_count);
 	etc_scan_init(&w->etc);
 	list_init(&w->jails);
+	pool_init(&w->pool);
 	w->state_fd = -1;
 	w->landlock_abi = sys_landlock_abi();
 	r = compile_filters(w, e);
@@ -577,7 +526,8 @@ static int set_up(struct warden *w, const struct warden_options *options, struct
 		r = rights_drop(mode, w->upper_on_disk, e);
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	w->control_watch = (struct watch){ WATCH_CONTROL, NULL };
-	if (r == 0 && (w->epoll_fd < 0 || watch_add(w, w->control_fd, &w->control_watch) < 0))
+	if (r == 0 &&
+		(w->epoll_fd < 0 || warden_watch_add(w, w->control_fd, &w->control_watch) < 0))
 		r = err_set(e, ERR_INTERNAL, errno, "make an epoll descriptor");
 	return r;
 }

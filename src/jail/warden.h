@@ -14,6 +14,7 @@
 #include "jail/ids.h"
 #include "jail/kernel_log.h"
 #include "jail/peer.h"
+#include "jail/pool.h"
 #include "plan/plan.h"
 #include "plan/wire.h"
 
@@ -41,6 +42,7 @@ struct watch {
 enum warden_jail_state {
 	WARDEN_JAIL_OPENING,  /* a child opens paths with the client's rights */
 	WARDEN_JAIL_LIVE,     /* jail init exists */
+	WARDEN_JAIL_PARKED,   /* jail init exists and waits for a task: it is in the pool */
 	WARDEN_JAIL_EMPTYING, /* jail init is dead; what is left in its cgroup is being killed */
 	WARDEN_JAIL_REMOVING, /* a child removes the upper on disk */
 };
@@ -50,6 +52,8 @@ struct warden_jail {
 	enum warden_jail_state state;
 	struct warden *warden;
 	struct plan *plan;
+	int plan_fd;	/* as it came; -1 when the jail is made */
+	bool is_pooled; /* it was made before its task came */
 	struct peer peer;
 	int stdio[3];
 	int sources[FD_PASS_MAX]; /* by the plan's fd_index; then the opened paths, in the order of
@@ -89,13 +93,34 @@ struct warden {
 	bool upper_on_disk;
 	int state_fd;	      /* directory for private layers on disk, -1 */
 	char state_path[512]; /* its path, "" for none */
+	uint64_t n_layers;    /* made in it so far */
 	struct cgroup_tree cgroup;
 	struct kernel_log kernel_log;
 	struct list jails; /* warden_jail.link */
+	struct pool pool;
 };
 
 /* warden.c: serves control_fd until it closes; then every jail is dead. Returns an exit status. */
 int warden_main(int control_fd, const struct warden_options *options);
+
+/* A record with no descriptor, not in any list. NULL: no memory. And its end, with all that it has.
+ */
+struct warden_jail *jail_create(struct warden *w, uint64_t id);
+void jail_destroy(struct warden_jail *j);
+/* Watches the child that works for this jail: its socket, if any, and its end. Returns 0 or -errno.
+ */
+int jail_watch(struct warden_jail *j);
+/* The first leaves the descriptors open. */
+void jail_stop_watching(struct warden_jail *j);
+void jail_unwatch(struct warden_jail *j);
+/* Closes what only the launch needs. */
+void jail_close_inputs(struct warden_jail *j);
+int warden_watch_add(struct warden *w, int fd, struct watch *watch);
+
+/* launch.c: makes a jail that waits for its task, with its plan's limit of processes. */
+int launch_parked(struct warden *w, struct warden_jail *j, struct err *e);
+/* The same with a parked one, whose place j has taken; then *e is why the request is not met. */
+int launch_claim(struct warden *w, struct warden_jail *j, struct err *e);
 
 /* launch.c: makes the jail of a request whose sources are open. On failure *e says why; nothing is
  * left but the record. Returns 0 or -errno. */
@@ -121,6 +146,8 @@ int store_make(struct warden *w, struct warden_jail *j, struct err *e);
 /* Starts a child that removes the directory of a dead jail: j->pid and j->pidfd are its. Returns 0
  * or -errno. */
 int store_remove_start(struct warden *w, struct warden_jail *j);
+/* Removes it at once: it holds little. */
+void store_remove_now(struct warden *w, struct warden_jail *j);
 /* Makes a directory in base that is swept once nobody has it open. Returns its descriptor, which
  * holds a lock, or -errno. */
 int store_dir_make(const char *base, char *ret_path, size_t size, struct err *e);

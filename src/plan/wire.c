@@ -59,7 +59,7 @@ int wire_event_check(struct wire_event *ev, size_t len)
 		ev->hello.no_cgroup[WIRE_WHY_SIZE - 1] = '\0';
 		return ev->hello.mode <= WARDEN_MODE_SINGLE ? 0 : -EPROTO;
 	case WIRE_STARTED:
-		if (ev->started.n_degraded > WIRE_DEGRADED_MAX)
+		if (ev->started.n_degraded > WIRE_DEGRADED_MAX || ev->started.pool > WIRE_POOL_MISS)
 			return -EPROTO;
 		for (size_t i = 0; i < WIRE_DEGRADED_MAX; i++)
 			ev->started.degraded[i][WIRE_DEGRADED_SIZE - 1] = '\0';
@@ -89,5 +89,5 @@ int wire_request_check(const struct wire_request *rq, size_t len)
 {
 	if (len != sizeof(*rq) || rq->version != WIRE_VERSION)
 		return -EPROTO;
-	return rq->type >= WIRE_START && rq->type <= WIRE_KILL ? 0 : -EPROTO;
+	return rq->type >= WIRE_START && rq->type <= WIRE_POOL ? 0 : -EPROTO;
 }

@@ -7,6 +7,7 @@
  *   down   START   descriptors: see below         make a jail and run the task
  *          SIGNAL  value = signal number           to the task's process group
  *          KILL                                    SIGKILL to jail init: the whole jail dies
+ *          POOL    value = how many, max_age_s    bounds of the pool; what is in it goes
  *   up     HELLO   once, first                    what this warden can do
  *          STARTED                                 the setup is complete and the task has been
  *                                                  executed (or, for a failed exec, tried)
@@ -29,12 +30,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 3
+#define WIRE_VERSION 4
 
 enum wire_type {
 	WIRE_START = 1,
 	WIRE_SIGNAL,
 	WIRE_KILL,
+	WIRE_POOL,
 	WIRE_HELLO = 64,
 	WIRE_STARTED,
 	WIRE_TTY,
@@ -49,12 +51,15 @@ enum wire_limit {
 	WIRE_LIMIT_CPU_TIME = 1, /* plan_limits.cpu_time_ms */
 };
 
+/* Whether the jail was made before its task came. */
+enum wire_pool { WIRE_POOL_OFF, WIRE_POOL_HIT, WIRE_POOL_MISS };
+
 struct wire_request {
 	uint32_t version;
 	uint32_t type;
 	uint64_t jail;
 	int32_t value;
-	uint32_t reserved;
+	uint32_t max_age_s; /* POOL; else 0 */
 };
 
 /*
@@ -120,6 +125,8 @@ struct wire_event {
 		struct {
 			int32_t pid; /* of jail init, as the warden sees it */
 			uint32_t n_degraded;
+			uint32_t pool; /* enum wire_pool */
+			uint32_t reserved;
 			uint64_t enforced; /* bits by enum control */
 			uint64_t setup_ns; /* from receipt of START to execve */
 			char degraded[WIRE_DEGRADED_MAX][WIRE_DEGRADED_SIZE]; /* "control: why" */

@@ -31,6 +31,11 @@ void result_destroy(struct task_result *r)
 void result_set_started(struct task_result *r, const struct wire_event *started)
 {
 	r->has_enforced = true;
+	static const enum pool_use uses[] = {
+		[WIRE_POOL_OFF] = POOL_OFF, [WIRE_POOL_HIT] = POOL_HIT, [WIRE_POOL_MISS] = POOL_MISS
+	};
+	if (started->started.pool < ARRAY_SIZE(uses))
+		r->pool = uses[started->started.pool];
 	r->enforced = started->started.enforced;
 	r->setup_us = known(started->started.setup_ns / NS_PER_US);
 	r->n_degraded = started->started.n_degraded;

@@ -167,6 +167,15 @@ def processes_of(folder, table=None):
     return found
 
 
+# The size of each daemon's pool: the same tests then run in jails that were made before their task.
+POOL = os.environ.get("DAYFLY_TEST_POOL")
+
+
+def without_parked(pids, table):
+    """Jails that wait for a task come and go by themselves."""
+    return {pid for pid in pids if table[pid][1] != "dayfly-parked"}
+
+
 # So many id maps for images the warden makes at first use and keeps.
 KEPT_ID_MAPS = 64
 
@@ -282,6 +291,8 @@ class Daemon:
         command = [os.path.join(self.stage.bin, "dayflyd"), "--socket", self.socket, "--state-dir", self.state_dir]
         if self.mode == "root":
             command += ["--allow-uid", str(USER), "--allow-root-user"]
+        if POOL:
+            command += ["--pool-size", POOL]
         return command + self.args
 
     def start(self, timeout=15, **popen):
@@ -341,7 +352,7 @@ class Daemon:
     def processes(self):
         """dayflyd, its keeper, its warden and whatever tasks there are."""
         table = process_table()
-        return {pid: table[pid] for pid in processes_of(self.stage.path, table)}
+        return {pid: table[pid] for pid in without_parked(processes_of(self.stage.path, table), table)}
 
     def wardens(self):
         """Without the short-lived children that they fork."""
@@ -440,9 +451,10 @@ class Leaks:
                  "files": self.files()}
         table = process_table()
         # The probes that a daemon makes after its start come and go by themselves.
-        ours = {pid for pid in processes_of(self.stage.path, table) if table[pid][1] != "dayfly-probe"}
+        ours = {pid for pid in without_parked(processes_of(self.stage.path, table), table) if table[pid][1] != "dayfly-probe"}
         state["processes"] = {pid: table[pid][1] for pid in ours}
-        state["fds"] = {pid: count_fds(pid) for pid in ours}
+        # Of a pool the warden holds what is parked.
+        state["fds"] = {pid: count_fds(pid) for pid in ours if not (POOL and table[pid][1] == "dayfly-warden")}
         state["namespaces"] = self.namespaces(ours)
         return state
 

@@ -7,6 +7,7 @@ After each fault: the next daemon (or warden) runs a task, and every task that w
 that the fault calls for. Exit status 1 where something was left or told wrongly.
 """
 import argparse
+import glob
 import os
 import signal
 import subprocess
@@ -135,6 +136,9 @@ def kill_dayflyd_collecting(stage, mode):
     other.close()
     # It goes no further while we look around, which takes long on a slow machine.
     fault.daemon.process.send_signal(signal.SIGSTOP)
+    if not glob.glob(os.path.join(fault.daemon.state_dir, "dayfly-upper-*", "*")):
+        fault.daemon.process.send_signal(signal.SIGCONT)
+        return None, fault.end()  # its layer was gone, and it was done
     traces = Traces(stage)
     kill_daemon(fault.daemon)
     ms = fault.after_daemon(traces, [task])

@@ -187,11 +187,7 @@ class Base(OwnDaemons):
         daemon.process.wait(timeout=10)
         log = daemon.log()
         self.daemons.remove(daemon)
-
-        def of_the_daemon():  # and not clients that are on their way to the next one
-            return {pid: p for pid, p in daemon.processes().items() if p[1] != "dayfly"}
-
-        self.assertTrue(wait_until(lambda: not of_the_daemon()), of_the_daemon())
+        self.assertTrue(wait_until(lambda: all("populated 0" in read(c.path + "/cgroup.events") for c in daemon.cgroups)))
         self.assertEqual(daemon.remove_cgroups(), [])
         shutil.rmtree(daemon.place)
         return log

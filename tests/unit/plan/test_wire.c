@@ -13,7 +13,7 @@ TEST(a_new_request_passes_and_is_otherwise_zero)
 	assert_int_equal(wire_request_check(&rq, sizeof(rq)), 0);
 	assert_int_equal(rq.jail, 7);
 	assert_int_equal(rq.value, 0);
-	assert_int_equal(rq.reserved, 0);
+	assert_int_equal(rq.max_age_s, 0);
 }
 
 TEST(requests_of_other_length_version_or_type_are_refused)

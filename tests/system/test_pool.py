@@ -1,0 +1,184 @@
+"""The warm pool: jails that are made before their task, each for one task."""
+import os
+import signal
+import time
+
+from dayfly_host import start_time
+from dayfly_test import IS_ROOT, PROBE, in_modes, parse_rows
+
+from common import OwnDaemons, Traces, kill_daemon, wait_until
+
+
+class Pooled(OwnDaemons):
+    def pool(self, *args, size=3):
+        daemon = self.new_daemon("--pool-size", size, *args)
+        self.conn = self.connect_to(daemon)
+        return daemon
+
+    def parked(self):
+        return set(Traces(self.stage).named("dayfly-parked"))
+
+    def run_one(self, *argv, **task):
+        return self.conn.run(dict({"argv": list(argv) or ["true"]}, **task), timeout=30)
+
+    def warm(self):
+        """One task shows what is asked for; then one is made."""
+        self.run_one()
+        self.assertTrue(wait_until(self.parked), "nothing is parked")
+        return self.parked()
+
+
+@in_modes
+class Use(Pooled):
+    def test_the_first_is_a_miss_and_the_next_a_hit(self):
+        self.pool()
+        self.assertEqual(self.run_one()[1]["pool"], "miss")
+        self.assertTrue(wait_until(self.parked))
+        parked = self.parked()
+        _, result, output, _, _ = self.run_one("echo", "ran")
+        self.assertEqual((result["pool"], result["outcome"], output), ("hit", "ok", b"ran\n"), result)
+        self.assertFalse(parked & self.parked(), "it was used once")
+
+    def test_without_a_pool_it_is_off(self):
+        self.conn = self.connect_to(self.new_daemon("--pool-size", "none"))
+        self.assertEqual([self.run_one()[1]["pool"] for _ in range(2)], ["off", "off"])
+        self.assertEqual(self.parked(), set())
+
+    def test_what_was_not_made_ahead_is_made_when_it_comes(self):
+        self.pool()
+        self.warm()
+        self.assertEqual(self.run_one(user="root")[1]["pool"], "miss")
+        self.assertEqual(self.run_one("/bin/probe", "ids", image=self.make_image())[1]["pool"], "miss")
+        self.assertEqual(self.run_one()[1]["pool"], "hit")
+
+    def test_a_hit_has_all_that_its_request_asks_for(self):
+        self.pool()
+        self.warm()
+        work = self.make_dir()
+        self.make_file(os.path.join(work, "in"), "text")
+        _, result, output, errors, _ = self.run_one(
+            "sh", "-c", "cat in; pwd; echo $NAME; id -u; ulimit -n; echo err >&2; touch new; df -B1M --output=size / | tail -1; head -c 20M /dev/zero >/tmp/x",
+            workspace={"path": work, "mode": "cow", "target": "/srv/w"}, env={"NAME": "value"}, limits={"disk": "8MiB", "open_files": 77},
+            best_effort=["disk"])
+        self.assertEqual(result["pool"], "hit", result)
+        lines = output.decode().split()
+        self.assertEqual(lines[:4], ["text/srv/w", "value", "1000", "77"])
+        self.assertIn(b"err\n", errors)
+        if not self.daemon.is_upper_on_disk:
+            self.assertEqual((lines[4], result["disk"]["limit"], result["cause"]), ("8", 8 << 20, "disk_limit"))
+            self.assertEqual(result["changes"]["added"], 1)
+        self.assertFalse(os.path.exists(os.path.join(work, "new")))
+        self.run_one()
+        self.assertTrue(wait_until(self.parked))
+        _, result, output, _, _ = self.run_one("sh", "-c", "tty", tty=True)
+        self.assertEqual(result["exit"]["code"], 0, output)
+
+    def test_hit_and_miss_are_under_the_same_control(self):
+        self.pool()
+        miss = self.run_one()[1]
+        self.assertTrue(wait_until(self.parked))
+        hit = self.run_one()[1]
+        self.assertEqual((miss["pool"], hit["pool"]), ("miss", "hit"))
+        self.assertEqual((hit["enforced"], hit["degraded"]), (miss["enforced"], miss["degraded"]))
+        seen = []
+        for n in range(2):
+            rows = parse_rows(self.run_one(PROBE, "mounts")[2])
+            seen.append([(m["point"], m["type"], m["opts"]) for m in rows.all("mount")])
+            if n == 0:
+                self.assertTrue(wait_until(self.parked))
+        self.assertEqual(seen[0], seen[1])
+
+    def test_a_bad_request_takes_only_itself_along(self):
+        self.pool()
+        self.warm()
+        error = self.conn.run({"argv": ["true"], "workspace": {"path": "/no/such/place", "mode": "ro"}})[1]["error"]
+        self.assertEqual(error["code"], "source_unavailable")
+        self.assertTrue(wait_until(self.parked))
+        self.assertEqual(self.run_one()[1]["outcome"], "ok")
+
+    def test_no_two_tasks_share_a_jail(self):
+        """Namespaces, the first process and the private layer are each task's own, hit or miss."""
+        self.pool(size=4)
+        script = "for n in mnt pid net ipc uts user cgroup; do readlink /proc/self/ns/$n; done; stat -c %Y.%Z /; cat /left 2>/dev/null; echo x >/tmp/left; cat /proc/1/stat | cut -d' ' -f22"
+        seen, hits, n = {}, 0, int(os.environ.get("DAYFLY_POOL_TASKS", 300))
+        for _ in range(n):
+            _, result, output, _, _ = self.run_one("sh", "-c", "[ -e /tmp/left ] && echo LEFT; " + script)
+            lines = output.decode().split("\n")
+            self.assertNotIn("LEFT", lines)
+            hits += result["pool"] == "hit"
+            # Numbers of namespaces are given again when one is gone: together with the start of process 1 they are a jail's own.
+            key = tuple(lines)
+            self.assertNotIn(key, seen)
+            seen[key] = True
+        self.assertGreater(hits, n // 10)
+        self.assertEqual(len(seen), n)
+
+
+@in_modes
+class Ends(Pooled):
+    def assert_gone(self, pids):
+        self.assertTrue(wait_until(lambda: not [p for p in pids if os.path.exists("/proc/%d" % p)], 3))
+
+    def test_J1_kill_9_of_dayflyd_leaves_nothing_parked(self):
+        daemon = self.pool()
+        parked = self.warm()
+        traces = Traces(self.stage)
+        kill_daemon(daemon)
+        self.assert_gone(parked)
+        self.assert_nothing_left(daemon, traces)
+
+    def test_J2_kill_9_of_the_warden_leaves_nothing_parked(self):
+        self.pool()
+        parked = self.warm()
+        os.kill(Traces(self.stage).named("dayfly-warden")[0], signal.SIGKILL)
+        self.assert_gone(parked)
+        self.assertEqual(self.run_one()[1]["outcome"], "ok")
+
+    def test_one_that_is_killed_is_not_given_to_a_task(self):
+        self.pool()
+        parked = self.warm()
+        for pid in parked:
+            os.kill(pid, signal.SIGKILL)
+        self.assert_gone(parked)
+        self.assertEqual([self.run_one()[1]["outcome"] for _ in range(3)], ["ok"] * 3)
+
+    def test_a_reload_drains_it(self):
+        daemon = self.pool()
+        parked = self.warm()
+        born = {pid: start_time(pid) for pid in parked}
+        daemon.process.send_signal(signal.SIGHUP)
+        self.assertTrue(wait_until(lambda: not [p for p in born if start_time(p) == born[p]], 5))
+        self.assertEqual(self.run_one()[1]["outcome"], "ok")
+
+    def test_an_old_one_goes(self):
+        conf = self.make_file(os.path.join(self.make_dir(owner=0 if self.mode == "root" else None), "conf"), "[pool]\nmax_age = 1s\n",
+                              owner=0 if self.mode == "root" else None)
+        self.pool("--config", conf)
+        born = {pid: start_time(pid) for pid in self.warm()}
+        self.assertTrue(wait_until(lambda: not [p for p in born if start_time(p) == born[p]], 5))
+
+    def test_its_size_follows_the_setting(self):
+        self.pool(size=2)
+        for _ in range(30):
+            self.run_one()
+        deadline = time.monotonic() + 1
+        while time.monotonic() < deadline:
+            self.assertLessEqual(len(self.parked()), 2)
+            time.sleep(0.01)
+
+
+if IS_ROOT:  # /etc is root's
+    @in_modes
+    class Stale(Pooled):
+        def test_a_change_below_etc_is_seen_at_once(self):
+            self.pool()
+            self.warm()
+            path = "/etc/dayfly-test-secret"
+            self.addCleanup(lambda: os.path.exists(path) and os.unlink(path))
+            with open(path, "w") as f:
+                f.write("hush\n")
+            os.chmod(path, 0o644)
+            self.assertEqual(self.run_one("cat", path)[2], b"hush\n", "the control: what everybody may read is there")
+            self.assertTrue(wait_until(self.parked))
+            os.chmod(path, 0o600)
+            self.assertEqual(self.run_one("cat", path)[1]["exit"]["code"], 1)

@@ -1,0 +1,48 @@
+/* How many jails are kept ready. */
+#include "harness.h"
+
+#include "base/clock.h"
+#include "jail/pool_size.h"
+
+TEST(one_is_ready_for_who_comes_next)
+{
+	struct pool_demand d = { 0 };
+	assert_int_equal(pool_size_wanted(&d, NS_PER_S, 8), 1);
+	assert_int_equal(pool_size_wanted(&d, NS_PER_S, 1), 1);
+	assert_int_equal(pool_size_wanted(&d, NS_PER_S, 0), 0);
+}
+
+TEST(more_demand_wants_more_up_to_the_bound)
+{
+	struct pool_demand d = { 0 };
+	uint64_t now = NS_PER_S;
+	/* 200 a second: ten in 50 ms. */
+	for (int i = 0; i < 200; i++)
+		pool_demand_note(&d, now += 5 * NS_PER_MS);
+	unsigned n = pool_size_wanted(&d, now, 100);
+	assert_in_range(n, 8, 13);
+	assert_int_equal(pool_size_wanted(&d, now, 4), 4);
+	/* And goes as the demand goes. */
+	assert_true(pool_size_wanted(&d, now + 3 * NS_PER_S, 100) < n);
+	assert_int_equal(pool_size_wanted(&d, now + 100 * NS_PER_S, 100), 1);
+}
+
+TEST(a_flood_and_a_clock_that_stands_still_are_bounded)
+{
+	struct pool_demand d = { 0 };
+	for (int i = 0; i < 100000; i++)
+		pool_demand_note(&d, NS_PER_S);
+	assert_int_equal(pool_size_wanted(&d, NS_PER_S, 256), 256);
+	pool_demand_note(&d, 1); /* earlier than before */
+	assert_true(pool_size_wanted(&d, 1, 256) <= 256);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_is_ready_for_who_comes_next),
+		cmocka_unit_test(more_demand_wants_more_up_to_the_bound),
+		cmocka_unit_test(a_flood_and_a_clock_that_stands_still_are_bounded),
+	};
+	return RUN_TESTS(tests);
+}
