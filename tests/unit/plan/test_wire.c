@@ -24,7 +24,7 @@ TEST(requests_of_other_length_version_or_type_are_refused)
 	assert_int_equal(wire_request_check(&rq, 0), -EPROTO);
 	rq.version++;
 	assert_int_equal(wire_request_check(&rq, sizeof(rq)), -EPROTO);
-	static const uint32_t types[] = { 0, WIRE_KILL + 1, WIRE_HELLO, WIRE_GONE, UINT32_MAX };
+	static const uint32_t types[] = { 0, WIRE_POOL + 1, WIRE_HELLO, WIRE_GONE, UINT32_MAX };
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		wire_request_init(&rq, (enum wire_type)types[i], 1);
 		assert_int_equal(wire_request_check(&rq, sizeof(rq)), -EPROTO);

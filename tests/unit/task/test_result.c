@@ -89,10 +89,10 @@ static void a_finished_task_tells_everything_that_was_measured(void **state)
 	r->collect_us = known(12);
 	r->destroy_us = known(34);
 	r->disk_limit = known(1u << 30);
-	r->pool = POOL_MISS;
 	r->profile = PLAN_PROFILE_STRICT;
 	struct wire_event ev;
 	wire_event_init(&ev, WIRE_STARTED, 1);
+	ev.started.pool = WIRE_POOL_MISS;
 	ev.started.setup_ns = 1500999;
 	ev.started.enforced = 1ull << CONTROL_PID_NS | 1ull << CONTROL_SECCOMP;
 	ev.started.n_degraded = 2;
