@@ -319,8 +319,8 @@ fuzz: ## libFuzzer on every target, FUZZ_SECONDS each (needs clang); findings la
 		LIBS='$(LIBS_daemon) $(LIBS_jail)' $(RUN_CHECK) tests/fuzz.sh
 
 .PHONY: bench
-bench: tests ## print the table of measured times beside their floors
-	@set -e; for bench in $(sort $(wildcard tests/bench/*.py)); do BUILD='$(BUILD)' $(PYTHON) $$bench; done
+bench: tests ## measure beside the floors and other tools, and print the table (BENCH_ARGS="--quick --json FILE --svg DIR")
+	@BUILD='$(BUILD)' $(PYTHON) tests/bench/bench.py $(BENCH_ARGS)
 
 .PHONY: fault-table
 fault-table: tests ## try each fault and print: how often, the longest time to clean up, what was left
