@@ -280,7 +280,7 @@ check-layers: ## includes go downwards only
 	@$(RUN_CHECK) tests/check-layers.sh
 check-size: ## no source file is too long
 	@$(RUN_CHECK) tests/check-size.sh
-check-docs: ## links, step names and tables in the documents are right
+check-docs: all ## links, step names, tables, manual pages and completions are right
 	@$(RUN_CHECK) tests/check-all.sh docs
 check-readme: all ## every command that README.md shows, and the quick start
 	@$(RUN_CHECK) tests/check-all.sh readme
@@ -394,7 +394,10 @@ INSTALL_FILES = 755:$(BUILD)/dayfly:$(BINDIR)/dayfly 755:$(BUILD)/dayflyd:$(SBIN
 	$(foreach h,$(wildcard include/dayfly/*.h),644:$(h):$(INCLUDEDIR)/dayfly/$(notdir $(h))) \
 	$(foreach d,$(DOCS),644:$(d):$(DOCDIR)/$(notdir $(d))) \
 	$(foreach e,$(ETC),644:$(e):$(DOCDIR)/etc/$(notdir $(e))) \
-	$(foreach m,$(MAN),644:$(m):$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
+	$(foreach m,$(MAN),644:$(m):$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))) \
+	644:contrib/completions/dayfly.bash:$(PREFIX)/share/bash-completion/completions/dayfly \
+	644:contrib/completions/_dayfly:$(PREFIX)/share/zsh/site-functions/_dayfly \
+	644:contrib/completions/dayfly.fish:$(PREFIX)/share/fish/vendor_completions.d/dayfly.fish
 
 .PHONY: install uninstall
 install: all $(filter-out $(PROGRAMS) $(LIBRARIES),$(filter $(BUILD)/%,$(subst :, ,$(INSTALL_FILES)))) ## install under PREFIX (DESTDIR is put before it)

@@ -136,6 +136,12 @@ def check_rows():
         fault("docs/testing.md", text)
 
 
+def check_generated():
+    done = subprocess.run([sys.executable, str(ROOT / "docs/man/make.py"), "--check"], stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        fault("docs/man/make.py", done.stdout.strip() or "does not run")
+
+
 def main():
     os.chdir(ROOT)
     targets = make_targets()
@@ -146,6 +152,7 @@ def main():
         check_steps()
     check_commands()
     check_rows()
+    check_generated()
     for reason in skips:
         print(f"skip: {reason}")
     failed = len({where for where, _ in faults})

@@ -18,7 +18,9 @@ run_make() { ${MAKE:-make} BUILD="$BUILD" CC="${CC:-cc}" DESTDIR="$tree" PREFIX=
 run_make -o all install || fail "make install failed"
 for file in bin/dayfly sbin/dayflyd libexec/dayfly/dayfly-warden lib/libdayfly.a lib/libdayfly.so lib/pkgconfig/libdayfly.pc \
   include/dayfly/client.h share/doc/dayfly/README.md lib/systemd/system/dayflyd.socket lib/systemd/system/dayflyd.service \
-  lib/systemd/user/dayflyd.socket lib/systemd/user/dayflyd.service lib/sysusers.d/dayfly.conf lib/tmpfiles.d/dayfly.conf; do
+  lib/systemd/user/dayflyd.socket lib/systemd/user/dayflyd.service lib/sysusers.d/dayfly.conf lib/tmpfiles.d/dayfly.conf \
+  share/man/man1/dayfly.1 share/man/man8/dayflyd.8 share/man/man5/dayflyd.conf.5 share/bash-completion/completions/dayfly \
+  share/zsh/site-functions/_dayfly share/fish/vendor_completions.d/dayfly.fish; do
   [ -e "$tree/opt/dayfly/$file" ] || fail "not installed: $file"
 done
 profile=$tree/opt/dayfly/share/doc/dayfly/apparmor/dayfly

@@ -33,6 +33,7 @@ between("docs/protocol.md", "<!-- schema:begin -->\n", "<!-- schema:end -->", pr
 between("docs/configuration.md", "<!-- settings:begin -->\n", "<!-- settings:end -->",
         printed("daemon/test_config_print", "--print-tables"))
 write("etc/dayflyd.conf", printed("daemon/test_config_print", "--print-sample"))
+subprocess.run([sys.executable, os.path.join(ROOT, "docs/man/make.py")], check=True)
 # This one rewrites its document itself.
 subprocess.run([os.path.join(UNIT, "task/test_state")], env=dict(os.environ, UPDATE="1"), stdout=subprocess.DEVNULL,
                stderr=subprocess.DEVNULL, check=True)
