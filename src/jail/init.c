@@ -82,7 +82,8 @@ static int map_own_ids(struct jail *j, struct err *e)
 	return r;
 }
 
-static int wait_for_ids(struct jail *j, struct err *e)
+/* Until the warden has done what it does to this process from outside. */
+static int wait_for_warden(struct jail *j, struct err *e)
 {
 	struct wire_request rq;
 	int fds[FD_PASS_MAX];
@@ -92,6 +93,13 @@ static int wait_for_ids(struct jail *j, struct err *e)
 		_exit(1);
 	if (wire_request_check(&rq, (size_t)n) < 0 || rq.type != WIRE_START)
 		return err_set(e, ERR_INTERNAL, EPROTO, "unexpected word from the warden");
+	return 0;
+}
+
+static int take_ids(struct jail *j, struct err *e)
+{
+	if (j->mode == WARDEN_MODE_SINGLE)
+		return map_own_ids(j, e);
 	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
 		return err_set(e, ERR_SETUP, errno, "become root of the user namespace");
 	return 0;
@@ -111,7 +119,9 @@ static int set_up(struct jail *j, struct err *e)
 {
 	int r = fault_check("ids", e);
 	if (r == 0)
-		r = j->mode == WARDEN_MODE_SINGLE ? map_own_ids(j, e) : wait_for_ids(j, e);
+		r = wait_for_warden(j, e);
+	if (r == 0)
+		r = take_ids(j, e);
 	if (r < 0) {
 		snprintf(e->step, sizeof(e->step), "ids");
 		return r;

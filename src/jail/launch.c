@@ -439,18 +439,18 @@ static void go_first(pid_t pid)
 
 static int release_jail(struct warden *w, struct warden_jail *j, struct err *e)
 {
+	struct wire_request rq;
+	int r = 0;
 	go_first(j->pid);
-	if (w->ids.mode != WARDEN_MODE_SINGLE) {
-		int r = ids_write_maps(&w->ids, j->slot, j->pid, j->plan->user, e);
-		struct wire_request rq;
-		wire_request_init(&rq, WIRE_START, j->id);
-		/* A jail that has died already says why itself, or its end does. */
-		if (r == 0)
-			fd_send(j->status_fd, &rq, sizeof(rq), NULL, 0);
-		if (r < 0 && r != -ESRCH) {
-			snprintf(e->step, sizeof(e->step), "ids");
-			return r;
-		}
+	if (w->ids.mode != WARDEN_MODE_SINGLE)
+		r = ids_write_maps(&w->ids, j->slot, j->pid, j->plan->user, e);
+	wire_request_init(&rq, WIRE_START, j->id);
+	/* A jail that has died already says why itself, or its end does. */
+	if (r == 0)
+		fd_send(j->status_fd, &rq, sizeof(rq), NULL, 0);
+	if (r < 0 && r != -ESRCH) {
+		snprintf(e->step, sizeof(e->step), "ids");
+		return r;
 	}
 	j->state = WARDEN_JAIL_LIVE;
 	return 0;
