@@ -18,7 +18,7 @@
 #define SCAN_MAX_ENTRIES 100000
 #define SCAN_EVENTS                                                                                \
 	(IN_ATTRIB | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF |        \
-		IN_MOVE_SELF)
+		IN_MOVE_SELF | IN_CLOSE_WRITE)
 
 struct walk {
 	struct etc_scan *scan;

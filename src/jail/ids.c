@@ -60,6 +60,16 @@ int ids_take_slot(struct ids *ids)
 	return -EBUSY;
 }
 
+bool ids_has_slot(const struct ids *ids)
+{
+	if (ids->mode != WARDEN_MODE_ROOT)
+		return true;
+	for (int slot = 0; slot < ids->count; slot++)
+		if (!(ids->used[slot / 64] & 1ull << (slot % 64)))
+			return true;
+	return false;
+}
+
 void ids_release_slot(struct ids *ids, int slot)
 {
 	if (ids->mode != WARDEN_MODE_ROOT || slot < 0)

@@ -41,6 +41,8 @@ void ids_init(struct ids *ids, enum warden_mode mode, uint32_t base, int count);
 
 /* Root mode: takes a free slot. Returns its number or -EBUSY. Others: 0. */
 int ids_take_slot(struct ids *ids);
+/* Whether there is one to take. */
+bool ids_has_slot(const struct ids *ids);
 void ids_release_slot(struct ids *ids, int slot);
 uint32_t ids_slot_base(const struct ids *ids, int slot);
 

@@ -141,13 +141,12 @@ static int set_up(struct jail *j, struct err *e)
 	if (j->mode == WARDEN_MODE_ROOT)
 		jail_enforce(j, CONTROL_ID_RANGE);
 	r = steps_run_shared(j, e);
-	if (r == 0 && j->is_parked)
-		r = claim_wait(j, e);
-	if (r == 0)
-		r = steps_run_init(j, e);
+	/* Nothing after this needs its own /proc files, and a parked one is there for long. */
 	if (r == 0 && prctl(PR_SET_DUMPABLE, 0) < 0)
 		r = err_set(e, ERR_SETUP, errno, "hide jail init from the task");
-	return r;
+	if (r == 0 && j->is_parked)
+		r = claim_wait(j, e);
+	return r < 0 ? r : steps_run_init(j, e);
 }
 
 /* What the task's own steps put in force; they are all or nothing. */

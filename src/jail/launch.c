@@ -1,5 +1,6 @@
 /* Making one jail: sources become mounts, then the clone, then the id maps. Runs in the warden. */
 #include "jail/claim.h"
+#include "jail/host_view.h"
 #include "jail/idmap.h"
 #include "jail/jail.h"
 #include "jail/mount.h"
@@ -338,19 +339,17 @@ static int map_shown(struct warden *w, struct warden_jail *j, struct jail *in, s
 static int prepare_host_image(
 	struct warden *w, struct warden_jail *j, struct jail *in, struct err *e)
 {
-	static const char *const names[] = { "usr", "etc", "bin", "sbin", "lib", "lib32", "lib64",
-		"libx32" };
 	int r = etc_scan_refresh(&w->etc, e);
 	in->etc_masks = w->etc.masks;
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(names); i++) {
+	for (size_t i = 0; r == 0 && host_view_names[i]; i++) {
 		char path[32];
 		struct stat st;
-		snprintf(path, sizeof(path), "/%s", names[i]);
+		snprintf(path, sizeof(path), "/%s", host_view_names[i]);
 		if (lstat(path, &st) < 0)
 			continue;
 		struct jail_shown *d = &in->shown[in->n_shown];
 		*d = (struct jail_shown){ .tree_fd = -1 };
-		snprintf(d->name, sizeof(d->name), "%s", names[i]);
+		snprintf(d->name, sizeof(d->name), "%s", host_view_names[i]);
 		if (S_ISLNK(st.st_mode)) {
 			ssize_t n = readlink(path, d->link, sizeof(d->link) - 1);
 			d->link[n < 0 ? 0 : n] = '\0';
@@ -498,6 +497,9 @@ static int prepare_store(struct warden *w, struct warden_jail *j, struct jail *i
 static int prepare_jail(struct warden *w, struct warden_jail *j, struct jail *in, struct err *e)
 {
 	j->slot = ids_take_slot(&w->ids);
+	/* What waits for a task must not be what keeps one from its range. */
+	if (j->slot < 0 && j->state != WARDEN_JAIL_PARKED && pool_give_way(w))
+		j->slot = ids_take_slot(&w->ids);
 	if (j->slot < 0)
 		return err_set(e, ERR_BUSY, EBUSY, "all %d ranges of ids are in use", w->ids.count);
 	int r = prepare_sources(w, j, in, e);

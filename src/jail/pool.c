@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "jail/host_view.h"
 #include "jail/sys.h"
 #include "jail/warden.h"
 
@@ -14,6 +15,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/wait.h>
 
 /* So long must nothing happen before one is made: whoever comes meanwhile goes first. */
@@ -56,8 +58,30 @@ static void drop(struct warden *w, struct warden_jail *j)
 
 void pool_drop(struct warden *w)
 {
+	/* All at once: each takes its time to die. */
+	list_for_each (l, &w->pool.parked)
+		sys_pidfd_send_signal(list_entry(l, struct warden_jail, link)->pidfd, SIGKILL);
 	while (!list_empty(&w->pool.parked))
 		drop(w, list_entry(w->pool.parked.next, struct warden_jail, link));
+}
+
+bool pool_give_way(struct warden *w)
+{
+	if (list_empty(&w->pool.parked))
+		return false;
+	drop(w, list_entry(w->pool.parked.next, struct warden_jail, link));
+	return true;
+}
+
+/* Changes are an exceptional condition of the file; it can always be read. */
+static void watch_mounts(struct warden *w)
+{
+	struct pool *p = &w->pool;
+	struct epoll_event ev = { .events = EPOLLPRI, .data.ptr = &w->mounts_watch };
+	p->mounts_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	w->mounts_watch = (struct watch){ WATCH_MOUNTS, NULL };
+	if (p->mounts_fd < 0 || epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, p->mounts_fd, &ev) < 0)
+		log_warning("pool: changes of mounts are not seen before the next task");
 }
 
 void pool_set(struct warden *w, unsigned max, uint64_t max_age_ns)
@@ -68,7 +92,7 @@ void pool_set(struct warden *w, unsigned max, uint64_t max_age_ns)
 	p->max_age_ns = max_age_ns;
 	p->not_before_ns = 0;
 	if (max && p->mounts_fd < 0)
-		p->mounts_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+		watch_mounts(w);
 }
 
 void pool_on_child(struct warden *w, struct warden_jail *parked)
@@ -107,6 +131,11 @@ static struct plan *make_template(const struct pool *p)
 
 static int make(struct warden *w, struct err *e)
 {
+	/* Before anything of it is looked at. */
+	uint64_t view = host_view_sum();
+	if (view != w->pool.view)
+		pool_drop(w);
+	w->pool.view = view;
 	struct warden_jail *j = jail_create(w, 0);
 	if (!j)
 		return err_set(e, ERR_INTERNAL, ENOMEM, "make a jail");
@@ -128,10 +157,11 @@ static unsigned wanted(const struct pool *p, uint64_t now_ns)
 }
 
 /* Without a request that shows what is asked for there is nothing to make. */
-static bool is_short(const struct pool *p, uint64_t now_ns)
+static bool is_short(const struct warden *w, uint64_t now_ns)
 {
+	const struct pool *p = &w->pool;
 	return p->max && p->demand.last_ns && now_ns >= p->not_before_ns &&
-	       p->n_parked < wanted(p, now_ns);
+	       p->n_parked < wanted(p, now_ns) && ids_has_slot(&w->ids);
 }
 
 int pool_wait_ms(struct warden *w, uint64_t now_ns)
@@ -142,11 +172,11 @@ int pool_wait_ms(struct warden *w, uint64_t now_ns)
 		uint64_t end_ns = j->received_ns + p->max_age_ns;
 		if (now_ns < end_ns) {
 			int ms = (int)((end_ns - now_ns) / NS_PER_MS) + 1;
-			return is_short(p, now_ns) ? QUIET_MS : ms;
+			return is_short(w, now_ns) ? QUIET_MS : ms;
 		}
 		drop(w, j);
 	}
-	if (is_short(p, now_ns))
+	if (is_short(w, now_ns))
 		return QUIET_MS;
 	/* After a failure the next try comes with the next request. */
 	return -1;
@@ -156,7 +186,7 @@ void pool_refill(struct warden *w)
 {
 	struct pool *p = &w->pool;
 	struct err e;
-	if (!is_short(p, clock_mono_ns()))
+	if (!is_short(w, clock_mono_ns()))
 		return;
 	if (make(w, &e) < 0) {
 		log_warning("pool: a jail could not be made: %s", e.msg);
@@ -179,7 +209,7 @@ static void drop_stale(struct warden *w)
 	struct err e;
 	struct pollfd mounts = { .fd = p->mounts_fd, .events = POLLPRI };
 	unsigned before = w->etc.generation;
-	bool is_stale = poll(&mounts, 1, 0) != 0;
+	bool is_stale = poll(&mounts, 1, 0) != 0 || host_view_sum() != p->view;
 	is_stale |= etc_scan_refresh(&w->etc, &e) < 0 || w->etc.generation != before;
 	if (is_stale)
 		pool_drop(w);

@@ -32,6 +32,7 @@ struct pool {
 	struct pool_demand demand;
 	uint64_t processes;	/* plan_limits.processes of those that are parked */
 	int mounts_fd;		/* tells when the host's mounts have changed; -1: none */
+	uint64_t view;		/* host_view_sum() of those that are parked */
 	uint64_t not_before_ns; /* after a failure */
 };
 
@@ -42,6 +43,8 @@ void pool_set(struct warden *w, unsigned max, uint64_t max_age_ns);
 
 /* Kills all that is parked. */
 void pool_drop(struct warden *w);
+/* Kills one, for what it holds. Returns false: there is none. */
+bool pool_give_way(struct warden *w);
 
 /*
  * Gives the jail of a request what a parked one has: slot, process, cgroup, layer. Returns 1, or 0:

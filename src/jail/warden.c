@@ -342,6 +342,9 @@ static bool forward_status(struct warden *w, struct warden_jail *j)
 	ssize_t n = fd_recv(j->status_fd, &ev, sizeof(ev), fds, &n_fds);
 	if (n <= 0)
 		return false;
+	/* What went wrong before the claim reached it was said under no number. */
+	if (n > 0 && j->is_pooled && ev.jail == 0)
+		ev.jail = j->id;
 	if (wire_event_check(&ev, (size_t)n) == 0 && ev.jail == j->id) {
 		if (ev.type == WIRE_GONE) {
 			j->end = ev;
@@ -469,6 +472,10 @@ static void serve(struct warden *w)
 		struct watch *watch = ev.data.ptr;
 		if (watch->kind == WATCH_CONTROL)
 			on_control(w);
+		else if (watch->kind == WATCH_MOUNTS)
+			/* What is parked has all mounts as they were, and would keep a filesystem
+			 * in use that was unmounted. */
+			pool_drop(w);
 		else if (watch->kind == WATCH_STATUS)
 			on_status(w, watch->jail);
 		else

@@ -29,7 +29,7 @@ struct warden_options {
 };
 
 /* What an epoll event is about. */
-enum watch_kind { WATCH_CONTROL, WATCH_STATUS, WATCH_PID };
+enum watch_kind { WATCH_CONTROL, WATCH_STATUS, WATCH_PID, WATCH_MOUNTS };
 struct watch {
 	enum watch_kind kind;
 	struct warden_jail *jail;
@@ -84,7 +84,7 @@ struct warden_jail {
 struct warden {
 	int control_fd;
 	int epoll_fd;
-	struct watch control_watch;
+	struct watch control_watch, mounts_watch;
 	struct ids ids;
 	struct etc_scan etc;
 	struct sock_fprog filters[PLAN_PROFILE_COUNT][PLAN_NETWORK_COUNT];

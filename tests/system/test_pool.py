@@ -1,12 +1,13 @@
 """The warm pool: jails that are made before their task, each for one task."""
 import os
 import signal
+import subprocess
 import time
 
-from dayfly_host import start_time
+from dayfly_host import read
 from dayfly_test import IS_ROOT, PROBE, in_modes, parse_rows
 
-from common import OwnDaemons, Traces, kill_daemon, wait_until
+from common import OwnDaemons, Traces, kill_daemon, start_time, wait_until
 
 
 class Pooled(OwnDaemons):
@@ -88,6 +89,43 @@ class Use(Pooled):
                 self.assertTrue(wait_until(self.parked))
         self.assertEqual(seen[0], seen[1])
 
+    def same(self, use, **task):
+        """All that a task can see of its jail, in a new one and in one that was parked."""
+        script = ("grep -E '^(Cap|NoNewPrivs|Seccomp|Uid|Gid|Groups|Umask)' /proc/self/status; ulimit -a; env | sort; "
+                  "stat -c '%A %U %G %N' /* /dev/* /dev/pts/* /etc/passwd /etc/hosts /home/*; ls /proc/1; cut -d' ' -f5,6,9 /proc/self/mountinfo | sort; "
+                  "df -k --output=size / | tail -1; wc -l </proc/net/dev; cat /proc/1/comm /proc/self/oom_score_adj; pwd; hostname; umask")
+        seen = []
+        for size in ("none", 3):
+            daemon = self.pool(size=size)
+            if size != "none":
+                self.warm()
+            _, result, output, _, _ = self.run_one("sh", "-c", script, **task)
+            seen.append([result["outcome"], result["enforced"], result["degraded"]] + output.decode().split("\n"))
+            self.conn.close()
+            self.daemons.remove(daemon)
+            self.assertEqual(daemon.stop(), [])
+        self.assertEqual(result["pool"], use)
+        self.assertGreater(len(seen[0]), 80)
+        self.assertEqual([line for line in seen[1] if line not in seen[0]], [])
+        self.assertEqual(seen[1], seen[0])
+
+    def test_nothing_in_a_jail_tells_whether_it_was_parked(self):
+        self.same("hit")
+        self.same("hit", profile="strict", env={"A": "b"}, cwd="/usr", limits={"open_files": 77, "disk": "8MiB"})
+
+    def test_nor_does_it_with_a_workspace(self):
+        for mode in ("cow", "ro", "rw"):
+            with self.subTest(mode):
+                work = self.make_dir()
+                self.make_file(os.path.join(work, "in"), "text")
+                self.same("hit", workspace={"path": work, "mode": mode})
+
+    def test_a_parked_jail_shows_nothing_of_itself(self):
+        """Its files in /proc are the host's root's, whoever it runs as: nobody but root may trace it or read its memory."""
+        self.pool()
+        for pid in self.warm():
+            self.assertTrue(wait_until(lambda: os.stat("/proc/%d/mem" % pid).st_uid == 0))
+
     def test_a_bad_request_takes_only_itself_along(self):
         self.pool()
         self.warm()
@@ -142,6 +180,29 @@ class Ends(Pooled):
         self.assert_gone(parked)
         self.assertEqual([self.run_one()[1]["outcome"] for _ in range(3)], ["ok"] * 3)
 
+    def test_one_that_died_unseen_costs_no_task(self):
+        """It is dead when its turn comes, and the warden has not looked yet."""
+        self.pool()
+        parked = self.warm()
+        warden, = Traces(self.stage).named("dayfly-warden")
+        os.kill(warden, signal.SIGSTOP)
+        try:
+            tag, task = self.conn.start({"argv": ["echo", "x"]})
+            for pid in parked:
+                os.kill(pid, signal.SIGKILL)
+                self.assertTrue(wait_until(lambda: start_time(pid) is None))
+        finally:
+            os.kill(warden, signal.SIGCONT)
+        _, result, output, _, _ = self.conn.finish(tag, task)
+        self.assertEqual((result["outcome"], result["pool"], output), ("ok", "miss", b"x\n"))
+
+    def test_an_idle_daemon_leaves_and_nothing_stays_parked(self):
+        daemon = self.pool("--idle-exit", "1s")
+        parked = self.warm()
+        self.conn.close()
+        self.assertEqual(daemon.process.wait(timeout=15), 0)
+        self.assert_gone(parked)
+
     def test_a_reload_drains_it(self):
         daemon = self.pool()
         parked = self.warm()
@@ -167,7 +228,7 @@ class Ends(Pooled):
             time.sleep(0.01)
 
 
-if IS_ROOT:  # /etc is root's
+if IS_ROOT:  # the host is root's
     @in_modes
     class Stale(Pooled):
         def test_a_change_below_etc_is_seen_at_once(self):
@@ -182,3 +243,45 @@ if IS_ROOT:  # /etc is root's
             self.assertTrue(wait_until(self.parked))
             os.chmod(path, 0o600)
             self.assertEqual(self.run_one("cat", path)[1]["exit"]["code"], 1)
+
+        def test_a_file_system_that_is_unmounted_is_free_at_once(self):
+            """What is parked has its own copy of all mounts."""
+            place = self.make_dir(owner=0)
+            self.pool()
+            self.warm()
+            subprocess.run(["mount", "-t", "tmpfs", "dayfly-test", place], check=True)
+            self.addCleanup(subprocess.run, ["umount", place], stderr=subprocess.DEVNULL)
+            self.run_one()
+
+            def holders():
+                return [pid for pid in self.parked() if "dayfly-test" in read("/proc/%d/mountinfo" % pid)]
+
+            # It was not there when the first was made.
+            self.assertTrue(wait_until(holders), "the control: one that is parked has it")
+            subprocess.run(["umount", place], check=True)
+            self.assertTrue(wait_until(lambda: not holders(), 5))
+
+        def test_another_directory_in_the_root_is_seen_at_once(self):
+            path = "/libx32"
+            if os.path.lexists(path):
+                self.skipTest("this host has " + path)
+            self.pool()
+            self.warm()
+            self.assertEqual(self.run_one("test", "-d", path)[1]["exit"]["code"], 1)
+            self.assertTrue(wait_until(self.parked))
+            os.mkdir(path)
+            self.addCleanup(os.rmdir, path)
+            self.assertEqual(self.run_one("test", "-d", path)[1]["exit"]["code"], 0)
+
+
+@in_modes
+class Ranges(Pooled):
+    modes = ("root",)
+
+    def test_what_is_parked_gives_its_range_to_a_task(self):
+        conf = self.make_file(os.path.join(self.make_dir(owner=0), "conf"), "[ids]\ncount = 1\n", owner=0)
+        self.pool("--config", conf)
+        for _ in range(3):
+            self.warm()
+            _, result, _, _, _ = self.run_one(user="root")
+            self.assertEqual((result["outcome"], result["pool"]), ("ok", "miss"), result)
