@@ -267,9 +267,9 @@ tests: all $(UNIT_BINS) $(FUZZ_BINS) $(PROBE) $(FAULT_WARDEN) $(BENCH_BINS) $(EX
 RUN_CHECK = BUILD='$(BUILD)' CC='$(CC)' CPPFLAGS="$(subst ",\",$(DF_CPPFLAGS))" PYTHON='$(PYTHON)' MAKE='$(MAKE)' sh
 
 .PHONY: check check-unit check-fuzz check-headers check-layers check-size check-docs check-needed check-tested check-install \
-	check-readme check-jail check-system check-san check-valgrind check-format
+	check-readme check-jail check-pool check-system check-san check-valgrind check-format
 check: tests ## run every test and print one line: N passed, N failed, N skipped
-	@$(RUN_CHECK) tests/check-all.sh unit fuzz headers layers size docs needed tested install readme jail system
+	@$(RUN_CHECK) tests/check-all.sh unit fuzz headers layers size docs needed tested install readme jail pool system
 check-unit: $(UNIT_BINS) ## unit tests (needs gcc, make, pkg-config and the libraries only)
 	@$(RUN_CHECK) tests/check-unit.sh
 check-fuzz: $(FUZZ_BINS) ## fuzz targets over their saved corpus
@@ -292,6 +292,8 @@ check-install: all ## install and uninstall into an empty folder; build against 
 	@$(RUN_CHECK) tests/check-install.sh
 check-jail: tests ## one promise each on the real kernel (rootless and, when root, root mode)
 	@$(RUN_CHECK) tests/check-all.sh jail
+check-pool: tests ## the jail's promises in jails of the warm pool
+	@$(RUN_CHECK) tests/check-pool.sh
 check-system: tests ## daemon, command line and library together (rootless and, when root, root mode)
 	@$(RUN_CHECK) tests/check-all.sh system
 check-san: ## unit tests, fuzz corpus, jail and system tests with AddressSanitizer and UBSan

@@ -344,6 +344,15 @@ class Daemon:
         while len(self.processes()) > 3 and time.monotonic() < deadline:
             time.sleep(0.01)
 
+    def wait_parked(self):
+        """Until the pool has a jail, should it come to have one: the next task is a hit then, if it is of the usual kind."""
+        deadline = time.monotonic() + 0.2
+        while time.monotonic() < deadline:
+            table = process_table()
+            if any(table[pid][1] == "dayfly-parked" for pid in processes_of(self.stage.path, table)):
+                return
+            time.sleep(0.005)
+
     def log(self):
         return read(self.log_path)[-4000:]
 

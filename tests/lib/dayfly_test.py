@@ -9,6 +9,8 @@ Every test class runs once per mode:
         def test_A1_something(self):
             got = self.probe("ls", "/")
 """
+import atexit
+import collections
 import contextlib
 import errno
 import json
@@ -21,13 +23,18 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from dayfly_client import SCALE, Client, DaemonError  # noqa: E402,F401
-from dayfly_host import Daemon, Leaks, Stage, USER, as_user  # noqa: E402,F401
+from dayfly_host import POOL, Daemon, Leaks, Stage, USER, as_user  # noqa: E402,F401
 
 IS_ROOT = os.geteuid() == 0
 MODES = [m for m in ("rootless", "root") if m == "rootless" or IS_ROOT]
 # Where the programs under test appear inside a jail.
 INSIDE = "/opt/test"
 PROBE = INSIDE + "/probe"
+
+# With a pool: how many tasks were given a parked jail. check-pool.sh reads it.
+pool_uses = collections.Counter()
+if POOL:
+    atexit.register(lambda: pool_uses and print("pool: %d hits, %d misses" % (pool_uses["hit"], pool_uses["miss"]), flush=True))
 
 
 def errno_name(number):
@@ -156,10 +163,14 @@ class Case(unittest.TestCase):
 
     def run_task(self, argv, fds=(), timeout=60, client=None, **task):
         """Runs to the end. Raises DaemonError when the request is refused."""
-        return (client or self.client).run(self.task(argv, **task), fds=fds, timeout=timeout, make=Run)
+        return self.run_bare(self.task(argv, **task), fds, timeout, client)
 
     def run_bare(self, task, fds=(), timeout=60, client=None):
-        return (client or self.client).run(task, fds=fds, timeout=timeout, make=Run)
+        if POOL and self.daemon:
+            self.daemon.wait_parked()
+        run = (client or self.client).run(task, fds=fds, timeout=timeout, make=Run)
+        pool_uses[run.result["pool"]] += 1
+        return run
 
     def assert_ok(self, run):
         self.assertEqual((run.outcome, run.code), ("ok", 0), str(run))
