@@ -80,10 +80,12 @@ static int read_plan(struct jail *j, int fd, struct err *e)
 }
 
 /* The store was made before its size was known. */
-static int set_disk_limit(struct jail *j, struct err *e)
+static int set_disk_limit(struct jail *j, const struct plan_limits *before, struct err *e)
 {
 	char size[24], inodes[24];
-	if (j->upper_on_disk)
+	const struct plan_limits *new = &j->plan->limits;
+	if (j->upper_on_disk ||
+		(new->disk_bytes == before->disk_bytes &&new->disk_inodes == before->disk_inodes))
 		return 0;
 	snprintf(size, sizeof(size), "%" PRIu64, j->plan->limits.disk_bytes);
 	snprintf(inodes, sizeof(inodes), "%" PRIu64, j->plan->limits.disk_inodes);
@@ -139,9 +141,10 @@ int claim_wait(struct jail *j, struct err *e)
 	}
 	prctl(PR_SET_NAME, "dayfly-init");
 	title_set("dayfly-init");
+	const struct plan_limits before = j->plan->limits;
 	int r = take(j, c, fds, n_fds, e);
 	fd_close(&fds[0]);
 	if (r == 0)
-		r = set_disk_limit(j, e);
+		r = set_disk_limit(j, &before, e);
 	return r;
 }

@@ -19,12 +19,9 @@
 #include <sys/wait.h>
 
 /* So long must nothing happen before one is made: whoever comes meanwhile goes first. */
-#define QUIET_MS 2
+#define QUIET_MS 4
 /* After one that could not be made. */
 #define FAILURE_PAUSE_NS (10 * NS_PER_S)
-/* Of the layer before its task is known; then the task's own limits hold. */
-#define DISK_BYTES  (1ull << 30)
-#define DISK_INODES 500000
 
 void pool_init(struct pool *p)
 {
@@ -123,8 +120,9 @@ static struct plan *make_template(const struct pool *p)
 		plan_destroy(plan);
 		return NULL;
 	}
-	plan->limits.disk_bytes = DISK_BYTES;
-	plan->limits.disk_inodes = DISK_INODES;
+	/* What was asked for last: what is asked for next is likely to be the same. */
+	plan->limits.disk_bytes = p->disk_bytes;
+	plan->limits.disk_inodes = p->disk_inodes;
 	plan->limits.processes = p->processes;
 	return plan;
 }
@@ -238,6 +236,8 @@ int pool_take(struct warden *w, struct warden_jail *j)
 		pool_drop(w);
 		p->processes = j->plan->limits.processes;
 	}
+	p->disk_bytes = j->plan->limits.disk_bytes;
+	p->disk_inodes = j->plan->limits.disk_inodes;
 	drop_stale(w);
 	struct warden_jail *from = find_alive(w);
 	if (!from)

@@ -30,10 +30,11 @@ struct pool {
 	unsigned max; /* 0: off */
 	uint64_t max_age_ns;
 	struct pool_demand demand;
-	uint64_t processes;	/* plan_limits.processes of those that are parked */
-	int mounts_fd;		/* tells when the host's mounts have changed; -1: none */
-	uint64_t view;		/* host_view_sum() of those that are parked */
-	uint64_t not_before_ns; /* after a failure */
+	uint64_t disk_bytes, disk_inodes; /* of the last request */
+	uint64_t processes;		  /* plan_limits.processes of those that are parked */
+	int mounts_fd;			  /* tells when the host's mounts have changed; -1: none */
+	uint64_t view;			  /* host_view_sum() of those that are parked */
+	uint64_t not_before_ns;		  /* after a failure */
 };
 
 void pool_init(struct pool *p);

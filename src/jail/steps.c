@@ -56,6 +56,8 @@ static const struct jail_step shared_steps[] = {
 	{ "proc-masks", NULL, step_proc_masks },
 	/* Device nodes are bound from the host's /dev, so before pivot-root. */
 	{ "dev", NULL, step_dev },
+	{ "hostname", NULL, step_hostname },
+	{ "loopback", wants_loopback, step_loopback },
 };
 
 /* A parked jail waits before these. */
@@ -64,8 +66,6 @@ static const struct jail_step init_steps[] = {
 	{ "workspace", wants_workspace, step_workspace },
 	{ "mounts", wants_mounts, step_extra_mounts },
 	{ "pivot-root", NULL, step_pivot_root },
-	{ "hostname", NULL, step_hostname },
-	{ "loopback", wants_loopback, step_loopback },
 	/* Opened inside the new root, so that it is the jail's own terminal. */
 	{ "tty", wants_tty, step_tty },
 };
