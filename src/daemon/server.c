@@ -58,6 +58,9 @@ static void settle_turn(struct server *s)
 	settle(s);
 	notify_counts(&s->start->notify, s->sched.n_running, s->sched.n_ready);
 	waiting_check(&s->waiting);
+	/* While others work on what has just begun. */
+	if (s->spare_log < 0 && s->sched.n_running && s->host.log_dir)
+		s->spare_log = output_log_open_file(s->host.log_dir);
 	if (list_empty(&s->kicked) && list_empty(&s->dead))
 		uv_idle_stop(&s->idle);
 	else
@@ -355,6 +358,7 @@ static void init_host(struct server *s)
 		.loop = s->loop,
 		.deadlines = &s->deadlines,
 		.log_dir = s->start->log_dir,
+		.spare_log = &s->spare_log,
 		.scratch = s->scratch,
 		.owner = s,
 		.new_jail = host_new_jail,
@@ -386,6 +390,7 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 		s->jobs.keep_count = start->open_files_hard / 4;
 	const struct sched_caps caps = reload_sched_caps(o);
 	sched_init(&s->sched, &caps);
+	s->spare_log = -1;
 	s->scratch = malloc(OUTPUT_RECORD_MAX);
 	s->read_scratch = malloc(OUTPUT_RECORD_MAX);
 	if (!s->scratch || !s->read_scratch)
@@ -467,6 +472,7 @@ void server_finish(struct server *s)
 	alarm_destroy(&s->drain);
 	alarm_destroy(&s->after_done);
 	waiting_finish(&s->waiting);
+	fd_close(&s->spare_log);
 	notify_finish(&s->start->notify);
 	/* Only the handles that are part of this struct are left. */
 	uv_walk(s->loop, close_handle, NULL);

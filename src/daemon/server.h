@@ -45,6 +45,7 @@ struct server {
 	struct sched sched;
 	struct jobs jobs;
 	bool has_unwritten; /* some job is */
+	int spare_log;	    /* the file of the next task's output, made ahead; -1: none */
 	char *scratch;	    /* output on its way into a log */
 	char *read_scratch; /* anything else that is read */
 

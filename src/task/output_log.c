@@ -35,7 +35,7 @@ const char *output_stream_name(enum output_stream s)
 	return (unsigned)s < OUTPUT_STREAM_COUNT ? stream_names[s] : "unknown";
 }
 
-static int open_unlinked(const char *dir)
+int output_log_open_file(const char *dir)
 {
 	int fd = dir ? open(dir, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600) : -1;
 	if (fd < 0)
@@ -43,10 +43,12 @@ static int open_unlinked(const char *dir)
 	return fd < 0 ? -errno : fd;
 }
 
-int output_log_create(
-	const char *dir, uint64_t cap_bytes, uint64_t stream_limit_bytes, struct output_log **ret)
+int output_log_create(const char *dir, int *spare_file, uint64_t cap_bytes,
+	uint64_t stream_limit_bytes, struct output_log **ret)
 {
-	auto_close int fd = open_unlinked(dir);
+	auto_close int fd = spare_file ? fd_take(spare_file) : -1;
+	if (fd < 0)
+		fd = output_log_open_file(dir);
 	if (fd < 0)
 		return fd;
 	struct output_log *log = calloc(1, sizeof(*log));

@@ -26,12 +26,18 @@ const char *output_stream_name(enum output_stream s); /* "stdout", "stderr" */
 struct output_log;
 
 /*
- * dir: where the unlinked file is made (NULL, or where that fails: a memfd). cap_bytes: the size of
+ * An unlinked file for a log: in dir, or (NULL, or where that fails) a memfd. Making one on a disk
+ * takes longer than all else that a log needs, so one may be made ahead. Returns it or -errno.
+ */
+int output_log_open_file(const char *dir);
+
+/*
+ * *spare_file: one that was made ahead, which is taken; -1, or NULL: none. cap_bytes: the size of
  * the ring, records' heads included; at least 512 KiB is taken. stream_limit_bytes: how much of
  * each stream is kept in all; 0 = no limit. Returns 0 or -errno.
  */
-int output_log_create(
-	const char *dir, uint64_t cap_bytes, uint64_t stream_limit_bytes, struct output_log **ret);
+int output_log_create(const char *dir, int *spare_file, uint64_t cap_bytes,
+	uint64_t stream_limit_bytes, struct output_log **ret);
 /* One that is over: empty, without a file. */
 int output_log_create_ended(struct output_log **ret);
 void output_log_destroy(struct output_log *log);

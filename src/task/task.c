@@ -302,8 +302,8 @@ static int task_init(struct task *t)
 		return -ENOMEM;
 	int r = fill_result(t);
 	if (r == 0)
-		r = output_log_create(t->host->log_dir, log_cap(t->build.output_bytes),
-			t->build.output_bytes, &t->log);
+		r = output_log_create(t->host->log_dir, t->host->spare_log,
+			log_cap(t->build.output_bytes), t->build.output_bytes, &t->log);
 	if (r < 0)
 		return r;
 	keep_tail(t);

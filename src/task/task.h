@@ -35,6 +35,7 @@ struct task_host {
 	uv_loop_t *loop;
 	struct deadline_heap *deadlines;
 	const char *log_dir; /* NULL: logs are kept in memory */
+	int *spare_log;	     /* a file for the next log, or -1; NULL: there never is one */
 	char *scratch;	     /* OUTPUT_RECORD_MAX bytes */
 	void *owner;	     /* first argument of the functions below */
 

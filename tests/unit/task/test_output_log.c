@@ -164,7 +164,7 @@ static int follow_all(struct follower *f)
 static struct output_log *make_log(uint64_t cap, uint64_t limit)
 {
 	struct output_log *log = NULL;
-	assert_int_equal(output_log_create("/tmp", cap, limit, &log), 0);
+	assert_int_equal(output_log_create("/tmp", NULL, cap, limit, &log), 0);
 	return log;
 }
 
@@ -685,7 +685,7 @@ static void a_log_needs_no_directory(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
 		struct writer w = { 0 };
 		struct follower f;
-		assert_int_equal(output_log_create(dirs[i], 0, 0, &w.log), 0);
+		assert_int_equal(output_log_create(dirs[i], NULL, 0, 0, &w.log), 0);
 		write_random(&w, MIB, OUTPUT_RECORD_MAX);
 		follower_init(&f, w.log);
 		assert_int_equal(follow_all(&f), OUTPUT_READ_AGAIN);

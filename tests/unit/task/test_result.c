@@ -187,7 +187,7 @@ static void output_counts_come_from_the_log(void **state)
 	(void)state;
 	auto_result struct task_result *r = make_result();
 	struct output_log *log = NULL;
-	assert_int_equal(output_log_create(NULL, 0, 4, &log), 0);
+	assert_int_equal(output_log_create(NULL, NULL, 0, 4, &log), 0);
 	output_log_append(log, OUTPUT_STDOUT, "123456", 6, NULL);
 	output_log_append(log, OUTPUT_STDERR, "1", 1, NULL);
 	result_set_output(r, log);
