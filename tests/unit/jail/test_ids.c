@@ -27,7 +27,9 @@ static void live_slots_are_never_given_twice(void **state)
 		assert_int_equal(seen[slot]++, 0);
 	}
 	assert_int_equal(ids_take_slot(&ids), -EBUSY);
+	assert_false(ids_has_slot(&ids));
 	ids_release_slot(&ids, 77);
+	assert_true(ids_has_slot(&ids));
 	assert_int_equal(ids_take_slot(&ids), 77);
 }
 
