@@ -3,7 +3,7 @@ _dayfly() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]} options=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'run ps logs attach wait kill inspect doctor info drain config version' -- "$word"))
+    COMPREPLY=($(compgen -W 'run ps logs attach wait kill inspect doctor info stats drain config version' -- "$word"))
     return
   fi
   case $before in
@@ -45,6 +45,7 @@ _dayfly() {
     --after) return ;;
     --signal|-s) COMPREPLY=($(compgen -W 'TERM KILL INT HUP QUIT USR1 USR2' -- "$word")); return ;;
     --state-dir) return ;;
+    --format) return ;;
   esac
   case $verb in
     run) options='--workspace --mount --image --network --user --profile --env --workdir --interactive --tty --detach --keep --json --result --timeout --idle-timeout --cpu-time --grace --queue-timeout --memory --memory-high --swap --cpus --cpu-weight --pids --io-read --io-write --disk --inodes --output-limit --kill-on-output-limit --open-files --file-size --core --best-effort --name --label --priority --no-queue --concurrency --idempotency-key --no-autostart --socket --help -e -w -i -t -d -m -l -h' ;;
@@ -56,6 +57,7 @@ _dayfly() {
     inspect) options='--socket --help -h' ;;
     doctor) options='--json --state-dir --help -h' ;;
     info) options='--json --socket --help -h' ;;
+    stats) options='--format --socket --help -h' ;;
     drain) options='--off --json --socket --help -h' ;;
     config) options='--json --socket --help -h' ;;
     version) options='--help -h' ;;

@@ -340,6 +340,9 @@ DAYFLY_API int dayfly_inspect(
 /* The daemon: version, mode, limits, counts. */
 DAYFLY_API int dayfly_info(struct dayfly_client *c, uint64_t *ret_request, struct dayfly_error *e);
 
+/* What the daemon has counted, for root and its own user: "metrics", docs/operations.md. */
+DAYFLY_API int dayfly_stats(struct dayfly_client *c, uint64_t *ret_request, struct dayfly_error *e);
+
 /* Whether the daemon answers. */
 DAYFLY_API int dayfly_ping(struct dayfly_client *c, uint64_t *ret_request, struct dayfly_error *e);
 

@@ -28,6 +28,7 @@ static const struct {
 	{ "inspect", verb_inspect, "print everything known of a task" },
 	{ "doctor", verb_doctor, "check what this machine can do, and say how to mend the rest" },
 	{ "info", verb_info, "print facts about the daemon" },
+	{ "stats", verb_stats, "print what the daemon has counted" },
 	{ "drain", verb_drain, "let the daemon take no new tasks, or take them again" },
 	{ "config", verb_config, "print the daemon's settings and where they are from" },
 	{ "version", verb_version, "print the version" },

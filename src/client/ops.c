@@ -160,6 +160,11 @@ int dayfly_drain(struct dayfly_client *c, int on, uint64_t *ret_request, struct 
 	return send_plain(c, json_pack("{s:s, s:b}", "op", "drain", "on", on), ret_request, e);
 }
 
+int dayfly_stats(struct dayfly_client *c, uint64_t *ret_request, struct dayfly_error *e)
+{
+	return send_plain(c, json_pack("{s:s}", "op", "stats"), ret_request, e);
+}
+
 int dayfly_ping(struct dayfly_client *c, uint64_t *ret_request, struct dayfly_error *e)
 {
 	return send_plain(c, json_pack("{s:s}", "op", "ping"), ret_request, e);

@@ -310,3 +310,22 @@ json_t *describe_server(const struct server *s, uid_t uid)
 		"config", config_to_json(s->options), "probes", probes(&s->probe), "probes_made",
 		stamp_or_null(s->probe.made_ns), "draining", s->takes_none);
 }
+
+/* ---- stats ---- */
+
+static json_t *gauge(const char *name, const char *help, uint64_t value)
+{
+	return json_pack("{s:s, s:s, s:s, s:{}, s:I}", "name", name, "kind", "gauge", "help", help,
+		"labels", "value", (json_int_t)value);
+}
+
+json_t *describe_stats(const struct server *s)
+{
+	json_t *list = metrics_to_json(&s->metrics);
+	json_build_add(&list, gauge("tasks_running", "tasks that have a slot", s->sched.n_running));
+	json_build_add(&list, gauge("tasks_waiting", "tasks that wait for one", s->sched.n_ready));
+	json_build_add(&list, gauge("connections", "clients", s->n_connections));
+	json_build_add(
+		&list, gauge("draining", "1: no new tasks are taken", s->takes_none ? 1 : 0));
+	return json_pack("{s:o}", "metrics", list);
+}

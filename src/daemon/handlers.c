@@ -106,13 +106,29 @@ static int handle_ping(struct connection *c, struct request *rq, size_t line_len
 	return 0;
 }
 
+/* Of the whole daemon, not of one user's tasks. */
+static int check_owner(const struct connection *c, struct err *e)
+{
+	uid_t owner = c->server->start->is_root_mode ? 0 : geteuid();
+	if (c->uid == 0 || c->uid == owner)
+		return 0;
+	return err_set(e, ERR_NOT_ALLOWED, 0, "only root and the daemon's own user may do that");
+}
+
+static int handle_stats(struct connection *c, struct request *rq, size_t line_len, struct err *e)
+{
+	int r = check_owner(c, e);
+	if (r == 0)
+		connection_send_result(c, rq->id, NULL, describe_stats(c->server));
+	return r;
+}
+
 static int handle_drain(struct connection *c, struct request *rq, size_t line_len, struct err *e)
 {
 	struct server *s = c->server;
-	uid_t owner = s->start->is_root_mode ? 0 : geteuid();
-	if (c->uid != 0 && c->uid != owner)
-		return err_set(
-			e, ERR_NOT_ALLOWED, 0, "only root and the daemon's own user may do that");
+	int r = check_owner(c, e);
+	if (r < 0)
+		return r;
 	if (s->takes_none != rq->on)
 		log_info("uid %u: %s", (unsigned)c->uid,
 			rq->on ? "no new tasks are taken" : "new tasks are taken again");
@@ -137,6 +153,7 @@ static int (*const handlers[OP_COUNT])(
 	[OP_INFO] = handle_info,
 	[OP_PING] = handle_ping,
 	[OP_DRAIN] = handle_drain,
+	[OP_STATS] = handle_stats,
 };
 
 int handle_request(struct connection *c, struct request *rq, size_t line_len, struct err *e)

@@ -138,6 +138,7 @@ static void host_on_done(void *owner, struct task *t)
 	sched_charge(
 		&s->sched, &j->sched, r->cpu_user_us.value + r->cpu_sys_us.value, r->run_us.value);
 	sched_remove(&s->sched, &j->sched);
+	metrics_note_result(&s->metrics, r);
 	recovery_note_done(s, j);
 	jobs_set_done(&s->jobs, j, clock_boot_ns());
 	stream_on_done(j);
@@ -182,6 +183,8 @@ static void tell_all(struct server *s, enum task_event event)
 
 static void on_warden_lost(void *owner)
 {
+	struct server *s = owner;
+	metrics_add(&s->metrics, METRIC_WARDENS, 1);
 	tell_all(owner, EVENT_WARDEN_LOST);
 }
 

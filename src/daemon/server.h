@@ -10,6 +10,7 @@
 
 #include "base/list.h"
 #include "daemon/jobs.h"
+#include "daemon/metrics.h"
 #include "daemon/options.h"
 #include "daemon/probe.h"
 #include "daemon/startup.h"
@@ -68,6 +69,7 @@ struct server {
 	struct alarm *drain;
 	struct alarm *after_done;
 	struct waiting waiting;
+	struct metrics metrics;
 	uint64_t idle_since_ns; /* CLOCK_BOOTTIME; 0: not idle */
 };
 

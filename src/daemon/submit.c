@@ -315,13 +315,15 @@ static int answer_known(struct connection *c, const struct request *rq, struct e
 	return 1;
 }
 
-int submit_run(struct connection *c, struct request *rq, size_t line_len, struct err *e)
+static int submit(struct connection *c, struct request *rq, size_t line_len, struct err *e)
 {
 	struct server *s = c->server;
 	struct task *t = NULL;
 	struct job *j = NULL;
 	bool dies_with_us = !rq->detach && rq->spec->on_disconnect == ON_DISCONNECT_KILL;
 	int r = answer_known(c, rq, e);
+	if (r == 1)
+		metrics_add(&s->metrics, METRIC_REPEATED, 1);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	r = check_admission(c, rq->spec, line_len, e);
@@ -332,6 +334,7 @@ int submit_run(struct connection *c, struct request *rq, size_t line_len, struct
 	if (r < 0)
 		return r;
 	log_accepted(t);
+	metrics_add(&s->metrics, METRIC_ACCEPTED, 1);
 	r = stream_create(c, j, rq);
 	if (r < 0) {
 		err_set(e, ERR_INTERNAL, -r, "follow the task");
@@ -344,4 +347,12 @@ int submit_run(struct connection *c, struct request *rq, size_t line_len, struct
 	supersede(s, j);
 	server_schedule(s);
 	return 0;
+}
+
+int submit_run(struct connection *c, struct request *rq, size_t line_len, struct err *e)
+{
+	int r = submit(c, rq, line_len, e);
+	if (r < 0)
+		metrics_add(&c->server->metrics, METRIC_REFUSED, 1);
+	return r;
 }

@@ -26,6 +26,7 @@ enum op {
 	OP_INFO,
 	OP_PING,
 	OP_DRAIN,
+	OP_STATS,
 	OP_COUNT,
 };
 const char *op_name(enum op op);

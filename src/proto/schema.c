@@ -33,6 +33,7 @@ static const struct {
 	[OP_LOGS] = { "logs", "sends what is kept of a task's output" },
 	[OP_INFO] = { "info", "shows the daemon's version, mode, limits and counts" },
 	[OP_PING] = { "ping", "answers at once" },
+	[OP_STATS] = { "stats", "root and the daemon's own user: shows what it has counted" },
 	[OP_DRAIN] = { "drain",
 		"root and the daemon's own user: takes no new tasks, or takes them again" },
 };
@@ -212,7 +213,7 @@ static const struct schema_field task_fields[] = {
 #define REQUEST(member, field_name, field_kind) \
 	.name = (field_name), .kind = (field_kind), .offset = offsetof(struct request, member)
 #define OPS_STREAM (OP_BIT(OP_RUN) | OP_BIT(OP_ATTACH) | OP_BIT(OP_LOGS))
-#define OPS_TASK   (OPS_ALL & ~(OP_BIT(OP_RUN) | OP_BIT(OP_LIST) | OP_BIT(OP_INFO) | OP_BIT(OP_PING) | OP_BIT(OP_DRAIN)))
+#define OPS_TASK   (OPS_ALL & ~(OP_BIT(OP_RUN) | OP_BIT(OP_LIST) | OP_BIT(OP_INFO) | OP_BIT(OP_PING) | OP_BIT(OP_DRAIN) | OP_BIT(OP_STATS)))
 
 static const struct schema_field request_fields[] = {
 	{ REQUEST(op, "op", KIND_OP), .ops = OPS_ALL, .required = OPS_ALL,
