@@ -124,7 +124,7 @@ def kill_dayflyd_in_state(state):
     return run
 
 
-def kill_dayflyd_collecting(stage, mode):
+def try_collecting(stage, mode):
     fault = Fault(stage, mode, args=("--upper", "disk"))
     tag, task = fault.client.start(STATES["collecting"])
     fault.client.wait_output(tag, b"made", timeout=30)
@@ -144,6 +144,15 @@ def kill_dayflyd_collecting(stage, mode):
     ms = fault.after_daemon(traces, [task])
     fault.works()
     return ms, fault.end()
+
+
+def kill_dayflyd_collecting(stage, mode):
+    """A task may be done before it is seen collecting: then again."""
+    for _ in range(10):
+        ms, problems = try_collecting(stage, mode)
+        if ms is not None or problems:
+            return ms, problems
+    return None, ["no task was caught while it was collecting"]
 
 
 def stalled_at_step(stage, mode, step):

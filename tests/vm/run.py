@@ -376,9 +376,9 @@ def parse_options():
     parser.add_argument("--worktree", action="store_true", help="test the files as they stand, not HEAD")
     parser.add_argument("--image", action="store_true", help="only make the image")
     parser.add_argument("--script", metavar="FILE", help="run this shell script as root in the machine, and no tests: to look around")
-    parser.add_argument("--file-limit", type=int, default=600, help="seconds for one test file (600)")
-    parser.add_argument("--leg-limit", type=int, default=1800, help="seconds for one leg (1800)")
-    parser.add_argument("--time-limit", type=int, default=3600, help="seconds for one machine (3600)")
+    parser.add_argument("--file-limit", type=int, default=900, help="seconds for one test file (900)")
+    parser.add_argument("--leg-limit", type=int, default=5000, help="seconds for one leg (5000)")
+    parser.add_argument("--time-limit", type=int, default=12000, help="seconds for one machine (12000)")
     return parser.parse_args()
 
 
