@@ -174,13 +174,13 @@ static void put_waiting(json_t **o, const struct sched *s, const struct job *j)
 {
 	if (j->sched.state != SCHED_READY)
 		return;
-	size_t position = sched_position(s, &j->sched);
+	size_t position = j->sched.position;
 	uint64_t wait_ms = sched_wait_us(s, position) / 1000;
 	json_build_put(o, "position", json_integer((json_int_t)position));
 	json_build_put(o, "wait_ms", wait_ms ? json_integer((json_int_t)wait_ms) : json_null());
 }
 
-json_t *describe_job(const struct server *s, const struct job *j)
+json_t *describe_job(const struct server *s, struct job *j)
 {
 	const struct task *t = j->task;
 	json_t *spec = j->is_recovered ? known_spec_to_json(j) : spec_to_json(t->spec);
@@ -190,6 +190,7 @@ json_t *describe_job(const struct server *s, const struct job *j)
 		stamp_or_null(t->result->started_ns), "spec", spec, "last_seq",
 		(json_int_t)output_log_last_seq(t->log), "result",
 		task_is_done(t) ? result_to_json(t->result) : json_null());
+	j->sched.position = sched_position(&s->sched, &j->sched);
 	put_waiting(&o, &s->sched, j);
 	return o;
 }
@@ -228,6 +229,7 @@ static void add_jobs(
 json_t *describe_list(const struct server *s, uid_t uid, bool all, const char *label)
 {
 	json_t *list = json_array();
+	sched_each_ready(&s->sched, NULL, NULL);
 	if (all)
 		add_jobs(&list, &s->sched, &s->jobs.done, uid, label);
 	add_jobs(&list, &s->sched, &s->jobs.active, uid, label);

@@ -17,9 +17,9 @@ json_t *describe_version(void);
 /* {"task","state"} */
 json_t *describe_task_state(const struct task *t);
 json_t *describe_state(const struct task *t, enum task_state state);
-/* {"task","state","spec","result",...}. Values of the environment stay out: they may be secrets. */
 json_t *describe_stats(const struct server *s);
-json_t *describe_job(const struct server *s, const struct job *j);
+/* {"task","state","spec","result",...}. Values of the environment stay out: they may be secrets. */
+json_t *describe_job(const struct server *s, struct job *j);
 /* {"tasks":[...]}: those of the uid; all: finished ones too; label ("key" or "key=value"): only
  * those that have it. */
 json_t *describe_list(const struct server *s, uid_t uid, bool all, const char *label);

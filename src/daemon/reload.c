@@ -80,13 +80,8 @@ static size_t take_over(struct options *o, struct options *fresh)
 
 static void apply(struct server *s)
 {
-	const struct sched_caps caps = reload_sched_caps(s->options);
 	log_init("dayflyd", (enum log_level)s->options->log_level);
-	sched_set_caps(&s->sched, &caps);
-	list_for_each (pos, &s->jobs.active) {
-		struct job *j = list_entry(pos, struct job, link);
-		sched_set_groups(&s->sched, &j->sched, submit_groups(s->options, j->task->spec));
-	}
+	submit_check_again(s);
 	server_set_pool(s);
 	alarm_set(s->tick, server_tick_ms(s));
 	server_schedule(s);

@@ -9,6 +9,7 @@
 #include "daemon/recovery.h"
 #include "daemon/reload.h"
 #include "daemon/stream.h"
+#include "daemon/submit.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -127,6 +128,8 @@ static void host_on_unqueue(void *owner, struct task *t)
 {
 	struct server *s = owner;
 	struct job *j = t->owner;
+	if (t->facts.kill_reason == KILL_REASON_QUEUE)
+		submit_note_wait_over(s, j);
 	sched_remove(&s->sched, &j->sched);
 }
 

@@ -8,10 +8,12 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "base/units.h"
 #include "daemon/describe.h"
 #include "daemon/jobs.h"
 #include "daemon/policy.h"
 #include "daemon/recovery.h"
+#include "daemon/reload.h"
 #include "daemon/server.h"
 #include "daemon/stream.h"
 #include "plan/build.h"
@@ -28,6 +30,8 @@
 /* Of retry_after_ms. */
 #define RETRY_MIN_MS 100u
 #define RETRY_MAX_MS 60000u
+/* When draining ends is a person's decision. */
+#define DRAIN_RETRY_MS 10000u
 
 static enum policy_client client_kind(const struct connection *c)
 {
@@ -73,6 +77,7 @@ static int check_admission(
 		return err_set(e, ERR_SHUTDOWN, 0, "the daemon is stopping");
 	if (s->takes_none) {
 		err_set(e, ERR_DRAINING, 0, "the daemon takes no new tasks for now");
+		e->retry_ms = DRAIN_RETRY_MS;
 		err_hint(e, "try again later; root and the daemon's own user can end that: dayfly "
 			    "drain --off");
 		return -EBUSY;
@@ -86,7 +91,9 @@ static int check_admission(
 	return check_holding(c, line_len, e);
 }
 
-static int build_task(struct connection *c, struct request *rq, struct task **ret, struct err *e)
+/* want: gets the limits that are in effect. */
+static int build_task(struct connection *c, struct request *rq, struct sched_want *want,
+	struct task **ret, struct err *e)
 {
 	struct server *s = c->server;
 	struct build build;
@@ -112,6 +119,8 @@ static int build_task(struct connection *c, struct request *rq, struct task **re
 	r = plan_build(rq->spec, &in, &build, e);
 	if (r < 0)
 		return r;
+	want->memory_bytes = build.memory_bytes;
+	want->cpu_millis = build.cpu_millis;
 	struct task_origin origin = {
 		.id = id,
 		.uid = c->uid,
@@ -141,20 +150,34 @@ static unsigned retry_ms(const struct sched *s)
 	return ms < RETRY_MAX_MS ? (unsigned)ms : RETRY_MAX_MS;
 }
 
-static int refuse(const struct server *s, enum sched_verdict v, size_t depth, struct err *e)
+/* It is more than all tasks may have together. */
+static int refuse_too_much(
+	const struct sched *s, enum sched_verdict v, const struct sched_want *want, struct err *e)
 {
+	bool is_memory = v == SCHED_TOO_MUCH_MEMORY;
+	char has[UNITS_TEXT_SIZE], may[UNITS_TEXT_SIZE];
+	if (is_memory) {
+		units_format_size(want->memory_bytes, has);
+		units_format_size(s->caps.memory_bytes, may);
+	} else {
+		snprintf(has, sizeof(has), "%g CPUs", (double)want->cpu_millis / 1000);
+		snprintf(may, sizeof(may), "%g", (double)s->caps.cpu_millis / 1000);
+	}
+	err_set_field(e, ERR_NOT_ALLOWED, is_memory ? "task.limits.memory" : "task.limits.cpus",
+		"%s is more than all tasks may have together: %s", has, may);
+	err_hint(e, "ask for less, or set a higher %s in [daemon] of dayflyd.conf",
+		is_memory ? "admit_memory" : "admit_cpus");
+	return -EINVAL;
+}
+
+static int refuse(const struct server *s, enum sched_verdict v, const struct sched_want *want,
+	size_t depth, struct err *e)
+{
+	const struct sched_caps *caps = &s->sched.caps;
 	switch (v) {
 	case SCHED_TOO_MUCH_MEMORY:
-		err_set_field(e, ERR_NOT_ALLOWED, "task.limits.memory",
-			"it is more than all tasks may have together");
-		err_hint(e,
-			"ask for less, or set a higher admit_memory in [daemon] of dayflyd.conf");
-		return -EINVAL;
 	case SCHED_TOO_MANY_CPUS:
-		err_set_field(e, ERR_NOT_ALLOWED, "task.limits.cpus",
-			"it is more than all tasks may have together");
-		err_hint(e, "ask for less, or set a higher admit_cpus in [daemon] of dayflyd.conf");
-		return -EINVAL;
+		return refuse_too_much(&s->sched, v, want, e);
 	case SCHED_WOULD_WAIT:
 		err_set_field(e, ERR_BUSY, "task.queue",
 			"it cannot start at once: %zu tasks run and %zu wait", s->sched.n_running,
@@ -162,12 +185,14 @@ static int refuse(const struct server *s, enum sched_verdict v, size_t depth, st
 		err_hint(e, "try again later, or let it wait (leave \"queue\" out)");
 		break;
 	case SCHED_BUSY_UID:
-		err_set(e, ERR_BUSY, 0, "%zu tasks of this user wait already", depth);
+		err_set(e, ERR_BUSY, 0, "%zu tasks of this user wait already; at most %zu may",
+			depth, caps->max_ready_uid);
 		err_hint(e, "try again later, or set a higher max_queue_per_user in [daemon] of "
 			    "dayflyd.conf");
 		break;
 	default:
-		err_set(e, ERR_BUSY, 0, "%zu tasks wait already", depth);
+		err_set(e, ERR_BUSY, 0, "%zu tasks wait already; at most %zu may", depth,
+			caps->max_ready);
 		err_hint(e, "try again later, or start dayflyd with a higher --max-queue");
 		break;
 	}
@@ -176,7 +201,7 @@ static int refuse(const struct server *s, enum sched_verdict v, size_t depth, st
 	return -EBUSY;
 }
 
-uint32_t submit_groups(const struct options *o, const struct task_spec *spec)
+static uint32_t label_groups(const struct options *o, const struct task_spec *spec)
 {
 	uint32_t groups = 0;
 	for (size_t i = 0; i < SCHED_GROUPS_MAX && o->label_caps && o->label_caps[i]; i++) {
@@ -189,6 +214,48 @@ uint32_t submit_groups(const struct options *o, const struct task_spec *spec)
 			groups |= 1u << i;
 	}
 	return groups;
+}
+
+/* A task ends before its time, and this is why. */
+static void cancel_with(struct job *j, const struct err *e)
+{
+	if (j->task->state <= TASK_STATE_RUNNING && !j->task->result->has_error)
+		result_set_error(j->task->result, e);
+	task_handle(j->task, EVENT_CANCEL);
+}
+
+void submit_check_again(struct server *s)
+{
+	const struct sched_caps caps = reload_sched_caps(s->options);
+	struct err e;
+	sched_set_caps(&s->sched, &caps);
+	list_for_each_safe (pos, &s->jobs.active) {
+		struct job *j = list_entry(pos, struct job, link);
+		const struct sched_want *want = &j->sched.want;
+		sched_set_groups(&s->sched, &j->sched, label_groups(s->options, j->task->spec));
+		enum sched_verdict v = sched_check(&s->sched, want);
+		if (j->sched.state != SCHED_READY || v == SCHED_OK)
+			continue;
+		refuse_too_much(&s->sched, v, want, &e);
+		err_wrap(&e, "the configuration has changed while the task waited");
+		cancel_with(j, &e);
+	}
+}
+
+void submit_note_wait_over(struct server *s, struct job *j)
+{
+	struct task_result *r = j->task->result;
+	char waited[UNITS_TEXT_SIZE];
+	struct err e;
+	if (r->has_error)
+		return;
+	units_format_duration(clock_boot_ns() - j->sched.want.at_ns, waited);
+	err_set(&e, ERR_BUSY, 0, "it waited %s for its turn; %zu tasks were before it", waited,
+		sched_position(&s->sched, &j->sched));
+	e.depth = (unsigned)s->sched.n_ready;
+	e.retry_ms = retry_ms(&s->sched);
+	err_hint(&e, "try again later, or let it wait longer (limits.queue)");
+	result_set_error(r, &e);
 }
 
 /* The older tasks with the same key make room. */
@@ -209,9 +276,7 @@ static void supersede(struct server *s, const struct job *by)
 		err_set(&e, ERR_SUPERSEDED, 0,
 			"task %s with the concurrency key \"%s\" took its place", by->task->id,
 			own->concurrency.key);
-		if (j->task->state <= TASK_STATE_RUNNING && !j->task->result->has_error)
-			result_set_error(j->task->result, &e);
-		task_handle(j->task, EVENT_CANCEL);
+		cancel_with(j, &e);
 	}
 }
 
@@ -255,30 +320,27 @@ static void accept_job(struct server *s, struct job *j, bool dies_with_client)
 }
 
 /* Gives the task its job, its place in the queue and its line in the journal. */
-static int admit(
-	struct connection *c, struct task *t, size_t line_len, struct job **ret, struct err *e)
+static int admit(struct connection *c, struct task *t, struct sched_want *want, size_t line_len,
+	struct job **ret, struct err *e)
 {
 	struct server *s = c->server;
 	size_t depth = 0;
 	struct job *j = jobs_add(&s->jobs, t, line_len);
 	if (!j)
 		return err_set(e, ERR_INTERNAL, ENOMEM, "make the task");
-	const struct sched_want want = {
-		.at_ns = clock_boot_ns(),
-		.priority = (int)t->spec->priority,
-		.memory_bytes = t->spec->limits.memory_bytes,
-		.cpu_millis = t->spec->limits.cpu_millis,
-		.groups = submit_groups(s->options, t->spec),
-		.key = t->spec->has_concurrency ? t->spec->concurrency.key : NULL,
-		.at_once = !t->spec->may_queue,
-	};
+	want->at_ns = clock_boot_ns();
+	want->priority = (int)t->spec->priority;
+	want->groups = label_groups(s->options, t->spec);
+	want->key = t->spec->has_concurrency ? t->spec->concurrency.key : NULL;
+	want->supersedes = want->key && t->spec->concurrency.mode == CONCURRENCY_SUPERSEDE;
+	want->at_once = !t->spec->may_queue;
 	if (t->spec->idempotency_key)
 		j->digest = schema_digest(&schema_task, t->spec);
-	int r = sched_submit(&s->sched, &j->sched, c->uid, &want, &depth);
+	int r = sched_submit(&s->sched, &j->sched, c->uid, want, &depth);
 	if (r != SCHED_OK) {
 		jobs_drop(&s->jobs, j);
 		return r < 0 ? err_set(e, ERR_INTERNAL, -r, "queue the task")
-			     : refuse(s, (enum sched_verdict)r, depth, e);
+			     : refuse(s, (enum sched_verdict)r, want, depth, e);
 	}
 	r = recovery_note_accepted(s, j, e);
 	if (r < 0) {
@@ -318,6 +380,7 @@ static int answer_known(struct connection *c, const struct request *rq, struct e
 static int submit(struct connection *c, struct request *rq, size_t line_len, struct err *e)
 {
 	struct server *s = c->server;
+	struct sched_want want = { 0 };
 	struct task *t = NULL;
 	struct job *j = NULL;
 	bool dies_with_us = !rq->detach && rq->spec->on_disconnect == ON_DISCONNECT_KILL;
@@ -328,9 +391,9 @@ static int submit(struct connection *c, struct request *rq, size_t line_len, str
 		return r < 0 ? r : 0;
 	r = check_admission(c, rq->spec, line_len, e);
 	if (r == 0)
-		r = build_task(c, rq, &t, e);
+		r = build_task(c, rq, &want, &t, e);
 	if (r == 0)
-		r = admit(c, t, line_len, &j, e);
+		r = admit(c, t, &want, line_len, &j, e);
 	if (r < 0)
 		return r;
 	log_accepted(t);

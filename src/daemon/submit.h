@@ -7,17 +7,23 @@
 #define DAYFLY_DAEMON_SUBMIT_H
 
 #include "daemon/connection.h"
-#include "daemon/options.h"
 #include "proto/request.h"
-#include "sched/queue.h"
 
 #include <stddef.h>
-#include <stdint.h>
+
+struct job;
+struct server;
 
 /* Returns 0 (the answer follows, by a stream of the connection), or -errno with *e. */
 int submit_run(struct connection *c, struct request *rq, size_t line_len, struct err *e);
 
-/* The label groups of the settings that a task is in, as bits for the scheduler. */
-uint32_t submit_groups(const struct options *o, const struct task_spec *spec);
+/*
+ * The settings have changed: the queue gets its new caps and label groups, and a task that waits
+ * and would not fit any more even if it were alone ends with an error that says so.
+ */
+void submit_check_again(struct server *s);
+
+/* A task leaves the queue for good, its time to wait being over: its result says where it was. */
+void submit_note_wait_over(struct server *s, struct job *j);
 
 #endif

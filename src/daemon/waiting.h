@@ -1,11 +1,13 @@
 /*
  * Tasks that wait: those who follow them hear how many are before them and about how long it takes,
- * soon after they came, and then about once a second where it has changed by a tenth or more.
+ * soon after they came, and then about once a second where it has changed by more than a tenth;
+ * less often where so many wait that telling them takes long.
  */
 #ifndef DAYFLY_DAEMON_WAITING_H
 #define DAYFLY_DAEMON_WAITING_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct server;
 struct alarm;
@@ -14,7 +16,11 @@ struct waiting {
 	struct server *server;
 	struct alarm *alarm;
 	bool is_armed;
-	bool has_new; /* somebody has not heard anything yet */
+	bool has_new;	  /* somebody has not heard anything yet */
+	bool is_for_new;  /* this time only those are told */
+	uint64_t all_ns;  /* CLOCK_BOOTTIME: when everybody is told again */
+	uint64_t done_ns; /* the end of the last time */
+	uint64_t cost_ns; /* which took so long */
 };
 
 /* Borrows the server. Returns 0 or -errno; call waiting_finish() in both cases. */

@@ -339,6 +339,8 @@ static int build_limits(
 		*(uint64_t *)((char *)&effective + c->spec_offset) = value_or_default(
 			spec_value(given, c), spec_value(d, c), spec_value(max, c));
 	}
+	b->memory_bytes = effective.memory_bytes;
+	b->cpu_millis = effective.cpu_millis;
 	/* Beside the cgroup's count, or in its place. */
 	l->processes = effective.pids;
 	if (l->open_files > in->open_files_hard) {

@@ -50,6 +50,8 @@ struct build {
 	uint64_t wall_ms, grace_ms, queue_ms;
 	uint64_t idle_ms; /* 0: none */
 	uint64_t output_bytes;
+	/* Of all that may run at the same time, for the sums of the scheduler: held or not. */
+	uint64_t memory_bytes, cpu_millis; /* 0: no limit */
 	char degraded[BUILD_DEGRADED_MAX][160];
 	size_t n_degraded;
 };

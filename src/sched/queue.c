@@ -99,6 +99,13 @@ static bool fits(uint64_t used, uint64_t more, uint64_t cap)
 	return !cap || (more <= cap && used <= cap - more);
 }
 
+enum sched_verdict sched_check(const struct sched *s, const struct sched_want *w)
+{
+	if (!fits(0, w->memory_bytes, s->caps.memory_bytes))
+		return SCHED_TOO_MUCH_MEMORY;
+	return fits(0, w->cpu_millis, s->caps.cpu_millis) ? SCHED_OK : SCHED_TOO_MANY_CPUS;
+}
+
 static bool has_room(const struct sched *s, const struct sched_want *w)
 {
 	return fits(s->memory_bytes, w->memory_bytes, s->caps.memory_bytes) &&
@@ -125,69 +132,14 @@ static bool key_is_free(const struct sched_user *u, const char *key)
 	return true;
 }
 
-/* Whether everything but memory and CPUs would let it start. */
+/* Whether everything but memory and CPUs would let it start, and these do if it is alone. */
 static bool is_eligible(
 	const struct sched *s, const struct sched_user *u, const struct sched_want *w)
 {
 	size_t running = u ? u->n_running : 0;
-	return s->n_running < s->caps.max_running && running < s->caps.max_running_uid &&
-	       groups_have_room(s, w->groups) && key_is_free(u, w->key);
-}
-
-/* ---- submitting ---- */
-
-static enum sched_verdict admit(const struct sched *s, const struct sched_user *u,
-	const struct sched_want *w, size_t *ret_depth)
-{
-	size_t user_ready = u ? u->n_ready : 0;
-	*ret_depth = s->n_ready;
-	if (!fits(0, w->memory_bytes, s->caps.memory_bytes))
-		return SCHED_TOO_MUCH_MEMORY;
-	if (!fits(0, w->cpu_millis, s->caps.cpu_millis))
-		return SCHED_TOO_MANY_CPUS;
-	/* Nobody waits who would have to be passed over. */
-	bool starts_now = user_ready == 0 && is_eligible(s, u, w) && has_room(s, w);
-	if (starts_now && (!w->at_once || s->n_ready == 0))
-		return SCHED_OK;
-	if (w->at_once)
-		return SCHED_WOULD_WAIT;
-	if (s->n_ready >= s->caps.max_ready)
-		return SCHED_BUSY;
-	if (user_ready < s->caps.max_ready_uid)
-		return SCHED_OK;
-	*ret_depth = user_ready;
-	return SCHED_BUSY_UID;
-}
-
-static void insert_ready(struct sched_user *u, struct sched_entry *e)
-{
-	struct list *at = u->ready.prev;
-	while (at != &u->ready && list_entry(at, struct sched_entry, link)->order_ns > e->order_ns)
-		at = at->prev;
-	list_insert(at, &e->link);
-	u->n_ready++;
-}
-
-int sched_submit(struct sched *s, struct sched_entry *e, uid_t uid, const struct sched_want *want,
-	size_t *ret_depth)
-{
-	assert(e->state == SCHED_OUT);
-	struct sched_user *u = find_user(s, uid);
-	size_t depth;
-	enum sched_verdict v = admit(s, u, want, &depth);
-	if (v == SCHED_OK) {
-		if (!u)
-			u = add_user(s, uid);
-		if (!u)
-			return -ENOMEM;
-		*e = (struct sched_entry){ .state = SCHED_READY, .want = *want, .user = u };
-		e->order_ns = (int64_t)want->at_ns - want->priority * (int64_t)SCHED_AGE_NS;
-		insert_ready(u, e);
-		depth = ++s->n_ready;
-	}
-	if (ret_depth)
-		*ret_depth = depth;
-	return (int)v;
+	return sched_check(s, w) == SCHED_OK && s->n_running < s->caps.max_running &&
+	       running < s->caps.max_running_uid && groups_have_room(s, w->groups) &&
+	       key_is_free(u, w->key);
 }
 
 /* ---- choosing ---- */
@@ -242,6 +194,83 @@ static struct sched_entry *choose(const struct sched *s, int64_t *ret_best)
 	}
 	return NULL;
 }
+
+/* ---- submitting ---- */
+
+/* Those that wait with a key: the new one takes their place. */
+static size_t count_superseded(const struct sched_user *u, const struct sched_want *w)
+{
+	size_t n = 0;
+	if (!w->supersedes || !w->key || !u)
+		return 0;
+	list_for_each (link, &u->ready) {
+		const struct sched_entry *e = list_entry(link, struct sched_entry, link);
+		n += e->want.key && !strcmp(e->want.key, w->key);
+	}
+	return n;
+}
+
+/* Whether sched_next() gives it a slot and passes over nobody who could have that one. */
+static bool starts_at_once(
+	const struct sched *s, const struct sched_user *u, const struct sched_want *w)
+{
+	int64_t best = INT64_MIN;
+	if (!is_eligible(s, u, w) || !has_room(s, w) || (u && u->n_ready >= WINDOW))
+		return false;
+	return !s->n_ready || (!find_patient(s) && !choose(s, &best) && best == INT64_MIN);
+}
+
+static enum sched_verdict admit(const struct sched *s, const struct sched_user *u,
+	const struct sched_want *w, size_t *ret_depth)
+{
+	size_t superseded = count_superseded(u, w);
+	size_t user_ready = u ? u->n_ready - superseded : 0;
+	enum sched_verdict v = sched_check(s, w);
+	*ret_depth = s->n_ready;
+	if (v != SCHED_OK || starts_at_once(s, u, w))
+		return v;
+	if (w->at_once)
+		return SCHED_WOULD_WAIT;
+	if (s->n_ready - superseded >= s->caps.max_ready)
+		return SCHED_BUSY;
+	if (user_ready < s->caps.max_ready_uid)
+		return SCHED_OK;
+	*ret_depth = user_ready;
+	return SCHED_BUSY_UID;
+}
+
+static void insert_ready(struct sched_user *u, struct sched_entry *e)
+{
+	struct list *at = u->ready.prev;
+	while (at != &u->ready && list_entry(at, struct sched_entry, link)->order_ns > e->order_ns)
+		at = at->prev;
+	list_insert(at, &e->link);
+	u->n_ready++;
+}
+
+int sched_submit(struct sched *s, struct sched_entry *e, uid_t uid, const struct sched_want *want,
+	size_t *ret_depth)
+{
+	assert(e->state == SCHED_OUT);
+	struct sched_user *u = find_user(s, uid);
+	size_t depth;
+	enum sched_verdict v = admit(s, u, want, &depth);
+	if (v == SCHED_OK) {
+		if (!u)
+			u = add_user(s, uid);
+		if (!u)
+			return -ENOMEM;
+		*e = (struct sched_entry){ .state = SCHED_READY, .want = *want, .user = u };
+		e->order_ns = (int64_t)want->at_ns - want->priority * (int64_t)SCHED_AGE_NS;
+		insert_ready(u, e);
+		depth = ++s->n_ready;
+	}
+	if (ret_depth)
+		*ret_depth = depth;
+	return (int)v;
+}
+
+/* ---- starting ---- */
 
 /* Those that have waited longer than the one that starts, and have no room. */
 static void count_overtaken(const struct sched *s, const struct sched_entry *e)

@@ -50,6 +50,7 @@ struct sched_want {
 	uint32_t groups;       /* label groups that it is in: bits by place in sched_caps.groups */
 	const char *key;       /* borrowed while it is not out; NULL: none */
 	bool at_once;	       /* refused if it cannot start now */
+	bool supersedes;       /* its owner takes those out that wait with its key, right after */
 };
 
 /* Zero-initialise it before its first use. */
@@ -60,6 +61,7 @@ struct sched_entry {
 	int64_t order_ns;	 /* the lower, the sooner */
 	unsigned n_overtaken;
 	int64_t paid_us;  /* what its start has cost its uid */
+	size_t position;  /* while SCHED_READY: as sched_each_ready() last found it */
 	struct list link; /* sched_user.ready or .running */
 };
 
@@ -89,6 +91,11 @@ struct sched {
 void sched_init(struct sched *s, const struct sched_caps *caps);
 /* New caps; what runs or waits already stays. Call sched_next() afterwards. */
 void sched_set_caps(struct sched *s, const struct sched_caps *caps);
+/*
+ * Whether it would fit if it were alone: SCHED_OK, SCHED_TOO_MUCH_MEMORY or SCHED_TOO_MANY_CPUS.
+ * One that does not (the caps are lower now) never starts and holds up nobody; its owner ends it.
+ */
+enum sched_verdict sched_check(const struct sched *s, const struct sched_want *want);
 /* An entry is in other label groups now. */
 void sched_set_groups(struct sched *s, struct sched_entry *e, uint32_t groups);
 /* All entries must be out. */
@@ -130,9 +137,10 @@ struct sched_entry *sched_find_key(
 
 /* About how many start before a ready entry does; 0: it is the next. */
 size_t sched_position(const struct sched *s, const struct sched_entry *e);
-/* Calls fn for each ready entry with that number, in no order; fn must not change the queue. */
-void sched_each_ready(const struct sched *s,
-	void (*fn)(struct sched_entry *e, size_t position, void *arg), void *arg);
+/* Writes that number into each ready entry; then calls fn (may be NULL) with it, in no order. fn
+ * must not change the queue. */
+void sched_each_ready(
+	const struct sched *s, void (*fn)(struct sched_entry *e, void *arg), void *arg);
 /* About how long it takes until n more tasks have started; 0 where nothing is known. */
 uint64_t sched_wait_us(const struct sched *s, size_t n);
 

@@ -36,15 +36,17 @@ size_t sched_position(const struct sched *s, const struct sched_entry *e)
 	return e->state == SCHED_READY ? position(s, e->user, rank(e->user, e)) : 0;
 }
 
-void sched_each_ready(const struct sched *s,
-	void (*fn)(struct sched_entry *e, size_t position, void *arg), void *arg)
+void sched_each_ready(
+	const struct sched *s, void (*fn)(struct sched_entry *e, void *arg), void *arg)
 {
 	list_for_each (user, &s->users) {
 		const struct sched_user *u = list_entry(user, struct sched_user, link);
 		size_t own = 0;
 		list_for_each (link, &u->ready) {
-			fn(list_entry(link, struct sched_entry, link), position(s, u, own), arg);
-			own++;
+			struct sched_entry *e = list_entry(link, struct sched_entry, link);
+			e->position = position(s, u, own++);
+			if (fn)
+				fn(e, arg);
 		}
 	}
 }

@@ -78,7 +78,7 @@ class Order(Queue):
         error = self.refused(client, "busy")
         self.assertEqual(error["depth"], 3)
         self.assertGreaterEqual(error["retry_after_ms"], 100)
-        self.assertIn("3 tasks of this user wait", error["message"])
+        self.assertIn("3 tasks of this user wait already; at most 3 may", error["message"])
         self.end(client, *tasks)
 
     def test_those_who_wait_hear_where_they_are(self):
@@ -102,6 +102,31 @@ class Order(Queue):
         self.end(client, first)
         for tag, task in tags[1:]:
             self.assertEqual(client.finish(tag, task)[1]["outcome"], "ok")
+
+    def test_who_comes_into_a_busy_queue_hears_it_soon(self):
+        client = self.connect_to(self.new_daemon("--max-tasks", "1", "--max-queue", "5000"))
+        first = self.start(client)
+        self.in_state(client, first, "running")
+        tag, _ = client.start({"argv": ["true"]})
+        others, told = [], []
+        end = time.monotonic() + 2 * SCALE
+        # A steady stream of others, closer together than the time after which one is told.
+        while not told and time.monotonic() < end:
+            others.append(client.start(LONG)[0])
+            told = [e for e in client.queue if e.get("id") == tag and "position" in e]
+            time.sleep(0.01)
+        self.assertTrue(told, "not told while %d others came" % len(others))
+        client.close()
+        self.end(self.connect_to(self.daemon), first)
+
+    def test_one_that_waited_too_long_is_told_where_it_was(self):
+        client = self.connect_to(self.new_daemon("--max-tasks", "1"))
+        first, second = self.start(client), self.start(client)
+        third = self.start(client, limits={"queue": "300ms"})
+        result = client.call("wait", task=third, timeout=20)
+        self.assertEqual((result["outcome"], result["cause"], result["error"]["code"]), ("rejected", "timeout_queue", "busy"), result)
+        self.assertRegex(result["error"]["message"], r"it waited .* for its turn; 1 tasks were before it")
+        self.end(client, first, second)
 
     def test_a_thousand_that_wait_are_told_without_a_flood(self):
         client = self.connect_to(self.new_daemon("--max-tasks", "1", "--max-queue", "2000"))
@@ -158,6 +183,19 @@ class Keys(Queue):
         self.in_state(client, third, "running")
         self.assertEqual(self.state(client, other), "running")
         self.end(client, third, other)
+
+    def test_the_newest_takes_a_place_in_a_full_queue(self):
+        client = self.connect_to(self.new_daemon("--max-tasks", "1", "--max-queue", "1"))
+        first = self.start(client)
+        self.in_state(client, first, "running")
+        second = self.start(client, concurrency=self.key())
+        self.refused(client, "busy")
+        self.refused(client, "busy", concurrency=self.key("other", "supersede"))
+        third = self.start(client, concurrency=self.key(mode="supersede"))
+        self.assertEqual(client.call("wait", task=second, timeout=20)["error"]["code"], "superseded")
+        self.end(client, first)
+        self.in_state(client, third, "running")
+        self.end(client, third)
 
     def test_the_command_line(self):
         self.new_daemon()
@@ -255,6 +293,51 @@ class Caps(Queue):
         self.in_state(client, second, "running")
         self.end(client, second, small, without)
 
+    def reload(self, text):
+        daemon = self.daemon
+        with open(daemon.args[daemon.args.index("--config") + 1], "w") as f:
+            f.write(text)
+        daemon.process.send_signal(1)
+
+    def test_one_that_fits_no_more_after_a_reload_ends_and_holds_up_nobody(self):
+        client = self.connect_to(self.configured("[daemon]\nadmit_memory = 100MiB\n", "--max-tasks", "1"))
+        first = self.start(client)
+        self.in_state(client, first, "running")
+        big = self.start(client, limits={"memory": "60MiB"}, best_effort=["memory"])
+        rest = [self.start(client, argv=["true"]) for _ in range(20)]
+        self.reload("[daemon]\nadmit_memory = 50MiB\n")
+        result = client.call("wait", task=big, timeout=20)
+        self.assertEqual((result["outcome"], result["error"]["code"], result["error"]["field"]),
+                         ("cancelled", "not_allowed", "task.limits.memory"), result)
+        self.assertIn("60.0 MiB is more than all tasks may have together: 50.0 MiB", result["error"]["message"])
+        self.end(client, first)
+        for task in rest:
+            self.assertEqual(client.call("wait", task=task, timeout=20)["outcome"], "ok")
+
+    def test_limits_that_are_only_defaults_count_in_the_sums(self):
+        if self.mode == "root":
+            text = "[daemon]\nadmit_memory = 100MiB\n[defaults]\nmemory = 60MiB\n"
+        else:
+            text = "[daemon]\nadmit_cpus = 1\n[defaults]\ncpus = 0.6\n"
+        client = self.connect_to(self.configured(text))
+        first, second = (self.start(client, best_effort=["memory", "cpus"]) for _ in range(2))
+        self.in_state(client, first, "running")
+        time.sleep(0.2)
+        self.assertEqual(self.state(client, second), "queued")
+        self.end(client, first)
+        self.in_state(client, second, "running")
+        self.end(client, second)
+
+    def test_queue_false_may_pass_those_who_wait_for_something_else(self):
+        client = self.connect_to(self.configured("[daemon]\nmax_tasks_per_label = gpu:1\n"))
+        tasks = [self.start(client, labels={"gpu": "a"}) for _ in range(2)]
+        self.in_state(client, tasks[0], "running")
+        self.refused(client, "busy", queue=False, labels={"gpu": "b"})
+        free = self.start(client, queue=False)
+        self.in_state(client, free, "running")
+        self.assertEqual(self.state(client, tasks[1]), "queued")
+        self.end(client, *tasks, free)
+
     def test_bad_settings_are_named(self):
         for line, why in (("max_tasks_per_label = team", "KEY:N"), ("max_tasks_per_label = :3", "KEY:N"), ("max_tasks_per_label = a:0", "KEY:N"),
                           ("admit_memory = lots", "a size"), ("max_tasks_per_user = -1", "max_tasks_per_user")):
@@ -276,6 +359,7 @@ class Drain(Queue):
         self.assertEqual((shown.returncode, shown.stdout), (0, b"takes no new tasks; 1 running, 1 waiting\n"), shown.stderr)
         error = self.refused(client, "draining")
         self.assertIn("--off", error["hint"])
+        self.assertGreaterEqual(error["retry_after_ms"], 1000)
         self.end(client, first)
         self.in_state(client, second, "running")
         self.assertTrue(client.call("info")["draining"])

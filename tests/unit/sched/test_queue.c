@@ -155,6 +155,87 @@ static void without_a_queue_a_task_runs_at_once_or_is_refused(void **state)
 	sched_finish(&s);
 }
 
+static void finish_all(struct sched *s, struct sched_entry *e, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		sched_remove(s, &e[i]);
+	sched_finish(s);
+}
+
+static void lower_sums_leave_the_rest_of_the_queue_going(void **state)
+{
+	(void)state;
+	struct sched s;
+	struct sched_entry e[40] = { 0 };
+	const struct sched_want big = { .memory_bytes = 60, .cpu_millis = 1000 };
+	struct sched_caps caps = { 1, 1, 100, 100, .memory_bytes = 100, .cpu_millis = 4000 };
+	sched_init(&s, &caps);
+	submit_ok(&s, &e[0], 1);
+	assert_ptr_equal(sched_next(&s), &e[0]);
+	assert_int_equal(sched_submit(&s, &e[1], 1, &big, NULL), SCHED_OK);
+	assert_int_equal(sched_check(&s, &big), SCHED_OK);
+	for (size_t i = 2; i < ARRAY_SIZE(e); i++)
+		submit_ok(&s, &e[i], 1);
+	caps.memory_bytes = 50;
+	sched_set_caps(&s, &caps);
+	assert_int_equal(sched_check(&s, &big), SCHED_TOO_MUCH_MEMORY);
+	/* More of them than may overtake one that has a hope. */
+	for (size_t i = 2; i < ARRAY_SIZE(e); i++) {
+		sched_remove(&s, i == 2 ? &e[0] : &e[i - 1]);
+		assert_ptr_equal(sched_next(&s), &e[i]);
+	}
+	caps.memory_bytes = 0;
+	caps.cpu_millis = 999;
+	sched_set_caps(&s, &caps);
+	assert_int_equal(sched_check(&s, &big), SCHED_TOO_MANY_CPUS);
+	finish_all(&s, e, ARRAY_SIZE(e));
+}
+
+static void what_is_to_start_at_once_may_pass_those_that_cannot(void **state)
+{
+	(void)state;
+	struct sched s;
+	struct sched_entry e[5] = { 0 };
+	const struct sched_want at_once = { .at_once = true };
+	const struct sched_want in_group = { .groups = 1 }, both = { .groups = 1, .at_once = true };
+	sched_init(&s, &(struct sched_caps){ 3, 2, 10, 10, .n_groups = 1, .group_max = { 1 } });
+	assert_int_equal(sched_submit(&s, &e[0], 1, &in_group, NULL), SCHED_OK);
+	/* Nobody has asked for the next yet: the slot is that of the first. */
+	assert_int_equal(sched_submit(&s, &e[1], 2, &at_once, NULL), SCHED_WOULD_WAIT);
+	assert_ptr_equal(sched_next(&s), &e[0]);
+	assert_int_equal(sched_submit(&s, &e[1], 1, &in_group, NULL), SCHED_OK);
+	assert_null(sched_next(&s));
+	assert_int_equal(sched_submit(&s, &e[2], 2, &both, NULL), SCHED_WOULD_WAIT);
+	assert_int_equal(sched_submit(&s, &e[2], 2, &at_once, NULL), SCHED_OK);
+	assert_ptr_equal(sched_next(&s), &e[2]);
+	assert_int_equal(sched_submit(&s, &e[3], 1, &at_once, NULL), SCHED_OK);
+	assert_ptr_equal(sched_next(&s), &e[3]);
+	/* All slots are taken. */
+	assert_int_equal(sched_submit(&s, &e[4], 2, &at_once, NULL), SCHED_WOULD_WAIT);
+	finish_all(&s, e, ARRAY_SIZE(e));
+}
+
+static void one_that_supersedes_takes_the_place_of_those_that_wait(void **state)
+{
+	(void)state;
+	struct sched s;
+	struct sched_entry e[6] = { 0 };
+	const struct sched_want old = { .key = "k" }, new = { .key = "k", .supersedes = true };
+	const struct sched_want other = { .key = "o", .supersedes = true };
+	sched_init(&s, &(struct sched_caps){ 1, 1, 2, 2 });
+	submit_ok(&s, &e[0], 1);
+	assert_ptr_equal(sched_next(&s), &e[0]);
+	assert_int_equal(sched_submit(&s, &e[1], 1, &old, NULL), SCHED_OK);
+	submit_ok(&s, &e[2], 1);
+	assert_int_equal(sched_submit(&s, &e[3], 1, &old, NULL), SCHED_BUSY);
+	assert_int_equal(sched_submit(&s, &e[3], 1, &other, NULL), SCHED_BUSY);
+	assert_int_equal(sched_submit(&s, &e[3], 2, &new, NULL), SCHED_BUSY);
+	assert_int_equal(sched_submit(&s, &e[3], 1, &new, NULL), SCHED_OK);
+	sched_remove(&s, &e[1]);
+	assert_int_equal(s.n_ready, 2);
+	finish_all(&s, e, ARRAY_SIZE(e));
+}
+
 /* Nobody calls sched_next(): the queue is bounded all the same. */
 static void the_queue_is_bounded_even_if_nothing_is_taken_out(void **state)
 {
@@ -236,6 +317,9 @@ static void an_entry_changes_its_groups(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lower_sums_leave_the_rest_of_the_queue_going),
+		cmocka_unit_test(what_is_to_start_at_once_may_pass_those_that_cannot),
+		cmocka_unit_test(one_that_supersedes_takes_the_place_of_those_that_wait),
 		cmocka_unit_test(an_entry_changes_its_groups),
 		cmocka_unit_test(tasks_of_one_uid_start_in_the_order_of_their_arrival),
 		cmocka_unit_test(no_more_run_than_the_cap_and_the_next_follows_when_one_leaves),

@@ -16,10 +16,10 @@ static void submit(struct sched *s, struct sched_entry *e, uid_t uid, uint64_t a
 
 static const struct sched *the_queue;
 
-static void compare(struct sched_entry *e, size_t position, void *arg)
+static void compare(struct sched_entry *e, void *arg)
 {
 	size_t *n = arg;
-	assert_int_equal(position, sched_position(the_queue, e));
+	assert_int_equal(e->position, sched_position(the_queue, e));
 	(*n)++;
 }
 
