@@ -44,7 +44,7 @@ class Fault:
             path = os.path.join(stage.make_dir(), "fault")
             with open(path, "w") as f:
                 f.write(step + " stall")
-            os.chmod(path, 0o644)
+            os.chmod(path, 0o666)
             args = ("--warden", fault_warden(stage)) + tuple(args)
             env = {"DAYFLY_FAULT": path}
         self.stage, self.daemon = stage, Daemon(stage, mode, args, env)
@@ -159,8 +159,16 @@ def stalled_at_step(stage, mode, step):
     """A task whose setup hangs at this step; None in its place if it does not need the step."""
     fault = Fault(stage, mode, step)
     task = fault.detach({"argv": ["true"], "tty": step == "tty"})
-    wait_until(lambda: Traces(stage).named("dayfly-init"), 5)
-    time.sleep(0.02)
+
+    def is_there():
+        with open(fault.daemon.env["DAYFLY_FAULT"]) as f:
+            return "stalled" in f.read()
+
+    if step == "seccomp":  # behind close-fds it cannot say so; every task comes to it
+        wait_until(lambda: Traces(stage).named("dayfly-init"), 5)
+        time.sleep(0.2)
+    else:
+        wait_until(lambda: is_there() or fault.state(task) == "done", 20)
     return fault, None if fault.state(task) == "done" else task
 
 

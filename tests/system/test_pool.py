@@ -89,7 +89,29 @@ class Use(Pooled):
                 self.assertTrue(wait_until(self.parked))
         self.assertEqual(seen[0], seen[1])
 
-    def same(self, use, **task):
+    def get_early(self):
+        """No cow workspace for so long that parked jails leave the host's mounts before they are claimed."""
+        for _ in range(24):
+            self.run_one()
+            self.assertTrue(wait_until(self.parked))
+
+    def mounts_of_parked(self):
+        with open("/proc/%d/mountinfo" % next(iter(self.parked()))) as f:
+            return f.read().split("\n")
+
+    def test_a_parked_jail_leaves_the_hosts_mounts_where_it_can(self):
+        self.pool(size=1)
+        self.warm()
+        late = len(self.mounts_of_parked())
+        self.get_early()
+        early = len(self.mounts_of_parked())
+        self.assertEqual(early < late, self.mode == "root", (early, late))
+        cow = {"workspace": {"path": self.make_dir(), "mode": "cow"}}
+        self.assertEqual(self.run_one(**cow)[1]["pool"], "miss" if self.mode == "root" else "hit")
+        self.assertTrue(wait_until(self.parked))
+        self.assertEqual(self.run_one(**cow)[1]["pool"], "hit")
+
+    def same(self, use, is_early=False, **task):
         """All that a task can see of its jail, in a new one and in one that was parked."""
         script = ("grep -E '^(Cap|NoNewPrivs|Seccomp|Uid|Gid|Groups|Umask)' /proc/self/status; ulimit -a; env | sort; "
                   "stat -c '%A %U %G %N' /* /dev/* /dev/pts/* /etc/passwd /etc/hosts /home/*; ls /proc/1; cut -d' ' -f5,6,9 /proc/self/mountinfo | sort; "
@@ -99,6 +121,8 @@ class Use(Pooled):
             daemon = self.pool(size=size)
             if size != "none":
                 self.warm()
+                if is_early:
+                    self.get_early()
             _, result, output, _, _ = self.run_one("sh", "-c", script, **task)
             seen.append([result["outcome"], result["enforced"], result["degraded"]] + output.decode().split("\n"))
             self.conn.close()
@@ -112,6 +136,13 @@ class Use(Pooled):
     def test_nothing_in_a_jail_tells_whether_it_was_parked(self):
         self.same("hit")
         self.same("hit", profile="strict", env={"A": "b"}, cwd="/usr", limits={"open_files": 77, "disk": "8MiB"})
+
+    def test_nor_whether_it_had_left_the_hosts_mounts(self):
+        self.same("hit", is_early=True)
+        work = self.make_dir()
+        self.make_file(os.path.join(work, "in"), "text")
+        for mode in ("ro", "rw"):
+            self.same("hit", is_early=True, workspace={"path": work, "mode": mode}, mounts=[{"path": work, "mode": "ro", "target": "/data"}])
 
     def test_nor_does_it_with_a_workspace(self):
         for mode in ("cow", "ro", "rw"):
