@@ -1,6 +1,6 @@
 /*
  * Jail init: PID 1 inside the jail, a copy of the warden without exec. It runs the setup steps,
- * forks the task, reaps everything, reports, and dies with its lifeline: when the socket to the
+ * starts the task, reaps everything, reports, and dies with its lifeline: when the socket to the
  * warden closes, everything in the jail is killed. It keeps its capabilities (in the jail's user
  * namespace only) for counting what was left; the task cannot look into it (not dumpable) nor
  * signal it (PID 1).
@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/sig.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -163,26 +164,13 @@ static void enforce_task_controls(struct jail *j)
 
 static pid_t start_task(struct jail *j, struct err *e, bool *ret_phase_exec)
 {
-	auto_close int read_end = -1;
-	int pipe_fds[2];
-	int r = fd_pipe(pipe_fds);
-	if (r < 0)
-		return err_set(e, ERR_SETUP, -r, "make the failure pipe");
-	read_end = pipe_fds[0];
-	j->fail_fd = pipe_fds[1];
-	pid_t pid = fork();
+	struct task_start s;
+	pid_t pid = task_start(j, &s);
 	if (pid < 0)
-		return err_set(e, ERR_SETUP, errno, "fork the task");
-	if (pid == 0)
-		task_main(j);
-	fd_close(&j->fail_fd);
-
-	struct task_failure f = { 0 };
-	r = fd_read_all(read_end, &f.phase, sizeof(f.phase));
-	bool is_told = r == 0 && fd_read_all(read_end, &f.err, sizeof(f.err)) == 0;
-	*ret_phase_exec = f.phase == TASK_PHASE_EXEC;
-	if (is_told) {
-		*e = f.err;
+		return err_set(e, ERR_SETUP, -pid, "clone the task");
+	*ret_phase_exec = s.phase == TASK_PHASE_EXEC;
+	if (s.has_failed) {
+		*e = s.err;
 		return -EIO;
 	}
 	/* Killed on its way, by the host's want of memory for one: it has never been the task. */
@@ -349,6 +337,7 @@ void jail_init_main(struct jail *j)
 	const char *name = j->is_parked ? "dayfly-parked" : "dayfly-init";
 	prctl(PR_SET_NAME, name);
 	title_set(name);
+	sig_reset();
 	int signal_fd = open_signal_fd();
 	if (signal_fd < 0) {
 		err_set(&e, ERR_SETUP, errno, "make a signal descriptor");

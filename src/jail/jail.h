@@ -49,6 +49,9 @@ struct jail {
 	/* All that there are, by profile and network, for a jail that is made before its task. */
 	const struct sock_fprog *filters, *shared_filter;
 	bool is_parked; /* it waits for a claim behind the steps that are the same for all */
+	/* It leaves the host's mounts before it waits: nothing that needs the store attached can be
+	 * mounted later, nor what is opened again in the copy of them. */
+	bool pivots_early;
 
 	/* Borrowed from the warden; the descriptors are the child's own copies. */
 	struct jail_source image, workspace, mounts[12];
@@ -68,7 +71,6 @@ struct jail {
 	int host_root_fd;	/* the old root, until it is detached */
 	int upper_fd, lower_fd; /* of a cow workspace, for counting changes */
 	int tty_fd;		/* the slave, for the task */
-	int fail_fd;		/* the task's end of its failure pipe */
 	char resolv_conf[8192]; /* of the host, when the task shares its network */
 	char cwd[4096];
 

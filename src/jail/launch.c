@@ -78,7 +78,7 @@ static struct jail *new_jail(struct warden *w, const struct warden_jail *j)
 	memcpy(in->stdio, j->stdio, sizeof(in->stdio));
 	in->disk_fd = in->disk_tree_fd = in->status_fd = -1;
 	in->store_fd = in->root_fd = in->proc_fd = in->host_root_fd = -1;
-	in->upper_fd = in->lower_fd = in->tty_fd = in->fail_fd = -1;
+	in->upper_fd = in->lower_fd = in->tty_fd = -1;
 	const char *home = j->plan->user == PLAN_USER_ROOT ? "/root" : PLAN_AGENT_HOME;
 	snprintf(in->cwd, sizeof(in->cwd), "%s",
 		j->plan->cwd		 ? j->plan->cwd
@@ -528,6 +528,7 @@ int launch_parked(struct warden *w, struct warden_jail *j, struct err *e)
 	if (!in)
 		return err_set(e, ERR_INTERNAL, ENOMEM, "make a jail");
 	in->is_parked = true;
+	in->pivots_early = j->pivots_early;
 	int r = prepare_jail(w, j, in, e);
 	if (r == 0)
 		r = clone_jail(w, j, in, e);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -91,6 +92,10 @@ int main(int argc, char **argv)
 	enum log_level level = LOG_LEVEL_INFO;
 	int action = OPT_HELP, c;
 	title_init(argc, argv);
+	/* What is freed is needed again with the next jail: pages that are given back have to be
+	 * made anew each time. */
+	mallopt(M_TRIM_THRESHOLD, 4 << 20);
+	mallopt(M_MMAP_THRESHOLD, 4 << 20);
 	if (fd_reserve_stdio() < 0)
 		return 1;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {

@@ -22,12 +22,15 @@
 #define QUIET_MS 4
 /* After one that could not be made. */
 #define FAILURE_PAUSE_NS (10 * NS_PER_S)
+/* So many requests without a cow workspace, and none is expected any more. */
+#define COW_MEMORY 16
 
 void pool_init(struct pool *p)
 {
 	memset(p, 0, sizeof(*p));
 	list_init(&p->parked);
 	p->mounts_fd = -1;
+	p->n_cow = COW_MEMORY;
 }
 
 /* ---- leaving ---- */
@@ -138,6 +141,7 @@ static int make(struct warden *w, struct err *e)
 	if (!j)
 		return err_set(e, ERR_INTERNAL, ENOMEM, "make a jail");
 	j->state = WARDEN_JAIL_PARKED;
+	j->pivots_early = w->ids.mode == WARDEN_MODE_ROOT && w->pool.n_cow == 0;
 	list_append(&w->pool.parked, &j->link);
 	w->pool.n_parked++;
 	j->plan = make_template(&w->pool);
@@ -213,13 +217,19 @@ static void drop_stale(struct warden *w)
 		pool_drop(w);
 }
 
-/* The oldest that lives. NULL: there is none. */
-static struct warden_jail *find_alive(struct warden *w)
+/* A private layer over the client's directory. */
+static bool needs_host_mounts(const struct plan *p)
+{
+	return p->has_workspace && p->workspace.mode == PLAN_MODE_COW;
+}
+
+/* The oldest that lives and will do. NULL: there is none. */
+static struct warden_jail *find_alive(struct warden *w, bool needs_host)
 {
 	while (!list_empty(&w->pool.parked)) {
 		struct warden_jail *j = list_entry(w->pool.parked.next, struct warden_jail, link);
 		struct pollfd end = { .fd = j->pidfd, .events = POLLIN };
-		if (poll(&end, 1, 0) == 0)
+		if (poll(&end, 1, 0) == 0 && !(needs_host && j->pivots_early))
 			return j;
 		drop(w, j);
 	}
@@ -238,8 +248,10 @@ int pool_take(struct warden *w, struct warden_jail *j)
 	}
 	p->disk_bytes = j->plan->limits.disk_bytes;
 	p->disk_inodes = j->plan->limits.disk_inodes;
+	bool needs_host = needs_host_mounts(j->plan);
+	p->n_cow = needs_host ? COW_MEMORY : p->n_cow - (p->n_cow > 0);
 	drop_stale(w);
-	struct warden_jail *from = find_alive(w);
+	struct warden_jail *from = find_alive(w, needs_host);
 	if (!from)
 		return 0;
 	take_out(p, from);

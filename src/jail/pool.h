@@ -6,6 +6,9 @@
  *   made ──▶ parked ──claim──▶ a jail like any other
  *              └──too old, the host has changed, killed──▶ gone
  *
+ * A parked jail still has the host's mounts, which a cow workspace needs; leaving them takes long.
+ * In root mode it has left them where some requests in a row had no such workspace.
+ *
  * Only what is the same for every task is made ahead: the image `host`, the user agent, no network.
  * What asks for something else is made when it comes (a miss). The warden makes parked jails when
  * it has nothing else to do; how many stands in pool_size.h.
@@ -31,6 +34,7 @@ struct pool {
 	uint64_t max_age_ns;
 	struct pool_demand demand;
 	uint64_t disk_bytes, disk_inodes; /* of the last request */
+	unsigned n_cow;			  /* above 0: cow workspaces are expected */
 	uint64_t processes;		  /* plan_limits.processes of those that are parked */
 	int mounts_fd;			  /* tells when the host's mounts have changed; -1: none */
 	uint64_t view;			  /* host_view_sum() of those that are parked */

@@ -33,6 +33,16 @@ static bool wants_loopback(const struct jail *j)
 	return j->plan->network == PLAN_NETWORK_NONE;
 }
 
+static bool pivots_early(const struct jail *j)
+{
+	return j->pivots_early;
+}
+
+static bool pivots_late(const struct jail *j)
+{
+	return !j->pivots_early;
+}
+
 static bool wants_tty(const struct jail *j)
 {
 	return j->plan->tty;
@@ -58,6 +68,9 @@ static const struct jail_step shared_steps[] = {
 	{ "dev", NULL, step_dev },
 	{ "hostname", NULL, step_hostname },
 	{ "loopback", wants_loopback, step_loopback },
+	{ "bounding-set", NULL, step_bounding_set },
+	/* In a parked jail that will need nothing of the host's mounts. */
+	{ "pivot-root", pivots_early, step_pivot_root },
 };
 
 /* A parked jail waits before these. */
@@ -65,7 +78,7 @@ static const struct jail_step init_steps[] = {
 	/* The user's directories last: their targets may lie in anything above. */
 	{ "workspace", wants_workspace, step_workspace },
 	{ "mounts", wants_mounts, step_extra_mounts },
-	{ "pivot-root", NULL, step_pivot_root },
+	{ "pivot-root", pivots_late, step_pivot_root },
 	/* Opened inside the new root, so that it is the jail's own terminal. */
 	{ "tty", wants_tty, step_tty },
 };
@@ -77,7 +90,7 @@ static const struct jail_step task_steps[] = {
 	 */
 	{ "rlimits", NULL, step_rlimits },
 	{ "stdio", NULL, step_stdio },
-	/* The bounding set needs CAP_SETPCAP, so before the ids change. */
+	/* What is left of the bounding set; needs CAP_SETPCAP, so before the ids change. */
 	{ "capabilities", NULL, step_capabilities },
 	{ "credentials", NULL, step_credentials },
 	/* With the task's own rights: it may only start where it may be. */
@@ -122,8 +135,10 @@ int steps_run_task(struct jail *j, struct err *e)
 
 void steps_print(FILE *out)
 {
+	/* pivot-root is in two tables. */
 	for (size_t i = 0; i < ARRAY_SIZE(shared_steps); i++)
-		fprintf(out, "%s\n", shared_steps[i].name);
+		if (shared_steps[i].run != step_pivot_root)
+			fprintf(out, "%s\n", shared_steps[i].name);
 	for (size_t i = 0; i < ARRAY_SIZE(init_steps); i++)
 		fprintf(out, "%s\n", init_steps[i].name);
 	for (size_t i = 0; i < ARRAY_SIZE(task_steps); i++)

@@ -8,6 +8,7 @@
 
 #include "jail/jail.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 struct jail_step {
@@ -51,6 +52,8 @@ int step_extra_mounts(struct jail *j, struct err *e);
 int step_hostname(struct jail *j, struct err *e);
 int step_loopback(struct jail *j, struct err *e);
 
+/* task.c, in jail init */
+int step_bounding_set(struct jail *j, struct err *e);
 /* task.c, in the task's own process */
 int step_session(struct jail *j, struct err *e);
 int step_rlimits(struct jail *j, struct err *e);

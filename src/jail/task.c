@@ -1,4 +1,4 @@
-/* The task's own process, from fork to execve. Single-threaded, a copy of jail init. */
+/* The task's own process, from its clone to execve: see task.h. */
 #include "jail/task.h"
 #include "jail/seccomp.h"
 #include "jail/steps.h"
@@ -6,13 +6,14 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
-#include "base/sig.h"
 #include "base/str.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +23,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-/* Where the failure pipe lives after close-fds. */
-#define FAIL_FD 3
+/* Until the command is executed: paths and error texts. */
+#define TASK_STACK_BYTES (256 << 10)
 
 /* What a task that asked to be root keeps, inside its own user namespace only: enough to install
  * packages into the overlay. */
@@ -116,31 +117,42 @@ int step_stdio(struct jail *j, struct err *e)
 	return 0;
 }
 
-static int drop_bounding_set(const struct jail *j, struct err *e)
+static bool is_roots(unsigned cap)
 {
-	for (unsigned cap = 0; cap <= 63; cap++) {
-		bool keep = false;
-		for (size_t i = 0;
-			j->plan->user == PLAN_USER_ROOT && i < ARRAY_SIZE(root_capabilities); i++)
-			keep |= root_capabilities[i] == cap;
-		if (keep || prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
-			continue;
-		if (errno == EINVAL)
-			return 0; /* past the last one that this kernel has */
-		return err_set(
-			e, ERR_SETUP, errno, "drop capability %u from the bounding set", cap);
+	bool found = false;
+	for (size_t i = 0; i < ARRAY_SIZE(root_capabilities); i++)
+		found = found || root_capabilities[i] == cap;
+	return found;
+}
+
+static int drop_bounding(unsigned cap, struct err *e)
+{
+	if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+		return 0;
+	return err_set(e, ERR_SETUP, errno, "drop capability %u from the bounding set", cap);
+}
+
+/* In jail init, which executes nothing: what every task inherits. */
+int step_bounding_set(struct jail *j, struct err *e)
+{
+	for (unsigned cap = 0; cap <= 63 && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
+		int r = is_roots(cap) ? 0 : drop_bounding(cap, e);
+		if (r < 0)
+			return r;
 	}
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return err_set(e, ERR_SETUP, errno, "clear the ambient capabilities");
 	return 0;
 }
 
 int step_capabilities(struct jail *j, struct err *e)
 {
-	int r = drop_bounding_set(j, e);
-	if (r < 0)
-		return r;
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
-		return err_set(e, ERR_SETUP, errno, "clear the ambient capabilities");
-	return 0;
+	int r = 0;
+	for (size_t i = 0;
+		r == 0 && j->plan->user == PLAN_USER_AGENT && i < ARRAY_SIZE(root_capabilities);
+		i++)
+		r = drop_bounding(root_capabilities[i], e);
+	return r;
 }
 
 static int set_capabilities(uint64_t set, struct err *e)
@@ -213,10 +225,7 @@ int step_landlock(struct jail *j, struct err *e)
 
 int step_close_fds(struct jail *j, struct err *e)
 {
-	if (j->fail_fd != FAIL_FD && dup3(j->fail_fd, FAIL_FD, O_CLOEXEC) < 0)
-		return err_set(e, ERR_SETUP, errno, "keep the failure pipe");
-	j->fail_fd = FAIL_FD;
-	int r = sys_close_range(FAIL_FD + 1, ~0u);
+	int r = sys_close_range(STDERR_FILENO + 1, ~0u);
 	return r < 0 ? err_set(e, ERR_SETUP, -r, "close descriptors") : 0;
 }
 
@@ -259,37 +268,37 @@ static int make_environment(const struct jail *j, char ***ret_env)
 	return 0;
 }
 
-static _Noreturn void fail(const struct jail *j, const struct err *e)
+/* The process. What it returns is its exit code: it has failed. */
+static int task_main(void *arg)
 {
-	fd_write_all(j->fail_fd, e, sizeof(*e));
-	_exit(127);
-}
-
-static void tell_phase(const struct jail *j, enum task_phase phase)
-{
-	uint32_t word = phase;
-	/* Nobody there: jail init is dead, and so are we in a moment. */
-	if (fd_write_all(j->fail_fd, &word, sizeof(word)) < 0)
-		_exit(127);
-}
-
-void task_main(struct jail *j)
-{
-	struct err e = { 0 };
-	char **env = NULL;
-	int r = make_environment(j, &env) < 0
-			? err_set(&e, ERR_SETUP, ENOMEM, "make the environment")
-			: 0;
-	sig_reset();
-	if (r == 0)
-		r = steps_run_task(j, &e);
-	tell_phase(j, r < 0 ? TASK_PHASE_SETUP : TASK_PHASE_EXEC);
-	if (r < 0)
-		fail(j, &e);
-
+	struct task_start *s = arg;
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (steps_run_task(s->jail, &s->err) < 0) {
+		s->has_failed = true;
+		return 127;
+	}
+	s->phase = TASK_PHASE_EXEC;
 	/* execvp looks for the command in the task's PATH, not in ours. */
-	environ = env;
-	execvp(j->plan->argv[0], j->plan->argv);
-	err_set(&e, ERR_EXEC, errno, "execute %.200s", j->plan->argv[0]);
-	fail(j, &e);
+	environ = s->env;
+	execvp(s->jail->plan->argv[0], s->jail->plan->argv);
+	err_set(&s->err, ERR_EXEC, errno, "execute %.200s", s->jail->plan->argv[0]);
+	s->has_failed = true;
+	return 127;
+}
+
+pid_t task_start(struct jail *j, struct task_start *s)
+{
+	static _Alignas(16) char stack[TASK_STACK_BYTES];
+	char **own_env = environ;
+	*s = (struct task_start){ .jail = j, .phase = TASK_PHASE_SETUP };
+	if (make_environment(j, &s->env) < 0)
+		return -ENOMEM;
+	pid_t pid = clone(task_main, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, s);
+	int r = pid < 0 ? -errno : pid;
+	environ = own_env;
+	free(s->env);
+	s->env = NULL;
+	return r;
 }

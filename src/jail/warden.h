@@ -52,8 +52,9 @@ struct warden_jail {
 	enum warden_jail_state state;
 	struct warden *warden;
 	struct plan *plan;
-	int plan_fd;	/* as it came; -1 when the jail is made */
-	bool is_pooled; /* it was made before its task came */
+	int plan_fd;	   /* as it came; -1 when the jail is made */
+	bool is_pooled;	   /* it was made before its task came */
+	bool pivots_early; /* jail.h */
 	struct peer peer;
 	int stdio[3];
 	int sources[FD_PASS_MAX]; /* by the plan's fd_index; then the opened paths, in the order of
