@@ -1,10 +1,10 @@
 /*
- * Argument checks as classic BPF, put in front of libseccomp's program. libseccomp has no order
+ * Argument checks as classic BPF, beside libseccomp's program. libseccomp has no order
  * between the rules of one call and only one errno for what no rule matches; the policy wants "the
  * first that holds decides". Every load here is of the low half of an argument: the high half,
  * which the kernel ignores for these calls, cannot change a verdict.
  *
- * Only nr and arch are read on the way past the checks, so the kernel can still keep allowed calls
+ * Only nr and arch are read on the way to other calls, so the kernel can still keep allowed calls
  * in its bitmap and skip the filter.
  */
 #include "jail/seccomp_policy.h"
@@ -116,6 +116,12 @@ static bool has_checks(const struct policy_call *call, unsigned when)
 	return false;
 }
 
+bool policy_is_checked(const struct policy_call *call, unsigned when)
+{
+	bool is_always = call->checked && when != POLICY_SHARED;
+	return (is_always || has_checks(call, when)) && policy_call_number(call) >= 0;
+}
+
 int policy_emit_checks(unsigned when, struct sock_filter *prog, size_t max, size_t *len)
 {
 	struct emitter em = { .prog = prog, .max = max, .len = *len };
@@ -124,7 +130,7 @@ int policy_emit_checks(unsigned when, struct sock_filter *prog, size_t max, size
 	emit_load(&em, offsetof(struct seccomp_data, nr));
 	for (size_t i = 0; i < policy_calls_count; i++) {
 		const struct policy_call *call = &policy_calls[i];
-		int nr = call->checked || has_checks(call, when) ? policy_call_number(call) : -1;
+		int nr = policy_is_checked(call, when) ? policy_call_number(call) : -1;
 		if (nr >= 0 && !emit_call(&em, call, nr, when) && when != POLICY_SHARED)
 			return -EINVAL;
 	}

@@ -58,10 +58,13 @@ const char *policy_verdict_name(int verdict);
 /* The number of a call on the machine that this was built for, or -1. */
 int policy_call_number(const struct policy_call *call);
 
+/* seccomp_check.c: whether arguments decide about a call of this machine. */
+bool policy_is_checked(const struct policy_call *call, unsigned when);
+
 /*
- * seccomp_check.c: appends to prog[*len] (room for max) the instructions that decide the checked
- * calls of the native architecture and let everything else fall through to what comes after them.
- * With POLICY_SHARED also a call that its checks do not decide falls through.
+ * Appends to prog[*len] (room for max) the instructions that decide the checked calls of the native
+ * architecture and let everything else fall through to what comes after them. With POLICY_SHARED
+ * also a call that its checks do not decide falls through.
  * Returns 0, -ENOSPC or -EINVAL (a table error).
  */
 int policy_emit_checks(unsigned when, struct sock_filter *prog, size_t max, size_t *len);
