@@ -59,9 +59,10 @@ static void settle_turn(struct server *s)
 	settle(s);
 	notify_counts(&s->start->notify, s->sched.n_running, s->sched.n_ready);
 	waiting_check(&s->waiting);
-	/* While others work on what has just begun. */
-	if (s->spare_log < 0 && s->sched.n_running && s->host.log_dir)
+	/* While the task runs for which the last one was used; not while its jail is being made. */
+	if (s->wants_spare_log && s->spare_log < 0 && s->host.log_dir)
 		s->spare_log = output_log_open_file(s->host.log_dir);
+	s->wants_spare_log = false;
 	if (list_empty(&s->kicked) && list_empty(&s->dead))
 		uv_idle_stop(&s->idle);
 	else
@@ -106,8 +107,10 @@ static int host_send(void *owner, const struct wire_request *rq, int *take_fds, 
 
 static void host_on_state(void *owner, struct task *t)
 {
+	struct server *s = owner;
 	struct job *j = t->owner;
 	j->seen_states |= 1u << t->state;
+	s->wants_spare_log |= t->state == TASK_STATE_RUNNING;
 	recovery_note_state(owner, j);
 	stream_on_state(j);
 }

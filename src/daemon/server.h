@@ -45,10 +45,11 @@ struct server {
 	struct watch *deadline_watch;
 	struct sched sched;
 	struct jobs jobs;
-	bool has_unwritten; /* some job is */
-	int spare_log;	    /* the file of the next task's output, made ahead; -1: none */
-	char *scratch;	    /* output on its way into a log */
-	char *read_scratch; /* anything else that is read */
+	bool has_unwritten;   /* some job is */
+	int spare_log;	      /* the file of the next task's output, made ahead; -1: none */
+	bool wants_spare_log; /* a task has begun to run in this turn */
+	char *scratch;	      /* output on its way into a log */
+	char *read_scratch;   /* anything else that is read */
 
 	struct watch *listen_watch;
 	struct alarm *listen_pause; /* no descriptors left: try again later */

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,14 @@
 
 #define N_STDIO 3
 
-/* As one message; mounts are cut off behind the last. Both ends are the same program. */
+/* Their texts come behind, with their ends, in this order: cwd, workspace, mounts. */
+struct claim_source {
+	uint64_t dev, ino;
+	uint32_t is_dir;
+	uint32_t path_size; /* 0: absent */
+};
+
+/* As one message, cut off behind the last text. Both ends are the same program. */
 struct claim {
 	uint64_t id;
 	uint64_t enforced;
@@ -27,28 +35,53 @@ struct claim {
 	uint32_t has_shared_filter;
 	uint32_t n_mounts;
 	uint32_t has_fd; /* bits: of stdio, then workspace, then mounts: a descriptor comes along */
+	uint32_t cwd_size;
+	struct claim_source workspace, mounts[LIMIT_MOUNTS];
 	char degraded[WIRE_DEGRADED_MAX][WIRE_DEGRADED_SIZE];
-	char cwd[4096];
-	struct jail_source workspace;
-	struct jail_source mounts[LIMIT_MOUNTS];
+	char texts[(2 + LIMIT_MOUNTS) * PATH_MAX];
 };
+
+/* Of the warden, and each jail init's own copy of it: large, and one at a time. */
+static struct claim message;
+
+/* Returns the size of the text, 0 for none. */
+static uint32_t add_text(struct claim *c, size_t *len, const char *text)
+{
+	size_t size = text ? strlen(text) + 1 : 0;
+	if (size > PATH_MAX)
+		return UINT32_MAX;
+	if (size)
+		memcpy(c->texts + *len, text, size);
+	*len += size;
+	return (uint32_t)size;
+}
+
+static struct claim_source add_source(struct claim *c, size_t *len, const struct jail_source *s)
+{
+	return (struct claim_source){ s->dev, s->ino, s->is_dir, add_text(c, len, s->path) };
+}
 
 int claim_send(int status_fd, int plan_fd, const struct jail *in)
 {
-	auto_free struct claim *c = calloc(1, sizeof(*c));
+	struct claim *c = &message;
 	int fds[1 + N_STDIO + 1 + LIMIT_MOUNTS] = { plan_fd };
-	size_t n = 1, n_mounts = in->plan->n_mounts;
-	if (!c)
-		return -ENOMEM;
+	size_t n = 1, n_mounts = in->plan->n_mounts, len = 0;
+	memset(c, 0, offsetof(struct claim, texts));
 	c->id = in->id;
 	c->enforced = in->enforced;
 	c->n_degraded = in->n_degraded;
 	c->has_shared_filter = in->seccomp_shared != NULL;
 	c->n_mounts = (uint32_t)n_mounts;
 	memcpy(c->degraded, in->degraded, sizeof(c->degraded));
-	memcpy(c->cwd, in->cwd, sizeof(c->cwd));
-	c->workspace = in->workspace;
-	memcpy(c->mounts, in->mounts, n_mounts * sizeof(c->mounts[0]));
+	c->cwd_size = add_text(c, &len, in->cwd);
+	c->workspace = add_source(c, &len, &in->workspace);
+	bool is_too_long = c->cwd_size == UINT32_MAX || c->workspace.path_size == UINT32_MAX;
+	for (size_t i = 0; i < n_mounts && !is_too_long; i++) {
+		c->mounts[i] = add_source(c, &len, &in->mounts[i]);
+		is_too_long = c->mounts[i].path_size == UINT32_MAX;
+	}
+	if (is_too_long)
+		return -ENAMETOOLONG;
 	const int given[] = { in->stdio[0], in->stdio[1], in->stdio[2], in->workspace.tree_fd };
 	for (size_t i = 0; i < ARRAY_SIZE(given) + n_mounts; i++) {
 		int fd = i < ARRAY_SIZE(given) ? given[i]
@@ -58,8 +91,7 @@ int claim_send(int status_fd, int plan_fd, const struct jail *in)
 		fds[n++] = fd;
 		c->has_fd |= 1u << i;
 	}
-	size_t len = offsetof(struct claim, mounts) + n_mounts * sizeof(c->mounts[0]);
-	ssize_t r = fd_send(status_fd, c, len, fds, n);
+	ssize_t r = fd_send(status_fd, c, offsetof(struct claim, texts) + len, fds, n);
 	return r < 0 ? (int)r : 0;
 }
 
@@ -94,7 +126,42 @@ static int set_disk_limit(struct jail *j, const struct plan_limits *before, stru
 	return mount_change(j->store_fd, opts, e);
 }
 
-static int take(struct jail *j, const struct claim *c, const int *fds, size_t n_fds, struct err *e)
+/* Takes the next text of that size out of what has come. Returns false if there is none so long. */
+static bool take_text(const struct claim *c, size_t len, size_t *at, uint32_t size, char **ret)
+{
+	if (size == 0)
+		return true;
+	if (size > len - *at || c->texts[*at + size - 1] != '\0')
+		return false;
+	free(*ret);
+	*ret = strdup(c->texts + *at);
+	*at += size;
+	return *ret != NULL;
+}
+
+static bool take_source(const struct claim *c, size_t len, size_t *at,
+	const struct claim_source *from, struct jail_source *s)
+{
+	s->dev = from->dev;
+	s->ino = from->ino;
+	s->is_dir = from->is_dir != 0;
+	return take_text(c, len, at, from->path_size, &s->path);
+}
+
+static int take_texts(struct jail *j, const struct claim *c, size_t len, struct err *e)
+{
+	size_t at = 0;
+	bool is_good = c->cwd_size > 0 && take_text(c, len, &at, c->cwd_size, &j->cwd) &&
+		       take_source(c, len, &at, &c->workspace, &j->workspace);
+	for (uint32_t i = 0; is_good && i < c->n_mounts; i++)
+		is_good = take_source(c, len, &at, &c->mounts[i], &j->mounts[i]);
+	return is_good && at == len
+		       ? 0
+		       : err_set(e, ERR_INTERNAL, EPROTO, "the texts of the claim are cut off");
+}
+
+static int take(struct jail *j, const struct claim *c, size_t len, const int *fds, size_t n_fds,
+	struct err *e)
 {
 	size_t next = 1;
 	j->id = c->id;
@@ -103,12 +170,12 @@ static int take(struct jail *j, const struct claim *c, const int *fds, size_t n_
 		return r;
 	if (j->plan->n_mounts != c->n_mounts || c->n_degraded > WIRE_DEGRADED_MAX)
 		return err_set(e, ERR_INTERNAL, EPROTO, "the claim and the plan do not agree");
+	r = take_texts(j, c, len, e);
+	if (r < 0)
+		return r;
 	j->enforced |= c->enforced;
 	for (uint32_t i = 0; i < c->n_degraded && j->n_degraded < WIRE_DEGRADED_MAX; i++)
 		memcpy(j->degraded[j->n_degraded++], c->degraded[i], WIRE_DEGRADED_SIZE);
-	memcpy(j->cwd, c->cwd, sizeof(j->cwd));
-	j->workspace = c->workspace;
-	memcpy(j->mounts, c->mounts, c->n_mounts * sizeof(j->mounts[0]));
 	j->seccomp = &j->filters[j->plan->profile * PLAN_NETWORK_COUNT + j->plan->network];
 	j->seccomp_shared = c->has_shared_filter ? j->shared_filter : NULL;
 	int *const places[] = { &j->stdio[0], &j->stdio[1], &j->stdio[2], &j->workspace.tree_fd };
@@ -125,24 +192,18 @@ static int take(struct jail *j, const struct claim *c, const int *fds, size_t n_
 
 int claim_wait(struct jail *j, struct err *e)
 {
-	auto_free struct claim *c = calloc(1, sizeof(*c));
+	struct claim *c = &message;
+	const size_t head = offsetof(struct claim, texts);
 	int fds[FD_PASS_MAX];
 	size_t n_fds = 0;
-	if (!c)
-		return err_set(e, ERR_INTERNAL, ENOMEM, "wait for a task");
 	ssize_t n = fd_recv(j->status_fd, c, sizeof(*c), fds, &n_fds);
-	if (n <= 0)
+	/* Also when it is killed before it was claimed. */
+	if (n < (ssize_t)head || c->n_mounts > LIMIT_MOUNTS || !n_fds)
 		_exit(0);
-	if ((size_t)n < offsetof(struct claim, mounts) || c->n_mounts > LIMIT_MOUNTS ||
-		(size_t)n != offsetof(struct claim, mounts) + c->n_mounts * sizeof(c->mounts[0]) ||
-		!n_fds) {
-		/* Killed before it was claimed. */
-		_exit(0);
-	}
 	prctl(PR_SET_NAME, "dayfly-init");
 	title_set("dayfly-init");
 	const struct plan_limits before = j->plan->limits;
-	int r = take(j, c, fds, n_fds, e);
+	int r = take(j, c, (size_t)n - head, fds, n_fds, e);
 	fd_close(&fds[0]);
 	if (r == 0)
 		r = set_disk_limit(j, &before, e);

@@ -194,8 +194,10 @@ static int write_files(struct jail *j, int etc_fd, struct err *e)
 		r = write_file(etc_fd, "hostname", PLAN_HOSTNAME "\n", "", e);
 	if (r == 0)
 		r = write_file(etc_fd, "resolv.conf",
-			j->plan->network == PLAN_NETWORK_HOST ? j->resolv_conf : no_resolver, "",
-			e);
+			j->plan->network != PLAN_NETWORK_HOST ? no_resolver
+			: j->resolv_conf		      ? j->resolv_conf
+							      : "",
+			"", e);
 	if (r == 0)
 		r = make_machine_id(machine_id, e);
 	return r < 0 ? r : write_file(etc_fd, "machine-id", machine_id, "", e);

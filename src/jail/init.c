@@ -34,6 +34,8 @@
 #include <sys/statfs.h>
 #include <sys/wait.h>
 
+#define RESOLV_CONF_MAX 8191
+
 void jail_degrade(struct jail *j, enum control c, const char *fmt, ...)
 {
 	if (j->n_degraded == WIRE_DEGRADED_MAX)
@@ -108,12 +110,8 @@ static int take_ids(struct jail *j, struct err *e)
 
 static void read_resolv_conf(struct jail *j)
 {
-	char *text = NULL;
-	if (j->plan->network != PLAN_NETWORK_HOST)
-		return;
-	if (fd_read_file(AT_FDCWD, "/etc/resolv.conf", sizeof(j->resolv_conf) - 1, &text) >= 0)
-		snprintf(j->resolv_conf, sizeof(j->resolv_conf), "%s", text);
-	free(text);
+	if (j->plan->network == PLAN_NETWORK_HOST)
+		fd_read_file(AT_FDCWD, "/etc/resolv.conf", RESOLV_CONF_MAX, &j->resolv_conf);
 }
 
 static int set_up(struct jail *j, struct err *e)

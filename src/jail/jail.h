@@ -25,7 +25,7 @@ struct jail_source {
 	int tree_fd; /* root mode: a detached, idmapped mount of it; else -1 */
 	bool is_dir;
 	uint64_t dev, ino;
-	char path[4096]; /* where fd points; used in rootless mode, checked against dev and ino */
+	char *path; /* owned: where fd points; used in rootless mode, checked against dev and ino */
 };
 
 /* One directory of the host that the image `host` shows. */
@@ -71,8 +71,8 @@ struct jail {
 	int host_root_fd;	/* the old root, until it is detached */
 	int upper_fd, lower_fd; /* of a cow workspace, for counting changes */
 	int tty_fd;		/* the slave, for the task */
-	char resolv_conf[8192]; /* of the host, when the task shares its network */
-	char cwd[4096];
+	char *resolv_conf;	/* owned: of the host, when the task shares its network */
+	char *cwd;		/* owned */
 
 	bool disk_is_full; /* when the main process ended */
 

@@ -26,8 +26,10 @@
 
 /* Everything that a launch opens and the child inherits; closed in the warden when the child
  * exists. */
-static void close_jail_fds(struct jail *in)
+static void destroy_jail(struct jail *in)
 {
+	if (!in)
+		return;
 	for (size_t i = 0; i < in->n_shown; i++)
 		fd_close(&in->shown[i].tree_fd);
 	fd_close(&in->image.tree_fd);
@@ -36,6 +38,12 @@ static void close_jail_fds(struct jail *in)
 		fd_close(&in->mounts[i].tree_fd);
 	fd_close(&in->disk_tree_fd);
 	fd_close(&in->status_fd);
+	free(in->image.path);
+	free(in->workspace.path);
+	for (size_t i = 0; i < ARRAY_SIZE(in->mounts); i++)
+		free(in->mounts[i].path);
+	free(in->cwd);
+	free(in);
 }
 
 static void clear_source(struct jail_source *s)
@@ -80,19 +88,20 @@ static struct jail *new_jail(struct warden *w, const struct warden_jail *j)
 	in->store_fd = in->root_fd = in->proc_fd = in->host_root_fd = -1;
 	in->upper_fd = in->lower_fd = in->tty_fd = -1;
 	const char *home = j->plan->user == PLAN_USER_ROOT ? "/root" : PLAN_AGENT_HOME;
-	snprintf(in->cwd, sizeof(in->cwd), "%s",
-		j->plan->cwd		 ? j->plan->cwd
-		: j->plan->has_workspace ? j->plan->workspace.target
-					 : home);
-	return in;
+	in->cwd = strdup(j->plan->cwd		  ? j->plan->cwd
+			 : j->plan->has_workspace ? j->plan->workspace.target
+						  : home);
+	if (in->cwd)
+		return in;
+	destroy_jail(in);
+	return NULL;
 }
 
 static int source_failed(
 	struct err *e, const char *field, const struct jail_source *s, int errnum, const char *what)
 {
-	err_set_field(e, ERR_SOURCE, field, "%.200s: %s%s%s",
-		s->path[0] ? s->path : "the descriptor", what, errnum ? ": " : "",
-		errnum ? strerror(errnum) : "");
+	err_set_field(e, ERR_SOURCE, field, "%.200s: %s%s%s", s->path ? s->path : "the descriptor",
+		what, errnum ? ": " : "", errnum ? strerror(errnum) : "");
 	e->errnum = errnum ? errnum : EINVAL;
 	return -e->errnum;
 }
@@ -100,9 +109,9 @@ static int source_failed(
 /* Finds out what a source is and where it lies. Only directories and regular files are taken. */
 static int examine_source(struct jail_source *s, const char *field, struct stat *st, struct err *e)
 {
-	char link[64];
+	char link[64], path[PATH_MAX];
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", s->fd);
-	ssize_t n = readlink(link, s->path, sizeof(s->path) - 1);
+	ssize_t n = readlink(link, path, sizeof(path) - 1);
 	struct statx sx;
 	/* What is known of it will do: a filesystem that asks its server (FUSE, NFS) would have the
 	 * warden wait for it. */
@@ -116,7 +125,10 @@ static int examine_source(struct jail_source *s, const char *field, struct stat 
 		.st_uid = sx.stx_uid,
 		.st_gid = sx.stx_gid,
 	};
-	s->path[n] = '\0';
+	path[n] = '\0';
+	s->path = strdup(path);
+	if (!s->path)
+		return source_failed(e, field, s, ENOMEM, "look at it");
 	if (!S_ISDIR(st->st_mode) && !S_ISREG(st->st_mode))
 		return source_failed(e, field, s, 0, "is neither a directory nor a regular file");
 	s->is_dir = S_ISDIR(st->st_mode);
@@ -512,19 +524,19 @@ static int prepare_jail(struct warden *w, struct warden_jail *j, struct jail *in
 
 int launch_jail(struct warden *w, struct warden_jail *j, struct err *e)
 {
-	auto_free struct jail *in = new_jail(w, j);
+	struct jail *in = new_jail(w, j);
 	if (!in)
 		return err_set(e, ERR_INTERNAL, ENOMEM, "make a jail");
 	int r = prepare_jail(w, j, in, e);
 	if (r == 0)
 		r = clone_jail(w, j, in, e);
-	close_jail_fds(in);
+	destroy_jail(in);
 	return r < 0 ? r : release_jail(w, j, e);
 }
 
 int launch_parked(struct warden *w, struct warden_jail *j, struct err *e)
 {
-	auto_free struct jail *in = new_jail(w, j);
+	struct jail *in = new_jail(w, j);
 	if (!in)
 		return err_set(e, ERR_INTERNAL, ENOMEM, "make a jail");
 	in->is_parked = true;
@@ -532,7 +544,7 @@ int launch_parked(struct warden *w, struct warden_jail *j, struct err *e)
 	int r = prepare_jail(w, j, in, e);
 	if (r == 0)
 		r = clone_jail(w, j, in, e);
-	close_jail_fds(in);
+	destroy_jail(in);
 	if (r == 0)
 		r = release_jail(w, j, e);
 	j->state = WARDEN_JAIL_PARKED;
@@ -541,7 +553,7 @@ int launch_parked(struct warden *w, struct warden_jail *j, struct err *e)
 
 int launch_claim(struct warden *w, struct warden_jail *j, struct err *e)
 {
-	auto_free struct jail *in = new_jail(w, j);
+	struct jail *in = new_jail(w, j);
 	if (!in)
 		return err_set(e, ERR_INTERNAL, ENOMEM, "make a jail");
 	int r = prepare_sources(w, j, in, e);
@@ -553,7 +565,7 @@ int launch_claim(struct warden *w, struct warden_jail *j, struct err *e)
 		if (r < 0)
 			err_set(e, ERR_SETUP, -r, "give a jail of the pool its task");
 	}
-	close_jail_fds(in);
+	destroy_jail(in);
 	j->state = WARDEN_JAIL_LIVE;
 	return r;
 }
