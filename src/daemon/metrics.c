@@ -12,7 +12,7 @@ static const struct {
 	const char *name, *label, *value, *help;
 } counters[] = {
 #define COUNTER(enumerator, name, label, value, help) [enumerator] = { name, label, value, help },
-#define TIMES(enumerator, name, help)
+#define TIMES(enumerator, name, first_us, help)
 #include "daemon/metrics.def"
 #undef COUNTER
 #undef TIMES
@@ -20,9 +20,10 @@ static const struct {
 
 static const struct {
 	const char *name, *help;
+	uint64_t first_us;
 } times[] = {
 #define COUNTER(enumerator, name, label, value, help)
-#define TIMES(enumerator, name, help) [enumerator] = { name, help },
+#define TIMES(enumerator, name, first_us, help) [enumerator] = { name, help, first_us },
 #include "daemon/metrics.def"
 #undef COUNTER
 #undef TIMES
@@ -37,7 +38,7 @@ void metrics_time(struct metrics *m, enum metric_times t, uint64_t us)
 {
 	struct metric_histogram *h = &m->times[t];
 	size_t i = 0;
-	for (uint64_t bound = METRIC_FIRST_US; i < METRIC_BUCKETS - 1 && us > bound; bound *= 4)
+	for (uint64_t bound = times[t].first_us; i < METRIC_BUCKETS - 1 && us > bound; bound *= 4)
 		i++;
 	h->buckets[i]++;
 	h->count++;
@@ -100,7 +101,7 @@ static json_t *times_to_json(const struct metrics *m, size_t i)
 {
 	const struct metric_histogram *h = &m->times[i];
 	json_t *buckets = json_array();
-	uint64_t sum = 0, bound = METRIC_FIRST_US;
+	uint64_t sum = 0, bound = times[i].first_us;
 	for (size_t b = 0; b < METRIC_BUCKETS; b++, bound *= 4) {
 		sum += h->buckets[b];
 		json_t *le = b < METRIC_BUCKETS - 1 ? seconds(bound) : json_string("+Inf");

@@ -12,7 +12,7 @@
 
 enum metric_counter {
 #define COUNTER(enumerator, name, label, value, help) enumerator,
-#define TIMES(enumerator, name, help)
+#define TIMES(enumerator, name, first_us, help)
 #include "daemon/metrics.def"
 #undef COUNTER
 #undef TIMES
@@ -21,17 +21,16 @@ enum metric_counter {
 
 enum metric_times {
 #define COUNTER(enumerator, name, label, value, help)
-#define TIMES(enumerator, name, help) enumerator,
+#define TIMES(enumerator, name, first_us, help) enumerator,
 #include "daemon/metrics.def"
 #undef COUNTER
 #undef TIMES
 	METRIC_TIMES
 };
 
-/* Upper bounds of the buckets: 250 us, and four times that for each further one; the last has none.
- */
-#define METRIC_BUCKETS	13
-#define METRIC_FIRST_US 250
+/* The upper bound of the first bucket stands in the table; that of each further one is four times
+ * as high; the last has none. */
+#define METRIC_BUCKETS 13
 
 struct metric_histogram {
 	uint64_t buckets[METRIC_BUCKETS]; /* not cumulative */

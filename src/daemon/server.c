@@ -73,7 +73,9 @@ static void settle_turn(struct server *s)
 
 static void on_prepare(uv_prepare_t *handle)
 {
-	settle_turn(handle->data);
+	struct server *s = handle->data;
+	settle_turn(s);
+	turn_end(&s->turn, s->loop, &s->metrics);
 }
 
 static void on_check(uv_check_t *handle)
@@ -338,6 +340,7 @@ static void on_tick(void *owner)
 static int init_handles(struct server *s)
 {
 	static const int signos[ARRAY_SIZE(s->signals)] = { SIGTERM, SIGINT, SIGCHLD, SIGHUP };
+	turn_init(&s->turn, s->loop);
 	uv_prepare_init(s->loop, &s->prepare);
 	uv_check_init(s->loop, &s->check);
 	uv_idle_init(s->loop, &s->idle);

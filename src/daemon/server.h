@@ -14,6 +14,7 @@
 #include "daemon/options.h"
 #include "daemon/probe.h"
 #include "daemon/startup.h"
+#include "daemon/turn.h"
 #include "daemon/waiting.h"
 #include "daemon/warden_link.h"
 #include "sched/queue.h"
@@ -71,6 +72,7 @@ struct server {
 	struct alarm *after_done;
 	struct waiting waiting;
 	struct metrics metrics;
+	struct turn turn;
 	uint64_t idle_since_ns; /* CLOCK_BOOTTIME; 0: not idle */
 };
 

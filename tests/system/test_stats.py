@@ -38,12 +38,20 @@ class Stats:
         self.client.finish(tag, task)
         self.assertEqual(self.count("tasks_running"), 0)
 
+    def test_turns_of_the_loop_are_timed(self):
+        """Each request is at least one."""
+        before = self.count("loop_turn_seconds")
+        for _ in range(10):
+            self.client.call("ping")
+        self.assertGreaterEqual(self.count("loop_turn_seconds"), before + 10)
+
     def test_the_command_line_has_three_formats(self):
         root = self.mode == "root"
         self.client.run({"argv": ["true"]})
         text = self.cli("stats", root=root).stdout.decode()
         self.assertRegex(text, r"(?m)^tasks_finished ok: \d+$")
         self.assertRegex(text, r"(?m)^task_run_seconds: \d+ times, \d+\.\d\d ms on average$")
+        self.assertRegex(text, r"(?m)^loop_turn_seconds: \d+ times, \d+\.\d\d ms on average$")
         self.assertIn(b'"metrics"', self.cli("stats", "--format", "json", root=root).stdout)
         self.assertEqual(self.cli("stats", "--format", "xml", root=root).returncode, 2)
         self.check_prometheus(self.cli("stats", "--format", "prometheus", root=root).stdout.decode())
@@ -67,6 +75,7 @@ class Stats:
         self.assertEqual(types["dayfly_tasks_accepted_total"], "counter")
         self.assertEqual(types["dayfly_tasks_running"], "gauge")
         self.assertEqual(types["dayfly_task_run_seconds"], "histogram")
+        self.assertEqual(types["dayfly_loop_turn_seconds"], "histogram")
         buckets = [v for (name, _), v in values.items() if name == "dayfly_task_run_seconds_bucket"]
         self.assertEqual(buckets, sorted(buckets))
         self.assertEqual(buckets[-1], values["dayfly_task_run_seconds_count", None])

@@ -60,8 +60,8 @@ TEST(times_fall_into_cumulative_buckets)
 {
 	struct metrics m = { 0 };
 	metrics_time(&m, METRIC_TIME_RUN, 0);
-	metrics_time(&m, METRIC_TIME_RUN, METRIC_FIRST_US);
-	metrics_time(&m, METRIC_TIME_RUN, METRIC_FIRST_US + 1);
+	metrics_time(&m, METRIC_TIME_RUN, 250);
+	metrics_time(&m, METRIC_TIME_RUN, 250 + 1);
 	metrics_time(&m, METRIC_TIME_RUN, UINT64_MAX / 2);
 	json_t *list = metrics_to_json(&m);
 	json_t *buckets = json_object_get(find(list, "task_run_seconds", NULL), "buckets");
