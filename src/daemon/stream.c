@@ -74,7 +74,7 @@ static int add_output(struct stream *s, const struct output_chunk *chunk, const 
 	};
 	size_t used;
 	if (!data)
-		return answer_truncated(out, &head, chunk->dropped);
+		return answer_truncated(out, &head, chunk->dropped, chunk->is_bound);
 	if (s->framing == FRAMING_JSON)
 		return answer_output(out, &head, data, chunk->len, true, &used);
 	int r = answer_output_header(out, &head, chunk->len);

@@ -261,10 +261,12 @@ int answer_output_header(struct buf *b, const struct answer_chunk *chunk, size_t
 	return line_end(&l);
 }
 
-int answer_truncated(struct buf *b, const struct answer_chunk *chunk, uint64_t bytes)
+int answer_truncated(struct buf *b, const struct answer_chunk *chunk, uint64_t bytes, bool is_bound)
 {
 	struct line l = output_begin(b, chunk);
 	add_uint(&l, "truncated", bytes);
+	if (is_bound)
+		add_str(&l, ",\"at_most\":true");
 	return line_end(&l);
 }
 

@@ -52,8 +52,9 @@ size_t answer_whole_chars(const char *data, size_t len);
 /* Raw framing: the line that says that so many bytes follow. The caller adds the bytes. */
 int answer_output_header(struct buf *b, const struct answer_chunk *chunk, size_t bytes);
 
-/* So many bytes of the stream are missing here. */
-int answer_truncated(struct buf *b, const struct answer_chunk *chunk, uint64_t bytes);
+/* So many bytes of the stream are missing here; is_bound: at most. */
+int answer_truncated(
+	struct buf *b, const struct answer_chunk *chunk, uint64_t bytes, bool is_bound);
 
 /* The end of a request. task may be NULL; result is borrowed. */
 int answer_result(struct buf *b, const char *id, const char *task, const json_t *result);

@@ -3,8 +3,9 @@
  *
  * Offsets are logical and only grow; byte o of the log lies at o % ring in the file. start and
  * every point to which it can advance is the offset of an index entry, so the oldest record is
- * always known without reading. Entries of what has been evicted stay, thinned out, so that a
- * reader who comes back late is told roughly how much it missed.
+ * always known without reading. Of what has been evicted output_log_past.c notes where each record
+ * ended, as far back as its room goes. For what is older still, entries stay, thinned out: a reader
+ * who comes back that late is told how much it missed at most.
  */
 #include "task/output_log_priv.h"
 
@@ -58,6 +59,7 @@ int output_log_create(const char *dir, int *spare_file, uint64_t cap_bytes,
 	log->stride = log->ring / STRIDES_MAX;
 	if (log->stride < STRIDE_MIN)
 		log->stride = STRIDE_MIN;
+	output_past_init(log);
 	log->limit = stream_limit_bytes ? stream_limit_bytes : UINT64_MAX;
 	log->head_limit = log->limit;
 	log->next_seq = 1;
@@ -73,6 +75,7 @@ int output_log_create_ended(struct output_log **ret)
 		return -ENOMEM;
 	log->fd = -1;
 	log->ring = RING_MIN;
+	output_past_init(log);
 	log->next_seq = 1;
 	log->has_ended = true;
 	*ret = log;
@@ -186,6 +189,7 @@ static void evict_for(struct output_log *log, size_t need)
 	while (log->end + need - log->start > log->ring) {
 		/* The ring is eight strides wide or more: the newest entry is never reached. */
 		assert(log->first_kept + 1 < log->n_index);
+		output_past_note(log, &log->index[log->first_kept]);
 		const struct index_entry *e = &log->index[++log->first_kept];
 		log->start = e->offset;
 		memcpy(log->evicted, e->stored, sizeof(log->evicted));
@@ -300,7 +304,7 @@ uint64_t output_log_last_seq(const struct output_log *log)
 
 uint64_t output_log_bytes(const struct output_log *log)
 {
-	return log->end - log->start;
+	return log->end - log->start + output_past_bytes(log);
 }
 
 bool output_log_has_ended(const struct output_log *log)

@@ -81,7 +81,7 @@ struct output_counts output_log_counts(const struct output_log *log, enum output
 
 /* Of the newest record; 0: none yet. */
 uint64_t output_log_last_seq(const struct output_log *log);
-/* Bytes of the ring that are in use. */
+/* Bytes of the file that are in use. */
 uint64_t output_log_bytes(const struct output_log *log);
 bool output_log_has_ended(const struct output_log *log);
 /* The error of the last append that could not be written (positive errno), 0: none. */
@@ -92,6 +92,7 @@ struct output_reader {
 	uint64_t seq;			   /* of the record at the cursor */
 	uint64_t offset;		   /* of the record at the cursor */
 	uint64_t pos[OUTPUT_STREAM_COUNT]; /* bytes of each stream that were told of, or missed */
+	bool is_bound;			   /* pos may be too low, up to the next record */
 };
 
 /* After the newest record: only what comes from now on. */
@@ -99,8 +100,9 @@ struct output_reader {
 
 /*
  * Puts the cursor behind record after_seq (0: at the beginning). When record after_seq + 1 has been
- * evicted the reader begins with a gap; its byte count is exact for 0 and may be too high by a few
- * records otherwise. Returns 0 or -errno.
+ * evicted the reader begins with a gap. How long it is is known for 0 and for as many evicted
+ * records as a quarter of the ring has places of 16 bytes for; for older ones it is a bound, and
+ * says so. Returns 0 or -errno.
  */
 int output_reader_init(struct output_reader *r, struct output_log *log, uint64_t after_seq);
 
@@ -117,6 +119,7 @@ struct output_chunk {
 	size_t len;
 	uint64_t at_ns;	  /* CLOCK_MONOTONIC at the append */
 	uint64_t dropped; /* bytes of the stream that are missing here */
+	bool is_bound;	  /* ... at most */
 };
 
 /* buf has room for OUTPUT_RECORD_MAX bytes. Returns an enum output_read or -errno. */

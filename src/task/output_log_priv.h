@@ -41,6 +41,8 @@ struct output_log {
 	struct index_entry *index; /* from record 1 on; sorted */
 	size_t n_index, cap_index;
 	size_t first_kept; /* the entry at start; n_index when nothing is kept */
+	uint64_t past_slots;
+	uint64_t past_from; /* of what is evicted: from this record on the past is noted */
 	/* The newest record, for live readers; behind[] is the position after it. */
 	uint64_t last_offset;
 	uint64_t last_seen[OUTPUT_STREAM_COUNT];
@@ -48,5 +50,18 @@ struct output_log {
 	int write_errno;
 	bool has_ended, is_over_limit;
 };
+
+/* output_log_read.c. Both return 0 or -errno. */
+int output_log_read_at(int fd, void *data, size_t len, uint64_t at);
+int output_log_read_head(
+	const struct output_log *log, uint64_t offset, uint64_t seq, struct record_head *ret);
+
+/* output_log_past.c */
+void output_past_init(struct output_log *log);
+/* The records from this entry to the one behind it are about to be evicted. */
+void output_past_note(struct output_log *log, const struct index_entry *gone);
+/* How far the streams were behind this record, which is evicted. Returns whether it is known. */
+bool output_past_find(const struct output_log *log, uint64_t seq, uint64_t *ret_seen);
+uint64_t output_past_bytes(const struct output_log *log);
 
 #endif

@@ -5,15 +5,16 @@
 #include <string.h>
 #include <unistd.h>
 
-static int read_at(int fd, char *data, size_t len, uint64_t at)
+int output_log_read_at(int fd, void *data, size_t len, uint64_t at)
 {
+	char *to = data;
 	while (len) {
-		ssize_t n = pread(fd, data, len, (off_t)at);
+		ssize_t n = pread(fd, to, len, (off_t)at);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return n < 0 ? -errno : -EIO;
-		data += n;
+		to += n;
 		at += (uint64_t)n;
 		len -= (size_t)n;
 	}
@@ -24,13 +25,13 @@ static int ring_read(const struct output_log *log, void *data, size_t len, uint6
 {
 	uint64_t at = offset % log->ring;
 	size_t first = len > log->ring - at ? (size_t)(log->ring - at) : len;
-	int r = read_at(log->fd, data, first, at);
+	int r = output_log_read_at(log->fd, data, first, at);
 	if (r == 0 && first < len)
-		r = read_at(log->fd, (char *)data + first, len - first, 0);
+		r = output_log_read_at(log->fd, (char *)data + first, len - first, 0);
 	return r;
 }
 
-static int read_head(
+int output_log_read_head(
 	const struct output_log *log, uint64_t offset, uint64_t seq, struct record_head *ret)
 {
 	int r = ring_read(log, ret, sizeof(*ret), offset);
@@ -62,6 +63,7 @@ static void reader_skip(struct output_reader *r, const struct record_head *head)
 	r->pos[head->stream] += head->len;
 	r->offset += sizeof(*head) + head->len;
 	r->seq++;
+	r->is_bound = false;
 }
 
 static void reader_set(struct output_reader *r, uint64_t seq, uint64_t offset, const uint64_t *pos)
@@ -75,25 +77,24 @@ int output_reader_init(struct output_reader *ret, struct output_log *log, uint64
 {
 	static const uint64_t zero[OUTPUT_STREAM_COUNT];
 	struct output_reader r = { .log = log };
+	uint64_t first_seq = log->first_kept < log->n_index ? log->index[log->first_kept].seq : 1;
 	if (after_seq >= log->next_seq - 1 && after_seq > 0) {
 		reader_set(&r, log->next_seq, log->end,
 			after_seq == OUTPUT_AFTER_ALL ? log->shown : log->behind);
-	} else if (after_seq == 0 || log->index[log->first_kept].seq > after_seq + 1) {
+	} else if (after_seq < first_seq) {
 		/* At the oldest record that is left; how much is missing before it shows in pos. */
-		const uint64_t *pos = zero;
-		uint64_t seq = 1;
-		if (log->first_kept < log->n_index)
-			seq = log->index[log->first_kept].seq;
-		if (after_seq)
-			pos = index_find(log, 0, after_seq + 1)->seen;
-		reader_set(&r, seq, log->start, pos);
+		reader_set(&r, first_seq, log->start, zero);
+		if (after_seq && !output_past_find(log, after_seq, r.pos)) {
+			memcpy(r.pos, index_find(log, 0, after_seq)->seen, sizeof(r.pos));
+			r.is_bound = true;
+		}
 	} else {
 		/* From the entry before it, to learn what was dropped in between. */
 		const struct index_entry *e = index_find(log, log->first_kept, after_seq);
 		reader_set(&r, e->seq, e->offset, e->seen);
 		while (r.seq <= after_seq) {
 			struct record_head head;
-			int err = read_head(log, r.offset, r.seq, &head);
+			int err = output_log_read_head(log, r.offset, r.seq, &head);
 			if (err < 0)
 				return err;
 			reader_skip(&r, &head);
@@ -113,6 +114,7 @@ static bool reader_find_gap(struct output_reader *r, const uint64_t *seen, struc
 			.seq = r->seq,
 			.stream = (enum output_stream)s,
 			.dropped = seen[s] - r->pos[s],
+			.is_bound = r->is_bound,
 		};
 		r->pos[s] = seen[s];
 		return true;
@@ -133,7 +135,7 @@ int output_reader_next(struct output_reader *r, char *buf, struct output_chunk *
 		return reader_find_gap(r, log->shown, ret) ? OUTPUT_READ_GAP : OUTPUT_READ_END;
 	}
 	struct record_head head;
-	int err = read_head(log, r->offset, r->seq, &head);
+	int err = output_log_read_head(log, r->offset, r->seq, &head);
 	if (err < 0)
 		return err;
 	if (reader_find_gap(r, head.seen, ret))

@@ -51,10 +51,13 @@ TEST(events_are_the_lines_of_the_protocol)
 	assert_int_equal(answer_output_header(&b, &chunk, 65536), 0);
 	assert_lines(&b, "{\"id\":\"1\",\"event\":\"output\",\"task\":\"t-0\",\"seq\":7,\"stream\":"
 			 "\"stdout\",\"bytes\":65536}\n");
-	assert_int_equal(answer_truncated(&b, &chunk, UINT64_MAX), 0);
+	assert_int_equal(answer_truncated(&b, &chunk, UINT64_MAX, false), 0);
 	assert_lines(&b, "{\"id\":\"1\",\"event\":\"output\",\"task\":\"t-0\",\"seq\":7,\"stream\":"
 			 "\"stdout\","
 			 "\"truncated\":18446744073709551615}\n");
+	assert_int_equal(answer_truncated(&b, &chunk, 5, true), 0);
+	assert_lines(&b, "{\"id\":\"1\",\"event\":\"output\",\"task\":\"t-0\",\"seq\":7,\"stream\":"
+			 "\"stdout\",\"truncated\":5,\"at_most\":true}\n");
 	buf_finish(&b);
 }
 
