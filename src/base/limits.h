@@ -31,9 +31,8 @@
 #define LIMIT_LABEL_BYTES 256 /* of a label's value */
 #define LIMIT_PLAN_BYTES  (2u << 20)
 
-/* Connections to the daemon, in total and of one uid. */
-#define LIMIT_CONNECTIONS     1024
-#define LIMIT_CONNECTIONS_UID 256
+/* Connections to the daemon that an administrator may allow; its descriptors may allow fewer. */
+#define LIMIT_CONNECTIONS 65536
 /* Requests of one connection that wait for an answer. */
 #define LIMIT_CONNECTION_REQUESTS 1024
 

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -91,6 +92,45 @@ static void refuse(
 	alarm_set(s->refused_alarm, REFUSED_MS);
 }
 
+/*
+ * A client is a descriptor. Half of ours at most are for clients: the rest is for tasks that run
+ * and for the output of those that are done.
+ */
+static size_t most_connections(const struct server *s)
+{
+	uint64_t room = s->start->open_files_hard / 2;
+	return (size_t)(s->options->max_connections < room ? s->options->max_connections : room);
+}
+
+void accept_check_limit(const struct server *s)
+{
+	size_t most = most_connections(s);
+	if (most < s->options->max_connections)
+		log_warning("max_connections is %" PRIu64
+			    ", but %zu clients are the most, as dayflyd "
+			    "may have %" PRIu64 " open files: raise LimitNOFILE= or ulimit -n",
+			s->options->max_connections, most, s->start->open_files_hard);
+}
+
+/* Whether there is room for one more client of this user; else it is refused. */
+static bool has_room(struct server *s, int *fd, uid_t uid)
+{
+	if (s->n_connections >= s->options->max_connections)
+		refuse(s, fd, ERR_BUSY, "too many connections",
+			"try again later, or raise max_connections in [daemon] of dayflyd.conf");
+	else if (s->n_connections >= most_connections(s))
+		refuse(s, fd, ERR_BUSY, "too many connections for the open files of dayflyd",
+			"try again later, or raise the open files that dayflyd may have "
+			"(ulimit -n, LimitNOFILE=)");
+	else if (count_of_uid(s, uid) >= s->options->max_connections_uid)
+		refuse(s, fd, ERR_BUSY, "too many connections of this user",
+			"try again later, or raise max_connections_per_user in [daemon] of "
+			"dayflyd.conf");
+	else
+		return true;
+	return false;
+}
+
 static void admit(struct server *s, int take_fd)
 {
 	auto_close int fd = take_fd;
@@ -105,13 +145,8 @@ static void admit(struct server *s, int take_fd)
 			"an administrator lets it in: [access] in dayflyd.conf, or --allow-uid");
 		return;
 	}
-	if (s->n_connections >= s->options->max_connections ||
-		count_of_uid(s, peer.uid) >= s->options->max_connections_uid) {
-		refuse(s, &fd, ERR_BUSY, "too many connections",
-			"try again later, or raise max_connections or max_connections_per_user in "
-			"[daemon] of dayflyd.conf");
+	if (!has_room(s, &fd, peer.uid))
 		return;
-	}
 	int r = connection_create(s, fd_take(&fd), peer.uid, peer.gid, peer.pid, &c);
 	if (r < 0) {
 		log_error("client uid %u pid %d: %s", peer.uid, peer.pid, strerror(-r));
@@ -182,6 +217,7 @@ void accept_pending(struct server *s)
 int accept_init(struct server *s)
 {
 	s->reserve_fd = open_reserve();
+	accept_check_limit(s);
 	int r = alarm_create(s->loop, on_pause_over, s, &s->listen_pause);
 	if (r == 0)
 		r = alarm_create(s->loop, on_refused_over, s, &s->refused_alarm);

@@ -84,7 +84,7 @@ const struct config_key config_keys[] = {
 	{ KEY("daemon", "admit_cpus", CONFIG_CPUS, admit_cpus), .min = 10, .max = 65536000, .may_be_none = true, .fallback = "none",
 		.is_live = true, .doc = "the same for their limits of CPUs" },
 	{ NUMBER("daemon", "max_connections", max_connections, 1, LIMIT_CONNECTIONS), .option = "max-connections", .fallback = "1024",
-		.is_live = true, .doc = "clients at one time" },
+		.is_live = true, .doc = "clients at one time; half of the open files that dayflyd may have, where that is less" },
 	{ NUMBER("daemon", "max_connections_per_user", max_connections_uid, 1, LIMIT_CONNECTIONS), .fallback = "256",
 		.is_live = true, .doc = "clients of one user at one time" },
 

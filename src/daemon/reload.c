@@ -83,6 +83,7 @@ static void apply(struct server *s)
 	log_init("dayflyd", (enum log_level)s->options->log_level);
 	submit_check_again(s);
 	server_set_pool(s);
+	accept_check_limit(s);
 	alarm_set(s->tick, server_tick_ms(s));
 	server_schedule(s);
 }

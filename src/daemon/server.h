@@ -100,5 +100,7 @@ int accept_init(struct server *s);
 /* Takes those who wait at the door. */
 void accept_pending(struct server *s);
 void accept_stop(struct server *s);
+/* Says so where the descriptors do not suffice for max_connections. */
+void accept_check_limit(const struct server *s);
 
 #endif

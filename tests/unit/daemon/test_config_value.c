@@ -27,7 +27,7 @@ static const struct sample samples[] = {
 	{ "daemon", "max_tasks", "4 # four", NULL, "write it as 100" },
 	{ "daemon", "max_tasks", "99999999999999999999999", NULL, "from 1 to 10000" },
 	{ "daemon", "max_tasks", "NaN", NULL, "write it as" },
-	{ "daemon", "max_connections", "1025", NULL, "from 1 to 1024" },
+	{ "daemon", "max_connections", "65537", NULL, "from 1 to 65536" },
 	{ "daemon", "idle_exit", "90", "90s", NULL },
 	{ "daemon", "idle_exit", "1h30m", "90m", NULL },
 	{ "daemon", "idle_exit", "none", "none", NULL },
