@@ -70,7 +70,9 @@ class Client:
 
     def _fill(self, deadline):
         left = deadline - clock()
-        if left <= 0 or not select.select([self.sock], [], [], left * SCALE)[0]:
+        waiting = select.poll()  # select() takes no descriptor above 1023
+        waiting.register(self.sock, select.POLLIN)
+        if left <= 0 or not waiting.poll(left * SCALE * 1000):
             raise TimeoutError("no answer from dayflyd")
         data = self.sock.recv(1 << 18)
         if not data:
