@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ACCEPTS_PER_TURN 64
+#define ACCEPTS_PER_TURN 8
 #define PAUSE_MS	 100
 #define REFUSED_MS	 1000
 
