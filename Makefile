@@ -324,6 +324,12 @@ fuzz: ## libFuzzer on every target, FUZZ_SECONDS each (needs clang); findings la
 bench: tests ## measure beside the floors and other tools, and print the table (BENCH_ARGS="--quick --json FILE --svg DIR")
 	@BUILD='$(BUILD)' $(PYTHON) tests/bench/bench.py $(BENCH_ARGS)
 
+SOAK_SECONDS ?= 600
+SOAK_TASKS   ?=
+.PHONY: soak
+soak: tests ## tasks under load, noisy neighbours, kill -9 at random, for SOAK_SECONDS; SOAK_TASKS=100000: so many short tasks
+	@BUILD='$(BUILD)' $(PYTHON) tests/soak.py --seconds '$(SOAK_SECONDS)' $(if $(SOAK_TASKS),--tasks '$(SOAK_TASKS)') $(SOAK_ARGS)
+
 .PHONY: fault-table
 fault-table: tests ## try each fault and print: how often, the longest time to clean up, what was left
 	@BUILD='$(BUILD)' $(PYTHON) tests/system/fault_table.py

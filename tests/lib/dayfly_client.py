@@ -37,8 +37,9 @@ class DaemonError(Exception):
 class Client:
     def __init__(self, path, timeout=10):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(timeout * SCALE)
+        self.sock.setblocking(True)  # with a timeout of Python's it would not wait where many stand before us
         self.sock.connect(path)
+        self.sock.settimeout(timeout * SCALE)
         self.buffer = b""
         self.tags = itertools.count(1)
         self.queue = []  # events that nobody has asked for yet

@@ -62,9 +62,9 @@ class Idle:
         with as_user(USER, GROUP):
             for _ in range(n):
                 s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-                s.settimeout(30)
                 self.sockets.append(s)
                 s.connect(daemon.socket)
+                s.settimeout(30)
 
     def ask(self, n):
         """A question on each n-th: the answers."""

@@ -1,50 +1,20 @@
-"""Many tasks one after the other, and the loop under load: J15, J16."""
+"""Many tasks one after the other, the loop under load, and the short form of the soak (tests/soak.py): J1, J2, J15, J16, G1, G3, G6, K8."""
 import os
 import threading
 import time
 
 from dayfly_client import SCALE
 from dayfly_host import count_fds, read
+from dayfly_load import configure
+from dayfly_soak import run_some, soak_kills, soak_neighbours, soak_tasks
 from dayfly_test import in_modes
 
-from common import assert_grown_less, rss_kib, status_field, wait_until
-
-# Ways to live and end, a little of everything.
-LIVES = (
-    {"argv": ["true"]},
-    {"argv": ["sh", "-c", "echo text; echo more >&2; exit 3"]},
-    {"argv": ["sh", "-c", "setsid sleep 97531 & exit 0"]},
-    {"argv": ["sh", "-c", "mkdir -p /tmp/a/b/c; head -c 100000 /dev/zero | tee /tmp/a/b/c/d; kill -9 $$"]},
-    {"argv": ["no-such-command"]},
-    {"argv": ["sleep", "60"], "limits": {"wall": "20ms", "grace": "10ms"}},
-    {"argv": ["cat"], "stdin": "stream"},
-    {"argv": ["sh", "-c", "tty"], "tty": True},
-    {"argv": ["true"], "workspace": {"path": "/usr/share", "mode": "cow"}},
-    {"argv": ["true"], "user": "root", "mounts": [{"path": "/etc/hostname", "target": "/srv/name", "mode": "ro"}]},
-)
-
+from common import OwnDaemons, assert_grown_less, raise_open_files, rss_kib, status_field, wait_until
 
 @in_modes
 class Soak:
     SECONDS = 9
     TASKS = 3000
-    AT_ONCE = 12
-
-    def run_some(self, client, tasks, deadline):
-        """Runs at most so many until the deadline, some at once. Returns how many."""
-        done, running = 0, []
-        while running or (done < tasks and time.monotonic() < deadline):
-            while len(running) < self.AT_ONCE and done < tasks and time.monotonic() < deadline:
-                life = LIVES[done % len(LIVES)]
-                tag, task = client.start(life)
-                running.append((tag, task))
-                done += 1
-                if life.get("stdin"):
-                    client.send("input", task=task, eof=True)
-            tag, task = running.pop(0)
-            client.finish(tag, task, timeout=30)
-        client.queue.clear()
-        return done
 
     def look(self):
         self.daemon.settle()
@@ -54,10 +24,10 @@ class Soak:
     def test_J15_thousands_of_tasks_leave_every_number_as_it_was(self):
         """The leak check of the harness compares mounts, cgroups, files, namespaces, sockets and IPC objects."""
         client = self.client
-        self.run_some(client, 300, time.monotonic() + self.SECONDS * SCALE)  # caches, kept id maps and results are full now
+        run_some(client, 300, time.monotonic() + self.SECONDS * SCALE)  # caches, kept id maps and results are full now
         before = self.look()
         sizes = {pid: rss_kib(pid) for pid in before}
-        done = self.run_some(client, self.TASKS, time.monotonic() + self.SECONDS * SCALE)
+        done = run_some(client, self.TASKS, time.monotonic() + self.SECONDS * SCALE)
         self.assertGreater(done, 100)
         self.assertTrue(wait_until(lambda: self.look() == before, 5, 0.2), "%d tasks: %s, before %s" % (done, self.look(), before))
         for pid, size in sizes.items():
@@ -149,3 +119,27 @@ class Lag:
             self.client.call("wait", task=task)
         self.assertGreater(len(own), 20)
         self.assertLess(self.p95(own), max(0.05 * SCALE, 20 * self.p95(machine)), "the machine alone: %.4f s" % self.p95(machine))
+
+
+@in_modes
+class ShortSoak(OwnDaemons):
+    SETTINGS = "[daemon]\nmax_connections = 2000\nmax_connections_per_user = 2000\n"
+
+    def soaked_daemon(self):
+        raise_open_files()
+        daemon = configure(self.new_daemon(start=False), self.SETTINGS)
+        daemon.start()
+        daemon.warm_up()
+        return daemon
+
+    def test_J15_beside_idle_and_deaf_clients_every_number_stays_flat(self):
+        done, problems = soak_tasks(self.soaked_daemon(), 3)
+        self.assertEqual(problems, [])
+        self.assertGreater(done, 50)
+
+    def test_J16_beside_noisy_neighbours_trivial_tasks_go_on(self):
+        """How much slower is printed; `make soak` holds it to a bound."""
+        self.assertEqual(soak_neighbours(self.soaked_daemon(), 4), [])
+
+    def test_J1_J2_kills_at_random_under_load_leave_nothing(self):
+        self.assertEqual(soak_kills(self.soaked_daemon(), 5, int(os.environ.get("DAYFLY_SEED", time.time()))), [])
