@@ -416,7 +416,8 @@ DAYFLY_API enum dayfly_stream dayfly_event_stream(const struct dayfly_event *ev)
 DAYFLY_API const void *dayfly_event_data(const struct dayfly_event *ev, size_t *ret_len);
 DAYFLY_API uint64_t dayfly_event_seq(const struct dayfly_event *ev);
 
-/* Output events: how many bytes were dropped at this place; 0 for an event with data. */
+/* Output events: how many bytes were dropped at this place (at most, where the event's JSON has
+ * "at_most"); 0 for an event with data. */
 DAYFLY_API uint64_t dayfly_event_truncated(const struct dayfly_event *ev);
 
 /*

@@ -165,8 +165,8 @@ while True:
 """
 NEIGHBOURS = {
     "fork bomb": {"argv": ["python3", "-c", BOMB], "limits": {"pids": 64}},
-    "memory eater": {"argv": ["sh", "-c", "while :; do head -c 120000000 /dev/zero | tail -c 119000000 >/dev/null; done"],
-                     "limits": {"memory": "128MiB"}},
+    "memory eater": {"argv": ["sh", "-c", "while :; do head -c 100000000 /dev/zero | tail -c 99000000 >/dev/null; done"],
+                     "limits": {"memory": "160MiB"}},
     "output flood": {"argv": ["yes"], "limits": {"output": "16MiB"}},
     "disk filler": {"argv": ["sh", "-c", "while :; do head -c 200000000 /dev/zero >/tmp/x; rm -f /tmp/x; done"], "limits": {"disk": "64MiB"}},
     "connection flood": None,
