@@ -81,13 +81,16 @@ int recovery_choose_dir(const struct options *o, const char *socket_path,
 /* ---- results ---- */
 
 /* A result that is too long loses its details. */
-static char *result_text(const struct task_result *r)
+static char *result_text(struct server *s, const struct task_result *r)
 {
 	static const char *const details[] = { "degraded", "enforced", "error" };
-	json_t *full = result_to_json(r);
+	json_t *full = s ? server_result_to_json(s, r) : result_to_json(r);
 	char *text = full ? json_dumps(full, JSON_COMPACT) : NULL;
 	if (text && strlen(text) > JOURNAL_RESULT_BYTES) {
 		free(text);
+		/* This one is others' too. */
+		json_decref(full);
+		full = result_to_json(r);
 		for (size_t i = 0; i < ARRAY_SIZE(details); i++)
 			json_object_set_new(full, details[i], json_null());
 		text = json_dumps(full, JSON_COMPACT);
@@ -131,7 +134,7 @@ static int set_lost(struct journal_task *t)
 	if (!r)
 		return -ENOMEM;
 	t->finished_ns = r->finished_ns;
-	t->result = result_text(r);
+	t->result = result_text(NULL, r);
 	result_destroy(r);
 	log_info("task %s: lost: the daemon died while it was %s", t->id, doing(t->state));
 	return t->result ? 0 : -ENOMEM;
@@ -265,7 +268,7 @@ void recovery_note_done(struct server *s, struct job *j)
 {
 	if (!s->start->journal.is_on)
 		return;
-	auto_free char *text = result_text(j->task->result);
+	auto_free char *text = result_text(s, j->task->result);
 	int r = -ENOMEM;
 	if (text)
 		r = journal_finish(

@@ -138,6 +138,18 @@ static void host_on_unqueue(void *owner, struct task *t)
 	sched_remove(&s->sched, &j->sched);
 }
 
+static void forget_fresh(struct server *s)
+{
+	json_decref(s->fresh_json);
+	s->fresh_json = NULL;
+	s->fresh = NULL;
+}
+
+json_t *server_result_to_json(struct server *s, const struct task_result *r)
+{
+	return s->fresh == r && s->fresh_json ? json_incref(s->fresh_json) : result_to_json(r);
+}
+
 static void host_on_done(void *owner, struct task *t)
 {
 	struct server *s = owner;
@@ -147,6 +159,9 @@ static void host_on_done(void *owner, struct task *t)
 		&s->sched, &j->sched, r->cpu_user_us.value + r->cpu_sys_us.value, r->run_us.value);
 	sched_remove(&s->sched, &j->sched);
 	metrics_note_result(&s->metrics, r);
+	forget_fresh(s);
+	s->fresh_json = result_to_json(r);
+	s->fresh = r;
 	recovery_note_done(s, j);
 	jobs_set_done(&s->jobs, j, clock_boot_ns());
 	stream_on_done(j);
@@ -158,6 +173,7 @@ static void host_on_done(void *owner, struct task *t)
 static void on_after_done(void *owner)
 {
 	struct server *s = owner;
+	forget_fresh(s);
 	jobs_expire(&s->jobs, clock_boot_ns());
 	server_schedule(s);
 }
@@ -323,6 +339,7 @@ uint64_t server_tick_ms(const struct server *s)
 static void on_tick(void *owner)
 {
 	struct server *s = owner;
+	forget_fresh(s);
 	jobs_expire(&s->jobs, clock_boot_ns());
 	recovery_write_rest(s);
 	journal_tick(&s->start->journal);
@@ -489,6 +506,7 @@ void server_finish(struct server *s)
 	/* Only the handles that are part of this struct are left. */
 	uv_walk(s->loop, close_handle, NULL);
 	uv_run(s->loop, UV_RUN_DEFAULT);
+	forget_fresh(s);
 	free(s->scratch);
 	free(s->read_scratch);
 }

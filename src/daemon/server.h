@@ -22,6 +22,7 @@
 #include "task/task.h"
 #include "task/watch.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,8 +50,12 @@ struct server {
 	bool has_unwritten;   /* some job is */
 	int spare_log;	      /* the file of the next task's output, made ahead; -1: none */
 	bool wants_spare_log; /* a task has begun to run in this turn */
-	char *scratch;	      /* output on its way into a log */
-	char *read_scratch;   /* anything else that is read */
+	/* Of the task that was last done, in this turn: the journal and its listeners want the
+	 * same. */
+	const struct task_result *fresh;
+	json_t *fresh_json;
+	char *scratch;	    /* output on its way into a log */
+	char *read_scratch; /* anything else that is read */
 
 	struct watch *listen_watch;
 	struct alarm *listen_pause; /* no descriptors left: try again later */
@@ -94,6 +99,9 @@ void server_drain(struct server *s, const char *why);
 
 /* How long the next tick may be away. */
 uint64_t server_tick_ms(const struct server *s);
+/* The result of a task that is done, as JSON that the caller does not change. NULL without memory.
+ */
+json_t *server_result_to_json(struct server *s, const struct task_result *r);
 
 /* accept.c */
 int accept_init(struct server *s);

@@ -92,7 +92,8 @@ static void end_stream(struct stream *s)
 			c, answer_state(&c->out, s->tag, t->id, task_state_name(t->state)));
 	if (is_alive)
 		connection_send_result(c, s->tag, t->id,
-			task_is_done(t) ? result_to_json(t->result) : describe_task_state(t));
+			task_is_done(t) ? server_result_to_json(c->server, t->result)
+					: describe_task_state(t));
 	stream_destroy(s);
 }
 
