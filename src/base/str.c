@@ -134,11 +134,16 @@ void str_escape(const char *s, size_t len, char *out, size_t out_size)
 	size_t o = 0;
 	for (size_t i = 0; i < len; i++) {
 		uint8_t c = (uint8_t)s[i];
-		if (o + 8 > out_size) {
+		if (o + 12 > out_size) {
 			snprintf(out + o, out_size - o, "...");
 			return;
 		}
-		if (c < 0x20 || c == 0x7f || c == '\\')
+		/* U+0080 to U+009F too: terminals take them for the beginning of a command. */
+		bool is_c1 = c == 0xc2 && i + 1 < len && ((uint8_t)s[i + 1] & 0xe0) == 0x80;
+		if (is_c1)
+			o += (size_t)snprintf(
+				out + o, out_size - o, "\\xc2\\x%02x", (uint8_t)s[++i]);
+		else if (c < 0x20 || c == 0x7f || c == '\\')
 			o += (size_t)snprintf(out + o, out_size - o, "\\x%02x", c);
 		else
 			out[o++] = (char)c;
