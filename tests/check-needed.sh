@@ -35,6 +35,17 @@ if command -v readelf >/dev/null 2>&1; then
   else
     passed=$((passed + 1))
   fi
+  # And all of those: what the header declares can be linked.
+  missing=
+  for name in $(sed -n 's/^DAYFLY_API .*[ *]\(dayfly_[a-z0-9_]*\)(.*/\1/p' include/dayfly/client.h); do
+    nm -D --defined-only "$BUILD/libdayfly.so" | grep -q " $name\(@\|\$\)" || missing="$missing $name"
+  done
+  if [ -n "$missing" ]; then
+    echo "libdayfly.so lacks functions of its header:$missing"
+    failed=$((failed + 1))
+  else
+    passed=$((passed + 1))
+  fi
 else
   echo "skip: no readelf (package binutils)"
   skipped=1
