@@ -3,7 +3,7 @@ _dayfly() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]} options=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'run ps logs attach wait kill inspect doctor info stats drain config version' -- "$word"))
+    COMPREPLY=($(compgen -W 'run ps logs attach wait kill inspect events doctor info stats drain config version' -- "$word"))
     return
   fi
   case $before in
@@ -55,6 +55,7 @@ _dayfly() {
     wait) options='--json --result --socket --help -h' ;;
     kill) options='--signal --socket --help -s -h' ;;
     inspect) options='--socket --help -h' ;;
+    events) options='--all --label --snapshot --json --socket --help -a -l -s -h' ;;
     doctor) options='--json --state-dir --help -h' ;;
     info) options='--json --socket --help -h' ;;
     stats) options='--format --socket --help -h' ;;
@@ -66,7 +67,7 @@ _dayfly() {
     COMPREPLY=($(compgen -W "$options" -- "$word"))
   elif [ "$verb" = run ]; then
     COMPREPLY=($(compgen -c -- "$word"))
-  elif [[ " attach inspect kill logs wait " = *" $verb "* ]]; then
+  elif [[ " attach events inspect kill logs wait " = *" $verb "* ]]; then
     COMPREPLY=($(compgen -W "$(dayfly ps -q -a 2>/dev/null)" -- "$word"))
   elif [ "$verb" = config ]; then
     COMPREPLY=($(compgen -W show -- "$word"))

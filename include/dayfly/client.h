@@ -333,6 +333,27 @@ DAYFLY_API int dayfly_cancel(
 DAYFLY_API int dayfly_list(struct dayfly_client *c, int all, const char *label,
 	uint64_t *ret_request, struct dayfly_error *e);
 
+enum dayfly_events_flags {
+	/* Of every user's tasks; for root and the daemon's own user. */
+	DAYFLY_EVENTS_ALL_USERS = 1,
+	/* First an event for each task that is not done. */
+	DAYFLY_EVENTS_SNAPSHOT = 2,
+};
+
+/*
+ * Subscribes to the changes of state of the caller's tasks: of those with `label` (as in
+ * dayfly_list(); NULL: any), or of one `task` (NULL: of all). Events: task, missed and, when the
+ * snapshot is complete, subscribed. The request ends with dayfly_unsubscribe() (its result has
+ * "missed", the sum) or, with `task`, when the task is done. A reader that is slow loses events,
+ * and is told how many: it holds nothing up.
+ */
+DAYFLY_API int dayfly_events(struct dayfly_client *c, unsigned flags, const char *label,
+	const char *task, uint64_t *ret_request, struct dayfly_error *e);
+
+/* Ends a dayfly_events() request of this client; `subscription` is its number. */
+DAYFLY_API int dayfly_unsubscribe(struct dayfly_client *c, uint64_t subscription,
+	uint64_t *ret_request, struct dayfly_error *e);
+
 /* Everything known of one task. */
 DAYFLY_API int dayfly_inspect(
 	struct dayfly_client *c, const char *task, uint64_t *ret_request, struct dayfly_error *e);
@@ -354,8 +375,11 @@ enum dayfly_event_type {
 	DAYFLY_EVENT_OUTPUT,	   /* bytes of the task, or a gap: dayfly_event_truncated() */
 	DAYFLY_EVENT_DENIED,	   /* the jail refused something to the task */
 	DAYFLY_EVENT_RESULT,	   /* the last event of a request that went well */
-	DAYFLY_EVENT_ERROR, /* the last event of a request that did not: dayfly_event_error() */
-	DAYFLY_EVENT_OTHER, /* from a newer daemon: dayfly_event_json() */
+	DAYFLY_EVENT_ERROR,  /* the last event of a request that did not: dayfly_event_error() */
+	DAYFLY_EVENT_TASK,   /* dayfly_events(): a task came into dayfly_event_state() */
+	DAYFLY_EVENT_MISSED, /* dayfly_events(): dayfly_event_missed() of them were left out */
+	DAYFLY_EVENT_SUBSCRIBED, /* dayfly_events(): it has begun; all that is known was told */
+	DAYFLY_EVENT_OTHER,	 /* from a newer daemon: dayfly_event_json() */
 };
 
 enum dayfly_stream {
@@ -398,8 +422,11 @@ DAYFLY_API uint64_t dayfly_event_request(const struct dayfly_event *ev);
 /* The task's id, or "". */
 DAYFLY_API const char *dayfly_event_task(const struct dayfly_event *ev);
 
-/* State events: queued, starting, running, stopping, collecting or done; else "". */
+/* State and task events: queued, starting, running, stopping, collecting or done; else "". */
 DAYFLY_API const char *dayfly_event_state(const struct dayfly_event *ev);
+
+/* Missed events: how many task events were left out since the last one; else 0. */
+DAYFLY_API uint64_t dayfly_event_missed(const struct dayfly_event *ev);
 
 /*
  * State events of a task that waits: how many tasks are before it, and about how many milliseconds

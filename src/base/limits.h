@@ -35,5 +35,7 @@
 #define LIMIT_CONNECTIONS 65536
 /* Requests of one connection that wait for an answer. */
 #define LIMIT_CONNECTION_REQUESTS 1024
+/* Subscriptions to events of one connection. */
+#define LIMIT_CONNECTION_SUBSCRIPTIONS 4
 
 #endif

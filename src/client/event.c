@@ -18,6 +18,9 @@ static const char *const type_names[] = {
 	[DAYFLY_EVENT_DENIED] = "denied",
 	[DAYFLY_EVENT_RESULT] = "result",
 	[DAYFLY_EVENT_ERROR] = "error",
+	[DAYFLY_EVENT_TASK] = "task",
+	[DAYFLY_EVENT_MISSED] = "missed",
+	[DAYFLY_EVENT_SUBSCRIBED] = "subscribed",
 };
 
 static int not_understood(struct dayfly_error *e, const char *what)
@@ -170,7 +173,13 @@ int dayfly_event_waiting(
 
 const char *dayfly_event_state(const struct dayfly_event *ev)
 {
-	return ev->type == DAYFLY_EVENT_STATE ? ev->state : "";
+	bool has_state = ev->type == DAYFLY_EVENT_STATE || ev->type == DAYFLY_EVENT_TASK;
+	return has_state ? ev->state : "";
+}
+
+uint64_t dayfly_event_missed(const struct dayfly_event *ev)
+{
+	return ev->type == DAYFLY_EVENT_MISSED ? member_count(ev->json, "missed") : 0;
 }
 
 enum dayfly_stream dayfly_event_stream(const struct dayfly_event *ev)

@@ -4,6 +4,8 @@
 #include "client/error.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 static int bad_text(struct dayfly_error *e, const char *what)
 {
@@ -142,6 +144,30 @@ int dayfly_list(struct dayfly_client *c, int all, const char *label, uint64_t *r
 		return r;
 	}
 	return send_plain(c, request, ret_request, e);
+}
+
+int dayfly_events(struct dayfly_client *c, unsigned flags, const char *label, const char *task,
+	uint64_t *ret_request, struct dayfly_error *e)
+{
+	json_t *request = json_pack("{s:s, s:b, s:b}", "op", "events", "all",
+		flags & DAYFLY_EVENTS_ALL_USERS, "snapshot", flags & DAYFLY_EVENTS_SNAPSHOT);
+	int r = label ? set_text(request, "label", label, e) : 0;
+	if (r == 0 && task)
+		r = set_text(request, "task", task, e);
+	if (r < 0) {
+		json_decref(request);
+		return r;
+	}
+	return send_plain(c, request, ret_request, e);
+}
+
+int dayfly_unsubscribe(struct dayfly_client *c, uint64_t subscription, uint64_t *ret_request,
+	struct dayfly_error *e)
+{
+	char tag[24];
+	snprintf(tag, sizeof(tag), "%" PRIu64, subscription);
+	return send_plain(
+		c, json_pack("{s:s, s:s}", "op", "unsubscribe", "request", tag), ret_request, e);
 }
 
 int dayfly_inspect(

@@ -6,6 +6,7 @@
 #include "daemon/jobs.h"
 #include "daemon/server.h"
 #include "daemon/stream.h"
+#include "daemon/subscription.h"
 #include "proto/answer.h"
 
 #include <assert.h>
@@ -79,8 +80,8 @@ void connection_kick(struct connection *c)
 
 static bool has_more_to_say(const struct connection *c)
 {
-	return buf_len(&c->out) || !list_empty(&c->streams) || !list_empty(&c->acks) ||
-	       c->feed.is_active;
+	return buf_len(&c->out) || !list_empty(&c->streams) || !list_empty(&c->subscriptions) ||
+	       !list_empty(&c->acks) || c->feed.is_active;
 }
 
 static void set_watch(struct connection *c)
@@ -99,7 +100,8 @@ static bool pump(struct connection *c)
 {
 	for (int i = 0; i < ROUNDS_PER_TURN; i++) {
 		bool was_full = buf_len(&c->out) >= CONNECTION_OUT_LOW;
-		bool has_added = stream_fill(c);
+		bool has_added = subscription_fill(c);
+		has_added |= stream_fill(c);
 		if (c->is_dead || !flush(c))
 			return false;
 		if (!has_added && !was_full)
@@ -191,7 +193,8 @@ void connection_close_soon(struct connection *c)
 /* Nothing of it is under way, so the daemon's end is the only word that it will get. */
 static bool is_at_rest(const struct connection *c)
 {
-	return list_empty(&c->streams) && list_empty(&c->acks) && !c->feed.is_active;
+	return list_empty(&c->streams) && list_empty(&c->subscriptions) && list_empty(&c->acks) &&
+	       !c->feed.is_active;
 }
 
 void connection_finish(struct connection *c)
@@ -255,6 +258,7 @@ int connection_create(struct server *server, int take_fd, uid_t uid, gid_t gid, 
 	list_init(&c->link);
 	list_init(&c->kick_link);
 	list_init(&c->streams);
+	list_init(&c->subscriptions);
 	list_init(&c->acks);
 	list_init(&c->jobs);
 	buf_init(&c->out, CONNECTION_OUT_MAX);
@@ -277,6 +281,7 @@ void connection_destroy(struct connection *c)
 	list_remove(&c->link);
 	list_remove(&c->kick_link);
 	stream_finish_all(c);
+	subscription_finish_all(c);
 	intake_finish(c);
 	list_for_each_safe (pos, &c->jobs) {
 		struct job *j = list_entry(pos, struct job, conn_link);

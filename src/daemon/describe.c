@@ -195,6 +195,14 @@ json_t *describe_job(const struct server *s, struct job *j)
 	return o;
 }
 
+static void put_end(json_t **o, const struct task_result *r)
+{
+	const struct task_exit *x = &r->verdict.exit;
+	json_build_put(o, "outcome", json_string(outcome_name(r->verdict.outcome)));
+	json_build_put(o, "cause", json_string(cause_name(r->verdict.cause)));
+	json_build_put(o, "code", x->has_code ? json_integer(x->code) : json_null());
+}
+
 static json_t *list_entry_of(const struct sched *s, const struct job *j)
 {
 	const struct task *t = j->task;
@@ -207,12 +215,22 @@ static json_t *list_entry_of(const struct sched *s, const struct job *j)
 		labels(t->spec->labels), "created", stamp_or_null(r->created_ns), "started",
 		stamp_or_null(r->started_ns), "finished", stamp_or_null(r->finished_ns));
 	put_waiting(&o, s, j);
-	if (!o || !task_is_done(t))
-		return o;
-	const struct task_exit *x = &r->verdict.exit;
-	json_build_put(&o, "outcome", json_string(outcome_name(r->verdict.outcome)));
-	json_build_put(&o, "cause", json_string(cause_name(r->verdict.cause)));
-	json_build_put(&o, "code", x->has_code ? json_integer(x->code) : json_null());
+	if (o && task_is_done(t))
+		put_end(&o, r);
+	return o;
+}
+
+json_t *describe_event(const struct job *j, bool is_snapshot)
+{
+	const struct task *t = j->task;
+	json_t *o = json_pack("{s:s, s:o, s:I, s:o, s:o, s:I}", "state", task_state_name(t->state),
+		"name", text_or_null(t->spec->name), "uid", (json_int_t)t->uid, "labels",
+		labels(t->spec->labels), "at", stamp_or_null(j->state_real_ns), "boot_us",
+		(json_int_t)(j->state_boot_ns / NS_PER_US));
+	if (o && is_snapshot)
+		json_build_put(&o, "snapshot", json_true());
+	if (o && task_is_done(t))
+		put_end(&o, t->result);
 	return o;
 }
 

@@ -23,6 +23,8 @@ json_t *describe_job(const struct server *s, struct job *j);
 /* {"tasks":[...]}: those of the uid; all: finished ones too; label ("key" or "key=value"): only
  * those that have it. */
 json_t *describe_list(const struct server *s, uid_t uid, bool all, const char *label);
+/* The members of an event about a task: its state, since when, and how it ended. */
+json_t *describe_event(const struct job *j, bool is_snapshot);
 json_t *describe_server(const struct server *s, uid_t uid);
 
 #endif

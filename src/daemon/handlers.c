@@ -14,6 +14,7 @@
 #include "daemon/server.h"
 #include "daemon/stream.h"
 #include "daemon/submit.h"
+#include "daemon/subscription.h"
 #include "plan/build.h"
 #include "proto/answer.h"
 
@@ -123,6 +124,26 @@ static int handle_stats(struct connection *c, struct request *rq, size_t line_le
 	return r;
 }
 
+static int handle_events(struct connection *c, struct request *rq, size_t line_len, struct err *e)
+{
+	struct job *only = NULL;
+	int r = rq->all ? check_owner(c, e) : 0;
+	if (r == 0 && rq->all && rq->task)
+		return err_set_field(e, ERR_BAD_VALUE, "all", "is not allowed beside \"task\"");
+	if (r == 0 && rq->task)
+		r = find(c, rq, &only, e);
+	return r < 0 ? r : subscription_create(c, rq, only, e);
+}
+
+static int handle_unsubscribe(
+	struct connection *c, struct request *rq, size_t line_len, struct err *e)
+{
+	int r = subscription_end(c, rq->request, e);
+	if (r == 0)
+		connection_send_result(c, rq->id, NULL, json_object());
+	return r;
+}
+
 static int handle_drain(struct connection *c, struct request *rq, size_t line_len, struct err *e)
 {
 	struct server *s = c->server;
@@ -154,6 +175,8 @@ static int (*const handlers[OP_COUNT])(
 	[OP_PING] = handle_ping,
 	[OP_DRAIN] = handle_drain,
 	[OP_STATS] = handle_stats,
+	[OP_EVENTS] = handle_events,
+	[OP_UNSUBSCRIBE] = handle_unsubscribe,
 };
 
 int handle_request(struct connection *c, struct request *rq, size_t line_len, struct err *e)

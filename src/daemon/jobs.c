@@ -57,7 +57,9 @@ struct job *jobs_add(struct jobs *js, struct task *take_task, size_t spec_bytes)
 	j->spec_bytes = spec_bytes;
 	list_append(&js->active, &j->link);
 	js->n_active++;
-	js->n_total++;
+	j->number = ++js->n_total;
+	j->state_real_ns = clock_real_ns();
+	j->state_boot_ns = clock_boot_ns();
 	js->active_spec_bytes += spec_bytes;
 	return j;
 }

@@ -45,7 +45,10 @@ struct job {
 	struct journal_wait accept_wait;
 	bool is_accepted;
 	uint32_t seen_states; /* bits by enum task_state */
-	bool is_recovered;    /* of an earlier daemon: little of the request is known */
+	uint64_t number; /* rises from one accepted task to the next; 0: of an earlier daemon */
+	/* When it came into its state: CLOCK_REALTIME, CLOCK_BOOTTIME. */
+	uint64_t state_real_ns, state_boot_ns;
+	bool is_recovered; /* of an earlier daemon: little of the request is known */
 	bool argv_is_cut;
 	bool is_unwritten;   /* done, and the journal does not say so */
 	bool has_run_stream; /* somebody has asked for it on this daemon */

@@ -10,6 +10,7 @@
 #include "daemon/reload.h"
 #include "daemon/stream.h"
 #include "daemon/submit.h"
+#include "daemon/subscription.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -56,6 +57,8 @@ static void on_idle(uv_idle_t *handle)
 
 static void settle_turn(struct server *s)
 {
+	if (s->state == SERVER_DRAINING && !s->jobs.n_active)
+		subscription_end_all(s);
 	settle(s);
 	notify_counts(&s->start->notify, s->sched.n_running, s->sched.n_ready);
 	waiting_check(&s->waiting);
@@ -113,8 +116,13 @@ static void host_on_state(void *owner, struct task *t)
 	struct job *j = t->owner;
 	j->seen_states |= 1u << t->state;
 	s->wants_spare_log |= t->state == TASK_STATE_RUNNING;
+	j->state_real_ns = clock_real_ns();
+	j->state_boot_ns = clock_boot_ns();
 	recovery_note_state(owner, j);
 	stream_on_state(j);
+	/* The end is told with its result. */
+	if (!task_is_done(t))
+		subscription_on_state(s, j);
 }
 
 static void host_on_output(void *owner, struct task *t, enum output_stream stream, const char *data,
@@ -165,6 +173,7 @@ static void host_on_done(void *owner, struct task *t)
 	recovery_note_done(s, j);
 	jobs_set_done(&s->jobs, j, clock_boot_ns());
 	stream_on_done(j);
+	subscription_on_state(s, j);
 	/* The slot is given away when this event is dealt with, not in its midst. */
 	alarm_set(s->after_done, 0);
 }
@@ -411,6 +420,7 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 		s->refused[i] = -1;
 	s->deadlines.fd = -1;
 	list_init(&s->connections);
+	list_init(&s->subscriptions);
 	list_init(&s->kicked);
 	list_init(&s->dead);
 	jobs_init(&s->jobs);
@@ -464,6 +474,7 @@ int server_run(struct server *s)
 {
 	uv_run(s->loop, UV_RUN_DEFAULT);
 	end_tasks(s);
+	subscription_end_all(s);
 	/* As far as the sockets take it at once. */
 	settle(s);
 	return s->exit_code;

@@ -63,9 +63,10 @@ struct server {
 	int refused[SERVER_REFUSED_MAX]; /* clients that were turned away and may not know it yet */
 	size_t n_refused;
 	struct alarm *refused_alarm;
-	struct list connections; /* connection.link */
-	struct list kicked;	 /* connection.kick_link */
-	struct list dead;	 /* connection.link */
+	struct list connections;   /* connection.link */
+	struct list subscriptions; /* subscription.link */
+	struct list kicked;	   /* connection.kick_link */
+	struct list dead;	   /* connection.link */
 	size_t n_connections;
 
 	uv_prepare_t prepare; /* settles what timers did */

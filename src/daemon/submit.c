@@ -16,6 +16,7 @@
 #include "daemon/reload.h"
 #include "daemon/server.h"
 #include "daemon/stream.h"
+#include "daemon/subscription.h"
 #include "plan/build.h"
 #include "proto/schema.h"
 
@@ -398,6 +399,7 @@ static int submit(struct connection *c, struct request *rq, size_t line_len, str
 		return r;
 	log_accepted(t);
 	metrics_add(&s->metrics, METRIC_ACCEPTED, 1);
+	subscription_on_state(s, j);
 	r = stream_create(c, j, rq);
 	if (r < 0) {
 		err_set(e, ERR_INTERNAL, -r, "follow the task");

@@ -287,6 +287,26 @@ int answer_result(struct buf *b, const char *id, const char *task, const json_t 
 	return line_end(&l);
 }
 
+int answer_members(
+	struct buf *b, const char *id, const char *event, const char *task, const json_t *members)
+{
+	struct line l = event_begin(b, id, event, task);
+	if (json_object_size(members))
+		add_str(&l, ",");
+	if (l.failure == 0 &&
+		json_dump_callback(members, dump_into, &l, JSON_COMPACT | JSON_EMBED) < 0 &&
+		l.failure == 0)
+		l.failure = -ENOMEM;
+	return line_end(&l);
+}
+
+int answer_missed(struct buf *b, const char *id, uint64_t missed)
+{
+	struct line l = event_begin(b, id, "missed", NULL);
+	add_uint(&l, "missed", missed);
+	return line_end(&l);
+}
+
 int answer_error(struct buf *b, const char *id, const struct err *e)
 {
 	struct line l = event_begin(b, id, "error", NULL);

@@ -26,6 +26,13 @@ int answer_state(struct buf *b, const char *id, const char *task, const char *st
 int answer_waiting(struct buf *b, const char *id, const char *task, const char *state,
 	uint64_t position, uint64_t wait_ms);
 
+/* An event with the members of an object (borrowed; none of those that every event has). */
+int answer_members(
+	struct buf *b, const char *id, const char *event, const char *task, const json_t *members);
+
+/* So many events of a subscription were left out here. */
+int answer_missed(struct buf *b, const char *id, uint64_t missed);
+
 /* Which output an event belongs to. */
 struct answer_chunk {
 	const char *id;

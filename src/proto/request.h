@@ -27,6 +27,8 @@ enum op {
 	OP_PING,
 	OP_DRAIN,
 	OP_STATS,
+	OP_EVENTS,
+	OP_UNSUBSCRIBE,
 	OP_COUNT,
 };
 const char *op_name(enum op op);
@@ -128,15 +130,18 @@ struct request {
 	enum op op;
 	char *id; /* the client's tag, repeated in every answer; never NULL after a successful parse
 		   */
-	int framing;	     /* run attach logs: enum framing */
-	bool detach;	     /* run: accepted is the last event; the task outlives the connection */
-	char *task;	     /* all that name a task: id, unique prefix of an id, or name */
-	uint64_t after;	     /* attach logs: replay what has a higher seq */
-	bool follow;	     /* logs: go on until the end */
-	bool all;	     /* list: finished tasks too */
-	bool on;	     /* drain: or no longer */
-	char *label;	     /* list: only tasks with this "key=value" or "key" */
-	char *signal;	     /* signal: "TERM", "SIGTERM" or a number as text */
+	int framing;	/* run attach logs: enum framing */
+	bool detach;	/* run: accepted is the last event; the task outlives the connection */
+	char *task;	/* all that name a task: id, unique prefix of an id, or name; events: may be
+			   NULL */
+	uint64_t after; /* attach logs: replay what has a higher seq */
+	bool follow;	/* logs: go on until the end */
+	bool all;	/* list: finished tasks too; events: of every user */
+	bool snapshot;	/* events: first the tasks that are not done */
+	char *request;	/* unsubscribe: the tag of the events request */
+	bool on;	/* drain: or no longer */
+	char *label;	/* list events: only tasks with this "key=value" or "key" */
+	char *signal;	/* signal: "TERM", "SIGTERM" or a number as text */
 	uint64_t rows, cols; /* resize */
 	char *data;	     /* input: the bytes (from text or base64), or NULL */
 	size_t data_len;

@@ -34,6 +34,9 @@ static const struct {
 	[OP_INFO] = { "info", "shows the daemon's version, mode, limits and counts" },
 	[OP_PING] = { "ping", "answers at once" },
 	[OP_STATS] = { "stats", "root and the daemon's own user: shows what it has counted" },
+	[OP_EVENTS] = { "events",
+		"tells each change of state of the user's tasks, until it is ended" },
+	[OP_UNSUBSCRIBE] = { "unsubscribe", "ends an `events` request of the same connection" },
 	[OP_DRAIN] = { "drain",
 		"root and the daemon's own user: takes no new tasks, or takes them again" },
 };
@@ -213,7 +216,7 @@ static const struct schema_field task_fields[] = {
 #define REQUEST(member, field_name, field_kind) \
 	.name = (field_name), .kind = (field_kind), .offset = offsetof(struct request, member)
 #define OPS_STREAM (OP_BIT(OP_RUN) | OP_BIT(OP_ATTACH) | OP_BIT(OP_LOGS))
-#define OPS_TASK   (OPS_ALL & ~(OP_BIT(OP_RUN) | OP_BIT(OP_LIST) | OP_BIT(OP_INFO) | OP_BIT(OP_PING) | OP_BIT(OP_DRAIN) | OP_BIT(OP_STATS)))
+#define OPS_TASK   (OPS_ALL & ~(OP_BIT(OP_RUN) | OP_BIT(OP_LIST) | OP_BIT(OP_INFO) | OP_BIT(OP_PING) | OP_BIT(OP_DRAIN) | OP_BIT(OP_STATS) | OP_BIT(OP_EVENTS) | OP_BIT(OP_UNSUBSCRIBE)))
 
 static const struct schema_field request_fields[] = {
 	{ REQUEST(op, "op", KIND_OP), .ops = OPS_ALL, .required = OPS_ALL,
@@ -224,6 +227,8 @@ static const struct schema_field request_fields[] = {
 		.doc = "what to run" },
 	{ REQUEST(task, "task", KIND_NAME), .ops = OPS_TASK, .required = OPS_TASK, .min = 1, .max = LIMIT_NAME_BYTES,
 		.doc = "the task: its id, the beginning of its id if no other task has it, or its name" },
+	{ REQUEST(task, "task", KIND_NAME), .ops = OP_BIT(OP_EVENTS), .min = 1, .max = LIMIT_NAME_BYTES, .absent = "every task",
+		.doc = "only this task, named as elsewhere; the request then ends when the task is done. Not beside `all`" },
 	{ REQUEST(framing, "framing", KIND_WORD), .ops = OPS_STREAM, .words = framing_words,
 		.doc = "how output comes: as JSON text or base64, or as raw bytes after the event" },
 	{ REQUEST(detach, "detach", KIND_BOOL), .ops = OP_BIT(OP_RUN), .absent = "false",
@@ -248,9 +253,15 @@ static const struct schema_field request_fields[] = {
 		.doc = "the input ends after these bytes" },
 	{ REQUEST(all, "all", KIND_BOOL), .ops = OP_BIT(OP_LIST), .absent = "false",
 		.doc = "finished tasks too, as long as they are kept" },
+	{ REQUEST(all, "all", KIND_BOOL), .ops = OP_BIT(OP_EVENTS), .absent = "false",
+		.doc = "root and the daemon's own user: tasks of every user" },
+	{ REQUEST(snapshot, "snapshot", KIND_BOOL), .ops = OP_BIT(OP_EVENTS), .absent = "false",
+		.doc = "begin with the tasks that are not done" },
+	{ REQUEST(request, "request", KIND_STRING), .ops = OP_BIT(OP_UNSUBSCRIBE), .required = OP_BIT(OP_UNSUBSCRIBE), .min = 1, .max = LIMIT_TAG_BYTES,
+		.doc = "the tag of the `events` request" },
 	{ REQUEST(on, "on", KIND_BOOL), .ops = OP_BIT(OP_DRAIN), .absent = "true",
 		.doc = "true: no new tasks; false: as before" },
-	{ REQUEST(label, "label", KIND_STRING), .ops = OP_BIT(OP_LIST), .min = 1, .max = LIMIT_NAME_BYTES + 1 + LIMIT_LABEL_BYTES,
+	{ REQUEST(label, "label", KIND_STRING), .ops = OP_BIT(OP_LIST) | OP_BIT(OP_EVENTS), .min = 1, .max = LIMIT_NAME_BYTES + 1 + LIMIT_LABEL_BYTES,
 		.absent = "every task", .doc = "only tasks with this label: \"key\" or \"key=value\"" },
 };
 

@@ -171,6 +171,24 @@ TEST(an_event_of_a_newer_daemon_is_told_as_other)
 	dayfly_event_free(NULL);
 }
 
+TEST(events_of_a_subscription_have_their_own_types)
+{
+	struct dayfly_event *ev = canned_event(
+		"{\"id\":\"3\",\"event\":\"task\",\"task\":\"t\",\"state\":\"running\",\"missed\":2}");
+	assert_int_equal(dayfly_event_type(ev), DAYFLY_EVENT_TASK);
+	assert_string_equal(dayfly_event_state(ev), "running");
+	assert_int_equal(dayfly_event_missed(ev), 0);
+	dayfly_event_free(ev);
+	ev = canned_event("{\"id\":\"3\",\"event\":\"missed\",\"missed\":7}");
+	assert_int_equal(dayfly_event_type(ev), DAYFLY_EVENT_MISSED);
+	assert_int_equal(dayfly_event_missed(ev), 7);
+	assert_string_equal(dayfly_event_state(ev), "");
+	dayfly_event_free(ev);
+	ev = canned_event("{\"id\":\"3\",\"event\":\"subscribed\",\"tasks\":0}");
+	assert_int_equal(dayfly_event_type(ev), DAYFLY_EVENT_SUBSCRIBED);
+	dayfly_event_free(ev);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +198,7 @@ int main(void)
 		cmocka_unit_test(errors_come_from_error_events_and_from_results),
 		cmocka_unit_test(a_task_that_waits_is_told_where_it_is),
 		cmocka_unit_test(an_event_of_a_newer_daemon_is_told_as_other),
+		cmocka_unit_test(events_of_a_subscription_have_their_own_types),
 	};
 	return RUN_TESTS(tests);
 }

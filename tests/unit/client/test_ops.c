@@ -72,6 +72,14 @@ TEST(each_request_is_one_line_with_its_own_tag)
 	assert_int_equal(dayfly_logs(f.c, "x", 0, 1, NULL, NULL), 0);
 	expect(&f, "{\"op\":\"logs\",\"id\":\"11\",\"task\":\"x\",\"after\":0,\"follow\":true,"
 		   "\"framing\":\"json\"}");
+	assert_int_equal(
+		dayfly_events(f.c, DAYFLY_EVENTS_ALL_USERS, "k=v", "x", &f.request, &f.e), 0);
+	expect(&f, "{\"op\":\"events\",\"id\":\"12\",\"all\":true,\"snapshot\":false,"
+		   "\"label\":\"k=v\",\"task\":\"x\"}");
+	assert_int_equal(dayfly_events(f.c, DAYFLY_EVENTS_SNAPSHOT, NULL, NULL, NULL, NULL), 0);
+	expect(&f, "{\"op\":\"events\",\"id\":\"13\",\"all\":false,\"snapshot\":true}");
+	assert_int_equal(dayfly_unsubscribe(f.c, f.request, NULL, NULL), 0);
+	expect(&f, "{\"op\":\"unsubscribe\",\"id\":\"14\",\"request\":\"12\"}");
 	end(&f);
 }
 

@@ -48,6 +48,16 @@ TEST(events_are_the_lines_of_the_protocol)
 	assert_int_equal(answer_state(&b, "1", "t-0", "running"), 0);
 	assert_lines(
 		&b, "{\"id\":\"1\",\"event\":\"state\",\"task\":\"t-0\",\"state\":\"running\"}\n");
+	json_t *members = json_pack("{s:s, s:[]}", "k", "a\"b", "l"), *none = json_object();
+	assert_int_equal(answer_members(&b, "1", "task", "t-0", members), 0);
+	assert_lines(&b,
+		"{\"id\":\"1\",\"event\":\"task\",\"task\":\"t-0\",\"k\":\"a\\\"b\",\"l\":[]}\n");
+	assert_int_equal(answer_members(&b, "1", "task", NULL, none), 0);
+	assert_lines(&b, "{\"id\":\"1\",\"event\":\"task\"}\n");
+	json_decref(members);
+	json_decref(none);
+	assert_int_equal(answer_missed(&b, "1", 7), 0);
+	assert_lines(&b, "{\"id\":\"1\",\"event\":\"missed\",\"missed\":7}\n");
 	assert_int_equal(answer_output_header(&b, &chunk, 65536), 0);
 	assert_lines(&b, "{\"id\":\"1\",\"event\":\"output\",\"task\":\"t-0\",\"seq\":7,\"stream\":"
 			 "\"stdout\",\"bytes\":65536}\n");
