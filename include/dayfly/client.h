@@ -333,6 +333,10 @@ DAYFLY_API int dayfly_cancel(
 DAYFLY_API int dayfly_list(struct dayfly_client *c, int all, const char *label,
 	uint64_t *ret_request, struct dayfly_error *e);
 
+/* The same with "usage" of each task that runs: its CPU time, memory, processes and output now. */
+DAYFLY_API int dayfly_list_usage(struct dayfly_client *c, int all, const char *label,
+	uint64_t *ret_request, struct dayfly_error *e);
+
 enum dayfly_events_flags {
 	/* Of every user's tasks; for root and the daemon's own user. */
 	DAYFLY_EVENTS_ALL_USERS = 1,

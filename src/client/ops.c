@@ -134,16 +134,29 @@ int dayfly_cancel(
 	return send_for_task(c, json_pack("{s:s}", "op", "cancel"), task, ret_request, e);
 }
 
-int dayfly_list(struct dayfly_client *c, int all, const char *label, uint64_t *ret_request,
-	struct dayfly_error *e)
+static int send_list(struct dayfly_client *c, json_t *request, const char *label,
+	uint64_t *ret_request, struct dayfly_error *e)
 {
-	json_t *request = json_pack("{s:s, s:b}", "op", "list", "all", all);
 	int r = label ? set_text(request, "label", label, e) : 0;
 	if (r < 0) {
 		json_decref(request);
 		return r;
 	}
 	return send_plain(c, request, ret_request, e);
+}
+
+int dayfly_list(struct dayfly_client *c, int all, const char *label, uint64_t *ret_request,
+	struct dayfly_error *e)
+{
+	return send_list(
+		c, json_pack("{s:s, s:b}", "op", "list", "all", all), label, ret_request, e);
+}
+
+int dayfly_list_usage(struct dayfly_client *c, int all, const char *label, uint64_t *ret_request,
+	struct dayfly_error *e)
+{
+	return send_list(c, json_pack("{s:s, s:b, s:b}", "op", "list", "all", all, "usage", 1),
+		label, ret_request, e);
 }
 
 int dayfly_events(struct dayfly_client *c, unsigned flags, const char *label, const char *task,

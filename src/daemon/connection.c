@@ -7,6 +7,7 @@
 #include "daemon/server.h"
 #include "daemon/stream.h"
 #include "daemon/subscription.h"
+#include "daemon/usage.h"
 #include "proto/answer.h"
 
 #include <assert.h>
@@ -81,7 +82,7 @@ void connection_kick(struct connection *c)
 static bool has_more_to_say(const struct connection *c)
 {
 	return buf_len(&c->out) || !list_empty(&c->streams) || !list_empty(&c->subscriptions) ||
-	       !list_empty(&c->acks) || c->feed.is_active;
+	       !list_empty(&c->usage_waits) || !list_empty(&c->acks) || c->feed.is_active;
 }
 
 static void set_watch(struct connection *c)
@@ -193,8 +194,8 @@ void connection_close_soon(struct connection *c)
 /* Nothing of it is under way, so the daemon's end is the only word that it will get. */
 static bool is_at_rest(const struct connection *c)
 {
-	return list_empty(&c->streams) && list_empty(&c->subscriptions) && list_empty(&c->acks) &&
-	       !c->feed.is_active;
+	return list_empty(&c->streams) && list_empty(&c->subscriptions) &&
+	       list_empty(&c->usage_waits) && list_empty(&c->acks) && !c->feed.is_active;
 }
 
 void connection_finish(struct connection *c)
@@ -259,6 +260,7 @@ int connection_create(struct server *server, int take_fd, uid_t uid, gid_t gid, 
 	list_init(&c->kick_link);
 	list_init(&c->streams);
 	list_init(&c->subscriptions);
+	list_init(&c->usage_waits);
 	list_init(&c->acks);
 	list_init(&c->jobs);
 	buf_init(&c->out, CONNECTION_OUT_MAX);
@@ -282,6 +284,7 @@ void connection_destroy(struct connection *c)
 	list_remove(&c->kick_link);
 	stream_finish_all(c);
 	subscription_finish_all(c);
+	usage_forget(c);
 	intake_finish(c);
 	list_for_each_safe (pos, &c->jobs) {
 		struct job *j = list_entry(pos, struct job, conn_link);

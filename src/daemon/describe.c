@@ -7,6 +7,7 @@
 #include "daemon/json_build.h"
 #include "daemon/policy.h"
 #include "daemon/server.h"
+#include "daemon/usage.h"
 #include "plan/plan.h"
 #include "proto/schema.h"
 
@@ -203,6 +204,33 @@ static void put_end(json_t **o, const struct task_result *r)
 	json_build_put(o, "code", x->has_code ? json_integer(x->code) : json_null());
 }
 
+static json_t *known_or_null(const struct job *j, uint32_t bit, uint64_t value)
+{
+	return usage_is_fresh(&j->usage, USAGE_OLD_NS) && j->usage.now.known & bit
+		       ? json_integer((json_int_t)value)
+		       : json_null();
+}
+
+/* Of a task that runs. What the warden did not say in time is not known. */
+static json_t *usage_of(const struct job *j)
+{
+	static const char *const sources[] = { NULL, "cgroup", "processes" };
+	const struct task *t = j->task;
+	const struct wire_now *now = &j->usage.now;
+	if (!t->started_ns || task_is_done(t))
+		return json_null();
+	const char *source = sources[usage_is_fresh(&j->usage, USAGE_OLD_NS) ? now->source : 0];
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:{s:I, s:I}}", "cpu",
+		known_or_null(j, WIRE_NOW_CPU, now->cpu_us), "memory",
+		known_or_null(j, WIRE_NOW_MEMORY, now->memory_bytes), "pids",
+		known_or_null(j, WIRE_NOW_PIDS, now->pids), "source", text_or_null(source),
+		"boot_us",
+		source ? json_integer((json_int_t)(j->usage.at_ns / NS_PER_US)) : json_null(),
+		"run", (json_int_t)((clock_mono_ns() - t->started_ns) / NS_PER_US), "output",
+		"stdout", (json_int_t)output_log_counts(t->log, OUTPUT_STDOUT).seen, "stderr",
+		(json_int_t)output_log_counts(t->log, OUTPUT_STDERR).seen);
+}
+
 static json_t *list_entry_of(const struct sched *s, const struct job *j)
 {
 	const struct task *t = j->task;
@@ -234,23 +262,38 @@ json_t *describe_event(const struct job *j, bool is_snapshot)
 	return o;
 }
 
-static void add_jobs(
-	json_t **list, const struct sched *s, const struct list *from, uid_t uid, const char *label)
+struct list_filter {
+	const struct sched *sched;
+	uid_t uid;
+	const char *label; /* NULL: any */
+	bool with_usage;
+};
+
+static void add_jobs(json_t **list, const struct list_filter *f, const struct list *from)
 {
 	list_for_each (pos, from) {
 		const struct job *j = list_entry(pos, struct job, link);
-		if (j->task->uid == uid && (!label || jobs_has_label(j->task->spec->labels, label)))
-			json_build_add(list, list_entry_of(s, j));
+		if (j->task->uid != f->uid ||
+			(f->label && !jobs_has_label(j->task->spec->labels, f->label)))
+			continue;
+		json_t *entry = list_entry_of(f->sched, j);
+		if (entry && f->with_usage)
+			json_build_put(&entry, "usage", usage_of(j));
+		json_build_add(list, entry);
 	}
 }
 
-json_t *describe_list(const struct server *s, uid_t uid, bool all, const char *label)
+json_t *describe_list(
+	const struct server *s, uid_t uid, bool all, const char *label, bool with_usage)
 {
+	const struct list_filter f = {
+		.sched = &s->sched, .uid = uid, .label = label, .with_usage = with_usage
+	};
 	json_t *list = json_array();
 	sched_each_ready(&s->sched, NULL, NULL);
 	if (all)
-		add_jobs(&list, &s->sched, &s->jobs.done, uid, label);
-	add_jobs(&list, &s->sched, &s->jobs.active, uid, label);
+		add_jobs(&list, &f, &s->jobs.done);
+	add_jobs(&list, &f, &s->jobs.active);
 	return json_pack("{s:o}", "tasks", list);
 }
 

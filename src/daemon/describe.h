@@ -21,8 +21,9 @@ json_t *describe_stats(const struct server *s);
 /* {"task","state","spec","result",...}. Values of the environment stay out: they may be secrets. */
 json_t *describe_job(const struct server *s, struct job *j);
 /* {"tasks":[...]}: those of the uid; all: finished ones too; label ("key" or "key=value"): only
- * those that have it. */
-json_t *describe_list(const struct server *s, uid_t uid, bool all, const char *label);
+ * those that have it; usage: what they use now (usage.h). */
+json_t *describe_list(
+	const struct server *s, uid_t uid, bool all, const char *label, bool with_usage);
 /* The members of an event about a task: its state, since when, and how it ended. */
 json_t *describe_event(const struct job *j, bool is_snapshot);
 json_t *describe_server(const struct server *s, uid_t uid);

@@ -15,6 +15,7 @@
 #include "daemon/stream.h"
 #include "daemon/submit.h"
 #include "daemon/subscription.h"
+#include "daemon/usage.h"
 #include "plan/build.h"
 #include "proto/answer.h"
 
@@ -90,8 +91,10 @@ static int handle_inspect(struct connection *c, struct request *rq, size_t line_
 
 static int handle_list(struct connection *c, struct request *rq, size_t line_len, struct err *e)
 {
+	if (rq->usage)
+		return usage_list(c, rq, e);
 	connection_send_result(
-		c, rq->id, NULL, describe_list(c->server, c->uid, rq->all, rq->label));
+		c, rq->id, NULL, describe_list(c->server, c->uid, rq->all, rq->label, false));
 	return 0;
 }
 

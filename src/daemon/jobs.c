@@ -45,6 +45,7 @@ static struct job *new_job(struct jobs *js, struct task *take_task)
 	list_init(&j->streams);
 	list_init(&j->feeds);
 	list_init(&j->acks);
+	list_init(&j->usage.link);
 	list_append(bucket_of(js, j->task->id), &j->bucket);
 	return j;
 }
@@ -98,6 +99,7 @@ static void destroy_job(struct job *j)
 	list_remove(&j->bucket);
 	list_remove(&j->link);
 	list_remove(&j->conn_link);
+	list_remove(&j->usage.link);
 	task_destroy(j->task);
 	free(j);
 }

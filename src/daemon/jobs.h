@@ -29,6 +29,14 @@
 /* The shortest prefix of an id that stands for a task. */
 #define JOBS_PREFIX_MIN 6
 
+/* What a running task used when the warden was last asked (usage.h). */
+struct job_usage {
+	struct list link; /* usage.queue */
+	bool is_asked;	  /* and not answered */
+	uint64_t at_ns;	  /* CLOCK_BOOTTIME; 0: never */
+	struct wire_now now;
+};
+
 struct job {
 	struct task *task;
 	struct sched_entry sched;
@@ -53,6 +61,7 @@ struct job {
 	bool is_unwritten;   /* done, and the journal does not say so */
 	bool has_run_stream; /* somebody has asked for it on this daemon */
 	bool is_superseded;
+	struct job_usage usage;
 	uint64_t digest; /* of the request, where it has an idempotency key */
 	/* What its listeners were last told of its wait; SIZE_MAX: nothing. */
 	size_t told_position;

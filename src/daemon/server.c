@@ -11,6 +11,7 @@
 #include "daemon/stream.h"
 #include "daemon/submit.h"
 #include "daemon/subscription.h"
+#include "daemon/usage.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -201,7 +202,9 @@ static void on_wire(void *owner, const struct wire_event *ev, int *fd)
 {
 	struct server *s = owner;
 	struct job *j = jobs_find_jail(&s->jobs, ev->jail);
-	if (j)
+	if (ev->type == WIRE_NOW)
+		usage_on_wire(&s->usage, j, &ev->now);
+	else if (j)
 		task_on_wire(j->task, ev, fd);
 	else
 		log_debug("warden: record %u for jail %llu, which is over", ev->type,
@@ -218,6 +221,7 @@ static void on_warden_lost(void *owner)
 {
 	struct server *s = owner;
 	metrics_add(&s->metrics, METRIC_WARDENS, 1);
+	usage_on_warden_lost(&s->usage);
 	tell_all(owner, EVENT_WARDEN_LOST);
 }
 
@@ -453,6 +457,8 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 	if (r == 0)
 		r = waiting_init(&s->waiting, s);
 	if (r == 0)
+		r = usage_init(&s->usage, s);
+	if (r == 0)
 		r = accept_init(s);
 	if (r == 0)
 		r = notify_start(&start->notify, loop);
@@ -512,6 +518,7 @@ void server_finish(struct server *s)
 	alarm_destroy(&s->drain);
 	alarm_destroy(&s->after_done);
 	waiting_finish(&s->waiting);
+	usage_finish(&s->usage);
 	fd_close(&s->spare_log);
 	notify_finish(&s->start->notify);
 	/* Only the handles that are part of this struct are left. */

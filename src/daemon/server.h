@@ -15,6 +15,7 @@
 #include "daemon/probe.h"
 #include "daemon/startup.h"
 #include "daemon/turn.h"
+#include "daemon/usage.h"
 #include "daemon/waiting.h"
 #include "daemon/warden_link.h"
 #include "sched/queue.h"
@@ -77,6 +78,7 @@ struct server {
 	struct alarm *drain;
 	struct alarm *after_done;
 	struct waiting waiting;
+	struct usage usage;
 	struct metrics metrics;
 	struct turn turn;
 	uint64_t idle_since_ns; /* CLOCK_BOOTTIME; 0: not idle */

@@ -102,6 +102,8 @@ void cgroup_task_kill(const struct cgroup_task *c);
 /* cgroup_usage.c: what it has counted; and only the CPU time so far, in microseconds: false if that
  * cannot be told. */
 void cgroup_task_read(const struct cgroup_task *c, struct wire_usage *ret);
+/* What it uses now. */
+void cgroup_task_read_now(const struct cgroup_task *c, struct wire_now *ret);
 bool cgroup_task_cpu_us(const struct cgroup_task *c, uint64_t *ret);
 /* Returns 0 (also if it is gone already) or -errno: -EBUSY while a process is in it. */
 int cgroup_task_remove(const struct cgroup_tree *t, struct cgroup_task *c);

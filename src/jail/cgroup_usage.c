@@ -53,3 +53,17 @@ void cgroup_task_read(const struct cgroup_task *c, struct wire_usage *u)
 	if (read_io(c->fd, &u->io_read_bytes, &u->io_write_bytes))
 		u->known |= WIRE_KNOWN_IO;
 }
+
+void cgroup_task_read_now(const struct cgroup_task *c, struct wire_now *now)
+{
+	*now = (struct wire_now){ .source = WIRE_NOW_CGROUP };
+	if (cgroup_task_cpu_us(c, &now->cpu_us))
+		now->known |= WIRE_NOW_CPU;
+	if (read_number(c->fd, "memory.current", &now->memory_bytes))
+		now->known |= WIRE_NOW_MEMORY;
+	if (read_number(c->fd, "pids.current", &now->pids)) {
+		now->known |= WIRE_NOW_PIDS;
+		/* Jail init is not the task's. */
+		now->pids -= now->pids > 0;
+	}
+}

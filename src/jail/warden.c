@@ -296,6 +296,15 @@ static void handle_kill(struct warden *w, struct warden_jail *j)
 		j->kill_at_ns = at;
 }
 
+static void tell_now(struct warden *w, const struct warden_jail *j, uint64_t id)
+{
+	struct wire_event ev;
+	wire_event_init(&ev, WIRE_NOW, id);
+	if (j && j->state == WARDEN_JAIL_LIVE)
+		now_read(j, &ev.now);
+	tell_daemon(w, &ev, -1);
+}
+
 static void handle_request(struct warden *w, const struct wire_request *rq, int *fds, size_t n)
 {
 	if (rq->type == WIRE_START) {
@@ -307,6 +316,10 @@ static void handle_request(struct warden *w, const struct wire_request *rq, int 
 		return;
 	}
 	struct warden_jail *j = find_jail(w, rq->jail);
+	if (rq->type == WIRE_ASK) {
+		tell_now(w, j, rq->jail);
+		return;
+	}
 	if (!j)
 		return; /* It died while the word was on its way. */
 	if (rq->type == WIRE_KILL)
@@ -345,7 +358,7 @@ static bool forward_status(struct warden *w, struct warden_jail *j)
 	/* What went wrong before the claim reached it was said under no number. */
 	if (n > 0 && j->is_pooled && ev.jail == 0)
 		ev.jail = j->id;
-	if (wire_event_check(&ev, (size_t)n) == 0 && ev.jail == j->id) {
+	if (wire_event_check(&ev, (size_t)n) == 0 && ev.jail == j->id && ev.type != WIRE_NOW) {
 		if (ev.type == WIRE_GONE) {
 			j->end = ev;
 			j->has_end = true;

@@ -138,6 +138,9 @@ void cpu_time_start(struct warden_jail *j);
 /* Whether it is used up: true once. Looks only when it can be; that is j->cpu_check_ns. */
 bool cpu_time_is_up(struct warden_jail *j, uint64_t now_ns);
 
+/* now.c: what a jail uses now: of its cgroup, or else of its processes. */
+void now_read(const struct warden_jail *j, struct wire_now *ret);
+
 /* store.c: finds out where private layers lie (options->upper) and makes the warden's directory if
  * they lie on disk. Returns 0 or -errno. */
 int store_open(struct warden *w, const struct warden_options *options, struct err *e);

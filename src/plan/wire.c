@@ -78,6 +78,8 @@ int wire_event_check(struct wire_event *ev, size_t len)
 	case WIRE_GONE:
 		ev->gone.forbidden_call[WIRE_CALL_SIZE - 1] = '\0';
 		return 0;
+	case WIRE_NOW:
+		return ev->now.source <= WIRE_NOW_PROCESSES ? 0 : -EPROTO;
 	case WIRE_LIMIT:
 		return ev->limit.which == WIRE_LIMIT_CPU_TIME ? 0 : -EPROTO;
 	default:
@@ -89,5 +91,5 @@ int wire_request_check(const struct wire_request *rq, size_t len)
 {
 	if (len != sizeof(*rq) || rq->version != WIRE_VERSION)
 		return -EPROTO;
-	return rq->type >= WIRE_START && rq->type <= WIRE_POOL ? 0 : -EPROTO;
+	return rq->type >= WIRE_START && rq->type <= WIRE_ASK ? 0 : -EPROTO;
 }

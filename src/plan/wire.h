@@ -8,11 +8,13 @@
  *          SIGNAL  value = signal number           to the task's process group
  *          KILL                                    SIGKILL to jail init: the whole jail dies
  *          POOL    value = how many, max_age_s    bounds of the pool; what is in it goes
+ *          ASK     what does this jail use now?   always answered by one NOW
  *   up     HELLO   once, first                    what this warden can do
  *          STARTED                                 the setup is complete and the task has been
  *                                                  executed (or, for a failed exec, tried)
  *          TTY     descriptor: the pty's master    only for tasks with a tty; comes before STARTED
  *          LIMIT   which one                       a limit that the daemon acts on is used up
+ *          NOW     what it uses now                nothing is known of a jail that is not there
  *          EXITED  status, main process gone       stragglers are being killed
  *          FAILED  err                             the jail could not be made, or the exec
  *                                                  failed; GONE follows
@@ -30,13 +32,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 4
+#define WIRE_VERSION 5
 
 enum wire_type {
 	WIRE_START = 1,
 	WIRE_SIGNAL,
 	WIRE_KILL,
 	WIRE_POOL,
+	WIRE_ASK,
 	WIRE_HELLO = 64,
 	WIRE_STARTED,
 	WIRE_TTY,
@@ -44,6 +47,7 @@ enum wire_type {
 	WIRE_FAILED,
 	WIRE_GONE,
 	WIRE_LIMIT,
+	WIRE_NOW,
 };
 
 /* What WIRE_LIMIT tells of. */
@@ -107,6 +111,17 @@ struct wire_usage {
 	uint64_t io_read_bytes, io_write_bytes; /* of block devices */
 };
 
+/* What a jail uses at a moment, and where that is from. */
+enum wire_now_known { WIRE_NOW_CPU = 1, WIRE_NOW_MEMORY = 2, WIRE_NOW_PIDS = 4 };
+enum wire_now_source { WIRE_NOW_NOTHING, WIRE_NOW_CGROUP, WIRE_NOW_PROCESSES };
+struct wire_now {
+	uint32_t known;	 /* bits by enum wire_now_known; what has none is 0 */
+	uint32_t source; /* enum wire_now_source */
+	uint64_t cpu_us; /* so far */
+	uint64_t memory_bytes;
+	uint64_t pids; /* processes and threads, without jail init */
+};
+
 struct wire_event {
 	uint32_t version;
 	uint32_t type;
@@ -135,6 +150,7 @@ struct wire_event {
 			uint32_t which; /* enum wire_limit */
 			uint32_t reserved;
 		} limit;
+		struct wire_now now;
 		struct {
 			int32_t status; /* as from waitpid */
 			uint32_t reserved;

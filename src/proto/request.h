@@ -137,6 +137,7 @@ struct request {
 	uint64_t after; /* attach logs: replay what has a higher seq */
 	bool follow;	/* logs: go on until the end */
 	bool all;	/* list: finished tasks too; events: of every user */
+	bool usage;	/* list: what running tasks use now */
 	bool snapshot;	/* events: first the tasks that are not done */
 	char *request;	/* unsubscribe: the tag of the events request */
 	bool on;	/* drain: or no longer */

@@ -257,6 +257,8 @@ static const struct schema_field request_fields[] = {
 		.doc = "root and the daemon's own user: tasks of every user" },
 	{ REQUEST(snapshot, "snapshot", KIND_BOOL), .ops = OP_BIT(OP_EVENTS), .absent = "false",
 		.doc = "begin with the tasks that are not done" },
+	{ REQUEST(usage, "usage", KIND_BOOL), .ops = OP_BIT(OP_LIST), .absent = "false",
+		.doc = "what running tasks use at the moment: CPU, memory, processes, output" },
 	{ REQUEST(request, "request", KIND_STRING), .ops = OP_BIT(OP_UNSUBSCRIBE), .required = OP_BIT(OP_UNSUBSCRIBE), .min = 1, .max = LIMIT_TAG_BYTES,
 		.doc = "the tag of the `events` request" },
 	{ REQUEST(on, "on", KIND_BOOL), .ops = OP_BIT(OP_DRAIN), .absent = "true",

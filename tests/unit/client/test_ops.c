@@ -80,6 +80,8 @@ TEST(each_request_is_one_line_with_its_own_tag)
 	expect(&f, "{\"op\":\"events\",\"id\":\"13\",\"all\":false,\"snapshot\":true}");
 	assert_int_equal(dayfly_unsubscribe(f.c, f.request, NULL, NULL), 0);
 	expect(&f, "{\"op\":\"unsubscribe\",\"id\":\"14\",\"request\":\"12\"}");
+	assert_int_equal(dayfly_list_usage(f.c, 0, "k", NULL, NULL), 0);
+	expect(&f, "{\"op\":\"list\",\"id\":\"15\",\"all\":false,\"usage\":true,\"label\":\"k\"}");
 	end(&f);
 }
 

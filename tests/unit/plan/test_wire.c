@@ -24,7 +24,7 @@ TEST(requests_of_other_length_version_or_type_are_refused)
 	assert_int_equal(wire_request_check(&rq, 0), -EPROTO);
 	rq.version++;
 	assert_int_equal(wire_request_check(&rq, sizeof(rq)), -EPROTO);
-	static const uint32_t types[] = { 0, WIRE_POOL + 1, WIRE_HELLO, WIRE_GONE, UINT32_MAX };
+	static const uint32_t types[] = { 0, WIRE_ASK + 1, WIRE_HELLO, WIRE_GONE, UINT32_MAX };
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		wire_request_init(&rq, (enum wire_type)types[i], 1);
 		assert_int_equal(wire_request_check(&rq, sizeof(rq)), -EPROTO);
@@ -34,7 +34,7 @@ TEST(requests_of_other_length_version_or_type_are_refused)
 TEST(every_event_type_passes_when_fresh)
 {
 	static const enum wire_type types[] = { WIRE_HELLO, WIRE_STARTED, WIRE_TTY, WIRE_EXITED,
-		WIRE_FAILED, WIRE_GONE };
+		WIRE_FAILED, WIRE_GONE, WIRE_NOW };
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		struct wire_event ev;
 		memset(&ev, 0x55, sizeof(ev));
