@@ -110,3 +110,10 @@ void now_read(const struct warden_jail *j, struct wire_now *ret)
 	else if (j->pid > 0)
 		read_processes(j->pid, ret);
 }
+
+void now_answer(const struct warden_jail *j, uint64_t id, struct wire_event *ret)
+{
+	wire_event_init(ret, WIRE_NOW, id);
+	if (j && j->state == WARDEN_JAIL_LIVE)
+		now_read(j, &ret->now);
+}

@@ -296,17 +296,9 @@ static void handle_kill(struct warden *w, struct warden_jail *j)
 		j->kill_at_ns = at;
 }
 
-static void tell_now(struct warden *w, const struct warden_jail *j, uint64_t id)
-{
-	struct wire_event ev;
-	wire_event_init(&ev, WIRE_NOW, id);
-	if (j && j->state == WARDEN_JAIL_LIVE)
-		now_read(j, &ev.now);
-	tell_daemon(w, &ev, -1);
-}
-
 static void handle_request(struct warden *w, const struct wire_request *rq, int *fds, size_t n)
 {
+	struct wire_event ev;
 	if (rq->type == WIRE_START) {
 		handle_start(w, rq->jail, fds, n);
 		return;
@@ -317,7 +309,8 @@ static void handle_request(struct warden *w, const struct wire_request *rq, int 
 	}
 	struct warden_jail *j = find_jail(w, rq->jail);
 	if (rq->type == WIRE_ASK) {
-		tell_now(w, j, rq->jail);
+		now_answer(j, rq->jail, &ev);
+		tell_daemon(w, &ev, -1);
 		return;
 	}
 	if (!j)

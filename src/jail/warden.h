@@ -140,6 +140,8 @@ bool cpu_time_is_up(struct warden_jail *j, uint64_t now_ns);
 
 /* now.c: what a jail uses now: of its cgroup, or else of its processes. */
 void now_read(const struct warden_jail *j, struct wire_now *ret);
+/* The record for that jail; j may be NULL: it is not there. */
+void now_answer(const struct warden_jail *j, uint64_t id, struct wire_event *ret);
 
 /* store.c: finds out where private layers lie (options->upper) and makes the warden's directory if
  * they lie on disk. Returns 0 or -errno. */

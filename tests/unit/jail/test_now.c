@@ -93,12 +93,30 @@ TEST(of_a_process_that_is_not_there_nothing_is_known)
 	assert_int_equal(now.known, 0);
 }
 
+TEST(every_question_has_an_answer)
+{
+	struct wire_event ev;
+	struct warden_jail j = { .pid = getpid(), .cgroup = { .fd = -1 } };
+	now_answer(NULL, 7, &ev);
+	assert_int_equal(wire_event_check(&ev, sizeof(ev)), 0);
+	assert_int_equal(ev.type, WIRE_NOW);
+	assert_int_equal(ev.jail, 7);
+	assert_int_equal(ev.now.known, 0);
+	j.state = WARDEN_JAIL_OPENING;
+	now_answer(&j, 7, &ev);
+	assert_int_equal(ev.now.known, 0);
+	j.state = WARDEN_JAIL_LIVE;
+	now_answer(&j, 7, &ev);
+	assert_int_not_equal(ev.now.known, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_cgroup_tells_all),
 		cmocka_unit_test(what_a_cgroup_does_not_count_is_unknown),
 		cmocka_unit_test(without_a_cgroup_the_processes_are_counted),
+		cmocka_unit_test(every_question_has_an_answer),
 		cmocka_unit_test(of_a_process_that_is_not_there_nothing_is_known),
 	};
 	return RUN_TESTS(tests);
