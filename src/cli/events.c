@@ -4,6 +4,7 @@
 #include "cli/daemon.h"
 #include "cli/json_line.h"
 #include "cli/message.h"
+#include "cli/task_text.h"
 #include "cli/verbs.h"
 
 #include <errno.h>
@@ -14,8 +15,8 @@
 
 #define STATUS_EPIPE 141
 /* As dayfly ps has it. */
-#define SHORT_ID 14
-#define TEXT_MAX 512
+#define TASK_TEXT_SHORT_ID 14
+#define TEXT_MAX	   512
 
 struct events_options {
 	const char *label, *socket;
@@ -50,12 +51,6 @@ static const struct command command = {
 	.failure_status = 1,
 };
 
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *text = json_string_value(json_object_get(o, key));
-	return text ? text : "";
-}
-
 static void print_padded(const char *text, int width)
 {
 	char safe[TEXT_MAX];
@@ -80,10 +75,10 @@ static void print_end(const json_t *event)
 {
 	const json_t *code = json_object_get(event, "code");
 	fputs("  ", stdout);
-	print_padded(text_of(event, "outcome"), 0);
-	if (strcmp(text_of(event, "cause"), "exit") != 0) {
+	print_padded(task_text_of(event, "outcome"), 0);
+	if (strcmp(task_text_of(event, "cause"), "exit") != 0) {
 		fputs(", ", stdout);
-		print_padded(text_of(event, "cause"), 0);
+		print_padded(task_text_of(event, "cause"), 0);
 	} else if (json_is_integer(code)) {
 		printf(", exit %" JSON_INTEGER_FORMAT, json_integer_value(code));
 	}
@@ -91,12 +86,12 @@ static void print_end(const json_t *event)
 
 static int print_task(const json_t *event)
 {
-	const char *name = text_of(event, "name");
-	print_padded(text_of(event, "at"), 0);
+	const char *name = task_text_of(event, "name");
+	print_padded(task_text_of(event, "at"), 0);
 	fputs("  ", stdout);
-	printf("%.*s", SHORT_ID, text_of(event, "task"));
+	printf("%.*s", TASK_TEXT_SHORT_ID, task_text_of(event, "task"));
 	fputs("  ", stdout);
-	print_padded(text_of(event, "state"), *name ? 10 : 0);
+	print_padded(task_text_of(event, "state"), *name ? 10 : 0);
 	if (*name) {
 		fputs("  ", stdout);
 		print_padded(name, 0);

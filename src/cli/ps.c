@@ -1,10 +1,10 @@
 /* dayfly ps. */
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/units.h"
 #include "cli/daemon.h"
 #include "cli/message.h"
 #include "cli/table.h"
+#include "cli/task_text.h"
 #include "cli/verbs.h"
 
 #include <errno.h>
@@ -12,10 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-/* "t-" and the first digits: enough to name a task by. */
-#define SHORT_ID      14
 #define COMMAND_WIDTH 48
 #define NAME_WIDTH    20
 
@@ -47,69 +44,18 @@ static const struct command command = {
 	.failure_status = 1,
 };
 
-static const char *text_of(const json_t *task, const char *key)
-{
-	const char *text = json_string_value(json_object_get(task, key));
-	return text ? text : "";
-}
-
-/* The time between a stamp of RFC 3339 and now; "" if it is none. */
-static void format_age(const char *stamp, char out[UNITS_TEXT_SIZE])
-{
-	struct tm tm = { 0 };
-	out[0] = '\0';
-	const char *rest = strptime(stamp, "%Y-%m-%dT%H:%M:%S", &tm);
-	time_t then = rest ? timegm(&tm) : -1;
-	time_t now = (time_t)(clock_real_ns() / NS_PER_S);
-	if (then < 0)
-		return;
-	if (now > then)
-		units_format_duration((uint64_t)(now - then) * NS_PER_S, out);
-	else
-		snprintf(out, UNITS_TEXT_SIZE, "0 s");
-}
-
-static void format_command(const json_t *task, char *out, size_t size)
-{
-	size_t i, len = 0;
-	json_t *word;
-	out[0] = '\0';
-	json_array_foreach (json_object_get(task, "argv"), i, word) {
-		const char *text = json_string_value(word);
-		int n = snprintf(out + len, size - len, "%s%s", i ? " " : "", text ? text : "?");
-		if (n < 0 || (size_t)n >= size - len)
-			break;
-		len += (size_t)n;
-	}
-	if (json_is_true(json_object_get(task, "argv_is_cut")) && len + 5 < size)
-		memcpy(out + len, " ...", 5);
-}
-
-/* The state; of a finished task how it ended. */
-static void format_state(const json_t *task, char *out, size_t size)
-{
-	const json_t *code = json_object_get(task, "code");
-	const char *cause = text_of(task, "cause");
-	if (!*cause)
-		snprintf(out, size, "%s", text_of(task, "state"));
-	else if (!strcmp(cause, "exit") && json_is_integer(code))
-		snprintf(out, size, "exit %" JSON_INTEGER_FORMAT, json_integer_value(code));
-	else
-		snprintf(out, size, "%s", cause);
-}
-
 static void add_row(struct table *t, const struct ps_options *o, const json_t *task)
 {
 	char id[64], text[1024];
-	snprintf(id, sizeof(id), "%.*s", o->no_trunc ? (int)sizeof(id) - 1 : SHORT_ID,
-		text_of(task, "task"));
+	snprintf(id, sizeof(id), "%.*s", o->no_trunc ? (int)sizeof(id) - 1 : TASK_TEXT_SHORT_ID,
+		task_text_of(task, "task"));
 	table_add(t, id, 0);
-	table_add(t, text_of(task, "name"), o->no_trunc ? 0 : NAME_WIDTH);
-	format_state(task, text, sizeof(text));
+	table_add(t, task_text_of(task, "name"), o->no_trunc ? 0 : NAME_WIDTH);
+	task_text_state(task, text, sizeof(text));
 	table_add(t, text, 0);
-	format_age(text_of(task, "created"), text);
+	task_text_age(task_text_of(task, "created"), text);
 	table_add(t, text, 0);
-	format_command(task, text, sizeof(text));
+	task_text_command(task, text, sizeof(text));
 	table_add(t, text, o->no_trunc ? 0 : COMMAND_WIDTH);
 }
 
@@ -137,7 +83,7 @@ static int print_ids(const json_t *tasks)
 	size_t i;
 	json_t *task;
 	json_array_foreach ((json_t *)tasks, i, task)
-		puts(text_of(task, "task"));
+		puts(task_text_of(task, "task"));
 	return fflush(stdout) == 0 ? 0 : command.failure_status;
 }
 
