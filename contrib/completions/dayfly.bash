@@ -3,7 +3,7 @@ _dayfly() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]} options=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'run ps logs attach wait kill inspect events doctor info stats drain config version' -- "$word"))
+    COMPREPLY=($(compgen -W 'run ps logs attach wait kill inspect top events doctor info stats drain config version' -- "$word"))
     return
   fi
   case $before in
@@ -44,6 +44,9 @@ _dayfly() {
     --socket) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --after) return ;;
     --signal|-s) COMPREPLY=($(compgen -W 'TERM KILL INT HUP QUIT USR1 USR2' -- "$word")); return ;;
+    --interval|-d) return ;;
+    --iterations|-n) return ;;
+    --sort|-s) return ;;
     --state-dir) return ;;
     --format) return ;;
   esac
@@ -55,6 +58,7 @@ _dayfly() {
     wait) options='--json --result --socket --help -h' ;;
     kill) options='--signal --socket --help -s -h' ;;
     inspect) options='--socket --help -h' ;;
+    top) options='--interval --iterations --once --sort --all --label --json --socket --help -d -n -s -a -l -h' ;;
     events) options='--all --label --snapshot --json --socket --help -a -l -s -h' ;;
     doctor) options='--json --state-dir --help -h' ;;
     info) options='--json --socket --help -h' ;;

@@ -8,7 +8,8 @@
 
 int json_line_print(const json_t *value, FILE *out)
 {
-	auto_free char *text = json_dumps(value, JSON_COMPACT | JSON_ENSURE_ASCII);
+	auto_free char *text =
+		json_dumps(value, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(12));
 	if (!text)
 		return -ENOMEM;
 	/* DEL is all that is left. */
