@@ -225,9 +225,9 @@ static json_t *usage_of(const struct job *j)
 		known_or_null(j, WIRE_NOW_MEMORY, now->memory_bytes), "pids",
 		known_or_null(j, WIRE_NOW_PIDS, now->pids), "source", text_or_null(source),
 		"boot_us",
-		source ? json_integer((json_int_t)(j->usage.at_ns / NS_PER_US)) : json_null(),
-		"run", (json_int_t)((clock_mono_ns() - t->started_ns) / NS_PER_US), "output",
-		"stdout", (json_int_t)output_log_counts(t->log, OUTPUT_STDOUT).seen, "stderr",
+		source ? json_integer((json_int_t)(now->at_ns / NS_PER_US)) : json_null(), "run",
+		(json_int_t)((clock_mono_ns() - t->started_ns) / NS_PER_US), "output", "stdout",
+		(json_int_t)output_log_counts(t->log, OUTPUT_STDOUT).seen, "stderr",
 		(json_int_t)output_log_counts(t->log, OUTPUT_STDERR).seen);
 }
 

@@ -33,7 +33,7 @@
 struct job_usage {
 	struct list link; /* usage.queue */
 	bool is_asked;	  /* and not answered */
-	uint64_t at_ns;	  /* CLOCK_BOOTTIME; 0: never */
+	uint64_t at_ns;	  /* when it was answered, CLOCK_BOOTTIME; 0: never */
 	struct wire_now now;
 };
 

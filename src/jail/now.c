@@ -116,4 +116,5 @@ void now_answer(const struct warden_jail *j, uint64_t id, struct wire_event *ret
 	wire_event_init(ret, WIRE_NOW, id);
 	if (j && j->state == WARDEN_JAIL_LIVE)
 		now_read(j, &ret->now);
+	ret->now.at_ns = clock_boot_ns();
 }

@@ -117,6 +117,7 @@ enum wire_now_source { WIRE_NOW_NOTHING, WIRE_NOW_CGROUP, WIRE_NOW_PROCESSES };
 struct wire_now {
 	uint32_t known;	 /* bits by enum wire_now_known; what has none is 0 */
 	uint32_t source; /* enum wire_now_source */
+	uint64_t at_ns;	 /* CLOCK_BOOTTIME */
 	uint64_t cpu_us; /* so far */
 	uint64_t memory_bytes;
 	uint64_t pids; /* processes and threads, without jail init */

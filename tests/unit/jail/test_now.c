@@ -1,6 +1,7 @@
 /* What a task uses now: of plain files in place of a cgroup, and of real processes. */
 #include "harness.h"
 
+#include "base/clock.h"
 #include "jail/tree.h"
 #include "jail/warden.h"
 
@@ -108,6 +109,7 @@ TEST(every_question_has_an_answer)
 	j.state = WARDEN_JAIL_LIVE;
 	now_answer(&j, 7, &ev);
 	assert_int_not_equal(ev.now.known, 0);
+	assert_true(ev.now.at_ns && ev.now.at_ns <= clock_boot_ns());
 }
 
 int main(void)
