@@ -9,7 +9,7 @@ import time
 from dayfly_host import USER, rss_kib
 from dayfly_test import DaemonError, in_modes
 
-from common import OwnDaemons, start_cli, wait_until
+from common import OwnDaemons, assert_grown_less, start_cli, wait_until
 
 OTHER = 61301
 ORDER = ["queued", "starting", "running", "stopping", "collecting", "done"]
@@ -204,7 +204,7 @@ class Slow(OwnDaemons):
         for _ in range(6):
             batch()
         # Some 2 MiB of events meanwhile; what else grows is what is kept of 60 tasks.
-        self.assertLess(rss_kib(daemon.process.pid) - before, 4096)
+        assert_grown_less(self, daemon.process.pid, before, 4096)
         # Now it reads again: all that was left out is told, and with it nothing is missing.
         got = missed = 0
         while got + missed < seen:
@@ -212,7 +212,8 @@ class Slow(OwnDaemons):
             got += event["event"] == "task"
             missed += event.get("missed", 0)
         self.assertEqual(got + missed, seen)
-        self.assertGreater(missed, 0)
+        # What was kept for it are 256 KiB and the socket's own buffers.
+        self.assertLess(got, seen / 2)
         self.assertGreater(got, 0)
         # And it goes on.
         task = client.run({"argv": ["true"]})[0]
