@@ -1,7 +1,8 @@
-/* The texts of a cgroup's files and of /proc/self/cgroup, from a kernel that writes anything: what
- * is taken is inside its bounds, and a number that is taken reads the same again. */
+/* The texts of a cgroup's files, of /proc/self/cgroup and of processes, from a kernel that writes
+ * anything: what is taken is inside its bounds, and a number that is taken reads the same again. */
 #include "fuzz/text.h"
 #include "jail/cgroup_parse.h"
+#include "jail/proc_stat.h"
 #include "plan/plan.h"
 
 #include <inttypes.h>
@@ -54,6 +55,18 @@ static void check_pids(const char *text)
 		abort();
 }
 
+static void check_process(const char *text)
+{
+	const char *p = text, *before = p;
+	struct proc_stat stat;
+	pid_t pid;
+	for (; proc_children_next(&p, &pid); before = p)
+		if (pid <= 0 || p <= before || p > text + strlen(text))
+			abort();
+	if (proc_stat_parse(text, &stat) == 0 && !strchr(text, ')'))
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = text_of(data, size);
@@ -61,6 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_self(text, 2);
 	check_numbers(text);
 	check_pids(text);
+	check_process(text);
 	if (cgroup_parse_controllers(text) >> PLAN_CONTROLLER_COUNT)
 		abort();
 	free(text);
