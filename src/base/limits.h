@@ -35,7 +35,10 @@
 #define LIMIT_CONNECTIONS 65536
 /* Requests of one connection that wait for an answer. */
 #define LIMIT_CONNECTION_REQUESTS 1024
-/* Subscriptions to events of one connection. */
+/* Subscriptions to events of one connection, of one uid, and in total: each change of a task's
+ * state looks at all of them. */
 #define LIMIT_CONNECTION_SUBSCRIPTIONS 4
+#define LIMIT_SUBSCRIPTIONS_UID	       128
+#define LIMIT_SUBSCRIPTIONS	       1024
 
 #endif

@@ -26,12 +26,23 @@ void subscription_finish_all(struct connection *c)
 		destroy(list_entry(pos, struct subscription, conn_link));
 }
 
-static size_t count(const struct connection *c)
+/* Whether one more has room. */
+static int check_count(const struct connection *c, struct err *e)
 {
-	size_t n = 0;
-	list_for_each (pos, &c->subscriptions)
+	size_t n_conn = 0, n_uid = 0, n = 0;
+	list_for_each (pos, &c->server->subscriptions) {
+		const struct connection *other = list_entry(pos, struct subscription, link)->conn;
+		n_conn += other == c;
+		n_uid += other->uid == c->uid;
 		n++;
-	return n;
+	}
+	if (n_conn >= LIMIT_CONNECTION_SUBSCRIPTIONS)
+		return err_set(
+			e, ERR_BUSY, 0, "this connection has %zu subscriptions already", n_conn);
+	if (n_uid >= LIMIT_SUBSCRIPTIONS_UID || n >= LIMIT_SUBSCRIPTIONS)
+		return err_set(e, ERR_BUSY, 0, "there are %zu subscriptions already",
+			n_uid >= LIMIT_SUBSCRIPTIONS_UID ? n_uid : n);
+	return 0;
 }
 
 static struct subscription *find(struct connection *c, const char *tag)
@@ -153,9 +164,9 @@ static void step(struct subscription *sub)
 int subscription_create(
 	struct connection *c, const struct request *rq, const struct job *only, struct err *e)
 {
-	if (count(c) >= LIMIT_CONNECTION_SUBSCRIPTIONS)
-		return err_set(e, ERR_BUSY, 0, "this connection has %d subscriptions already",
-			LIMIT_CONNECTION_SUBSCRIPTIONS);
+	int r = check_count(c, e);
+	if (r < 0)
+		return r;
 	if (find(c, rq->id))
 		return err_set_field(
 			e, ERR_DUPLICATE, "id", "a subscription of this connection has this tag");

@@ -187,6 +187,30 @@ TEST(their_number_is_bounded_and_each_has_its_own_tag)
 	assert_int_equal(e.code, ERR_DUPLICATE);
 }
 
+TEST(a_user_with_many_connections_is_bounded_too)
+{
+	static struct connection others[LIMIT_SUBSCRIPTIONS_UID + 1];
+	struct err e;
+	char tag[] = "e";
+	const struct request rq = { .op = OP_EVENTS, .id = tag };
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		others[i] = (struct connection){ .server = &server, .uid = 1000 };
+		list_init(&others[i].kick_link);
+		list_init(&others[i].subscriptions);
+		buf_init(&others[i].out, CONNECTION_OUT_MAX);
+		int r = subscription_create(&others[i], &rq, NULL, &e);
+		assert_int_equal(r < 0, i == LIMIT_SUBSCRIPTIONS_UID);
+	}
+	assert_int_equal(e.code, ERR_BUSY);
+	/* Another user is not kept from it. */
+	conn.uid = 1001;
+	subscribe((struct request){ 0 }, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		subscription_finish_all(&others[i]);
+		buf_finish(&others[i].out);
+	}
+}
+
 TEST(the_end_of_the_daemon_is_an_error)
 {
 	subscribe((struct request){ 0 }, NULL);
@@ -206,6 +230,7 @@ int main(void)
 		CASE(a_snapshot_goes_on_where_there_is_room),
 		CASE(that_of_one_task_ends_with_it),
 		CASE(their_number_is_bounded_and_each_has_its_own_tag),
+		CASE(a_user_with_many_connections_is_bounded_too),
 		CASE(the_end_of_the_daemon_is_an_error),
 	};
 	return RUN_TESTS(tests);
