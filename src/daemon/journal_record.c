@@ -67,24 +67,103 @@ struct journal_task *journal_image_find(const struct journal_image *m, const cha
 	return NULL;
 }
 
-void journal_image_prune(
-	struct journal_image *m, uint64_t now_real_ns, uint64_t keep_ns, size_t keep_count)
+/* ---- what is too much ---- */
+
+/* The finished tasks of one uid. */
+struct owner {
+	struct list link;
+	uid_t uid;
+	size_t n_done;
+};
+
+static struct owner *get_owner(struct list *owners, uid_t uid)
 {
-	size_t n_done = 0;
-	list_for_each (pos, &m->tasks)
-		n_done += list_entry(pos, struct journal_task, link)->result != NULL;
+	list_for_each (pos, owners) {
+		struct owner *o = list_entry(pos, struct owner, link);
+		if (o->uid == uid)
+			return o;
+	}
+	struct owner *o = calloc(1, sizeof(*o));
+	if (!o)
+		return NULL;
+	o->uid = uid;
+	list_append(owners, &o->link);
+	return o;
+}
+
+static size_t sum_up_to(const struct list *owners, size_t most)
+{
+	size_t sum = 0;
+	list_for_each (pos, owners) {
+		const struct owner *o = list_entry(pos, struct owner, link);
+		sum += o->n_done < most ? o->n_done : most;
+	}
+	return sum;
+}
+
+/* How many each may have at most, so that all together have no more than that. */
+static size_t fair_part(const struct list *owners, size_t keep_count)
+{
+	size_t low = 0, high = keep_count;
+	while (low < high) {
+		size_t most = high - (high - low) / 2;
+		if (sum_up_to(owners, most) <= keep_count)
+			low = most;
+		else
+			high = most - 1;
+	}
+	return low;
+}
+
+static void drop_old(struct journal_image *m, uint64_t now_real_ns, uint64_t keep_ns)
+{
 	list_for_each_safe (pos, &m->tasks) {
 		struct journal_task *t = list_entry(pos, struct journal_task, link);
-		if (!t->result)
-			continue;
-		bool is_old =
-			t->finished_ns < now_real_ns && now_real_ns - t->finished_ns > keep_ns;
-		if (is_old || n_done > keep_count) {
+		if (t->result && t->finished_ns < now_real_ns &&
+			now_real_ns - t->finished_ns > keep_ns)
 			journal_image_drop(m, t);
-			n_done--;
+	}
+}
+
+static int count_owners(const struct journal_image *m, struct list *owners)
+{
+	list_for_each (pos, &m->tasks) {
+		const struct journal_task *t = list_entry(pos, struct journal_task, link);
+		struct owner *o = t->result ? get_owner(owners, t->uid) : NULL;
+		if (t->result && !o)
+			return -ENOMEM;
+		if (o)
+			o->n_done++;
+	}
+	return 0;
+}
+
+static void drop_too_many(struct journal_image *m, struct list *owners, size_t keep_count)
+{
+	size_t most = fair_part(owners, keep_count);
+	list_for_each_safe (pos, &m->tasks) {
+		struct journal_task *t = list_entry(pos, struct journal_task, link);
+		struct owner *o = t->result ? get_owner(owners, t->uid) : NULL;
+		if (o && o->n_done > most) {
+			o->n_done--;
+			journal_image_drop(m, t);
 		}
 	}
 }
+
+void journal_image_prune(
+	struct journal_image *m, uint64_t now_real_ns, uint64_t keep_ns, size_t keep_count)
+{
+	struct list owners;
+	list_init(&owners);
+	drop_old(m, now_real_ns, keep_ns);
+	if (count_owners(m, &owners) == 0)
+		drop_too_many(m, &owners, keep_count);
+	list_for_each_safe (pos, &owners)
+		free(list_entry(pos, struct owner, link));
+}
+
+/* ---- the command ---- */
 
 int journal_cut_argv(struct journal_task *t, char *const *argv)
 {

@@ -58,8 +58,8 @@ void journal_image_finish(struct journal_image *m);
 struct journal_task *journal_image_find(const struct journal_image *m, const char *id);
 void journal_image_drop(struct journal_image *m, struct journal_task *t);
 
-/* Drops the finished tasks that ended more than keep_ns ago, and the oldest of those that are more
- * than keep_count. */
+/* Drops the finished tasks that ended more than keep_ns ago, and of those that are more than
+ * keep_count the oldest of the uids that have most. */
 void journal_image_prune(
 	struct journal_image *m, uint64_t now_real_ns, uint64_t keep_ns, size_t keep_count);
 

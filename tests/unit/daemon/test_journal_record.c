@@ -264,6 +264,28 @@ TEST(pruning_drops_what_is_old_or_too_much_and_never_what_is_not_done)
 	assert_int_equal(w->image.n_tasks, 5);
 }
 
+TEST(pruning_takes_from_the_uid_that_has_most)
+{
+	struct world *w = *state;
+	char id[] = ID_A;
+	journal_put_head(&w->bytes);
+	for (int i = 0; i < 8; i++) {
+		struct journal_task t = { .uid = i < 2 ? 5 : 6, .created_ns = 1 };
+		id[2] = (char)('0' + i);
+		memcpy(t.id, id, sizeof(t.id));
+		assert_int_equal(journal_put_accept(&w->bytes, &t), 0);
+		journal_put_finish(&w->bytes, id, 100 + (uint64_t)i, "{}");
+	}
+	assert_int_equal(read_all(w), JOURNAL_WHOLE);
+	journal_image_prune(&w->image, 105, 10, 4);
+	assert_int_equal(w->image.n_tasks, 4);
+	/* The two of one uid, though they are the oldest, and the newest of the other. */
+	for (int i = 0; i < 8; i++) {
+		id[2] = (char)('0' + i);
+		assert_int_equal(journal_image_find(&w->image, id) != NULL, i < 2 || i >= 6);
+	}
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -281,6 +303,7 @@ int main(void)
 		T(a_long_command_is_cut_between_words),
 		T(a_result_too_long_for_a_record_adds_nothing),
 		T(pruning_drops_what_is_old_or_too_much_and_never_what_is_not_done),
+		T(pruning_takes_from_the_uid_that_has_most),
 	};
 	return RUN_TESTS(tests);
 }
