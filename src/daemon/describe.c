@@ -331,7 +331,7 @@ static json_t *defaults(const struct policy *p)
 static json_t *counts(const struct server *s)
 {
 	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "running", (json_int_t)s->sched.n_running,
-		"queued", (json_int_t)s->sched.n_ready, "kept", (json_int_t)s->jobs.n_done,
+		"queued", (json_int_t)s->sched.n_ready, "kept", (json_int_t)s->jobs.kept.count,
 		"accepted", (json_int_t)s->jobs.n_total, "connections",
 		(json_int_t)s->n_connections);
 }

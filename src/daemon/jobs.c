@@ -16,6 +16,7 @@ void jobs_init(struct jobs *js)
 		list_init(&js->buckets[i]);
 	list_init(&js->active);
 	list_init(&js->done);
+	list_init(&js->holders);
 	js->keep_count = JOBS_KEEP_COUNT;
 }
 
@@ -87,13 +88,11 @@ void jobs_set_done(struct jobs *js, struct job *j, uint64_t now_ns)
 	j->done_at_ns = now_ns;
 	j->log_bytes = output_log_bytes(j->task->log);
 	js->n_active--;
-	js->n_done++;
 	js->active_spec_bytes -= j->spec_bytes;
-	js->done_spec_bytes += j->spec_bytes;
-	js->done_log_bytes += j->log_bytes;
+	jobs_keep(js, j);
 }
 
-static void destroy_job(struct job *j)
+void jobs_destroy_job(struct job *j)
 {
 	journal_forget(&j->accept_wait);
 	list_remove(&j->bucket);
@@ -109,48 +108,19 @@ void jobs_drop(struct jobs *js, struct job *j)
 	js->n_active--;
 	js->n_total--;
 	js->active_spec_bytes -= j->spec_bytes;
-	destroy_job(j);
-}
-
-static bool is_in_use(const struct job *j)
-{
-	return !list_empty(&j->streams) || !list_empty(&j->feeds) || !list_empty(&j->acks);
-}
-
-static bool is_over_bounds(const struct jobs *js)
-{
-	return js->n_done > js->keep_count || js->done_log_bytes > JOBS_KEEP_LOG_BYTES ||
-	       js->done_spec_bytes > JOBS_KEEP_SPEC_BYTES;
-}
-
-static void forget(struct jobs *js, struct job *j)
-{
-	js->n_done -= !j->is_recovered;
-	js->done_spec_bytes -= j->spec_bytes;
-	js->done_log_bytes -= j->log_bytes;
-	destroy_job(j);
-}
-
-void jobs_expire(struct jobs *js, uint64_t now_ns)
-{
-	list_for_each_safe (pos, &js->done) {
-		struct job *j = list_entry(pos, struct job, link);
-		bool is_old = now_ns - j->done_at_ns >= JOBS_KEEP_NS;
-		if (!is_old && !is_over_bounds(js))
-			return; /* what follows is younger */
-		/* Those of an earlier daemon have no log and no request: they only grow old. */
-		if (!is_in_use(j) && (is_old || !j->is_recovered))
-			forget(js, j);
-	}
+	jobs_destroy_job(j);
 }
 
 void jobs_finish(struct jobs *js)
 {
 	list_for_each_safe (pos, &js->active)
-		destroy_job(list_entry(pos, struct job, link));
+		jobs_destroy_job(list_entry(pos, struct job, link));
 	list_for_each_safe (pos, &js->done)
-		destroy_job(list_entry(pos, struct job, link));
-	js->n_active = js->n_done = 0;
+		jobs_destroy_job(list_entry(pos, struct job, link));
+	list_for_each_safe (pos, &js->holders)
+		free(list_entry(pos, struct jobs_holder, link));
+	js->n_active = js->n_holders = 0;
+	js->kept = (struct jobs_kept){ 0 };
 }
 
 static bool has_name(const struct job *j, uid_t uid, const char *name)

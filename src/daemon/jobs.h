@@ -17,11 +17,16 @@
 
 #define JOBS_BUCKETS 256
 
-/* Finished tasks: the oldest go first when one of these is exceeded. */
+/* Finished tasks: when one of these is exceeded the oldest go first, of the uid that has most of
+ * it. */
 #define JOBS_KEEP_COUNT	     256
 #define JOBS_KEEP_NS	     (15 * 60 * 1000000000ull)
 #define JOBS_KEEP_LOG_BYTES  (256ull << 20)
 #define JOBS_KEEP_SPEC_BYTES (8ull << 20)
+/* Those that somebody listens to stay beyond these. Clients that never read what they asked for get
+ * no new tasks when there are so many more, or so much more output. */
+#define JOBS_UNREAD_COUNT     4096
+#define JOBS_UNREAD_LOG_BYTES (4ull << 30)
 /* Requests of tasks that are not done, as the sum of their lines: memory that clients can make us
  * hold. */
 #define JOBS_PENDING_SPEC_BYTES (32ull << 20)
@@ -37,18 +42,31 @@ struct job_usage {
 	struct wire_now now;
 };
 
+/* What is kept of finished tasks. */
+struct jobs_kept {
+	uint64_t count, log_bytes, spec_bytes;
+};
+
+/* One uid that has finished tasks of this daemon. */
+struct jobs_holder {
+	uid_t uid;
+	struct list link; /* jobs.holders */
+	struct jobs_kept has;
+};
+
 struct job {
 	struct task *task;
 	struct sched_entry sched;
-	struct list bucket;    /* jobs.buckets */
-	struct list link;      /* jobs.active or jobs.done, oldest first */
-	struct list conn_link; /* connection.jobs: it dies with that connection */
-	struct list streams;   /* stream.job_link */
-	struct list feeds;     /* connection.feed.job_link: wait for room in the task's input */
-	struct list acks;      /* ack.job_link: an answer waits for room */
-	size_t spec_bytes;     /* about what the spec takes in memory */
-	uint64_t log_bytes;    /* kept, once it is done */
-	uint64_t done_at_ns;   /* CLOCK_BOOTTIME */
+	struct list bucket;	    /* jobs.buckets */
+	struct list link;	    /* jobs.active or jobs.done, oldest first */
+	struct jobs_holder *holder; /* once it is done; NULL: of an earlier daemon */
+	struct list conn_link;	    /* connection.jobs: it dies with that connection */
+	struct list streams;	    /* stream.job_link */
+	struct list feeds;   /* connection.feed.job_link: wait for room in the task's input */
+	struct list acks;    /* ack.job_link: an answer waits for room */
+	size_t spec_bytes;   /* about what the spec takes in memory */
+	uint64_t log_bytes;  /* kept, once it is done */
+	uint64_t done_at_ns; /* CLOCK_BOOTTIME */
 	/* The run request is not answered before the journal has it. */
 	struct journal_wait accept_wait;
 	bool is_accepted;
@@ -70,8 +88,10 @@ struct job {
 struct jobs {
 	struct list buckets[JOBS_BUCKETS];
 	struct list active, done; /* job.link */
-	size_t n_active, n_done;  /* n_done: without those of an earlier daemon */
-	uint64_t active_spec_bytes, done_spec_bytes, done_log_bytes;
+	struct list holders;	  /* jobs_holder.link */
+	size_t n_active, n_holders;
+	struct jobs_kept kept; /* of all holders */
+	uint64_t active_spec_bytes;
 	uint64_t n_total;  /* ever */
 	size_t keep_count; /* finished tasks that are kept: each has the file of its output open */
 };
@@ -93,8 +113,25 @@ void jobs_drop(struct jobs *js, struct job *j);
 /* It has its result: from the active to the kept ones. */
 void jobs_set_done(struct jobs *js, struct job *j, uint64_t now_ns);
 
-/* Forgets what is over the bounds, except what somebody listens to. */
+/* Frees it; it is in no sum any more. */
+void jobs_destroy_job(struct job *j);
+
+/* ---- what is kept of finished tasks (jobs_keep.c) ---- */
+
+/* It is done, and counts as its uid's from now on. */
+void jobs_keep(struct jobs *js, struct job *j);
+
+/*
+ * Forgets what is over the bounds, except what somebody listens to. With n uids none loses anything
+ * as long as it has no more than the nth part of a bound: what one does costs the others no result.
+ */
 void jobs_expire(struct jobs *js, uint64_t now_ns);
+
+/* What is there beyond the bounds, since somebody listens and does not read: of the uid, or with
+ * NULL of all. */
+struct jobs_kept jobs_unread(const struct jobs *js, const uid_t *uid);
+
+/* ---- finding ---- */
 
 /*
  * word is an id, a unique prefix of one, or a name, among the tasks of this uid: those of others do

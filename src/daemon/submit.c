@@ -41,33 +41,59 @@ static enum policy_client client_kind(const struct connection *c)
 	return c->server->start->is_root_mode ? POLICY_CLIENT_OTHER : POLICY_CLIENT_OWNER;
 }
 
-/*
- * What tasks that are not done make us hold, in requests and in descriptors. Where there are other
- * users, one has half of that at most.
- */
-static int check_holding(const struct connection *c, size_t line_len, struct err *e)
+/* What tasks make us hold: those that are not done, and those whose clients do not read. */
+struct holding {
+	uint64_t bytes, fds; /* of requests; descriptors */
+	struct jobs_kept unread;
+};
+
+static struct holding sum_holding(const struct jobs *js, const uid_t *uid)
 {
-	const struct server *s = c->server;
-	bool has_others = options_has_others(s->options);
-	uint64_t bytes = line_len, fds = HOLD_FDS + c->n_fds;
-	uint64_t own_bytes = bytes, own_fds = fds, max_fds = s->start->open_files_hard / 2;
-	list_for_each (pos, &s->jobs.active) {
+	struct holding h = { .unread = jobs_unread(js, uid) };
+	list_for_each (pos, &js->active) {
 		const struct job *j = list_entry(pos, struct job, link);
-		bool is_own = j->task->uid == c->uid || !has_others;
-		size_t n = HOLD_FDS + j->task->n_sources;
-		bytes += j->spec_bytes;
-		fds += n;
-		own_bytes += is_own ? j->spec_bytes : 0;
-		own_fds += is_own ? n : 0;
+		if (uid && j->task->uid != *uid)
+			continue;
+		h.bytes += j->spec_bytes;
+		h.fds += HOLD_FDS + j->task->n_sources;
 	}
-	if (bytes > JOBS_PENDING_SPEC_BYTES ||
-		(has_others && own_bytes > JOBS_PENDING_SPEC_BYTES / 2))
+	/* Of one that is done only the file of its output is open. */
+	h.bytes += h.unread.spec_bytes;
+	h.fds += h.unread.count;
+	return h;
+}
+
+/* As far as one user may go who has the nth part of all. */
+static int check_sum(
+	const struct connection *c, const uid_t *uid, size_t line_len, unsigned part, struct err *e)
+{
+	const struct holding h = sum_holding(&c->server->jobs, uid);
+	if (h.bytes + line_len > JOBS_PENDING_SPEC_BYTES / part)
 		return err_set(e, ERR_BUSY, 0, "the requests that wait already take %llu bytes",
-			(unsigned long long)(bytes - line_len));
-	if (fds > max_fds || (has_others && own_fds > max_fds / 2))
+			(unsigned long long)h.bytes);
+	if (h.fds + HOLD_FDS + c->n_fds > c->server->start->open_files_hard / 2 / part)
 		return err_set(e, ERR_BUSY, 0, "the tasks that wait already hold %llu descriptors",
-			(unsigned long long)(fds - HOLD_FDS - c->n_fds));
-	return 0;
+			(unsigned long long)h.fds);
+	if (h.unread.count < JOBS_UNREAD_COUNT / part &&
+		h.unread.log_bytes <= JOBS_UNREAD_LOG_BYTES / part)
+		return 0;
+	err_set(e, ERR_BUSY, 0,
+		"the clients of %llu finished tasks do not read what they asked for, %llu bytes of "
+		"output in all",
+		(unsigned long long)h.unread.count, (unsigned long long)h.unread.log_bytes);
+	err_hint(e, "read the answers on the other connections, or close them");
+	return -EBUSY;
+}
+
+/* Where there are other users, one has half of all at most. */
+static int check_holding(struct connection *c, size_t line_len, struct err *e)
+{
+	/* Somebody may have stopped listening just now. */
+	jobs_expire(&c->server->jobs, clock_boot_ns());
+	int r = check_sum(c, NULL, line_len, 1, e);
+	if (r == 0 && options_has_others(c->server->options))
+		r = check_sum(c, &c->uid, line_len, 2, e);
+	return r;
 }
 
 static int check_admission(

@@ -165,9 +165,9 @@ static void finished_tasks_go_by_age_and_number_but_not_while_somebody_listens(v
 	finish(w, b, 10);
 	list_append(&a->streams, &listener);
 	jobs_expire(&w->jobs, JOBS_KEEP_NS - 1);
-	assert_int_equal(w->jobs.n_done, 2);
+	assert_int_equal(w->jobs.kept.count, 2);
 	jobs_expire(&w->jobs, JOBS_KEEP_NS + 10);
-	assert_int_equal(w->jobs.n_done, 1);
+	assert_int_equal(w->jobs.kept.count, 1);
 	assert_null(find(w, 1, ID_B, &code));
 	assert_ptr_equal(find(w, 1, ID_A, &code), a);
 	list_remove(&listener);
@@ -178,13 +178,81 @@ static void finished_tasks_go_by_age_and_number_but_not_while_somebody_listens(v
 		finish(w, add(w, 1, id, NULL), JOBS_KEEP_NS);
 	}
 	jobs_expire(&w->jobs, JOBS_KEEP_NS);
-	assert_int_equal(w->jobs.n_done, JOBS_KEEP_COUNT);
+	assert_int_equal(w->jobs.kept.count, JOBS_KEEP_COUNT);
 	assert_null(find(w, 1, ID_A, &code));
 	assert_null(find(w, 1, "t-00000000000000000000000000000004", &code));
 	assert_non_null(find(w, 1, "t-00000000000000000000000000000005", &code));
-	assert_int_equal(w->jobs.done_spec_bytes, JOBS_KEEP_COUNT * 100);
+	assert_int_equal(w->jobs.kept.spec_bytes, JOBS_KEEP_COUNT * 100);
 	assert_int_equal(w->jobs.active_spec_bytes, 0);
 	assert_int_equal(w->jobs.n_active, 0);
+}
+
+static void finish_many(struct world *w, uid_t uid, size_t n)
+{
+	static unsigned number = 1000;
+	while (n--) {
+		char id[ID_TASK_SIZE];
+		snprintf(id, sizeof(id), "t-%032x", number++);
+		finish(w, add(w, uid, id, NULL), 1);
+	}
+}
+
+static void what_one_uid_does_costs_another_no_result(void **state)
+{
+	struct world *w = *state;
+	enum err_code code;
+	const uid_t greedy = 1;
+	struct job *of_other = add(w, 2, ID_A, NULL);
+	finish(w, of_other, 0);
+	finish_many(w, greedy, JOBS_KEEP_COUNT + 5);
+	jobs_expire(&w->jobs, 1);
+	assert_int_equal(w->jobs.kept.count, JOBS_KEEP_COUNT);
+	assert_ptr_equal(find(w, 2, ID_A, &code), of_other);
+	/* Each has its part where each would have all. */
+	finish_many(w, 3, 2 * JOBS_KEEP_COUNT);
+	jobs_expire(&w->jobs, 1);
+	assert_int_equal(w->jobs.kept.count, JOBS_KEEP_COUNT);
+	assert_int_equal(w->jobs.n_holders, 3);
+	list_for_each (pos, &w->jobs.holders) {
+		const struct jobs_holder *h = list_entry(pos, struct jobs_holder, link);
+		assert_in_range(h->has.count, h->uid == 2 ? 1 : JOBS_KEEP_COUNT / 3,
+			JOBS_KEEP_COUNT / 2 + 1);
+	}
+	assert_ptr_equal(find(w, 2, ID_A, &code), of_other);
+	/* It grows old like any other. */
+	jobs_expire(&w->jobs, JOBS_KEEP_NS + 1);
+	assert_int_equal(w->jobs.kept.count, 0);
+	assert_int_equal(w->jobs.n_holders, 0);
+}
+
+static void what_is_listened_to_counts_beyond_the_bounds_and_pushes_nobody_out(void **state)
+{
+	struct world *w = *state;
+	enum err_code code;
+	const uid_t greedy = 1, other = 2, none = 3;
+	w->jobs.keep_count = 4;
+	finish_many(w, greedy, 7);
+	struct list listeners[7];
+	size_t n = 0;
+	list_for_each (pos, &w->jobs.done)
+		list_append(&list_entry(pos, struct job, link)->streams, &listeners[n++]);
+	finish(w, add(w, other, ID_A, NULL), 1);
+	jobs_expire(&w->jobs, 1);
+	assert_int_equal(w->jobs.kept.count, 8);
+	assert_non_null(find(w, other, ID_A, &code));
+	assert_int_equal(jobs_unread(&w->jobs, &greedy).count, 3);
+	assert_int_equal(jobs_unread(&w->jobs, &other).count, 0);
+	assert_int_equal(jobs_unread(&w->jobs, &none).count, 0);
+	assert_int_equal(jobs_unread(&w->jobs, NULL).count, 4);
+	/* Others have no more than their part meanwhile. */
+	finish_many(w, other, 5);
+	jobs_expire(&w->jobs, 1);
+	assert_int_equal(w->jobs.kept.count, 7 + 2);
+	for (size_t i = 0; i < n; i++)
+		list_remove(&listeners[i]);
+	jobs_expire(&w->jobs, 1);
+	assert_int_equal(w->jobs.kept.count, 4);
+	assert_int_equal(jobs_unread(&w->jobs, NULL).count, 0);
 }
 
 static void a_refused_task_leaves_no_trace(void **state)
@@ -227,7 +295,7 @@ static void tasks_of_an_earlier_daemon_are_found_and_grow_old_but_take_no_place(
 	assert_ptr_equal(find(w, 1, ID_A, &code), j);
 	jobs_expire(&w->jobs, 5 + JOBS_KEEP_NS);
 	assert_null(find(w, 1, ID_A, &code));
-	assert_int_equal(w->jobs.n_done, 0);
+	assert_int_equal(w->jobs.kept.count, 0);
 }
 
 int main(void)
@@ -237,6 +305,8 @@ int main(void)
 		IN_WORLD(the_tasks_of_another_uid_do_not_exist),
 		IN_WORLD(a_name_is_that_of_the_running_task_or_else_of_the_newest),
 		IN_WORLD(finished_tasks_go_by_age_and_number_but_not_while_somebody_listens),
+		IN_WORLD(what_one_uid_does_costs_another_no_result),
+		IN_WORLD(what_is_listened_to_counts_beyond_the_bounds_and_pushes_nobody_out),
 		IN_WORLD(a_refused_task_leaves_no_trace),
 		IN_WORLD(tasks_of_an_earlier_daemon_are_found_and_grow_old_but_take_no_place),
 	};
