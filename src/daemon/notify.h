@@ -1,6 +1,7 @@
 /*
  * What dayflyd tells a service manager that wants to know (Type=notify, WatchdogSec=):
- * sd_notify(3). Where nobody listens every call is without effect.
+ * the messages of sd_notify(3). Where nobody listens every call is without effect. Nothing here
+ * waits: what a manager has no room for is sent again, or dropped where the next one says the same.
  */
 #ifndef DAYFLY_DAEMON_NOTIFY_H
 #define DAYFLY_DAEMON_NOTIFY_H
@@ -15,7 +16,9 @@
 struct alarm;
 
 /* A change of the counts is told at once, but never more often. */
-#define NOTIFY_STATUS_MS 1000
+#define NOTIFY_STATUS_MS   1000
+#define NOTIFY_WAITING_MAX 8
+#define NOTIFY_TEXT_SIZE   256
 
 struct notify {
 	bool is_wanted;	      /* somebody listens */
@@ -23,7 +26,10 @@ struct notify {
 	bool is_ready, is_stopping;
 	size_t running, queued;
 	uint64_t told_ns; /* CLOCK_MONOTONIC, when the counts were told last */
-	struct alarm *beat, *status, *extend;
+	int fd;		  /* to the manager; -1: nothing was said yet */
+	char waiting[NOTIFY_WAITING_MAX][NOTIFY_TEXT_SIZE]; /* it had no room for these */
+	size_t n_waiting;
+	struct alarm *beat, *status, *extend, *retry;
 };
 
 /* Whether this build can notify, be activated and write to the journal by fields. */

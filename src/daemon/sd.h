@@ -40,11 +40,6 @@ static inline int sd_is_socket_unix(int fd, int type, int listening, const char 
 	return -ENOSYS;
 }
 
-static inline int sd_notify(int unset_environment, const char *state)
-{
-	return getenv("NOTIFY_SOCKET") ? -ENOSYS : 0;
-}
-
 static inline int sd_watchdog_enabled(int unset_environment, uint64_t *ret_usec)
 {
 	return 0;

@@ -84,7 +84,7 @@ class Manager:
         self.notify.bind(self.notify_path)
         os.chmod(self.notify_path, 0o666)
         self.heard = []
-        # The queue of such a socket is short, and who writes to a full one waits: a manager reads at once.
+        # The queue of such a socket is short: a manager reads at once.
         self.incoming = queue.SimpleQueue()
         self.is_over = False
         self.thread = threading.Thread(target=self.listen)
@@ -105,9 +105,12 @@ class Manager:
         self.stage.give(self.path, 0 if self.case.mode == "root" else None)
         return s
 
-    def stop_hearing(self):
+    def stop_reading(self):
         self.is_over = True
         self.thread.join()
+
+    def stop_hearing(self):
+        self.stop_reading()
         self.notify.close()
 
     def close(self):
@@ -385,6 +388,27 @@ class Notify(Base):
         self.manager.stop_hearing()
         time.sleep(0.3)
         self.assert_served(daemon)
+
+    def test_a_manager_that_does_not_read_harms_nobody(self):
+        """Its socket takes as many words as net.unix.max_dgram_qlen; who waited for it then would not serve anybody."""
+        daemon = self.manager.new_daemon(WATCHDOG_USEC="40000")
+        self.assertTrue(self.manager.hears("READY=1"))
+        self.manager.stop_reading()
+        full = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self.addCleanup(full.close)
+
+        def is_full():
+            try:
+                full.sendto(b"x", self.manager.notify_path)
+            except BlockingIOError:
+                return True
+            return False
+
+        self.assertTrue(wait_until(is_full, 20))
+        for _ in range(5):
+            time.sleep(0.05)
+            self.assert_served(daemon)
+        self.end(daemon)
 
     def test_C5_the_managers_words_reach_nobody_else(self):
         daemon = self.manager.new_daemon(WATCHDOG_USEC="60000000", CREDENTIALS_DIRECTORY="/nowhere", LISTEN_EXTRA="x")

@@ -203,6 +203,78 @@ TEST(the_watchdog_is_fed_at_twice_its_pace_as_long_as_the_loop_turns)
 	end(&n, &loop);
 }
 
+/* Its queue is full: net.unix.max_dgram_qlen. */
+static unsigned fill_queue(void)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	unsigned n = 0;
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	while (sendto(fd, "x", 1, 0, (struct sockaddr *)&addr, sizeof(addr)) == 1)
+		n++;
+	assert_int_equal(errno, EAGAIN);
+	fd_close(&fd);
+	return n;
+}
+
+static void empty_queue(unsigned n)
+{
+	while (n--)
+		assert_string_equal(heard(), "x");
+}
+
+TEST(a_manager_that_does_not_read_stops_nothing_and_hears_what_matters_later)
+{
+	uv_loop_t loop;
+	struct notify n;
+	const char *text = "";
+	set_watchdog(100000, getpid());
+	begin(&n, &loop);
+	heard();
+	alarm(10); /* who waits for the manager does not live on */
+	unsigned filled = fill_queue();
+	notify_ready(&n);
+	notify_reloading(&n);
+	notify_reloaded(&n);
+	notify_counts(&n, 3, 2);
+	loop_run_ms(&loop, 300);
+	alarm(0);
+	empty_queue(filled);
+	static const char *const wanted[] = { "READY=1\nSTATUS=0 running, 0 waiting",
+		"RELOADING=1\nMONOTONIC_USEC=", "READY=1\nSTATUS=0 running, 0 waiting" };
+	for (size_t i = 0; i < 3;) {
+		loop_run_until(&loop, *(text = heard()));
+		if (!strcmp(text, "WATCHDOG=1"))
+			continue;
+		assert_memory_equal(text, wanted[i], strlen(wanted[i]));
+		i++;
+	}
+	/* What comes again anyway is not sent late, but the counts are told in the end. */
+	do
+		loop_run_until(&loop, *(text = heard()));
+	while (!strcmp(text, "WATCHDOG=1"));
+	assert_string_equal(text, "STATUS=3 running, 2 waiting");
+	end(&n, &loop);
+}
+
+TEST(words_for_a_manager_that_never_reads_are_bounded)
+{
+	uv_loop_t loop;
+	struct notify n;
+	begin(&n, &loop);
+	alarm(10);
+	fill_queue();
+	notify_ready(&n);
+	for (int i = 0; i < 100; i++) {
+		notify_reloading(&n);
+		notify_reloaded(&n);
+	}
+	notify_stopping(&n);
+	loop_run_ms(&loop, 50);
+	alarm(0);
+	end(&n, &loop);
+}
+
 TEST(the_watchdog_of_another_process_is_not_fed)
 {
 	uv_loop_t loop;
@@ -226,6 +298,7 @@ TEST(C5_control_the_socket_of_our_own_service_is_used)
 	assert_true(n.is_wanted);
 	notify_ready(&n);
 	assert_string_equal(heard(), "READY=1\nSTATUS=0 running, 0 waiting");
+	notify_finish(&n);
 }
 
 #else
@@ -254,6 +327,9 @@ int main(void)
 		WITH_MANAGER(a_reload_is_announced_with_its_time),
 		WITH_MANAGER(stopping_is_told_once_and_more_time_is_asked_for),
 		WITH_MANAGER(the_watchdog_is_fed_at_twice_its_pace_as_long_as_the_loop_turns),
+		WITH_MANAGER(
+			a_manager_that_does_not_read_stops_nothing_and_hears_what_matters_later),
+		WITH_MANAGER(words_for_a_manager_that_never_reads_are_bounded),
 		WITH_MANAGER(the_watchdog_of_another_process_is_not_fed),
 		WITH_MANAGER(C5_control_the_socket_of_our_own_service_is_used),
 #else
