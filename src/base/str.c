@@ -129,27 +129,72 @@ bool str_is_name(const char *s, size_t max)
 	return len >= 1 && len <= max && strchr(first, s[0]) && strspn(s, rest) == len;
 }
 
+/*
+ * Whether a character is more than its picture to a terminal or a reader: control characters, those
+ * of C1 too (U+009B is ESC [ to many terminals), line separators, and what turns the direction of
+ * writing.
+ */
+static bool is_control(const uint8_t *p, int len)
+{
+	if (len == 1)
+		return p[0] < 0x20 || p[0] == 0x7f;
+	if (len == 2)
+		return p[0] == 0xc2 && p[1] < 0xa0;
+	if (len != 3 || p[0] != 0xe2)
+		return false;
+	/* U+2028 to U+202E, U+2066 to U+2069 */
+	return (p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae) ||
+	       (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9);
+}
+
 void str_escape(const char *s, size_t len, char *out, size_t out_size)
 {
+	const uint8_t *p = (const uint8_t *)s;
 	size_t o = 0;
-	for (size_t i = 0; i < len; i++) {
-		uint8_t c = (uint8_t)s[i];
-		if (o + 12 > out_size) {
+	for (size_t i = 0; i < len;) {
+		int n = utf8_char(p + i, len - i);
+		bool is_escaped = n <= 0 || is_control(p + i, n) || p[i] == '\\';
+		size_t bytes = n <= 0 ? 1 : (size_t)n, room = is_escaped ? 4 * bytes : 4;
+		if (o + room + 4 > out_size) {
 			snprintf(out + o, out_size - o, "...");
 			return;
 		}
-		/* U+0080 to U+009F too: terminals take them for the beginning of a command. */
-		bool is_c1 = c == 0xc2 && i + 1 < len && ((uint8_t)s[i + 1] & 0xe0) == 0x80;
-		if (is_c1)
-			o += (size_t)snprintf(
-				out + o, out_size - o, "\\xc2\\x%02x", (uint8_t)s[++i]);
-		else if (c < 0x20 || c == 0x7f || c == '\\')
-			o += (size_t)snprintf(out + o, out_size - o, "\\x%02x", c);
-		else
-			out[o++] = (char)c;
+		for (size_t end = i + bytes; i < end; i++) {
+			if (is_escaped)
+				o += (size_t)snprintf(out + o, out_size - o, "\\x%02x", p[i]);
+			else
+				out[o++] = (char)p[i];
+		}
 	}
 	if (out_size)
 		out[o] = '\0';
+}
+
+char *str_escape_json(const char *json)
+{
+	const uint8_t *p = (const uint8_t *)json;
+	size_t len = strlen(json), o = 0;
+	/* At worst one byte (DEL) becomes six. */
+	char *out = len < SIZE_MAX / 6 ? malloc(6 * len + 1) : NULL;
+	for (size_t i = 0; out && i < len;) {
+		int n = utf8_char(p + i, len - i);
+		if (n <= 0 || p[i] < 0x20 || !is_control(p + i, n)) {
+			size_t bytes = n <= 0 ? 1 : (size_t)n;
+			memcpy(out + o, p + i, bytes);
+			o += bytes;
+			i += bytes;
+			continue;
+		}
+		unsigned c = n == 1   ? p[i]
+			     : n == 2 ? (p[i] & 0x1fu) << 6 | (p[i + 1] & 0x3fu)
+				      : (p[i] & 0x0fu) << 12 | (p[i + 1] & 0x3fu) << 6 |
+						(p[i + 2] & 0x3fu);
+		o += (size_t)snprintf(out + o, 7, "\\u%04X", c);
+		i += (size_t)n;
+	}
+	if (out)
+		out[o] = '\0';
+	return out;
 }
 
 void strv_free(char **v)

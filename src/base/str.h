@@ -23,8 +23,15 @@ bool str_starts(const char *s, const char *prefix);
 /* [a-zA-Z0-9][a-zA-Z0-9_.-]*, 1 to max bytes: task names, labels, hostnames. */
 bool str_is_name(const char *s, size_t max);
 
-/* Copies text for one log line: control bytes become \xNN, long text ends in "...". */
+/*
+ * Copies text for one log line or a terminal: control characters, those that turn the direction of
+ * writing and bytes that are no UTF-8 become \xNN; long text ends in "...", never inside a
+ * character.
+ */
 void str_escape(const char *s, size_t len, char *out, size_t out_size);
+
+/* The same JSON, with such characters written as \uNNNN. On the heap, or NULL. */
+char *str_escape_json(const char *json);
 
 /* A NULL-terminated array of strings. */
 void strv_free(char **v);

@@ -1,6 +1,8 @@
 /* Asking the daemon: see daemon.h. */
 #include "cli/daemon.h"
 
+#include "base/cleanup.h"
+#include "base/str.h"
 #include "cli/message.h"
 
 #include <errno.h>
@@ -37,8 +39,9 @@ struct dayfly_event *daemon_answer(const struct command *cmd, struct dayfly_clie
 
 int daemon_print(const struct command *cmd, const char *text)
 {
-	if (text && puts(text) >= 0 && fflush(stdout) == 0)
+	auto_free char *safe = text ? str_escape_json(text) : NULL;
+	if (safe && puts(safe) >= 0 && fflush(stdout) == 0)
 		return 0;
-	message_error("write output: %s", strerror(text ? errno : ENOMEM));
+	message_error("write output: %s", strerror(safe ? errno : ENOMEM));
 	return cmd->failure_status;
 }

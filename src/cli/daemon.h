@@ -23,7 +23,8 @@ struct dayfly_event *daemon_answer(const struct command *cmd, struct dayfly_clie
 void daemon_report(const struct command *cmd, const struct dayfly_client *c, int answered,
 	const struct dayfly_error *e);
 
-/* Prints text and a newline on stdout, and flushes. Returns the exit status: 0, or the command's
+/* Prints JSON or a word and a newline on stdout, nothing of which means anything to a terminal, and
+ * flushes. Returns the exit status: 0, or the command's
  * failure status. */
 int daemon_print(const struct command *cmd, const char *text);
 

@@ -55,8 +55,16 @@ static bool format_amount(const char *key, const json_t *value, char out[UNITS_T
 	return false;
 }
 
-/* One fact a line; members of an object below its name. The depth of what the daemon sends is not
- * ours to trust. */
+static void print_fact(int depth, const char *key, const char *value)
+{
+	char safe_key[128], safe[4096];
+	str_escape(key, strlen(key), safe_key, sizeof(safe_key));
+	str_escape(value, strlen(value), safe, sizeof(safe));
+	printf("%*s%s:%s%s\n", 2 * depth, "", safe_key, *safe ? " " : "", safe);
+}
+
+/* One fact a line; members of an object below its name. What the daemon sends is not ours to trust:
+ * neither its depth nor its words. */
 static void print_facts(const json_t *object, int depth)
 {
 	const char *key;
@@ -64,20 +72,20 @@ static void print_facts(const json_t *object, int depth)
 	json_object_foreach ((json_t *)object, key, value) {
 		if (json_is_object(value) && depth < 4) {
 			if (json_object_size(value))
-				printf("%*s%s:\n", 2 * depth, "", key);
+				print_fact(depth, key, "");
 			print_facts(value, depth + 1);
 			continue;
 		}
 		char amount[UNITS_TEXT_SIZE];
 		if (format_amount(key, value, amount)) {
-			printf("%*s%s: %s\n", 2 * depth, "", key, amount);
+			print_fact(depth, key, amount);
 			continue;
 		}
 		auto_free char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
 		if (json_is_string(value))
-			printf("%*s%s: %s\n", 2 * depth, "", key, json_string_value(value));
+			print_fact(depth, key, json_string_value(value));
 		else if (!json_is_null(value))
-			printf("%*s%s: %s\n", 2 * depth, "", key, text ? text : "");
+			print_fact(depth, key, text ? text : "");
 	}
 }
 

@@ -1,5 +1,6 @@
 /* dayfly ps. */
 #include "base/cleanup.h"
+#include "base/str.h"
 #include "base/units.h"
 #include "cli/daemon.h"
 #include "cli/message.h"
@@ -82,8 +83,12 @@ static int print_ids(const json_t *tasks)
 {
 	size_t i;
 	json_t *task;
-	json_array_foreach ((json_t *)tasks, i, task)
-		puts(task_text_of(task, "task"));
+	json_array_foreach ((json_t *)tasks, i, task) {
+		char id[64];
+		const char *text = task_text_of(task, "task");
+		str_escape(text, strlen(text), id, sizeof(id));
+		puts(id);
+	}
 	return fflush(stdout) == 0 ? 0 : command.failure_status;
 }
 

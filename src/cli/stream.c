@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/str.h"
 #include "base/units.h"
 #include "cli/message.h"
 #include "cli/stream_priv.h"
@@ -81,7 +82,8 @@ static int print_output(struct stream *s, struct dayfly_event *take_ev)
 /* --json: the daemon's own line. */
 static int print_json(struct stream *s, const struct dayfly_event *ev)
 {
-	int len = asprintf(&s->line, "%s\n", dayfly_event_json(ev));
+	auto_free char *safe = str_escape_json(dayfly_event_json(ev));
+	int len = safe ? asprintf(&s->line, "%s\n", safe) : -1;
 	if (len < 0) {
 		s->line = NULL;
 		return after_write(s, &s->out, -ENOMEM);

@@ -158,6 +158,48 @@ TEST(j19_escaped_text_has_no_control_bytes)
 	assert_string_equal(out, "a\\x00b");
 }
 
+TEST(j19_escaped_text_has_nothing_that_a_terminal_obeys)
+{
+	static const struct {
+		const char *text, *escaped;
+	} cases[] = {
+		{ "a\xc2\x9b"
+		  "31m",
+			"a\\xc2\\x9b31m" }, /* U+009B, CSI in one character */
+		{ "\xc2\xa0\xc3\xa9\xe2\x82\xac", "\xc2\xa0\xc3\xa9\xe2\x82\xac" },
+		{ "\x9b"
+		  "31m",
+			"\\x9b31m" }, /* the same to a terminal of 8 bits */
+		{ "a\xe2\x80\xae"
+		  "b",
+			"a\\xe2\\x80\\xaeb" }, /* written from right to left */
+		{ "\xe2\x81\xa6", "\\xe2\\x81\\xa6" },
+		{ "\xe2\x80\xa8", "\\xe2\\x80\\xa8" },
+		{ "cut \xe2\x82", "cut \\xe2\\x82" },
+	};
+	char out[64];
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		str_escape(cases[i].text, strlen(cases[i].text), out, sizeof(out));
+		assert_string_equal(out, cases[i].escaped);
+	}
+	/* Long text ends between characters. */
+	str_escape("\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac", 9, out, 13);
+	assert_string_equal(out, "\xe2\x82\xac\xe2\x82\xac...");
+}
+
+TEST(j19_escaped_json_says_the_same)
+{
+	static const char in[] =
+		"{\"a\": \"\\u001b \x7f \xc2\x9b \xe2\x80\xae \xe2\x82\xac \xc3\xa9\"}\n";
+	char *out = str_escape_json(in);
+	assert_string_equal(
+		out, "{\"a\": \"\\u001b \\u007F \\u009B \\u202E \xe2\x82\xac \xc3\xa9\"}\n");
+	free(out);
+	out = str_escape_json("\x7f\x7f\x7f");
+	assert_string_equal(out, "\\u007F\\u007F\\u007F");
+	free(out);
+}
+
 TEST(escaped_text_never_leaves_its_room)
 {
 	char big[200];
@@ -207,6 +249,8 @@ int main(void)
 		cmocka_unit_test(a16_names_are_letters_digits_and_three_marks),
 		cmocka_unit_test(a16_names_have_a_longest),
 		cmocka_unit_test(j19_escaped_text_has_no_control_bytes),
+		cmocka_unit_test(j19_escaped_text_has_nothing_that_a_terminal_obeys),
+		cmocka_unit_test(j19_escaped_json_says_the_same),
 		cmocka_unit_test(escaped_text_never_leaves_its_room),
 		cmocka_unit_test(string_arrays_grow_and_are_copied_deep),
 	};

@@ -51,6 +51,16 @@ TEST(info_prints_amounts_for_people)
 		"name: 5msec\nprobes: not made yet\n");
 }
 
+TEST(J19_info_prints_nothing_that_a_terminal_obeys)
+{
+	struct canned_cli c = { .replies = { CANNED_RESULT(
+					"{\"a\\u001b[2J\":\"x\\u001b]0;t\\u0007\","
+					"\"b\\u009b\":{\"c\":[\"\\u009b31m\"]},\"probes\":[]}") } };
+	canned_cli_run(&c, (const char *const[]){ "info", "--socket", "SOCKET", NULL });
+	assert_string_equal(c.out, "a\\x1b[2J: x\\x1b]0;t\\x07\nb\\xc2\\x9b:\n  c: "
+				   "[\"\\xc2\\x9b31m\"]\nprobes: not made yet\n");
+}
+
 TEST(info_prints_json)
 {
 	struct canned_cli c = { .replies = { CANNED_RESULT("{\"version\":\"1\"}") } };
@@ -65,6 +75,7 @@ int main(void)
 		cmocka_unit_test(info_names_what_is_not_well),
 		cmocka_unit_test(info_says_when_there_are_no_probes_yet),
 		cmocka_unit_test(info_prints_amounts_for_people),
+		cmocka_unit_test(J19_info_prints_nothing_that_a_terminal_obeys),
 		cmocka_unit_test(info_prints_json),
 	};
 	return RUN_TESTS(tests);

@@ -37,6 +37,23 @@ TEST(ids_can_be_had_alone)
 	assert_string_equal(c.out, CANNED_TASK "\nt-ffff\nt-eeee\n");
 }
 
+TEST(J19_nothing_that_a_terminal_obeys_is_printed)
+{
+#define ODD                                                                                        \
+	CANNED_RESULT("{\"tasks\":[{\"task\":\"\\u009bt\",\"name\":\"\\u009bn\",\"state\":"        \
+		      "\"\\u009bs\",\"argv\":[\"\\u009b31m\",\"\\u202e\"],\"created\":null}]}")
+	static const char *const ways[] = { "-a", "-q", "--no-trunc", "--json" };
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct canned_cli c = { .replies = { ODD } };
+		canned_cli_run(
+			&c, (const char *const[]){ "ps", ways[i], "--socket", "SOCKET", NULL });
+		assert_int_equal(c.status, 0);
+		assert_null(strstr(c.out, "\xc2\x9b"));
+		assert_null(strstr(c.out, "\xe2\x80\xae"));
+		assert_non_null(strstr(c.out, strcmp(ways[i], "--json") ? "9bt" : "9Bt"));
+	}
+}
+
 TEST(json_is_the_daemons_answer)
 {
 	struct canned_cli c = { .replies = { CANNED_RESULT("{\"tasks\":[]}") } };
@@ -57,6 +74,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_table_has_one_line_a_task),
 		cmocka_unit_test(ids_can_be_had_alone),
+		cmocka_unit_test(J19_nothing_that_a_terminal_obeys_is_printed),
 		cmocka_unit_test(json_is_the_daemons_answer),
 		cmocka_unit_test(an_odd_answer_makes_an_empty_table),
 	};
