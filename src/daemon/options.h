@@ -50,6 +50,7 @@ struct options {
 	char **label_caps;		       /* "key=value:N" (strv) */
 	uint64_t pool_size, pool_max_age_ms;   /* size 0: none */
 	uint64_t admit_memory, admit_cpus;     /* bytes, thousandths; 0: none */
+	uint64_t admit_memory_uid, admit_cpus_uid;
 	uint64_t max_connections, max_connections_uid;
 	uint64_t idle_exit_ms; /* 0: never */
 	uint64_t ids_base, ids_count;

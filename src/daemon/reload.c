@@ -7,8 +7,15 @@
 #include "daemon/server.h"
 #include "daemon/submit.h"
 
+/* What one user may have of something, where nothing else is said: his tasks may run for a day, and
+ * whoever comes meanwhile must find some of it left. */
+static uint64_t most_of(const struct options *o, uint64_t all)
+{
+	return options_has_others(o) ? all - all / 8 : all;
+}
+
 /*
- * One user may have the whole machine while nobody else wants it. Where there are others, one
+ * One user may have the whole machine while nobody else may want it. Where there are others, one
  * user's queue never fills the queue of all.
  */
 struct sched_caps reload_sched_caps(const struct options *o)
@@ -17,11 +24,14 @@ struct sched_caps reload_sched_caps(const struct options *o)
 	uint64_t share = has_others && o->max_queue > 1 ? o->max_queue / 2 : o->max_queue;
 	struct sched_caps caps = {
 		.max_running = o->max_tasks,
-		.max_running_uid = o->max_tasks_uid ? o->max_tasks_uid : o->max_tasks,
+		.max_running_uid = o->max_tasks_uid ? o->max_tasks_uid : most_of(o, o->max_tasks),
 		.max_ready = o->max_queue,
 		.max_ready_uid = o->max_queue_uid ? o->max_queue_uid : share,
 		.memory_bytes = o->admit_memory,
 		.cpu_millis = o->admit_cpus,
+		.memory_bytes_uid =
+			o->admit_memory_uid ? o->admit_memory_uid : most_of(o, o->admit_memory),
+		.cpu_millis_uid = o->admit_cpus_uid ? o->admit_cpus_uid : most_of(o, o->admit_cpus),
 		.n_groups = strv_len(o->label_caps),
 	};
 	for (size_t i = 0; i < caps.n_groups; i++) {

@@ -91,6 +91,7 @@ static void on_check(uv_check_t *handle)
 
 void server_schedule(struct server *s)
 {
+	s->sched.now_ns = clock_boot_ns();
 	while (s->state == SERVER_RUNNING && warden_link_is_up(&s->warden)) {
 		struct sched_entry *e = sched_next(&s->sched);
 		if (!e)
@@ -359,6 +360,9 @@ static void on_tick(void *owner)
 	alarm_set(s->tick, server_tick_ms(s));
 	if (s->state != SERVER_RUNNING)
 		return;
+	/* Those who are held up are so only for a while. */
+	if (s->sched.n_ready)
+		server_schedule(s);
 	if (!listener_is_reachable(&s->start->listener))
 		server_drain(s, "the socket was removed or replaced");
 	else

@@ -177,23 +177,27 @@ static unsigned retry_ms(const struct sched *s)
 	return ms < RETRY_MAX_MS ? (unsigned)ms : RETRY_MAX_MS;
 }
 
-/* It is more than all tasks may have together. */
+/* It is more than all tasks, or those of one user, may have together. */
 static int refuse_too_much(
 	const struct sched *s, enum sched_verdict v, const struct sched_want *want, struct err *e)
 {
-	bool is_memory = v == SCHED_TOO_MUCH_MEMORY;
+	bool is_own = v == SCHED_TOO_MUCH_MEMORY_UID || v == SCHED_TOO_MANY_CPUS_UID;
+	bool is_memory = v == SCHED_TOO_MUCH_MEMORY || v == SCHED_TOO_MUCH_MEMORY_UID;
+	const struct sched_caps *caps = &s->caps;
 	char has[UNITS_TEXT_SIZE], may[UNITS_TEXT_SIZE];
 	if (is_memory) {
 		units_format_size(want->memory_bytes, has);
-		units_format_size(s->caps.memory_bytes, may);
+		units_format_size(is_own ? caps->memory_bytes_uid : caps->memory_bytes, may);
 	} else {
+		uint64_t most = is_own ? caps->cpu_millis_uid : caps->cpu_millis;
 		snprintf(has, sizeof(has), "%g CPUs", (double)want->cpu_millis / 1000);
-		snprintf(may, sizeof(may), "%g", (double)s->caps.cpu_millis / 1000);
+		snprintf(may, sizeof(may), "%g", (double)most / 1000);
 	}
 	err_set_field(e, ERR_NOT_ALLOWED, is_memory ? "task.limits.memory" : "task.limits.cpus",
-		"%s is more than all tasks may have together: %s", has, may);
-	err_hint(e, "ask for less, or set a higher %s in [daemon] of dayflyd.conf",
-		is_memory ? "admit_memory" : "admit_cpus");
+		"%s is more than %s may have together: %s", has,
+		is_own ? "the tasks of one user" : "all tasks", may);
+	err_hint(e, "ask for less, or set a higher %s%s in [daemon] of dayflyd.conf",
+		is_memory ? "admit_memory" : "admit_cpus", is_own ? "_per_user" : "");
 	return -EINVAL;
 }
 
@@ -204,6 +208,8 @@ static int refuse(const struct server *s, enum sched_verdict v, const struct sch
 	switch (v) {
 	case SCHED_TOO_MUCH_MEMORY:
 	case SCHED_TOO_MANY_CPUS:
+	case SCHED_TOO_MUCH_MEMORY_UID:
+	case SCHED_TOO_MANY_CPUS_UID:
 		return refuse_too_much(&s->sched, v, want, e);
 	case SCHED_WOULD_WAIT:
 		err_set_field(e, ERR_BUSY, "task.queue",

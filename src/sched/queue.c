@@ -15,7 +15,7 @@
 
 void sched_init(struct sched *s, const struct sched_caps *caps)
 {
-	*s = (struct sched){ .caps = *caps };
+	*s = (struct sched){ .caps = *caps, .hold.left_ns = SCHED_HOLD_NS };
 	list_init(&s->users);
 }
 
@@ -103,13 +103,25 @@ enum sched_verdict sched_check(const struct sched *s, const struct sched_want *w
 {
 	if (!fits(0, w->memory_bytes, s->caps.memory_bytes))
 		return SCHED_TOO_MUCH_MEMORY;
-	return fits(0, w->cpu_millis, s->caps.cpu_millis) ? SCHED_OK : SCHED_TOO_MANY_CPUS;
+	if (!fits(0, w->cpu_millis, s->caps.cpu_millis))
+		return SCHED_TOO_MANY_CPUS;
+	if (!fits(0, w->memory_bytes, s->caps.memory_bytes_uid))
+		return SCHED_TOO_MUCH_MEMORY_UID;
+	return fits(0, w->cpu_millis, s->caps.cpu_millis_uid) ? SCHED_OK : SCHED_TOO_MANY_CPUS_UID;
 }
 
 static bool has_room(const struct sched *s, const struct sched_want *w)
 {
 	return fits(s->memory_bytes, w->memory_bytes, s->caps.memory_bytes) &&
 	       fits(s->cpu_millis, w->cpu_millis, s->caps.cpu_millis);
+}
+
+/* As far as the uid's own tasks go: what it waits for then is nobody else's. */
+static bool has_room_of_own(
+	const struct sched *s, const struct sched_user *u, const struct sched_want *w)
+{
+	return fits(u ? u->memory_bytes : 0, w->memory_bytes, s->caps.memory_bytes_uid) &&
+	       fits(u ? u->cpu_millis : 0, w->cpu_millis, s->caps.cpu_millis_uid);
 }
 
 static bool groups_have_room(const struct sched *s, uint32_t groups)
@@ -132,14 +144,14 @@ static bool key_is_free(const struct sched_user *u, const char *key)
 	return true;
 }
 
-/* Whether everything but memory and CPUs would let it start, and these do if it is alone. */
+/* Whether everything but the sums of all would let it start, and these do if it is alone. */
 static bool is_eligible(
 	const struct sched *s, const struct sched_user *u, const struct sched_want *w)
 {
 	size_t running = u ? u->n_running : 0;
 	return sched_check(s, w) == SCHED_OK && s->n_running < s->caps.max_running &&
-	       running < s->caps.max_running_uid && groups_have_room(s, w->groups) &&
-	       key_is_free(u, w->key);
+	       running < s->caps.max_running_uid && has_room_of_own(s, u, w) &&
+	       groups_have_room(s, w->groups) && key_is_free(u, w->key);
 }
 
 /* ---- choosing ---- */
@@ -179,14 +191,24 @@ static struct sched_entry *find_patient(const struct sched *s)
 	return e;
 }
 
+/* What a uid could start. Its own tasks never overtake one that was overtaken often enough. */
+static struct sched_entry *find_candidate(
+	const struct sched *s, const struct sched_user *u, bool has_patient)
+{
+	struct sched_entry *e = has_patient ? find_in(s, u, SCHED_OVERTAKEN_MAX) : NULL;
+	if (e)
+		return has_room(s, &e->want) ? e : NULL;
+	return find_in(s, u, 0);
+}
+
 /* A candidate whose uid has credit. Without one *ret_best is the best account of those that have a
  * candidate, INT64_MIN if none has. */
-static struct sched_entry *choose(const struct sched *s, int64_t *ret_best)
+static struct sched_entry *choose(const struct sched *s, bool has_patient, int64_t *ret_best)
 {
 	*ret_best = INT64_MIN;
 	list_for_each (link, &s->users) {
 		const struct sched_user *u = list_entry(link, struct sched_user, link);
-		struct sched_entry *e = find_in(s, u, 0);
+		struct sched_entry *e = find_candidate(s, u, has_patient);
 		if (e && u->credit_us > 0)
 			return e;
 		if (e && u->credit_us > *ret_best)
@@ -217,7 +239,10 @@ static bool starts_at_once(
 	int64_t best = INT64_MIN;
 	if (!is_eligible(s, u, w) || !has_room(s, w) || (u && u->n_ready >= WINDOW))
 		return false;
-	return !s->n_ready || (!find_patient(s) && !choose(s, &best) && best == INT64_MIN);
+	const struct sched_entry *patient = s->n_ready ? find_patient(s) : NULL;
+	if (patient && (patient->user == u || !s->hold.is_resting))
+		return false;
+	return !s->n_ready || (!choose(s, patient, &best) && best == INT64_MIN);
 }
 
 static enum sched_verdict admit(const struct sched *s, const struct sched_user *u,
@@ -319,6 +344,8 @@ static void start(struct sched *s, struct sched_entry *e)
 	s->n_running++;
 	s->memory_bytes += e->want.memory_bytes;
 	s->cpu_millis += e->want.cpu_millis;
+	u->memory_bytes += e->want.memory_bytes;
+	u->cpu_millis += e->want.cpu_millis;
 	count_groups(s, e->want.groups, 1);
 	share_pay(u, e);
 	list_remove(&u->link);
@@ -328,18 +355,25 @@ static void start(struct sched *s, struct sched_entry *e)
 static struct sched_entry *pick(struct sched *s)
 {
 	int64_t best;
-	struct sched_entry *e = find_patient(s);
-	if (e)
-		return has_room(s, &e->want) ? e : NULL;
-	e = choose(s, &best);
+	struct sched_entry *patient = find_patient(s), *e;
+	bool lacks_room = patient && !has_room(s, &patient->want);
+	if (lacks_room && hold_try(s))
+		return NULL;
+	if (!lacks_room)
+		hold_end(s);
+	if (patient && !lacks_room)
+		return patient;
+	e = choose(s, patient, &best);
 	if (e || best == INT64_MIN)
 		return e;
 	share_refill(s, best);
-	return choose(s, &best);
+	return choose(s, patient, &best);
 }
 
 struct sched_entry *sched_next(struct sched *s)
 {
+	if (s->n_ready == 0)
+		hold_end(s);
 	if (s->n_ready == 0 || s->n_running >= s->caps.max_running)
 		return NULL;
 	struct sched_entry *e = pick(s);
@@ -379,6 +413,8 @@ void sched_remove(struct sched *s, struct sched_entry *e)
 		s->n_running--;
 		s->memory_bytes -= e->want.memory_bytes;
 		s->cpu_millis -= e->want.cpu_millis;
+		u->memory_bytes -= e->want.memory_bytes;
+		u->cpu_millis -= e->want.cpu_millis;
 		count_groups(s, e->want.groups, -1);
 	}
 	e->state = SCHED_OUT;

@@ -14,9 +14,10 @@
  * of low priority so gets its turn in the end.
  *
  * A task starts only where all caps leave room: running tasks in total, of the uid, of each label
- * group; the sums of the memory and of the CPUs that running tasks may use. One that does not fit
- * by memory or CPUs may be overtaken SCHED_OVERTAKEN_MAX times; after that nothing starts before
- * it.
+ * group; the sums of the memory and of the CPUs that running tasks may use, in total and of the
+ * uid. One that does not fit into the total of memory or CPUs may be overtaken SCHED_OVERTAKEN_MAX
+ * times; after that nothing starts before it. But what it waits for may run for days: in all, such
+ * tasks hold up those of other uids only for a part of the time (queue_hold.c).
  *
  * Entries with the same key (of the same uid) run one at a time.
  */
@@ -34,6 +35,9 @@
 #define SCHED_PRIORITY_MAX  10 /* and -10 is the lowest */
 #define SCHED_OVERTAKEN_MAX 16
 #define SCHED_GROUPS_MAX    32
+/* So long the tasks of others are held up at most, before a rest that is four times as long. */
+#define SCHED_HOLD_NS (60ull * 1000000000ull)
+#define SCHED_REST    4
 /* What a uid gets when all who wait are out of credit, and at most has: CPU time. */
 #define SCHED_QUANTUM_US 100000ll
 
@@ -67,19 +71,29 @@ struct sched_entry {
 
 /*
  * max_ready and max_ready_uid may be 0: a task runs at once or is refused. memory_bytes and
- * cpu_millis: 0 means no cap. group_max: of each label group, how many may run; groups that are not
- * there have SIZE_MAX.
+ * cpu_millis, and what a uid may have of them: 0 means no cap. group_max: of each label group, how
+ * many may run; groups that are not there have SIZE_MAX.
  */
 struct sched_caps {
 	size_t max_running, max_running_uid;
 	size_t max_ready, max_ready_uid;
 	uint64_t memory_bytes, cpu_millis;
+	uint64_t memory_bytes_uid, cpu_millis_uid;
 	size_t n_groups;
 	size_t group_max[SCHED_GROUPS_MAX];
 };
 
+/* How long others may be held up yet. */
+struct sched_hold {
+	uint64_t at_ns, left_ns;
+	bool is_holding, is_resting;
+};
+
 struct sched {
 	struct sched_caps caps;
+	uint64_t now_ns; /* on the clock of sched_want.at_ns: the owner sets it before sched_next()
+			  */
+	struct sched_hold hold;
 	size_t n_running, n_ready;
 	uint64_t memory_bytes, cpu_millis; /* of the running */
 	size_t group_running[SCHED_GROUPS_MAX];
@@ -108,6 +122,8 @@ enum sched_verdict {
 	SCHED_WOULD_WAIT,      /* it was to start at once and cannot */
 	SCHED_TOO_MUCH_MEMORY, /* it would not fit if it were alone */
 	SCHED_TOO_MANY_CPUS,
+	SCHED_TOO_MUCH_MEMORY_UID, /* nor if it were the uid's only one */
+	SCHED_TOO_MANY_CPUS_UID,
 };
 
 /*
@@ -117,7 +133,8 @@ enum sched_verdict {
 int sched_submit(struct sched *s, struct sched_entry *e, uid_t uid, const struct sched_want *want,
 	size_t *ret_depth);
 
-/* The next entry that may run now; it is SCHED_RUNNING from here on. NULL: none. */
+/* The next entry that may run now; it is SCHED_RUNNING from here on. NULL: none. Call it from time
+ * to time while entries wait: those that are held up are so only for a while. */
 struct sched_entry *sched_next(struct sched *s);
 
 /* What a running entry has used in all; call it once, before sched_remove(). */

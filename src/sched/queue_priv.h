@@ -8,12 +8,20 @@
 struct sched_user {
 	uid_t uid;
 	size_t n_running, n_ready;
-	struct list ready;   /* sched_entry.link, the soonest first */
-	struct list running; /* sched_entry.link, the newest last */
-	struct list link;    /* sched.users */
-	int64_t credit_us;   /* CPU time; below 0: a debt */
-	int64_t mean_cpu_us; /* of its tasks */
+	uint64_t memory_bytes, cpu_millis; /* of the running */
+	struct list ready;		   /* sched_entry.link, the soonest first */
+	struct list running;		   /* sched_entry.link, the newest last */
+	struct list link;		   /* sched.users */
+	int64_t credit_us;		   /* CPU time; below 0: a debt */
+	int64_t mean_cpu_us;		   /* of its tasks */
 };
+
+/* queue_hold.c: how long one that waits for room may hold up others. */
+
+/* One that lacks room was overtaken often enough: whether nothing starts before it now. */
+bool hold_try(struct sched *s);
+/* There is none such. */
+void hold_end(struct sched *s);
 
 /* queue_share.c: the accounts of uids. */
 

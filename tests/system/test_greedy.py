@@ -1,4 +1,6 @@
 """What a user does with a daemon that others use too costs the others nothing."""
+import os
+
 from dayfly_host import rss_kib
 from dayfly_test import DaemonError, in_modes
 
@@ -44,3 +46,31 @@ class Greedy(OwnDaemons):
         deaf.close()
         self.assertTrue(wait_until(lambda: self.greedy.call("info")["counts"]["connections"] == 2))
         self.greedy.run(big)
+
+    def memory_task(self, mib, argv=("sleep", "1000")):
+        return {"argv": list(argv), "best_effort": ["memory"], "limits": {"memory": "%dMiB" % mib, "wall": "1d", "queue": "1d", "grace": "50ms"}}
+
+    def limited(self, text, *args):
+        conf = os.path.join(self.make_dir(owner=0), "conf")
+        self.start_daemon("--config", self.make_file(conf, "[daemon]\n" + text, owner=0), *args)
+
+    def test_a_task_that_waits_for_its_own_users_memory_holds_nobody_up(self):
+        self.limited("admit_memory = 100MiB\n")
+        self.greedy.start(self.memory_task(1), detach=True)
+        self.greedy.start(self.memory_task(87), detach=True)
+        for _ in range(30):
+            self.other.run(self.memory_task(10, ["true"]), timeout=10)
+
+    def test_one_user_never_has_all_of_a_sum_nor_all_places(self):
+        self.limited("admit_memory = 80MiB\nadmit_cpus = 8\nmax_tasks = 8\n")
+        for field, task in (("task.limits.memory", self.memory_task(80)),
+                            ("task.limits.cpus", {"argv": ["true"], "limits": {"cpus": 8}, "best_effort": ["cpus"]})):
+            with self.assertRaises(DaemonError) as caught:
+                self.greedy.start(task)
+            self.assertEqual((caught.exception.code, caught.exception.field), ("not_allowed", field))
+        self.greedy.start(self.memory_task(70), detach=True)
+        for _ in range(20):
+            self.greedy.start(self.memory_task(1), detach=True)
+            self.greedy.start({"argv": ["sleep", "1000"], "limits": {"grace": "50ms"}}, detach=True)
+        self.other.run(self.memory_task(10, ["true"]), timeout=10)
+        self.other.run({"argv": ["true"]}, timeout=10)

@@ -279,7 +279,7 @@ class Caps(Queue):
         self.end(client, tasks[1], third)
 
     def test_the_sum_of_the_memory_limits(self):
-        daemon = self.configured("[daemon]\nadmit_memory = 100MiB\n")
+        daemon = self.configured("[daemon]\nadmit_memory = 100MiB\nadmit_memory_per_user = 100MiB\n")
         client = self.connect_to(daemon)
         with_memory = {"best_effort": ["memory"]}
         error = self.refused(client, "not_allowed", limits={"memory": "101MiB"}, **with_memory)
