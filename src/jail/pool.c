@@ -126,7 +126,7 @@ static struct plan *make_template(const struct pool *p)
 	/* What was asked for last: what is asked for next is likely to be the same. */
 	plan->limits.disk_bytes = p->disk_bytes;
 	plan->limits.disk_inodes = p->disk_inodes;
-	plan->limits.processes = p->processes;
+	plan->limits.processes = p->processes.value;
 	return plan;
 }
 
@@ -242,10 +242,10 @@ int pool_take(struct warden *w, struct warden_jail *j)
 	if (!p->max || !is_for(j->plan))
 		return 0;
 	pool_demand_note(&p->demand, clock_mono_ns());
-	if (p->processes != j->plan->limits.processes) {
+	if (pool_kind_note(&p->processes, j->plan->limits.processes))
 		pool_drop(w);
-		p->processes = j->plan->limits.processes;
-	}
+	if (p->processes.value != j->plan->limits.processes)
+		return 0;
 	p->disk_bytes = j->plan->limits.disk_bytes;
 	p->disk_inodes = j->plan->limits.disk_inodes;
 	bool needs_host = needs_host_mounts(j->plan);

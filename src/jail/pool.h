@@ -35,7 +35,7 @@ struct pool {
 	struct pool_demand demand;
 	uint64_t disk_bytes, disk_inodes; /* of the last request */
 	unsigned n_cow;			  /* above 0: cow workspaces are expected */
-	uint64_t processes;		  /* plan_limits.processes of those that are parked */
+	struct pool_kind processes;	  /* plan_limits.processes of those that are parked */
 	int mounts_fd;			  /* tells when the host's mounts have changed; -1: none */
 	uint64_t view;			  /* host_view_sum() of those that are parked */
 	uint64_t not_before_ns;		  /* after a failure */

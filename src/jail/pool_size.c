@@ -30,3 +30,19 @@ unsigned pool_size_wanted(const struct pool_demand *d, uint64_t now_ns, unsigned
 	uint64_t ahead = decayed(d, now_ns) * POOL_AHEAD_MS / 1000000;
 	return ahead + 1 < max ? (unsigned)ahead + 1 : max;
 }
+
+bool pool_kind_note(struct pool_kind *k, uint64_t asked)
+{
+	bool is_new = !k->value;
+	if (!is_new && asked == k->value) {
+		k->n_next -= k->n_next > 0;
+	} else if (!is_new && k->n_next && asked != k->next) {
+		k->n_next--;
+	} else if (!is_new) {
+		k->next = asked;
+		is_new = ++k->n_next >= POOL_KIND_CHANGE;
+	}
+	if (is_new)
+		*k = (struct pool_kind){ .value = asked };
+	return is_new;
+}

@@ -157,6 +157,26 @@ class Use(Pooled):
         for pid in self.warm():
             self.assertTrue(wait_until(lambda: os.stat("/proc/%d/mem" % pid).st_uid == 0))
 
+    def test_a_client_whose_requests_differ_does_not_empty_it_for_the_others(self):
+        self.pool()
+        self.warm()
+        hits = 0
+        for i in range(20):
+            self.run_one(limits={"pids": 100 + i % 3}, best_effort=["pids"])
+            self.assertTrue(wait_until(self.parked))
+            hits += self.run_one()[1]["pool"] == "hit"
+            self.assertTrue(wait_until(self.parked))
+        self.assertEqual(hits, 20)
+
+    def test_it_follows_what_is_asked_for(self):
+        self.pool()
+        self.warm()
+        for _ in range(6):
+            use = self.run_one(limits={"pids": 100}, best_effort=["pids"])[1]["pool"]
+            self.assertTrue(wait_until(self.parked))
+        self.assertEqual(use, "hit")
+        self.assertEqual(self.run_one()[1]["pool"], "miss")
+
     def test_a_bad_request_takes_only_itself_along(self):
         self.pool()
         self.warm()
