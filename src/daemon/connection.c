@@ -79,6 +79,24 @@ void connection_kick(struct connection *c)
 		list_append(&c->server->kicked, &c->kick_link);
 }
 
+/* Its user's answers were not read, and are now: all his connections may have waited for that. */
+static void wake_tenant(const struct connection *c)
+{
+	list_for_each (pos, &c->server->connections) {
+		struct connection *other = list_entry(pos, struct connection, link);
+		if (other->tenant == c->tenant)
+			connection_kick(other);
+	}
+}
+
+void connection_count_out(struct connection *c)
+{
+	bool was_full = c->tenant->out_bytes >= TENANT_OUT_BYTES;
+	tenant_count(&c->tenant->out_bytes, &c->out_bytes, buf_len(&c->out));
+	if (was_full && c->tenant->out_bytes < TENANT_OUT_BYTES)
+		wake_tenant(c);
+}
+
 static bool has_more_to_say(const struct connection *c)
 {
 	return buf_len(&c->out) || !list_empty(&c->streams) || !list_empty(&c->subscriptions) ||
@@ -150,6 +168,7 @@ void connection_settle(struct connection *c)
 		intake_run(c); /* perhaps there is room again */
 	list_remove(&c->kick_link);
 	bool is_idle = pump(c);
+	connection_count_out(c);
 	if (c->is_dead)
 		return;
 	stream_check_lag(c);
@@ -171,7 +190,8 @@ bool connection_may_read(const struct connection *c)
 	if (c->feed.is_active)
 		return c->feed.raw_left &&
 		       !(c->feed.job && streams_input_is_full(&c->feed.job->task->streams));
-	return buf_len(&c->out) < CONNECTION_OUT_HIGH;
+	/* Of one whose uid is over its part also nothing that is small. */
+	return buf_len(&c->out) < CONNECTION_OUT_HIGH && c->tenant->out_bytes < TENANT_OUT_BYTES;
 }
 
 void connection_fail(struct connection *c)
@@ -258,6 +278,7 @@ int connection_create(struct server *server, int take_fd, uid_t uid, gid_t gid, 
 	c->pid = pid;
 	list_init(&c->link);
 	list_init(&c->kick_link);
+	list_init(&c->late_link);
 	list_init(&c->streams);
 	list_init(&c->subscriptions);
 	list_init(&c->usage_waits);
@@ -265,7 +286,8 @@ int connection_create(struct server *server, int take_fd, uid_t uid, gid_t gid, 
 	list_init(&c->jobs);
 	buf_init(&c->out, CONNECTION_OUT_MAX);
 	intake_init(c);
-	int r = watch_create(server->loop, c->fd, on_socket, c, &c->watch);
+	c->tenant = tenant_join(&server->tenants, uid);
+	int r = c->tenant ? watch_create(server->loop, c->fd, on_socket, c, &c->watch) : -ENOMEM;
 	if (r < 0) {
 		connection_destroy(c);
 		return r;
@@ -296,6 +318,9 @@ void connection_destroy(struct connection *c)
 	alarm_destroy(&c->stall_alarm);
 	alarm_destroy(&c->linger_alarm);
 	buf_finish(&c->out);
+	if (c->tenant)
+		connection_count_out(c);
+	tenant_leave(&c->tenant);
 	/* A queued task may hold the same socket open for its sources' sake. */
 	shutdown(c->fd, SHUT_RDWR);
 	fd_close(&c->fd);

@@ -63,6 +63,9 @@ struct connection {
 	struct server *server;
 	struct list link;      /* server.connections */
 	struct list kick_link; /* server.kicked */
+	struct list late_link; /* server.tenants.late */
+	struct tenant *tenant;
+	size_t in_bytes, out_bytes; /* its share in the tenant's */
 	uid_t uid;
 	gid_t gid;
 	pid_t pid; /* for the log */
@@ -113,6 +116,9 @@ void connection_close_soon(struct connection *c);
 /* As if the client had said its last: answers are still sent. */
 void connection_finish(struct connection *c);
 
+/* What waits to be sent has changed. */
+void connection_count_out(struct connection *c);
+
 /* Whether a request may be looked at now. */
 bool connection_may_read(const struct connection *c);
 
@@ -128,8 +134,11 @@ void intake_init(struct connection *c);
 void intake_finish(struct connection *c);
 /* Nothing more is read; an input request that is not through is forgotten. */
 void intake_stop(struct connection *c);
-/* The socket is readable, or what stopped the reading is over. */
+/* The socket is readable, or what stopped the reading is over. What is more than the uid's part of
+ * this turn waits for the next. */
 void intake_run(struct connection *c);
+/* Begins a turn with those that were late in the one before. */
+void intake_run_late(struct server *s);
 /* The task's input has room again, or takes no more. */
 void intake_on_input_room(struct job *job);
 

@@ -28,6 +28,12 @@ void intake_init(struct connection *c)
 	list_init(&c->feed.job_link);
 }
 
+static void count_in(struct connection *c)
+{
+	if (c->tenant)
+		tenant_count(&c->tenant->in_bytes, &c->in_bytes, buf_len(&c->in));
+}
+
 static void reset_line(struct connection *c)
 {
 	fd_close_many(c->fds, c->n_fds);
@@ -35,6 +41,23 @@ static void reset_line(struct connection *c)
 	c->has_too_many_fds = false;
 	if (!buf_len(&c->in))
 		buf_finish(&c->in);
+	count_in(c);
+}
+
+/* ---- whose turn it is ---- */
+
+static void be_late(struct connection *c)
+{
+	list_append(&c->server->tenants.late, &c->late_link);
+	c->tenant->n_late++;
+}
+
+static void be_in_time(struct connection *c)
+{
+	if (list_empty(&c->late_link))
+		return;
+	list_remove(&c->late_link);
+	c->tenant->n_late--;
 }
 
 static void reset_feed(struct connection *c)
@@ -57,18 +80,22 @@ static void destroy_ack(struct ack *a)
 
 void intake_finish(struct connection *c)
 {
+	be_in_time(c);
 	list_for_each_safe (pos, &c->acks)
 		destroy_ack(list_entry(pos, struct ack, conn_link));
 	reset_feed(c);
 	reset_line(c);
 	buf_finish(&c->in);
+	count_in(c);
 }
 
 void intake_stop(struct connection *c)
 {
+	be_in_time(c);
 	reset_feed(c);
 	reset_line(c);
 	buf_clear(&c->in);
+	count_in(c);
 	if (c->request_alarm)
 		alarm_stop(c->request_alarm);
 }
@@ -79,6 +106,9 @@ static void on_late(void *owner)
 {
 	struct connection *c = owner;
 	struct err e;
+	/* It may be whole: it is we who do not read it. */
+	if (!list_empty(&c->late_link))
+		return alarm_set(c->request_alarm, LIMIT_REQUEST_SECONDS * 1000);
 	err_set(&e, ERR_PROTOCOL, 0, "the request was not complete within %d seconds",
 		LIMIT_REQUEST_SECONDS);
 	connection_send_error(c, NULL, &e);
@@ -323,8 +353,9 @@ static int read_some(struct connection *c)
 	if (n <= 0)
 		return n == -EAGAIN ? 0 : n == 0 ? -EPIPE : (int)n;
 	c->in.end += (size_t)n;
+	count_in(c);
 	take_fds(c, fds, n_fds);
-	return 1;
+	return c->tenant->in_bytes > TENANT_IN_BYTES ? -EDQUOT : 1;
 }
 
 /* One read, and the line if it is whole. Returns whether to go on. */
@@ -338,6 +369,9 @@ static bool take_line(struct connection *c)
 		fail_line(c, ERR_BUSY, "the descriptors of the request could not be received");
 	else if (r == -ENOBUFS)
 		fail_line(c, ERR_TOO_LARGE, "the request is too long");
+	else if (r == -EDQUOT)
+		fail_line(c, ERR_BUSY,
+			"requests of this user that are not complete take too much room");
 	else if (r < 0)
 		connection_fail(c);
 	if (r <= 0)
@@ -354,6 +388,7 @@ static bool take_line(struct connection *c)
 		return false;
 	}
 	handle_line(c, line, len);
+	connection_count_out(c);
 	line_consume(&c->splitter, &c->in, len);
 	reset_line(c);
 	return true;
@@ -370,19 +405,67 @@ static void end_line(struct connection *c)
 		connection_fail(c); /* its raw bytes will never come */
 }
 
-void intake_run(struct connection *c)
+/* One line, or some bytes. Returns whether to go on. */
+static bool take_some(struct connection *c)
+{
+	if (!c->feed.is_active)
+		return connection_may_read(c) && take_line(c);
+	return run_feed(c);
+}
+
+/* Where the daemon stops, what has come is answered whatever it takes. */
+static bool has_time(const struct connection *c)
+{
+	return tenant_has_time(c->tenant) || c->server->state != SERVER_RUNNING;
+}
+
+static void take_turn(struct connection *c)
 {
 	for (int i = 0; i < LINES_PER_TURN && !c->is_dead && !c->is_closing; i++) {
-		if (c->feed.is_active) {
-			if (!run_feed(c))
-				break;
-			continue;
+		if (!has_time(c)) {
+			be_late(c);
+			break;
 		}
-		if (!connection_may_read(c) || !take_line(c))
+		uint64_t start_ns = clock_mono_ns();
+		bool has_more = take_some(c);
+		c->tenant->used_ns += clock_mono_ns() - start_ns;
+		if (!has_more)
 			break;
 	}
 	if (c->is_read_closed && buf_len(&c->in) && !c->is_dead)
 		end_line(c);
 	if (!c->is_dead)
 		connection_kick(c);
+}
+
+void intake_run(struct connection *c)
+{
+	bool is_late = !list_empty(&c->late_link);
+	if (c->server->state != SERVER_RUNNING)
+		be_in_time(c);
+	else if (!is_late && (c->tenant->n_late || !has_time(c)))
+		return be_late(c);
+	else if (is_late)
+		return;
+	take_turn(c);
+}
+
+void intake_run_late(struct server *s)
+{
+	struct list turn;
+	list_init(&turn);
+	if (list_empty(&s->tenants.late))
+		return;
+	list_insert(&s->tenants.late, &turn);
+	list_remove(&s->tenants.late);
+	while (!list_empty(&turn)) {
+		struct connection *c = list_entry(turn.next, struct connection, late_link);
+		be_in_time(c);
+		if (c->is_dead)
+			continue;
+		if (has_time(c))
+			take_turn(c);
+		else
+			be_late(c);
+	}
 }

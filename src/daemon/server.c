@@ -67,7 +67,7 @@ static void settle_turn(struct server *s)
 	if (s->wants_spare_log && s->spare_log < 0 && s->host.log_dir)
 		s->spare_log = output_log_open_file(s->host.log_dir);
 	s->wants_spare_log = false;
-	if (list_empty(&s->kicked) && list_empty(&s->dead))
+	if (list_empty(&s->kicked) && list_empty(&s->dead) && list_empty(&s->tenants.late))
 		uv_idle_stop(&s->idle);
 	else
 		uv_idle_start(&s->idle, on_idle);
@@ -78,6 +78,8 @@ static void settle_turn(struct server *s)
 static void on_prepare(uv_prepare_t *handle)
 {
 	struct server *s = handle->data;
+	tenants_turn(&s->tenants);
+	intake_run_late(s);
 	settle_turn(s);
 	turn_end(&s->turn, s->loop, &s->metrics);
 }
@@ -431,6 +433,7 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 	list_init(&s->subscriptions);
 	list_init(&s->kicked);
 	list_init(&s->dead);
+	tenants_init(&s->tenants);
 	jobs_init(&s->jobs);
 	/* Where descriptors are few, most are for clients and for tasks that run. */
 	if (start->open_files_hard / 4 < s->jobs.keep_count)

@@ -14,6 +14,7 @@
 #include "daemon/options.h"
 #include "daemon/probe.h"
 #include "daemon/startup.h"
+#include "daemon/tenant.h"
 #include "daemon/turn.h"
 #include "daemon/usage.h"
 #include "daemon/waiting.h"
@@ -68,6 +69,7 @@ struct server {
 	struct list subscriptions; /* subscription.link */
 	struct list kicked;	   /* connection.kick_link */
 	struct list dead;	   /* connection.link */
+	struct tenants tenants;
 	size_t n_connections;
 
 	uv_prepare_t prepare; /* settles what timers did */

@@ -1,6 +1,11 @@
 """What a user does with a daemon that others use too costs the others nothing."""
+import json
 import os
+import select
+import signal
+import time
 
+from dayfly_client import SCALE
 from dayfly_host import rss_kib
 from dayfly_test import DaemonError, in_modes
 
@@ -74,3 +79,84 @@ class Greedy(OwnDaemons):
             self.greedy.start({"argv": ["sleep", "1000"], "limits": {"grace": "50ms"}}, detach=True)
         self.other.run(self.memory_task(10, ["true"]), timeout=10)
         self.other.run({"argv": ["true"]}, timeout=10)
+
+    def fill_queue(self, n):
+        """So that its list is long."""
+        labels = {"k%02d" % i + "x" * 55: "\u00e9" * 128 for i in range(16)}
+        for _ in range(n):
+            self.greedy.start({"argv": ["sleep", "1000"], "labels": labels, "limits": {"queue": "1h", "grace": "50ms"}}, detach=True)
+
+    def flood(self, n, request):
+        """A process that sends this over n connections as fast as it can, and reads the answers."""
+        clients = [self.connect_to(self.daemon, OTHERS[0]) for _ in range(n)]
+        pid = os.fork()
+        if pid == 0:
+            try:
+                lines, at = request * max(1, 300000 // len(request)), {c.sock: 0 for c in clients}
+                for s in at:
+                    s.setblocking(False)
+                while True:
+                    readable, writable, _ = select.select(at, at, [])
+                    for s in readable:
+                        s.recv(1 << 20)
+                    for s in writable:
+                        at[s] = (at[s] + s.send(memoryview(lines)[at[s]:])) % len(lines)
+            finally:
+                os._exit(1)
+
+        def end():
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        self.addCleanup(end)
+
+    def assert_served(self, request):
+        """While the flood lasts others have their answers."""
+        self.flood(160, request)
+        time.sleep(2)
+        start = time.monotonic()
+        for _ in range(10):
+            self.other.call("ping", timeout=60)
+        self.assertLess(time.monotonic() - start, 3 * SCALE)
+        self.other.run({"argv": ["true"]}, timeout=20)
+
+    def test_K8_a_flood_of_long_answers_leaves_time_for_others(self):
+        self.start_daemon("--max-tasks", "8")
+        self.fill_queue(200)
+        self.assert_served(b'{"op":"list","id":"a","all":true}\n')
+
+    def test_K8_a_flood_of_long_requests_leaves_time_for_others(self):
+        self.start_daemon()
+        self.assert_served(json.dumps({"op": "run", "id": "a", "task": {"argv": ["x"] * 60000, "naem": 1}}).encode() + b"\n")
+
+    def test_K8_requests_that_are_not_complete_take_bounded_room(self):
+        self.start_daemon()
+        before = rss_kib(self.daemon.process.pid)
+        clients = [self.connect_to(self.daemon, OTHERS[0]) for _ in range(200)]
+        for client in clients:
+            try:
+                client.send_bytes(b'{"op":"ping","id":"' + b"x" * 1500000)
+            except OSError:  # it was closed meanwhile
+                pass
+        self.assertLess(rss_kib(self.daemon.process.pid) - before, 160 << 10)
+        error = clients[-1].read_event()["error"]
+        self.assertEqual(error["code"], "busy", error)
+        self.other.run({"argv": ["true", "x" * 100000]})
+        for client in clients:
+            client.close()
+        self.greedy.run({"argv": ["true", "x" * 100000]})
+
+    def test_K6_answers_that_nobody_reads_take_bounded_room(self):
+        self.start_daemon("--max-tasks", "8")
+        self.fill_queue(300)
+        before = rss_kib(self.daemon.process.pid)
+        clients = [self.connect_to(self.daemon, OTHERS[0]) for _ in range(100)]
+        tags = [client.send("list") for client in clients]
+        end = time.monotonic() + 6 * SCALE
+        while time.monotonic() < end:
+            self.other.call("ping")
+            time.sleep(0.05)
+        self.assertLess(rss_kib(self.daemon.process.pid) - before, 110 << 10)
+        self.other.run({"argv": ["true"]})
+        # Who reads gets all of them.
+        for client, tag in zip(clients, tags):
+            self.assertEqual(len(client.next_for(tag, 60)["result"]["tasks"]), 300)
