@@ -9,7 +9,7 @@ from dayfly_client import SCALE
 from dayfly_host import rss_kib
 from dayfly_test import DaemonError, in_modes
 
-from common import OwnDaemons, wait_until
+from common import OwnDaemons, assert_grown_less, wait_until
 
 OTHERS = (61401, 61402)
 
@@ -45,7 +45,7 @@ class Greedy(OwnDaemons):
         with self.assertRaises(DaemonError) as caught:
             self.greedy.start(big)
         self.assertEqual(caught.exception.code, "busy", caught.exception.error)
-        self.assertLess(rss_kib(self.daemon.process.pid) - before, 50 << 10)
+        assert_grown_less(self, self.daemon.process.pid, before, 50 << 10)
         # Others do not feel it, and it is over when the client reads or goes.
         self.assertEqual(self.other.run(big)[1]["cause"], "exit")
         deaf.close()
@@ -137,7 +137,7 @@ class Greedy(OwnDaemons):
                 client.send_bytes(b'{"op":"ping","id":"' + b"x" * 1500000)
             except OSError:  # it was closed meanwhile
                 pass
-        self.assertLess(rss_kib(self.daemon.process.pid) - before, 160 << 10)
+        assert_grown_less(self, self.daemon.process.pid, before, 160 << 10)
         error = clients[-1].read_event()["error"]
         self.assertEqual(error["code"], "busy", error)
         self.other.run({"argv": ["true", "x" * 100000]})
@@ -155,7 +155,7 @@ class Greedy(OwnDaemons):
         while time.monotonic() < end:
             self.other.call("ping")
             time.sleep(0.05)
-        self.assertLess(rss_kib(self.daemon.process.pid) - before, 110 << 10)
+        assert_grown_less(self, self.daemon.process.pid, before, 110 << 10)
         self.other.run({"argv": ["true"]})
         # Who reads gets all of them.
         for client, tag in zip(clients, tags):
