@@ -173,8 +173,8 @@ TEST(an_event_of_a_newer_daemon_is_told_as_other)
 
 TEST(events_of_a_subscription_have_their_own_types)
 {
-	struct dayfly_event *ev = canned_event(
-		"{\"id\":\"3\",\"event\":\"task\",\"task\":\"t\",\"state\":\"running\",\"missed\":2}");
+	struct dayfly_event *ev = canned_event("{\"id\":\"3\",\"event\":\"task\",\"task\":\"t\","
+					       "\"state\":\"running\",\"missed\":2}");
 	assert_int_equal(dayfly_event_type(ev), DAYFLY_EVENT_TASK);
 	assert_string_equal(dayfly_event_state(ev), "running");
 	assert_int_equal(dayfly_event_missed(ev), 0);
