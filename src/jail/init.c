@@ -139,6 +139,7 @@ static int set_up(struct jail *j, struct err *e)
 	jail_enforce(j, CONTROL_LIFELINE);
 	if (j->mode == WARDEN_MODE_ROOT)
 		jail_enforce(j, CONTROL_ID_RANGE);
+	net_begin(j);
 	r = steps_run_shared(j, e);
 	/* Nothing after this needs its own /proc files, and a parked one is there for long. */
 	if (r == 0 && prctl(PR_SET_DUMPABLE, 0) < 0)

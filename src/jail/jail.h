@@ -70,6 +70,8 @@ struct jail {
 	int proc_fd;		/* the new /proc */
 	int host_root_fd;	/* the old root, until it is detached */
 	int upper_fd, lower_fd; /* of a cow workspace, for counting changes */
+	pid_t loopback_pid;	/* brings the device up; 0 or less: nobody does */
+	int loopback_errnum;	/* what came of it */
 	int tty_fd;		/* the slave, for the task */
 	char *resolv_conf;	/* owned: of the host, when the task shares its network */
 	char *cwd;		/* owned */

@@ -4,7 +4,6 @@
 #include "jail/idmap.h"
 #include "jail/jail.h"
 #include "jail/mount.h"
-#include "jail/mountinfo.h"
 #include "jail/warden.h"
 
 #include "base/cleanup.h"
@@ -22,7 +21,6 @@
 #include <sys/sysmacros.h>
 
 /* Of one mount namespace: some ten thousand mounts. */
-#define MOUNTINFO_MAX (16u << 20)
 
 /* Everything that a launch opens and the child inherits; closed in the warden when the child
  * exists. */
@@ -137,34 +135,14 @@ static int examine_source(struct jail_source *s, const char *field, struct stat 
 	return 0;
 }
 
-/* Whether anything is mounted below a directory of the host: a plain clone of it would then show
- * something else than what is there. What cannot be read may be below it. */
-static bool has_mounts_below(const char *dir)
-{
-	auto_free char *text = NULL;
-	struct mount_line m;
-	char point[PATH_MAX + 2]; /* what does not fit is longer than any directory here */
-	size_t len = strcmp(dir, "/") ? strlen(dir) : 0;
-	if (fd_read_file(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text) < 0)
-		return true;
-	for (const char *line = text; *line; line = mountinfo_next(line)) {
-		if (!mountinfo_split(line, &m))
-			continue;
-		mountinfo_unescape(m.point, point, sizeof(point));
-		if (!strncmp(point, dir, len) && point[len] == '/' && point[len + 1])
-			return true;
-	}
-	return false;
-}
-
 /*
  * The lower layer of an overlay is one mount. In root mode the kernel would clone it from under the
  * mounts that lie on it, and what those hide would show.
  */
-static int check_one_mount(
-	const struct jail_source *s, const char *field, const char *hint, struct err *e)
+static int check_one_mount(struct warden *w, const struct jail_source *s, const char *field,
+	const char *hint, struct err *e)
 {
-	if (!has_mounts_below(s->path))
+	if (!host_mounts_are_below(&w->host_mounts, s->path))
 		return 0;
 	int r = source_failed(e, field, s, 0, "something is mounted below it");
 	err_hint(e, "%s", hint);
@@ -200,7 +178,7 @@ static int map_source(struct warden *w, struct warden_jail *j, struct jail *in,
 	if (w->ids.mode != WARDEN_MODE_ROOT)
 		return 0;
 	if (mode == PLAN_MODE_COW) {
-		int r = check_one_mount(s, field,
+		int r = check_one_mount(w, s, field,
 			"a cow workspace cannot have mounts below it; use mode ro or rw, or "
 			"unmount them",
 			e);
@@ -269,7 +247,7 @@ static int map_image(struct warden *w, struct warden_jail *j, struct jail *in, s
 {
 	if (w->ids.mode != WARDEN_MODE_ROOT)
 		return 0;
-	int below = check_one_mount(&in->image, "task.image",
+	int below = check_one_mount(w, &in->image, "task.image",
 		"the image must be a directory without mounts below it", e);
 	if (below < 0)
 		return below;
@@ -331,7 +309,7 @@ static int prepare_sources(struct warden *w, struct warden_jail *j, struct jail 
 static int map_shown(struct warden *w, struct warden_jail *j, struct jail *in, struct jail_shown *d,
 	const char *path, struct err *e)
 {
-	if (w->ids.mode != WARDEN_MODE_ROOT || has_mounts_below(path))
+	if (w->ids.mode != WARDEN_MODE_ROOT || host_mounts_are_below(&w->host_mounts, path))
 		return 0;
 	auto_close int tree = mount_clone(AT_FDCWD, path, false, e);
 	int ns = tree < 0 ? tree : ids_image_namespace(&w->ids, j->slot, e);

@@ -48,7 +48,11 @@ int step_tty(struct jail *j, struct err *e);
 int step_workspace(struct jail *j, struct err *e);
 int step_extra_mounts(struct jail *j, struct err *e);
 
-/* net.c */
+/*
+ * net.c. The kernel takes as long to bring the loopback device up as for most other steps together:
+ * net_begin() has a helper process do that meanwhile, step_loopback() waits for it.
+ */
+void net_begin(struct jail *j);
 int step_hostname(struct jail *j, struct err *e);
 int step_loopback(struct jail *j, struct err *e);
 

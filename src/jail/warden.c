@@ -528,6 +528,9 @@ static int set_up(struct warden *w, const struct warden_options *options, struct
 		return r;
 	ids_init(&w->ids, mode, options->ids_base, options->ids_count);
 	etc_scan_init(&w->etc);
+	host_mounts_init(&w->host_mounts);
+	if (mode == WARDEN_MODE_ROOT)
+		host_mounts_open(&w->host_mounts);
 	list_init(&w->jails);
 	pool_init(&w->pool);
 	w->state_fd = -1;

@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "jail/cgroup.h"
 #include "jail/etc.h"
+#include "jail/host_mounts.h"
 #include "jail/ids.h"
 #include "jail/kernel_log.h"
 #include "jail/peer.h"
@@ -88,6 +89,7 @@ struct warden {
 	struct watch control_watch, mounts_watch;
 	struct ids ids;
 	struct etc_scan etc;
+	struct host_mounts host_mounts;
 	struct sock_fprog filters[PLAN_PROFILE_COUNT][PLAN_NETWORK_COUNT];
 	struct sock_fprog shared_filter;
 	int landlock_abi;
