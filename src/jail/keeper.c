@@ -136,6 +136,26 @@ static void leave_cgroup(void)
 	cgroup_place_finish(&place);
 }
 
+/*
+ * What killed wardens left on disk. Where tasks have a range of ids, their files are not ours to
+ * remove but from a user namespace that has the range, which a child of ours enters as wardens do.
+ */
+static void sweep(const char *base)
+{
+	enum warden_mode mode;
+	struct err e;
+	if (store_sweep(base) == 0 || geteuid() == 0)
+		return;
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (rights_find_mode(&mode, &e) == 0 && mode == WARDEN_MODE_SUBUID)
+			store_sweep(base);
+		_exit(0);
+	}
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 int keeper_main(const struct warden_options *options)
 {
 	struct keeper_request rq, names = { 0 };
@@ -176,7 +196,7 @@ int keeper_main(const struct warden_options *options)
 	 * is swept here. */
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		;
-	store_sweep(options->state_dir);
+	sweep(options->state_dir);
 	leave_cgroup();
 	return 0;
 }

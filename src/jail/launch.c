@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -435,9 +436,11 @@ static int release_jail(struct warden *w, struct warden_jail *j, struct err *e)
 		r = ids_write_maps(&w->ids, j->slot, j->pid, j->plan->user, e);
 	wire_request_init(&rq, WIRE_START, j->id);
 	/* A jail that has died already says why itself, or its end does. */
+	struct pollfd end = { .fd = j->pidfd, .events = POLLIN };
+	bool is_dead = r < 0 && poll(&end, 1, 0) > 0;
 	if (r == 0)
 		fd_send(j->status_fd, &rq, sizeof(rq), NULL, 0);
-	if (r < 0 && r != -ESRCH) {
+	if (r < 0 && !is_dead) {
 		snprintf(e->step, sizeof(e->step), "ids");
 		return r;
 	}

@@ -131,8 +131,9 @@ void store_remove_now(struct warden *w, struct warden_jail *j)
 		log_warning("%s/%s could not be removed", w->state_path, j->disk_name);
 }
 
-void store_sweep(const char *base)
+size_t store_sweep(const char *base)
 {
+	size_t left = 0;
 	auto_close int base_fd = open(base ? base : STORE_BASE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	auto_closedir DIR *d = base_fd < 0 ? NULL : dir_list(base_fd);
 	struct dirent *entry;
@@ -144,6 +145,7 @@ void store_sweep(const char *base)
 		 */
 		auto_close int fd = dir_open(base_fd, entry->d_name);
 		if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() && lock_dir(fd))
-			remove_tree(base_fd, entry->d_name);
+			left += remove_tree(base_fd, entry->d_name) < 0;
 	}
+	return left;
 }

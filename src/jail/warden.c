@@ -161,6 +161,9 @@ static void settle_jail(struct warden *w, struct warden_jail *j)
 			j->state = WARDEN_JAIL_REMOVING;
 			if (jail_watch(j) == 0)
 				return;
+		} else if (j->disk_name[0]) {
+			/* Without a process for it. */
+			store_remove_now(w, j);
 		}
 	}
 	finish_jail(w, j);

@@ -159,8 +159,9 @@ void store_remove_now(struct warden *w, struct warden_jail *j);
 /* Makes a directory in base that is swept once nobody has it open. Returns its descriptor, which
  * holds a lock, or -errno. */
 int store_dir_make(const char *base, char *ret_path, size_t size, struct err *e);
-/* Removes what dead wardens left in a directory (NULL: the usual one). */
-void store_sweep(const char *base);
+/* Removes what dead wardens left in a directory (NULL: the usual one). Returns how many of these it
+ * could not remove. */
+size_t store_sweep(const char *base);
 
 /* rights.c: gives up every capability that making jails does not need. Returns 0 or -errno. */
 int rights_drop(enum warden_mode mode, bool upper_on_disk, struct err *e);
