@@ -17,6 +17,7 @@ void jobs_init(struct jobs *js)
 	list_init(&js->active);
 	list_init(&js->done);
 	list_init(&js->holders);
+	jobs_index_init(js);
 	js->keep_count = JOBS_KEEP_COUNT;
 }
 
@@ -42,12 +43,14 @@ static struct job *new_job(struct jobs *js, struct task *take_task)
 	j->task = take_task;
 	j->task->owner = j;
 	j->told_position = SIZE_MAX;
+	list_init(&j->link);
 	list_init(&j->conn_link);
 	list_init(&j->streams);
 	list_init(&j->feeds);
 	list_init(&j->acks);
 	list_init(&j->usage.link);
 	list_append(bucket_of(js, j->task->id), &j->bucket);
+	jobs_index_add(js, j);
 	return j;
 }
 
@@ -57,12 +60,16 @@ struct job *jobs_add(struct jobs *js, struct task *take_task, size_t spec_bytes)
 	if (!j)
 		return NULL;
 	j->spec_bytes = spec_bytes;
+	j->held_fds = JOBS_HOLD_FDS + j->task->n_sources;
+	if (jobs_load_add(js, j) < 0) {
+		jobs_destroy_job(j);
+		return NULL;
+	}
 	list_append(&js->active, &j->link);
 	js->n_active++;
 	j->number = ++js->n_total;
 	j->state_real_ns = clock_real_ns();
 	j->state_boot_ns = clock_boot_ns();
-	js->active_spec_bytes += spec_bytes;
 	return j;
 }
 
@@ -80,6 +87,15 @@ struct job *jobs_add_recovered(
 	return j;
 }
 
+void jobs_note_started(struct jobs *js, struct job *j)
+{
+	if (task_is_done(j->task))
+		return;
+	jobs_load_set_fds(js, j, JOBS_HOLD_FDS + j->task->n_sources);
+	if (j->task->jail)
+		jobs_index_set_jail(js, j);
+}
+
 void jobs_set_done(struct jobs *js, struct job *j, uint64_t now_ns)
 {
 	list_remove(&j->link);
@@ -88,7 +104,7 @@ void jobs_set_done(struct jobs *js, struct job *j, uint64_t now_ns)
 	j->done_at_ns = now_ns;
 	j->log_bytes = output_log_bytes(j->task->log);
 	js->n_active--;
-	js->active_spec_bytes -= j->spec_bytes;
+	list_remove(&j->by_jail);
 	jobs_keep(js, j);
 }
 
@@ -99,6 +115,7 @@ void jobs_destroy_job(struct job *j)
 	list_remove(&j->link);
 	list_remove(&j->conn_link);
 	list_remove(&j->usage.link);
+	jobs_index_remove(j);
 	task_destroy(j->task);
 	free(j);
 }
@@ -107,7 +124,7 @@ void jobs_drop(struct jobs *js, struct job *j)
 {
 	js->n_active--;
 	js->n_total--;
-	js->active_spec_bytes -= j->spec_bytes;
+	jobs_load_remove(js, j);
 	jobs_destroy_job(j);
 }
 
@@ -121,33 +138,7 @@ void jobs_finish(struct jobs *js)
 		free(list_entry(pos, struct jobs_holder, link));
 	js->n_active = js->n_holders = 0;
 	js->kept = (struct jobs_kept){ 0 };
-}
-
-static bool has_name(const struct job *j, uid_t uid, const char *name)
-{
-	const char *own = j->task->spec->name;
-	return j->task->uid == uid && own && !strcmp(own, name);
-}
-
-struct job *jobs_find_active_name(struct jobs *js, uid_t uid, const char *name)
-{
-	list_for_each (pos, &js->active) {
-		struct job *j = list_entry(pos, struct job, link);
-		if (has_name(j, uid, name))
-			return j;
-	}
-	return NULL;
-}
-
-static struct job *find_done_name(struct jobs *js, uid_t uid, const char *name)
-{
-	struct job *newest = NULL;
-	list_for_each (pos, &js->done) {
-		struct job *j = list_entry(pos, struct job, link);
-		if (has_name(j, uid, name))
-			newest = j;
-	}
-	return newest;
+	js->load = (struct jobs_load){ 0 };
 }
 
 /* Returns how many of the uid's tasks begin with the word; an exact match is the only one. */
@@ -172,9 +163,7 @@ int jobs_find(struct jobs *js, uid_t uid, const char *word, struct job **ret, st
 	size_t n = find_prefix(js, uid, word, ret);
 	if (n == 1)
 		return 0;
-	struct job *j = jobs_find_active_name(js, uid, word);
-	if (!j)
-		j = find_done_name(js, uid, word);
+	struct job *j = jobs_find_name(js, uid, word);
 	if (j) {
 		*ret = j;
 		return 0;
@@ -196,32 +185,4 @@ bool jobs_has_label(char *const *v, const char *label)
 			return true;
 	}
 	return false;
-}
-
-static struct job *find_key_in(const struct list *from, uid_t uid, const char *key)
-{
-	struct job *newest = NULL;
-	list_for_each (pos, from) {
-		struct job *j = list_entry(pos, struct job, link);
-		const char *own = j->task->spec->idempotency_key;
-		if (j->task->uid == uid && own && !strcmp(own, key))
-			newest = j;
-	}
-	return newest;
-}
-
-struct job *jobs_find_key(struct jobs *js, uid_t uid, const char *key)
-{
-	struct job *j = find_key_in(&js->active, uid, key);
-	return j ? j : find_key_in(&js->done, uid, key);
-}
-
-struct job *jobs_find_jail(struct jobs *js, uint64_t jail)
-{
-	list_for_each (pos, &js->active) {
-		struct job *j = list_entry(pos, struct job, link);
-		if (j->task->jail == jail)
-			return j;
-	}
-	return NULL;
 }

@@ -15,7 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define JOBS_BUCKETS 256
+#define JOBS_BUCKETS	   256
+#define JOBS_INDEX_BUCKETS 1024
 
 /* Finished tasks: when one of these is exceeded the oldest go first, of the uid that has most of
  * it. */
@@ -30,6 +31,9 @@
 /* Requests of tasks that are not done, as the sum of their lines: memory that clients can make us
  * hold. */
 #define JOBS_PENDING_SPEC_BYTES (32ull << 20)
+
+/* A task's own descriptors while it waits: its output's file and its client's connection. */
+#define JOBS_HOLD_FDS 2
 
 /* The shortest prefix of an id that stands for a task. */
 #define JOBS_PREFIX_MIN 6
@@ -47,24 +51,32 @@ struct jobs_kept {
 	uint64_t count, log_bytes, spec_bytes;
 };
 
-/* One uid that has finished tasks of this daemon. */
+/* What tasks that are not done make us hold. */
+struct jobs_load {
+	uint64_t count, spec_bytes, fds;
+};
+
+/* One uid that has tasks of this daemon. */
 struct jobs_holder {
 	uid_t uid;
 	struct list link; /* jobs.holders */
 	struct jobs_kept has;
+	struct jobs_load load;
 };
 
 struct job {
 	struct task *task;
 	struct sched_entry sched;
-	struct list bucket;	    /* jobs.buckets */
-	struct list link;	    /* jobs.active or jobs.done, oldest first */
-	struct jobs_holder *holder; /* once it is done; NULL: of an earlier daemon */
-	struct list conn_link;	    /* connection.jobs: it dies with that connection */
-	struct list streams;	    /* stream.job_link */
+	struct list bucket;		      /* jobs.buckets */
+	struct list link;		      /* jobs.active or jobs.done, oldest first */
+	struct list by_name, by_key, by_jail; /* jobs.names, .keys, .jails */
+	struct jobs_holder *holder;	      /* NULL: of an earlier daemon */
+	struct list conn_link;		      /* connection.jobs: it dies with that connection */
+	struct list streams;		      /* stream.job_link */
 	struct list feeds;   /* connection.feed.job_link: wait for room in the task's input */
 	struct list acks;    /* ack.job_link: an answer waits for room */
 	size_t spec_bytes;   /* about what the spec takes in memory */
+	size_t held_fds;     /* while it is not done */
 	uint64_t log_bytes;  /* kept, once it is done */
 	uint64_t done_at_ns; /* CLOCK_BOOTTIME */
 	/* The run request is not answered before the journal has it. */
@@ -88,11 +100,15 @@ struct job {
 struct jobs {
 	struct list buckets[JOBS_BUCKETS];
 	struct list active, done; /* job.link */
-	struct list holders;	  /* jobs_holder.link */
-	size_t n_active, n_holders;
+	/* All that have a name; an idempotency key; a jail. The oldest of each bucket first. */
+	struct list names[JOBS_INDEX_BUCKETS], keys[JOBS_INDEX_BUCKETS], jails[JOBS_INDEX_BUCKETS];
+	uint64_t index_seed;
+	struct list holders; /* jobs_holder.link */
+	size_t n_active;
+	size_t n_holders;      /* that have finished tasks */
 	struct jobs_kept kept; /* of all holders */
-	uint64_t active_spec_bytes;
-	uint64_t n_total;  /* ever */
+	struct jobs_load load; /* likewise */
+	uint64_t n_total;      /* ever */
 	size_t keep_count; /* finished tasks that are kept: each has the file of its output open */
 };
 
@@ -110,13 +126,25 @@ struct job *jobs_add_recovered(
 /* Takes back what jobs_add() did: the task was refused. */
 void jobs_drop(struct jobs *js, struct job *j);
 
+/* It has its slot: its jail has a number now, or there is none, and what was to go there is gone.
+ */
+void jobs_note_started(struct jobs *js, struct job *j);
+
 /* It has its result: from the active to the kept ones. */
 void jobs_set_done(struct jobs *js, struct job *j, uint64_t now_ns);
 
 /* Frees it; it is in no sum any more. */
 void jobs_destroy_job(struct job *j);
 
-/* ---- what is kept of finished tasks (jobs_keep.c) ---- */
+/* ---- what is kept of tasks (jobs_keep.c) ---- */
+
+/* It is not done, and counts as its uid's from now on. Returns 0 or -ENOMEM. */
+int jobs_load_add(struct jobs *js, struct job *j);
+/* It holds so many descriptors now. */
+void jobs_load_set_fds(struct jobs *js, struct job *j, size_t n);
+void jobs_load_remove(struct jobs *js, struct job *j);
+/* Of the uid, or with NULL of all. */
+struct jobs_load jobs_load(const struct jobs *js, const uid_t *uid);
 
 /* It is done, and counts as its uid's from now on. */
 void jobs_keep(struct jobs *js, struct job *j);
@@ -131,7 +159,12 @@ void jobs_expire(struct jobs *js, uint64_t now_ns);
  * NULL of all. */
 struct jobs_kept jobs_unread(const struct jobs *js, const uid_t *uid);
 
-/* ---- finding ---- */
+/* ---- finding: by name, key and jail in jobs_index.c ---- */
+
+void jobs_index_init(struct jobs *js);
+void jobs_index_add(struct jobs *js, struct job *j);
+void jobs_index_set_jail(struct jobs *js, struct job *j);
+void jobs_index_remove(struct job *j);
 
 /*
  * word is an id, a unique prefix of one, or a name, among the tasks of this uid: those of others do
@@ -140,12 +173,14 @@ struct jobs_kept jobs_unread(const struct jobs *js, const uid_t *uid);
  */
 int jobs_find(struct jobs *js, uid_t uid, const char *word, struct job **ret, struct err *e);
 /* A task of that uid with that name which is not done; NULL: none. */
-struct job *jobs_find_active_name(struct jobs *js, uid_t uid, const char *name);
+struct job *jobs_find_active_name(const struct jobs *js, uid_t uid, const char *name);
+/* Else the newest that had it. */
+struct job *jobs_find_name(const struct jobs *js, uid_t uid, const char *name);
 /* The task of that uid that was asked for with this idempotency key: the newest that is known.
  * NULL: none. */
-struct job *jobs_find_key(struct jobs *js, uid_t uid, const char *key);
+struct job *jobs_find_key(const struct jobs *js, uid_t uid, const char *key);
 /* Whether one of the labels (strv) is this "key=value", or has this "key". */
 bool jobs_has_label(char *const *v, const char *label);
-struct job *jobs_find_jail(struct jobs *js, uint64_t jail);
+struct job *jobs_find_jail(const struct jobs *js, uint64_t jail);
 
 #endif

@@ -1,6 +1,7 @@
-/* What is kept of finished tasks: see jobs.h. */
+/* What uids have: tasks that are not done, and what is kept of finished ones. See jobs.h. */
 #include "daemon/jobs.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 static struct jobs_holder *find_holder(const struct jobs *js, uid_t uid)
@@ -20,16 +21,65 @@ static struct jobs_holder *get_holder(struct jobs *js, uid_t uid)
 		return h;
 	h->uid = uid;
 	list_append(&js->holders, &h->link);
-	js->n_holders++;
 	return h;
 }
 
-static void drop_holder(struct jobs *js, struct jobs_holder *h)
+static void drop_if_empty(struct jobs_holder *h)
 {
+	if (h->has.count || h->load.count)
+		return;
 	list_remove(&h->link);
-	js->n_holders--;
 	free(h);
 }
+
+/* ---- not done ---- */
+
+int jobs_load_add(struct jobs *js, struct job *j)
+{
+	j->holder = get_holder(js, j->task->uid);
+	if (!j->holder)
+		return -ENOMEM;
+	struct jobs_load *loads[] = { &js->load, &j->holder->load };
+	for (size_t i = 0; i < 2; i++) {
+		loads[i]->count++;
+		loads[i]->spec_bytes += j->spec_bytes;
+		loads[i]->fds += j->held_fds;
+	}
+	return 0;
+}
+
+void jobs_load_set_fds(struct jobs *js, struct job *j, size_t n)
+{
+	js->load.fds += n - j->held_fds;
+	j->holder->load.fds += n - j->held_fds;
+	j->held_fds = n;
+}
+
+static void subtract_load(struct jobs *js, const struct job *j)
+{
+	struct jobs_load *loads[] = { &js->load, &j->holder->load };
+	for (size_t i = 0; i < 2; i++) {
+		loads[i]->count--;
+		loads[i]->spec_bytes -= j->spec_bytes;
+		loads[i]->fds -= j->held_fds;
+	}
+}
+
+void jobs_load_remove(struct jobs *js, struct job *j)
+{
+	subtract_load(js, j);
+	drop_if_empty(j->holder);
+	j->holder = NULL;
+}
+
+struct jobs_load jobs_load(const struct jobs *js, const uid_t *uid)
+{
+	const struct jobs_holder *h = uid ? find_holder(js, *uid) : NULL;
+	const struct jobs_load none = { 0 };
+	return !uid ? js->load : h ? h->load : none;
+}
+
+/* ---- done ---- */
 
 static void add(struct jobs_kept *k, const struct job *j)
 {
@@ -47,9 +97,8 @@ static void subtract(struct jobs_kept *k, const struct job *j)
 
 void jobs_keep(struct jobs *js, struct job *j)
 {
-	j->holder = get_holder(js, j->task->uid);
-	if (!j->holder)
-		return; /* no memory: it is kept until it is old */
+	subtract_load(js, j);
+	js->n_holders += !j->holder->has.count;
 	add(&j->holder->has, j);
 	add(&js->kept, j);
 }
@@ -60,8 +109,8 @@ static void forget(struct jobs *js, struct job *j)
 	if (h) {
 		subtract(&h->has, j);
 		subtract(&js->kept, j);
-		if (!h->has.count)
-			drop_holder(js, h);
+		js->n_holders -= !h->has.count;
+		drop_if_empty(h);
 	}
 	jobs_destroy_job(j);
 }

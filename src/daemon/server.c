@@ -98,7 +98,9 @@ void server_schedule(struct server *s)
 		struct sched_entry *e = sched_next(&s->sched);
 		if (!e)
 			return;
-		task_handle(list_entry(e, struct job, sched)->task, EVENT_SLOT_FREE);
+		struct job *j = list_entry(e, struct job, sched);
+		task_handle(j->task, EVENT_SLOT_FREE);
+		jobs_note_started(&s->jobs, j);
 	}
 }
 

@@ -26,8 +26,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A task's own descriptors while it waits: its output's file and its client's connection. */
-#define HOLD_FDS 2
 /* Of retry_after_ms. */
 #define RETRY_MIN_MS 100u
 #define RETRY_MAX_MS 60000u
@@ -49,18 +47,14 @@ struct holding {
 
 static struct holding sum_holding(const struct jobs *js, const uid_t *uid)
 {
-	struct holding h = { .unread = jobs_unread(js, uid) };
-	list_for_each (pos, &js->active) {
-		const struct job *j = list_entry(pos, struct job, link);
-		if (uid && j->task->uid != *uid)
-			continue;
-		h.bytes += j->spec_bytes;
-		h.fds += HOLD_FDS + j->task->n_sources;
-	}
+	const struct jobs_load load = jobs_load(js, uid);
+	const struct jobs_kept unread = jobs_unread(js, uid);
 	/* Of one that is done only the file of its output is open. */
-	h.bytes += h.unread.spec_bytes;
-	h.fds += h.unread.count;
-	return h;
+	return (struct holding){
+		.bytes = load.spec_bytes + unread.spec_bytes,
+		.fds = load.fds + unread.count,
+		.unread = unread,
+	};
 }
 
 /* As far as one user may go who has the nth part of all. */
@@ -71,7 +65,7 @@ static int check_sum(
 	if (h.bytes + line_len > JOBS_PENDING_SPEC_BYTES / part)
 		return err_set(e, ERR_BUSY, 0, "the requests that wait already take %llu bytes",
 			(unsigned long long)h.bytes);
-	if (h.fds + HOLD_FDS + c->n_fds > c->server->start->open_files_hard / 2 / part)
+	if (h.fds + JOBS_HOLD_FDS + c->n_fds > c->server->start->open_files_hard / 2 / part)
 		return err_set(e, ERR_BUSY, 0, "the tasks that wait already hold %llu descriptors",
 			(unsigned long long)h.fds);
 	if (h.unread.count < JOBS_UNREAD_COUNT / part &&

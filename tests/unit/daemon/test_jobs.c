@@ -63,6 +63,8 @@ static int teardown(void **state)
 	return 0;
 }
 
+static const char *the_key; /* of the next task */
+
 static struct job *add(struct world *w, uid_t uid, const char *id, const char *name)
 {
 	struct task_spec *spec = calloc(1, sizeof(*spec));
@@ -73,6 +75,7 @@ static struct job *add(struct world *w, uid_t uid, const char *id, const char *n
 	const struct task_origin origin = { .id = id, .uid = uid, .take_client_fd = -1 };
 	assert_int_equal(strv_add(&spec->argv, "true"), 0);
 	spec->name = name ? strdup(name) : NULL;
+	spec->idempotency_key = the_key ? strdup(the_key) : NULL;
 	assert_int_equal(plan_build(spec, &in, &build, &e), 0);
 	assert_int_equal(task_create(&w->host, &origin, spec, &build, &t), 0);
 	struct job *j = jobs_add(&w->jobs, t, 100);
@@ -183,7 +186,7 @@ static void finished_tasks_go_by_age_and_number_but_not_while_somebody_listens(v
 	assert_null(find(w, 1, "t-00000000000000000000000000000004", &code));
 	assert_non_null(find(w, 1, "t-00000000000000000000000000000005", &code));
 	assert_int_equal(w->jobs.kept.spec_bytes, JOBS_KEEP_COUNT * 100);
-	assert_int_equal(w->jobs.active_spec_bytes, 0);
+	assert_int_equal(w->jobs.load.spec_bytes, 0);
 	assert_int_equal(w->jobs.n_active, 0);
 }
 
@@ -263,7 +266,100 @@ static void a_refused_task_leaves_no_trace(void **state)
 	assert_null(find(w, 1, ID_A, &code));
 	assert_int_equal(w->jobs.n_active, 0);
 	assert_int_equal(w->jobs.n_total, 0);
-	assert_int_equal(w->jobs.active_spec_bytes, 0);
+	assert_int_equal(w->jobs.load.spec_bytes, 0);
+	assert_true(list_empty(&w->jobs.holders));
+}
+
+static void assert_load(const struct world *w, const uid_t *uid, size_t count, size_t fds)
+{
+	const struct jobs_load load = jobs_load(&w->jobs, uid);
+	assert_int_equal(load.count, count);
+	assert_int_equal(load.spec_bytes, count * 100);
+	assert_int_equal(load.fds, fds);
+}
+
+static void what_tasks_hold_is_counted_by_uid_until_they_are_done(void **state)
+{
+	struct world *w = *state;
+	const uid_t one = 1, two = 2, none = 3;
+	struct job *a = add(w, one, ID_A, NULL), *b = add(w, one, ID_B, NULL),
+		   *c = add(w, two, ID_C, NULL);
+	assert_load(w, &one, 2, 2 * JOBS_HOLD_FDS);
+	assert_load(w, &two, 1, JOBS_HOLD_FDS);
+	assert_load(w, &none, 0, 0);
+	assert_load(w, NULL, 3, 3 * JOBS_HOLD_FDS);
+	jobs_load_set_fds(&w->jobs, a, 18);
+	assert_load(w, &one, 2, 18 + JOBS_HOLD_FDS);
+	/* The warden has its descriptors. */
+	jobs_note_started(&w->jobs, a);
+	assert_load(w, &one, 2, 2 * JOBS_HOLD_FDS);
+	jobs_drop(&w->jobs, b);
+	assert_load(w, &one, 1, JOBS_HOLD_FDS);
+	finish(w, a, 1);
+	assert_load(w, &one, 0, 0);
+	assert_int_equal(w->jobs.n_holders, 1);
+	finish(w, c, 1);
+	assert_load(w, NULL, 0, 0);
+	assert_int_equal(w->jobs.n_holders, 2);
+}
+
+static struct job *add_with_key(struct world *w, uid_t uid, const char *id, const char *key)
+{
+	the_key = key;
+	struct job *j = add(w, uid, id, NULL);
+	the_key = NULL;
+	return j;
+}
+
+static void an_idempotency_key_is_found_as_long_as_its_task_is_known(void **state)
+{
+	struct world *w = *state;
+	struct job *a = add_with_key(w, 1, ID_A, "k"), *b = add_with_key(w, 2, ID_B, "k");
+	assert_ptr_equal(jobs_find_key(&w->jobs, 1, "k"), a);
+	assert_ptr_equal(jobs_find_key(&w->jobs, 2, "k"), b);
+	assert_null(jobs_find_key(&w->jobs, 1, "K"));
+	finish(w, a, 1);
+	assert_ptr_equal(jobs_find_key(&w->jobs, 1, "k"), a);
+	jobs_drop(&w->jobs, b);
+	assert_null(jobs_find_key(&w->jobs, 2, "k"));
+	jobs_expire(&w->jobs, JOBS_KEEP_NS + 1);
+	assert_null(jobs_find_key(&w->jobs, 1, "k"));
+}
+
+static void a_jail_is_found_from_its_start_to_its_task_s_end(void **state)
+{
+	struct world *w = *state;
+	struct job *a = add(w, 1, ID_A, NULL), *b = add(w, 1, ID_B, NULL);
+	assert_null(jobs_find_jail(&w->jobs, 0));
+	a->task->jail = 7;
+	b->task->jail = 7 + JOBS_INDEX_BUCKETS;
+	jobs_note_started(&w->jobs, b);
+	jobs_note_started(&w->jobs, a);
+	assert_ptr_equal(jobs_find_jail(&w->jobs, 7), a);
+	assert_ptr_equal(jobs_find_jail(&w->jobs, 7 + JOBS_INDEX_BUCKETS), b);
+	jobs_set_done(&w->jobs, a, 1);
+	assert_null(jobs_find_jail(&w->jobs, 7));
+	b->task->jail = 0;
+}
+
+/* More than there are buckets. */
+static void each_of_many_names_is_found(void **state)
+{
+	struct world *w = *state;
+	static struct job *jobs[3 * JOBS_INDEX_BUCKETS];
+	char text[ID_TASK_SIZE];
+	for (size_t i = 0; i < ARRAY_SIZE(jobs); i++) {
+		char id[ID_TASK_SIZE];
+		snprintf(id, sizeof(id), "t-%032zx", i);
+		snprintf(text, sizeof(text), "n%zu", i);
+		jobs[i] = add(w, (uid_t)(i % 3), id, text);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(jobs); i++) {
+		snprintf(text, sizeof(text), "n%zu", i);
+		for (uid_t uid = 0; uid < 3; uid++)
+			assert_ptr_equal(jobs_find_active_name(&w->jobs, uid, text),
+				uid == i % 3 ? jobs[i] : NULL);
+	}
 }
 
 #define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -308,6 +404,10 @@ int main(void)
 		IN_WORLD(what_one_uid_does_costs_another_no_result),
 		IN_WORLD(what_is_listened_to_counts_beyond_the_bounds_and_pushes_nobody_out),
 		IN_WORLD(a_refused_task_leaves_no_trace),
+		IN_WORLD(what_tasks_hold_is_counted_by_uid_until_they_are_done),
+		IN_WORLD(an_idempotency_key_is_found_as_long_as_its_task_is_known),
+		IN_WORLD(a_jail_is_found_from_its_start_to_its_task_s_end),
+		IN_WORLD(each_of_many_names_is_found),
 		IN_WORLD(tasks_of_an_earlier_daemon_are_found_and_grow_old_but_take_no_place),
 	};
 	return RUN_TESTS(tests);
