@@ -104,7 +104,7 @@ void jobs_set_done(struct jobs *js, struct job *j, uint64_t now_ns)
 	j->done_at_ns = now_ns;
 	j->log_bytes = output_log_bytes(j->task->log);
 	js->n_active--;
-	list_remove(&j->by_jail);
+	jobs_index_set_done(j);
 	jobs_keep(js, j);
 }
 

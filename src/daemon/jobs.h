@@ -67,18 +67,18 @@ struct jobs_holder {
 struct job {
 	struct task *task;
 	struct sched_entry sched;
-	struct list bucket;		      /* jobs.buckets */
-	struct list link;		      /* jobs.active or jobs.done, oldest first */
-	struct list by_name, by_key, by_jail; /* jobs.names, .keys, .jails */
-	struct jobs_holder *holder;	      /* NULL: of an earlier daemon */
-	struct list conn_link;		      /* connection.jobs: it dies with that connection */
-	struct list streams;		      /* stream.job_link */
-	struct list feeds;   /* connection.feed.job_link: wait for room in the task's input */
-	struct list acks;    /* ack.job_link: an answer waits for room */
-	size_t spec_bytes;   /* about what the spec takes in memory */
-	size_t held_fds;     /* while it is not done */
-	uint64_t log_bytes;  /* kept, once it is done */
-	uint64_t done_at_ns; /* CLOCK_BOOTTIME */
+	struct list bucket;			       /* jobs.buckets */
+	struct list link;			       /* jobs.active or jobs.done, oldest first */
+	struct list by_name, by_key, by_jail, by_turn; /* jobs.names, .keys, .jails, .turns */
+	struct jobs_holder *holder;		       /* NULL: of an earlier daemon */
+	struct list conn_link; /* connection.jobs: it dies with that connection */
+	struct list streams;   /* stream.job_link */
+	struct list feeds;     /* connection.feed.job_link: wait for room in the task's input */
+	struct list acks;      /* ack.job_link: an answer waits for room */
+	size_t spec_bytes;     /* about what the spec takes in memory */
+	size_t held_fds;       /* while it is not done */
+	uint64_t log_bytes;    /* kept, once it is done */
+	uint64_t done_at_ns;   /* CLOCK_BOOTTIME */
 	/* The run request is not answered before the journal has it. */
 	struct journal_wait accept_wait;
 	bool is_accepted;
@@ -100,8 +100,10 @@ struct job {
 struct jobs {
 	struct list buckets[JOBS_BUCKETS];
 	struct list active, done; /* job.link */
-	/* All that have a name; an idempotency key; a jail. The oldest of each bucket first. */
-	struct list names[JOBS_INDEX_BUCKETS], keys[JOBS_INDEX_BUCKETS], jails[JOBS_INDEX_BUCKETS];
+	/* All that have a name; an idempotency key; of those that are not done, all that have a
+	 * jail; a concurrency key. The oldest of each bucket first. */
+	struct list names[JOBS_INDEX_BUCKETS], keys[JOBS_INDEX_BUCKETS];
+	struct list jails[JOBS_INDEX_BUCKETS], turns[JOBS_INDEX_BUCKETS];
 	uint64_t index_seed;
 	struct list holders; /* jobs_holder.link */
 	size_t n_active;
@@ -164,6 +166,8 @@ struct jobs_kept jobs_unread(const struct jobs *js, const uid_t *uid);
 void jobs_index_init(struct jobs *js);
 void jobs_index_add(struct jobs *js, struct job *j);
 void jobs_index_set_jail(struct jobs *js, struct job *j);
+/* It is done: it has no jail any more, and its concurrency key is free. */
+void jobs_index_set_done(struct job *j);
 void jobs_index_remove(struct job *j);
 
 /*
@@ -179,6 +183,10 @@ struct job *jobs_find_name(const struct jobs *js, uid_t uid, const char *name);
 /* The task of that uid that was asked for with this idempotency key: the newest that is known.
  * NULL: none. */
 struct job *jobs_find_key(const struct jobs *js, uid_t uid, const char *key);
+/* Calls fn for each task that is not done and has the concurrency key of this one, of the same uid,
+ * but not for it itself. fn may end the task that it gets. */
+void jobs_each_rival(
+	struct jobs *js, const struct job *of, void (*fn)(struct job *rival, const struct job *of));
 /* Whether one of the labels (strv) is this "key=value", or has this "key". */
 bool jobs_has_label(char *const *v, const char *label);
 struct job *jobs_find_jail(const struct jobs *js, uint64_t jail);

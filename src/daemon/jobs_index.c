@@ -13,6 +13,7 @@ void jobs_index_init(struct jobs *js)
 		list_init(&js->names[i]);
 		list_init(&js->keys[i]);
 		list_init(&js->jails[i]);
+		list_init(&js->turns[i]);
 	}
 	/* So that nobody can choose words of one bucket. Without it he only makes himself slow. */
 	if (getrandom(&js->index_seed, sizeof(js->index_seed), GRND_NONBLOCK) < 0)
@@ -35,10 +36,13 @@ void jobs_index_add(struct jobs *js, struct job *j)
 	list_init(&j->by_name);
 	list_init(&j->by_key);
 	list_init(&j->by_jail);
+	list_init(&j->by_turn);
 	if (spec->name)
 		list_append(&js->names[bucket_of(js, uid, spec->name)], &j->by_name);
 	if (spec->idempotency_key)
 		list_append(&js->keys[bucket_of(js, uid, spec->idempotency_key)], &j->by_key);
+	if (spec->has_concurrency)
+		list_append(&js->turns[bucket_of(js, uid, spec->concurrency.key)], &j->by_turn);
 }
 
 void jobs_index_set_jail(struct jobs *js, struct job *j)
@@ -47,11 +51,17 @@ void jobs_index_set_jail(struct jobs *js, struct job *j)
 	list_append(&js->jails[j->task->jail % JOBS_INDEX_BUCKETS], &j->by_jail);
 }
 
+void jobs_index_set_done(struct job *j)
+{
+	list_remove(&j->by_jail);
+	list_remove(&j->by_turn);
+}
+
 void jobs_index_remove(struct job *j)
 {
+	jobs_index_set_done(j);
 	list_remove(&j->by_name);
 	list_remove(&j->by_key);
-	list_remove(&j->by_jail);
 }
 
 struct job *jobs_find_name(const struct jobs *js, uid_t uid, const char *name)
@@ -93,4 +103,16 @@ struct job *jobs_find_jail(const struct jobs *js, uint64_t jail)
 			return j;
 	}
 	return NULL;
+}
+
+void jobs_each_rival(
+	struct jobs *js, const struct job *of, void (*fn)(struct job *rival, const struct job *of))
+{
+	const char *key = of->task->spec->concurrency.key;
+	list_for_each_safe (pos, &js->turns[bucket_of(js, of->task->uid, key)]) {
+		struct job *j = list_entry(pos, struct job, by_turn);
+		if (j != of && j->task->uid == of->task->uid &&
+			!strcmp(j->task->spec->concurrency.key, key))
+			fn(j, of);
+	}
 }

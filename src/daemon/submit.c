@@ -285,26 +285,23 @@ void submit_note_wait_over(struct server *s, struct job *j)
 	result_set_error(r, &e);
 }
 
+static void end_rival(struct job *j, const struct job *by)
+{
+	struct err e;
+	if (j->is_superseded)
+		return;
+	j->is_superseded = true;
+	err_set(&e, ERR_SUPERSEDED, 0, "task %s with the concurrency key \"%s\" took its place",
+		by->task->id, by->task->spec->concurrency.key);
+	cancel_with(j, &e);
+}
+
 /* The older tasks with the same key make room. */
 static void supersede(struct server *s, const struct job *by)
 {
 	const struct task_spec *own = by->task->spec;
-	struct err e;
-	if (!own->has_concurrency || own->concurrency.mode != CONCURRENCY_SUPERSEDE)
-		return;
-	list_for_each_safe (pos, &s->jobs.active) {
-		struct job *j = list_entry(pos, struct job, link);
-		const struct task_spec *spec = j->task->spec;
-		if (j == by || j->is_superseded || j->task->uid != by->task->uid ||
-			!spec->has_concurrency ||
-			strcmp(spec->concurrency.key, own->concurrency.key) != 0)
-			continue;
-		j->is_superseded = true;
-		err_set(&e, ERR_SUPERSEDED, 0,
-			"task %s with the concurrency key \"%s\" took its place", by->task->id,
-			own->concurrency.key);
-		cancel_with(j, &e);
-	}
+	if (own->has_concurrency && own->concurrency.mode == CONCURRENCY_SUPERSEDE)
+		jobs_each_rival(&s->jobs, by, end_rival);
 }
 
 static void log_accepted(const struct task *t)

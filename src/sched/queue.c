@@ -132,26 +132,37 @@ static bool groups_have_room(const struct sched *s, uint32_t groups)
 	return true;
 }
 
-static bool key_is_free(const struct sched_user *u, const char *key)
+static uint32_t hash_key(const char *key)
+{
+	uint32_t h = 2166136261u;
+	for (; key && *key; key++)
+		h = (h ^ (unsigned char)*key) * 16777619u;
+	return h;
+}
+
+static bool has_key(const struct sched_entry *e, const char *key, uint32_t hash)
+{
+	return e->want.key && e->key_hash == hash && !strcmp(e->want.key, key);
+}
+
+static bool key_is_free(const struct sched_user *u, const char *key, uint32_t hash)
 {
 	if (!key || !u)
 		return true;
-	list_for_each (link, &u->running) {
-		const struct sched_entry *e = list_entry(link, struct sched_entry, link);
-		if (e->want.key && !strcmp(e->want.key, key))
+	list_for_each (link, &u->running)
+		if (has_key(list_entry(link, struct sched_entry, link), key, hash))
 			return false;
-	}
 	return true;
 }
 
 /* Whether everything but the sums of all would let it start, and these do if it is alone. */
-static bool is_eligible(
-	const struct sched *s, const struct sched_user *u, const struct sched_want *w)
+static bool is_eligible(const struct sched *s, const struct sched_user *u,
+	const struct sched_want *w, uint32_t key_hash)
 {
 	size_t running = u ? u->n_running : 0;
 	return sched_check(s, w) == SCHED_OK && s->n_running < s->caps.max_running &&
 	       running < s->caps.max_running_uid && has_room_of_own(s, u, w) &&
-	       groups_have_room(s, w->groups) && key_is_free(u, w->key);
+	       groups_have_room(s, w->groups) && key_is_free(u, w->key, key_hash);
 }
 
 /* ---- choosing ---- */
@@ -173,7 +184,7 @@ static struct sched_entry *find_in(
 		struct sched_entry *e = list_entry(link, struct sched_entry, link);
 		if (n++ == WINDOW)
 			break;
-		if (e->n_overtaken >= overtaken && is_eligible(s, u, &e->want) &&
+		if (e->n_overtaken >= overtaken && is_eligible(s, u, &e->want, e->key_hash) &&
 			(overtaken || has_room(s, &e->want)))
 			return e;
 	}
@@ -220,24 +231,23 @@ static struct sched_entry *choose(const struct sched *s, bool has_patient, int64
 /* ---- submitting ---- */
 
 /* Those that wait with a key: the new one takes their place. */
-static size_t count_superseded(const struct sched_user *u, const struct sched_want *w)
+static size_t count_superseded(
+	const struct sched_user *u, const struct sched_want *w, uint32_t key_hash)
 {
 	size_t n = 0;
 	if (!w->supersedes || !w->key || !u)
 		return 0;
-	list_for_each (link, &u->ready) {
-		const struct sched_entry *e = list_entry(link, struct sched_entry, link);
-		n += e->want.key && !strcmp(e->want.key, w->key);
-	}
+	list_for_each (link, &u->ready)
+		n += has_key(list_entry(link, struct sched_entry, link), w->key, key_hash);
 	return n;
 }
 
 /* Whether sched_next() gives it a slot and passes over nobody who could have that one. */
-static bool starts_at_once(
-	const struct sched *s, const struct sched_user *u, const struct sched_want *w)
+static bool starts_at_once(const struct sched *s, const struct sched_user *u,
+	const struct sched_want *w, uint32_t key_hash)
 {
 	int64_t best = INT64_MIN;
-	if (!is_eligible(s, u, w) || !has_room(s, w) || (u && u->n_ready >= WINDOW))
+	if (!is_eligible(s, u, w, key_hash) || !has_room(s, w) || (u && u->n_ready >= WINDOW))
 		return false;
 	const struct sched_entry *patient = s->n_ready ? find_patient(s) : NULL;
 	if (patient && (patient->user == u || !s->hold.is_resting))
@@ -246,16 +256,19 @@ static bool starts_at_once(
 }
 
 static enum sched_verdict admit(const struct sched *s, const struct sched_user *u,
-	const struct sched_want *w, size_t *ret_depth)
+	const struct sched_want *w, uint32_t key_hash, size_t *ret_depth)
 {
-	size_t superseded = count_superseded(u, w);
-	size_t user_ready = u ? u->n_ready - superseded : 0;
+	size_t user_ready = u ? u->n_ready : 0, superseded;
 	enum sched_verdict v = sched_check(s, w);
 	*ret_depth = s->n_ready;
-	if (v != SCHED_OK || starts_at_once(s, u, w))
+	if (v != SCHED_OK || starts_at_once(s, u, w, key_hash))
 		return v;
 	if (w->at_once)
 		return SCHED_WOULD_WAIT;
+	if (s->n_ready < s->caps.max_ready && user_ready < s->caps.max_ready_uid)
+		return SCHED_OK;
+	superseded = count_superseded(u, w, key_hash);
+	user_ready -= superseded;
 	if (s->n_ready - superseded >= s->caps.max_ready)
 		return SCHED_BUSY;
 	if (user_ready < s->caps.max_ready_uid)
@@ -279,13 +292,16 @@ int sched_submit(struct sched *s, struct sched_entry *e, uid_t uid, const struct
 	assert(e->state == SCHED_OUT);
 	struct sched_user *u = find_user(s, uid);
 	size_t depth;
-	enum sched_verdict v = admit(s, u, want, &depth);
+	const uint32_t hash = hash_key(want->key);
+	enum sched_verdict v = admit(s, u, want, hash, &depth);
 	if (v == SCHED_OK) {
 		if (!u)
 			u = add_user(s, uid);
 		if (!u)
 			return -ENOMEM;
-		*e = (struct sched_entry){ .state = SCHED_READY, .want = *want, .user = u };
+		*e = (struct sched_entry){
+			.state = SCHED_READY, .want = *want, .user = u, .key_hash = hash
+		};
 		e->order_ns = (int64_t)want->at_ns - want->priority * (int64_t)SCHED_AGE_NS;
 		insert_ready(u, e);
 		depth = ++s->n_ready;
@@ -310,7 +326,8 @@ static void count_overtaken(const struct sched *s, const struct sched_entry *e)
 			if (n++ == WINDOW)
 				break;
 			if (other != e && other->want.at_ns <= e->want.at_ns &&
-				is_eligible(s, u, &other->want) && !has_room(s, &other->want))
+				is_eligible(s, u, &other->want, other->key_hash) &&
+				!has_room(s, &other->want))
 				other->n_overtaken++;
 		}
 	}
@@ -422,22 +439,4 @@ void sched_remove(struct sched *s, struct sched_entry *e)
 	if (s->n_ready == 0)
 		share_forget(s);
 	drop_users_without_debts(s);
-}
-
-struct sched_entry *sched_find_key(
-	struct sched *s, uid_t uid, const char *key, const struct sched_entry * not )
-{
-	struct sched_user *u = find_user(s, uid);
-	struct sched_entry *found = NULL;
-	struct list *lists[] = { u ? &u->running : NULL, u ? &u->ready : NULL };
-	for (size_t i = 0; i < 2; i++) {
-		if (!lists[i])
-			continue;
-		list_for_each (link, lists[i]) {
-			struct sched_entry *e = list_entry(link, struct sched_entry, link);
-			if (e != not &&e->want.key && !strcmp(e->want.key, key))
-				found = e;
-		}
-	}
-	return found;
 }

@@ -63,6 +63,7 @@ struct sched_entry {
 	struct sched_want want;
 	struct sched_user *user; /* while not SCHED_OUT */
 	int64_t order_ns;	 /* the lower, the sooner */
+	uint32_t key_hash;	 /* of want.key */
 	unsigned n_overtaken;
 	int64_t paid_us;  /* what its start has cost its uid */
 	size_t position;  /* while SCHED_READY: as sched_each_ready() last found it */
@@ -145,10 +146,6 @@ void sched_charge(struct sched *s, struct sched_entry *e, uint64_t cpu_us, uint6
  * a slot may be free.
  */
 void sched_remove(struct sched *s, struct sched_entry *e);
-
-/* An entry of the uid with that key that is not out, other than `not`: the newest. NULL: none. */
-struct sched_entry *sched_find_key(
-	struct sched *s, uid_t uid, const char *key, const struct sched_entry * not );
 
 /* ---- what waiting means (queue_estimate.c) ---- */
 

@@ -63,7 +63,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static const char *the_key; /* of the next task */
+static const char *the_key, *the_turn; /* of the next task */
 
 static struct job *add(struct world *w, uid_t uid, const char *id, const char *name)
 {
@@ -76,6 +76,8 @@ static struct job *add(struct world *w, uid_t uid, const char *id, const char *n
 	assert_int_equal(strv_add(&spec->argv, "true"), 0);
 	spec->name = name ? strdup(name) : NULL;
 	spec->idempotency_key = the_key ? strdup(the_key) : NULL;
+	spec->has_concurrency = the_turn != NULL;
+	spec->concurrency.key = the_turn ? strdup(the_turn) : NULL;
 	assert_int_equal(plan_build(spec, &in, &build, &e), 0);
 	assert_int_equal(task_create(&w->host, &origin, spec, &build, &t), 0);
 	struct job *j = jobs_add(&w->jobs, t, 100);
@@ -342,6 +344,37 @@ static void a_jail_is_found_from_its_start_to_its_task_s_end(void **state)
 	b->task->jail = 0;
 }
 
+static unsigned n_rivals;
+
+static void end_rival(struct job *rival, const struct job *of)
+{
+	struct world *w = of->task->host->owner;
+	n_rivals++;
+	finish(w, rival, 1);
+}
+
+static void those_with_the_concurrency_key_of_one_are_its_rivals_until_they_are_done(void **state)
+{
+	struct world *w = *state;
+	the_turn = "deploy";
+	add(w, 1, ID_A, NULL);
+	add(w, 1, ID_B, NULL);
+	add(w, 2, "t-dddddddddddddddddddddddddddddddd", NULL);
+	struct job *newest = add(w, 1, ID_C, NULL);
+	the_turn = "other";
+	struct job *other = add(w, 1, "t-eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee", NULL);
+	the_turn = NULL;
+	add(w, 1, "t-ffffffffffffffffffffffffffffffff", NULL);
+	n_rivals = 0;
+	jobs_each_rival(&w->jobs, other, end_rival);
+	assert_int_equal(n_rivals, 0);
+	jobs_each_rival(&w->jobs, newest, end_rival);
+	assert_int_equal(n_rivals, 2);
+	jobs_each_rival(&w->jobs, newest, end_rival);
+	assert_int_equal(n_rivals, 2);
+	assert_int_equal(w->jobs.n_active, 4);
+}
+
 /* More than there are buckets. */
 static void each_of_many_names_is_found(void **state)
 {
@@ -407,6 +440,7 @@ int main(void)
 		IN_WORLD(what_tasks_hold_is_counted_by_uid_until_they_are_done),
 		IN_WORLD(an_idempotency_key_is_found_as_long_as_its_task_is_known),
 		IN_WORLD(a_jail_is_found_from_its_start_to_its_task_s_end),
+		IN_WORLD(those_with_the_concurrency_key_of_one_are_its_rivals_until_they_are_done),
 		IN_WORLD(each_of_many_names_is_found),
 		IN_WORLD(tasks_of_an_earlier_daemon_are_found_and_grow_old_but_take_no_place),
 	};

@@ -173,9 +173,6 @@ TEST(tasks_with_the_same_key_run_one_at_a_time)
 	submit(&s, &e[1], 1, (struct sched_want){ .key = "deploy" });
 	submit(&s, &e[2], 1, (struct sched_want){ .key = "other" });
 	submit(&s, &e[3], 2, (struct sched_want){ .key = "deploy" }); /* of somebody else */
-	assert_ptr_equal(sched_find_key(&s, 1, "deploy", NULL), &e[1]);
-	assert_ptr_equal(sched_find_key(&s, 1, "deploy", &e[1]), &e[0]);
-	assert_null(sched_find_key(&s, 3, "deploy", NULL));
 	for (int i = 0; i < 3; i++)
 		assert_ptr_not_equal(sched_next(&s), &e[1]);
 	assert_null(sched_next(&s));
