@@ -191,15 +191,33 @@ static struct sched_entry *find_in(
 	return NULL;
 }
 
-/* One that has been overtaken often enough: nothing starts before it. */
+/* One that has been overtaken often enough: nothing starts before it. Not before its uid has
+ * credit, however: that is waited for as by everybody. */
 static struct sched_entry *find_patient(const struct sched *s)
 {
 	struct sched_entry *e = NULL;
 	if (!counts_sums(s))
 		return NULL;
-	for (struct list *link = s->users.next; !e && link != &s->users; link = link->next)
-		e = find_in(s, list_entry(link, struct sched_user, link), SCHED_OVERTAKEN_MAX);
+	for (struct list *link = s->users.next; !e && link != &s->users; link = link->next) {
+		const struct sched_user *u = list_entry(link, struct sched_user, link);
+		e = u->credit_us > 0 ? find_in(s, u, SCHED_OVERTAKEN_MAX) : NULL;
+	}
 	return e;
+}
+
+/* Its uid's own order stands: one before it that asks for no more goes in its place. */
+static struct sched_entry *stand_in(const struct sched *s, struct sched_entry *patient)
+{
+	const struct sched_want *w = &patient->want;
+	struct list *link = patient->user->ready.next;
+	for (; link != &patient->link; link = link->next) {
+		struct sched_entry *e = list_entry(link, struct sched_entry, link);
+		if (e->want.memory_bytes <= w->memory_bytes &&
+			e->want.cpu_millis <= w->cpu_millis &&
+			is_eligible(s, e->user, &e->want, e->key_hash))
+			return e;
+	}
+	return patient;
 }
 
 /* What a uid could start. Its own tasks never overtake one that was overtaken often enough. */
@@ -207,9 +225,10 @@ static struct sched_entry *find_candidate(
 	const struct sched *s, const struct sched_user *u, bool has_patient)
 {
 	struct sched_entry *e = has_patient ? find_in(s, u, SCHED_OVERTAKEN_MAX) : NULL;
-	if (e)
-		return has_room(s, &e->want) ? e : NULL;
-	return find_in(s, u, 0);
+	if (!e)
+		return find_in(s, u, 0);
+	e = stand_in(s, e);
+	return has_room(s, &e->want) ? e : NULL;
 }
 
 /* A candidate whose uid has credit. Without one *ret_best is the best account of those that have a
@@ -313,7 +332,7 @@ int sched_submit(struct sched *s, struct sched_entry *e, uid_t uid, const struct
 
 /* ---- starting ---- */
 
-/* Those that have waited longer than the one that starts, and have no room. */
+/* Those that have waited longer than the one that starts, and lack nothing but room. */
 static void count_overtaken(const struct sched *s, const struct sched_entry *e)
 {
 	if (!counts_sums(s))
@@ -321,6 +340,8 @@ static void count_overtaken(const struct sched *s, const struct sched_entry *e)
 	list_for_each (ulink, &s->users) {
 		const struct sched_user *u = list_entry(ulink, struct sched_user, link);
 		size_t n = 0;
+		if (u->credit_us <= 0)
+			continue;
 		list_for_each (link, &u->ready) {
 			struct sched_entry *other = list_entry(link, struct sched_entry, link);
 			if (n++ == WINDOW)
@@ -372,7 +393,13 @@ static void start(struct sched *s, struct sched_entry *e)
 static struct sched_entry *pick(struct sched *s)
 {
 	int64_t best;
-	struct sched_entry *patient = find_patient(s), *e;
+	struct sched_entry *patient = find_patient(s), *e = patient ? stand_in(s, patient) : NULL;
+	if (e != patient && has_room(s, &e->want)) {
+		/* In its place: what it was overtaken is made good with that. */
+		patient->n_overtaken = 0;
+		hold_end(s);
+		return e;
+	}
 	bool lacks_room = patient && !has_room(s, &patient->want);
 	if (lacks_room && hold_try(s))
 		return NULL;

@@ -16,8 +16,9 @@
  * A task starts only where all caps leave room: running tasks in total, of the uid, of each label
  * group; the sums of the memory and of the CPUs that running tasks may use, in total and of the
  * uid. One that does not fit into the total of memory or CPUs may be overtaken SCHED_OVERTAKEN_MAX
- * times; after that nothing starts before it. But what it waits for may run for days: in all, such
- * tasks hold up those of other uids only for a part of the time (queue_hold.c).
+ * times while its uid has credit; after that nothing starts before it but what its own uid's order
+ * puts before it. But what it waits for may run for days: in all, such tasks hold up those of other
+ * uids only for a part of the time (queue_hold.c).
  *
  * Entries with the same key (of the same uid) run one at a time.
  */

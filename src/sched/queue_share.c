@@ -24,7 +24,8 @@ void share_settle(struct sched_user *u, const struct sched_entry *e, uint64_t cp
 	int64_t cost = cpu_us > (uint64_t)DEBT_MAX_US ? DEBT_MAX_US : (int64_t)cpu_us;
 	cost = at_least(cost, PRICE_MIN_US);
 	u->credit_us = at_least(u->credit_us + e->paid_us - cost, -DEBT_MAX_US);
-	if (u->credit_us > SCHED_QUANTUM_US)
+	/* Who waits has back what he paid too much; who does not wait hoards nothing. */
+	if (!u->n_ready && u->credit_us > SCHED_QUANTUM_US)
 		u->credit_us = SCHED_QUANTUM_US;
 	if (!u->mean_cpu_us)
 		u->mean_cpu_us = cost;
@@ -38,10 +39,12 @@ void share_refill(struct sched *s, int64_t best_credit_us)
 	int64_t rounds = -best_credit_us / SCHED_QUANTUM_US + 1;
 	list_for_each (link, &s->users) {
 		struct sched_user *u = list_entry(link, struct sched_user, link);
-		u->credit_us += rounds * SCHED_QUANTUM_US;
-		/* Who could not spend it does not hoard it. */
-		if (u->credit_us > SCHED_QUANTUM_US)
-			u->credit_us = SCHED_QUANTUM_US;
+		/* Who could not spend what he has gets nothing more. */
+		int64_t missing = SCHED_QUANTUM_US - u->credit_us;
+		if (missing > 0)
+			u->credit_us += rounds * SCHED_QUANTUM_US < missing
+						? rounds * SCHED_QUANTUM_US
+						: missing;
 	}
 }
 

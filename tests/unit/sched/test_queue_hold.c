@@ -99,6 +99,49 @@ TEST(tasks_of_its_own_uid_never_overtake_it_in_a_rest)
 	sched_finish(&s);
 }
 
+TEST(what_its_own_uid_prefers_may_go_in_its_place)
+{
+	struct sched s;
+	struct sched_entry small, large, urgent = { 0 }, more = { 0 };
+	begin(&s, &small, &large);
+	struct sched_want want = { .at_ns = s.now_ns, .priority = 1, .memory_bytes = 99 };
+	assert_int_equal(sched_submit(&s, &urgent, 2, &want, NULL), SCHED_OK);
+	want.memory_bytes = 1;
+	assert_int_equal(sched_submit(&s, &more, 2, &want, NULL), SCHED_OK);
+	assert_ptr_equal(sched_next(&s), &urgent);
+	sched_remove(&s, &urgent);
+	/* Its patience was for one of them. */
+	assert_int_equal(large.n_overtaken, 1);
+	assert_true(starts(&s, 3));
+	sched_remove(&s, &more);
+	sched_remove(&s, &small);
+	assert_ptr_equal(sched_next(&s), &large);
+	sched_remove(&s, &large);
+	sched_finish(&s);
+}
+
+/* Else who asks for much would start before others whatever it has used. */
+TEST(one_whose_uid_is_in_debt_is_not_overtaken)
+{
+	struct sched s;
+	struct sched_entry small, large;
+	sched_init(&s, &caps);
+	s.now_ns = 1000 * SECOND;
+	submit(&s, &small, 1, 60);
+	assert_ptr_equal(sched_next(&s), &small);
+	submit(&s, &large, 1, 60);
+	sched_charge(&s, &small, 3600 * 1000000ull, 3600 * 1000000ull);
+	sched_remove(&s, &small);
+	submit(&s, &small, 2, 60);
+	assert_ptr_equal(sched_next(&s), &small);
+	for (unsigned i = 0; i < 10 * SCHED_OVERTAKEN_MAX; i++)
+		assert_true(starts(&s, 3));
+	assert_true(large.n_overtaken < SCHED_OVERTAKEN_MAX);
+	sched_remove(&s, &small);
+	sched_remove(&s, &large);
+	sched_finish(&s);
+}
+
 TEST(one_uid_has_no_more_than_its_part_and_holds_nobody_up_by_it)
 {
 	struct sched s;
@@ -127,6 +170,8 @@ int main(void)
 		cmocka_unit_test(others_are_held_up_for_a_part_of_the_time_only),
 		cmocka_unit_test(a_rest_is_not_cut_short_by_asking_anew),
 		cmocka_unit_test(tasks_of_its_own_uid_never_overtake_it_in_a_rest),
+		cmocka_unit_test(what_its_own_uid_prefers_may_go_in_its_place),
+		cmocka_unit_test(one_whose_uid_is_in_debt_is_not_overtaken),
 		cmocka_unit_test(one_uid_has_no_more_than_its_part_and_holds_nobody_up_by_it),
 	};
 	return RUN_TESTS(tests);
