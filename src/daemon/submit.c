@@ -62,19 +62,24 @@ static int check_sum(
 	const struct connection *c, const uid_t *uid, size_t line_len, unsigned part, struct err *e)
 {
 	const struct holding h = sum_holding(&c->server->jobs, uid);
-	if (h.bytes + line_len > JOBS_PENDING_SPEC_BYTES / part)
-		return err_set(e, ERR_BUSY, 0, "the requests that wait already take %llu bytes",
-			(unsigned long long)h.bytes);
-	if (h.fds + JOBS_HOLD_FDS + c->n_fds > c->server->start->open_files_hard / 2 / part)
-		return err_set(e, ERR_BUSY, 0, "the tasks that wait already hold %llu descriptors",
-			(unsigned long long)h.fds);
+	const char *whose = uid ? " of this user" : "";
+	const uint64_t most_bytes = JOBS_PENDING_SPEC_BYTES / part;
+	const uint64_t most_fds = c->server->start->open_files_hard / 2 / part;
+	if (h.bytes + line_len > most_bytes)
+		return err_set(e, ERR_BUSY, 0,
+			"the requests%s that wait already take %llu bytes; at most %llu may", whose,
+			(unsigned long long)h.bytes, (unsigned long long)most_bytes);
+	if (h.fds + JOBS_HOLD_FDS + c->n_fds > most_fds)
+		return err_set(e, ERR_BUSY, 0,
+			"the tasks%s that wait already hold %llu descriptors; at most %llu may",
+			whose, (unsigned long long)h.fds, (unsigned long long)most_fds);
 	if (h.unread.count < JOBS_UNREAD_COUNT / part &&
 		h.unread.log_bytes <= JOBS_UNREAD_LOG_BYTES / part)
 		return 0;
 	err_set(e, ERR_BUSY, 0,
-		"the clients of %llu finished tasks do not read what they asked for, %llu bytes of "
-		"output in all",
-		(unsigned long long)h.unread.count, (unsigned long long)h.unread.log_bytes);
+		"the clients of %llu finished tasks%s do not read what they asked for, %llu bytes "
+		"of output in all",
+		(unsigned long long)h.unread.count, whose, (unsigned long long)h.unread.log_bytes);
 	err_hint(e, "read the answers on the other connections, or close them");
 	return -EBUSY;
 }
@@ -440,7 +445,13 @@ static int submit(struct connection *c, struct request *rq, size_t line_len, str
 int submit_run(struct connection *c, struct request *rq, size_t line_len, struct err *e)
 {
 	int r = submit(c, rq, line_len, e);
-	if (r < 0)
-		metrics_add(&c->server->metrics, METRIC_REFUSED, 1);
+	if (r >= 0)
+		return r;
+	metrics_add(&c->server->metrics, METRIC_REFUSED, 1);
+	/* Whatever is short, the end of a task may help. */
+	if (e->code == ERR_BUSY && !e->retry_ms) {
+		e->depth = (unsigned)c->server->sched.n_ready;
+		e->retry_ms = retry_ms(&c->server->sched);
+	}
 	return r;
 }

@@ -47,7 +47,10 @@ class Shares(OwnDaemons):
         sources = [{"fd": i, "target": "/srv/%d" % i} for i in range(11)] + [{"fd": 15, "target": "/srv/15"}]
         n, error = self.fill({"argv": ["true"], "mounts": sources}, self.fds)
         self.assertEqual(error.code, "busy")
+        self.assertIn("at most %d may" % (FILES // 4), error.error["message"])
         self.assertIn("descriptors", error.error["message"])
+        self.assertGreaterEqual(error.error["retry_after_ms"], 100)
+        self.assertEqual(error.error["depth"], n)
         self.assertEqual(n, FILES // 4 // 18)
         self.assertLess(len(os.listdir("/proc/%d/fd" % self.daemon.process.pid)), FILES // 2)
         self.assert_room()
@@ -62,7 +65,9 @@ class Shares(OwnDaemons):
     def test_bytes_of_requests_that_wait(self):
         n, error = self.fill({"argv": ["true"] + ["x" * 100000] * 14})
         self.assertEqual(error.code, "busy")
-        self.assertIn("bytes", error.error["message"])
+        self.assertIn("at most %d may" % (16 << 20), error.error["message"])
+        self.assertGreaterEqual(error.error["retry_after_ms"], 100)
+        self.assertEqual(error.error["depth"], n)
         self.assertGreater(n, 4)
         self.assert_room()
         # Another may have as much.
