@@ -217,6 +217,10 @@ json_t *result_error_to_json(const struct err *e)
 		put(object, "field", json_text(e->field), &failed);
 	if (e->errnum)
 		put(object, "errno", json_integer(e->errnum), &failed);
+	if (e->depth)
+		put(object, "depth", json_integer(e->depth), &failed);
+	if (e->retry_ms)
+		put(object, "retry_after_ms", json_integer(e->retry_ms), &failed);
 	if (e->step[0])
 		put(object, "step", json_text(e->step), &failed);
 	if (e->hint[0])

@@ -217,6 +217,13 @@ static void an_error_shows_only_the_members_that_are_set(void **state)
 	expect(k, "hint", "\"list it under best_effort\"");
 	assert_null(json_object_get(k, "errno"));
 	assert_null(json_object_get(k, "step"));
+	err_set(&e, ERR_BUSY, 0, "it waited 1s for its turn");
+	e.depth = 3;
+	e.retry_ms = 200;
+	auto_json json_t *busy = result_error_to_json(&e);
+	expect(busy, "depth", "3");
+	expect(busy, "retry_after_ms", "200");
+	assert_null(json_object_get(busy, "field"));
 }
 
 /* J19: a path of any bytes, and a message cut inside a character. */
