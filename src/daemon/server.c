@@ -23,6 +23,8 @@
 /* Beyond the longest grace that a stopping task may have: those who do not end by then are killed
  * with the warden. */
 #define DRAIN_EXTRA_MS 5000
+/* So many tasks may come to their time in one turn of the loop. */
+#define DUE_AT_ONCE 32
 /* Descriptors that the loop has room for from the start: more than the default limits let anybody
  * make us hold. */
 #define LOOP_FDS 16384
@@ -197,8 +199,13 @@ static void on_deadlines(void *owner, int events)
 {
 	struct server *s = owner;
 	struct deadline *d;
-	while ((d = deadline_pop_due(&s->deadlines, clock_boot_ns())))
+	/* The timer stays readable until none is due: the rest comes in the next turn. */
+	for (unsigned n = 0; n < DUE_AT_ONCE; n++) {
+		d = deadline_pop_due(&s->deadlines, clock_boot_ns());
+		if (!d)
+			return;
 		task_on_deadline(list_entry(d, struct task, deadline));
+	}
 }
 
 /* ---- the warden ---- */

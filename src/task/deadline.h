@@ -1,8 +1,9 @@
 /*
  * Any number of deadlines on one CLOCK_BOOTTIME timer: an intrusive heap, so setting one never
  * fails. The owner polls heap.fd for reading; when it is readable it calls deadline_pop_due() until
- * that returns NULL, which also arms the timer anew. The timer is only touched when the earliest
- * deadline moves forward: a cancelled one may cost a wake-up for nothing.
+ * that returns NULL, which also arms the timer anew; it may stop before that, and heap.fd is still
+ * readable then. The timer is only touched when the earliest deadline moves forward: a cancelled
+ * one may cost a wake-up for nothing.
  */
 #ifndef DAYFLY_TASK_DEADLINE_H
 #define DAYFLY_TASK_DEADLINE_H

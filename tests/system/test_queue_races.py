@@ -1,12 +1,14 @@
 """The queue where things meet: shares of the CPU, a key's next task while the last one starts, stops or is collected, the same request from two
 sides at once, draining while tasks wait, the time to wait beside priorities."""
 import os
+import signal
+import time
 
 from dayfly_client import SCALE
 from dayfly_test import in_modes
 
 from common import fault_warden, wait_until
-from test_queue import OTHERS, Queue
+from test_queue import LONG, OTHERS, Queue
 
 DEAF = {"argv": ["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.05; done"], "limits": {"grace": "%dms" % (1000 * SCALE)}}
 # A large layer on disk, which is removed after the task's end.
@@ -194,6 +196,26 @@ class TimeToWait(Queue):
         self.end(client, first)
         for task in [patient] + above:
             self.assertEqual(client.call("wait", task=task, timeout=20)["outcome"], "ok")
+
+    def test_a_thousand_whose_time_is_over_at_once_leave_others_their_turn(self):
+        daemon = self.new_daemon("--max-tasks", "1", "--max-queue", "4000")
+        client, other = self.connect_to(daemon), self.connect_to(daemon)
+        first = self.start(client)
+        self.in_state(client, first, "running")
+        end = time.monotonic() + 4 * SCALE
+        for _ in range(1000):
+            client.send("run", detach=True, task=dict(LONG, limits={"queue": "%dms" % (1000 * (end - time.monotonic()))}))
+        self.assertTrue(wait_until(lambda: other.call("info")["counts"]["queued"] == 1000, 3))
+        # It is over for all of them while the daemon does not look.
+        daemon.process.send_signal(signal.SIGSTOP)
+        time.sleep(max(0, end - time.monotonic()) + 0.1)
+        daemon.process.send_signal(signal.SIGCONT)
+        seen = set()
+        wait_until(lambda: seen.add(other.call("info")["counts"]["queued"]) or 0 in seen, 20, 0)
+        self.assertIn(0, seen)
+        # Not all in one turn of the loop.
+        self.assertGreater(len(seen), 6, sorted(seen))
+        self.end(other, first)
 
     def test_who_goes_first_has_its_turn_in_its_time(self):
         client = self.connect_to(self.new_daemon("--max-tasks", "1"), 0 if self.mode == "root" else None)
