@@ -20,6 +20,8 @@
 /* Fill and send so often in one turn before other clients have theirs. */
 #define ROUNDS_PER_TURN 8
 #define LINGER_MS	1000
+/* So many tasks of connections that are gone end in one turn. */
+#define ORPHANS_AT_ONCE 32
 
 /* ---- sending ---- */
 
@@ -309,9 +311,8 @@ void connection_destroy(struct connection *c)
 	usage_forget(c);
 	intake_finish(c);
 	list_for_each_safe (pos, &c->jobs) {
-		struct job *j = list_entry(pos, struct job, conn_link);
-		list_remove(&j->conn_link);
-		task_handle(j->task, EVENT_CLIENT_GONE);
+		list_remove(pos);
+		list_append(&c->server->orphans, pos);
 	}
 	watch_destroy(&c->watch);
 	alarm_destroy(&c->request_alarm);
@@ -326,4 +327,13 @@ void connection_destroy(struct connection *c)
 	fd_close(&c->fd);
 	c->magic = 0;
 	free(c);
+}
+
+void connection_end_orphans(struct server *s)
+{
+	for (unsigned n = 0; n < ORPHANS_AT_ONCE && !list_empty(&s->orphans); n++) {
+		struct job *j = list_entry(s->orphans.next, struct job, conn_link);
+		list_remove(&j->conn_link);
+		task_handle(j->task, EVENT_CLIENT_GONE);
+	}
 }

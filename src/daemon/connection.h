@@ -101,7 +101,10 @@ struct connection {
 /* Takes the descriptor over, also after a failure. Returns 0 or -errno. */
 int connection_create(struct server *server, int take_fd, uid_t uid, gid_t gid, pid_t pid,
 	struct connection **ret);
+/* Its tasks that die with it are the server's orphans from here on. */
 void connection_destroy(struct connection *c);
+/* At the end of a turn: ends some of them. */
+void connection_end_orphans(struct server *s);
 
 /* To be destroyed at the end of this turn. */
 void connection_fail(struct connection *c);

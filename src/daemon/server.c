@@ -51,6 +51,7 @@ static void settle(struct server *s)
 	while (!list_empty(&turn))
 		connection_settle(list_entry(turn.next, struct connection, kick_link));
 	destroy_dead(s);
+	connection_end_orphans(s);
 }
 
 static void on_idle(uv_idle_t *handle)
@@ -69,7 +70,8 @@ static void settle_turn(struct server *s)
 	if (s->wants_spare_log && s->spare_log < 0 && s->host.log_dir)
 		s->spare_log = output_log_open_file(s->host.log_dir);
 	s->wants_spare_log = false;
-	if (list_empty(&s->kicked) && list_empty(&s->dead) && list_empty(&s->tenants.late))
+	if (list_empty(&s->kicked) && list_empty(&s->dead) && list_empty(&s->orphans) &&
+		list_empty(&s->tenants.late))
 		uv_idle_stop(&s->idle);
 	else
 		uv_idle_start(&s->idle, on_idle);
@@ -442,6 +444,7 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 	list_init(&s->subscriptions);
 	list_init(&s->kicked);
 	list_init(&s->dead);
+	list_init(&s->orphans);
 	tenants_init(&s->tenants);
 	jobs_init(&s->jobs);
 	/* Where descriptors are few, most are for clients and for tasks that run. */

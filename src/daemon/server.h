@@ -69,6 +69,7 @@ struct server {
 	struct list subscriptions; /* subscription.link */
 	struct list kicked;	   /* connection.kick_link */
 	struct list dead;	   /* connection.link */
+	struct list orphans; /* job.conn_link: its connection is gone, and it is to go with it */
 	struct tenants tenants;
 	size_t n_connections;
 

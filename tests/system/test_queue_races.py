@@ -217,6 +217,22 @@ class TimeToWait(Queue):
         self.assertGreater(len(seen), 6, sorted(seen))
         self.end(other, first)
 
+    def test_a_thousand_whose_client_goes_leave_others_their_turn(self):
+        daemon = self.new_daemon("--max-tasks", "1", "--max-queue", "4000")
+        client, other = self.connect_to(daemon), self.connect_to(daemon)
+        first = self.start(other)
+        self.in_state(other, first, "running")
+        for _ in range(1000):
+            client.send("run", task=LONG)
+        self.assertTrue(wait_until(lambda: other.call("info")["counts"]["queued"] == 1000, 10))
+        client.close()
+        seen = set()
+        wait_until(lambda: seen.add(other.call("info")["counts"]["queued"]) or 0 in seen, 20, 0)
+        self.assertIn(0, seen)
+        self.assertGreater(len(seen - {1000}), 6, sorted(seen))
+        self.assertEqual([t["task"] for t in other.call("list")["tasks"]], [first])
+        self.end(other, first)
+
     def test_who_goes_first_has_its_turn_in_its_time(self):
         client = self.connect_to(self.new_daemon("--max-tasks", "1"), 0 if self.mode == "root" else None)
         first = self.start(client)
