@@ -14,9 +14,16 @@ void buf_init(struct buf *b, size_t max)
 	b->max = max;
 }
 
+static void free_data(struct buf *b)
+{
+	if (b->is_secret && b->data)
+		explicit_bzero(b->data, b->cap);
+	free(b->data);
+}
+
 void buf_finish(struct buf *b)
 {
-	free(b->data);
+	free_data(b);
 	b->data = NULL;
 	b->start = b->end = b->cap = 0;
 }
@@ -43,7 +50,7 @@ int buf_reserve(struct buf *b, size_t n)
 		return -ENOMEM;
 	if (len)
 		memcpy(grown, b->data + b->start, len);
-	free(b->data);
+	free_data(b);
 	b->data = grown;
 	b->cap = cap;
 	b->start = 0;

@@ -15,7 +15,8 @@ struct buf {
 	size_t start; /* first byte not consumed */
 	size_t end;   /* one past the last byte */
 	size_t cap;
-	size_t max; /* most bytes it may hold; 0 = BUF_MAX_DEFAULT */
+	size_t max;	/* most bytes it may hold; 0 = BUF_MAX_DEFAULT */
+	bool is_secret; /* its memory is wiped before it is freed */
 };
 
 #define BUF_MAX_DEFAULT (64u << 20)

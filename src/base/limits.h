@@ -31,6 +31,15 @@
 #define LIMIT_LABEL_BYTES 256 /* of a label's value */
 #define LIMIT_PLAN_BYTES  (2u << 20)
 
+/* Files that a request brings along: their number, the bytes of one, of all together. */
+#define LIMIT_FILES	  64
+#define LIMIT_FILE_BYTES  (1u << 20)
+#define LIMIT_FILES_BYTES (1536u << 10)
+/* Its secrets, likewise. */
+#define LIMIT_SECRETS	    16
+#define LIMIT_SECRET_BYTES  (64u << 10)
+#define LIMIT_SECRETS_BYTES (256u << 10)
+
 /* Connections to the daemon that an administrator may allow; its descriptors may allow fewer. */
 #define LIMIT_CONNECTIONS 65536
 /* Requests of one connection that wait for an answer. */

@@ -8,6 +8,7 @@
 #include "daemon/policy.h"
 #include "daemon/server.h"
 #include "daemon/usage.h"
+#include "plan/build.h"
 #include "plan/plan.h"
 #include "proto/schema.h"
 
@@ -103,6 +104,29 @@ static json_t *mounts(const struct task_spec *spec)
 	return list;
 }
 
+/* What comes of a file, and not what is in it. */
+static json_t *files(const struct task_spec *spec)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; list && i < spec->n_files; i++) {
+		const struct spec_file *f = &spec->files[i];
+		json_build_add(
+			&list, json_pack("{s:o, s:o, s:I}", "path", text_or_null(f->path), "mode",
+				       json_sprintf("%04o",
+					       (unsigned)(f->mode ? f->mode : DEFAULT_FILE_MODE)),
+				       "bytes", (json_int_t)f->data_len));
+	}
+	return list;
+}
+
+static json_t *secret_names(const struct task_spec *spec)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; list && i < spec->n_secrets; i++)
+		json_build_add(&list, text_or_null(spec->secrets[i].name));
+	return list;
+}
+
 /* Only what the request gave; durations as text with a unit. */
 static json_t *limits(const struct spec_limits *given)
 {
@@ -144,7 +168,7 @@ static json_t *concurrency(const struct task_spec *spec)
 static json_t *spec_to_json(const struct task_spec *spec)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:o, "
-			 "s:o, s:s, s:s, s:I, s:b, s:o, s:o}",
+			 "s:o, s:o, s:o, s:s, s:s, s:I, s:b, s:o, s:o}",
 		"argv", strings(spec->argv, SIZE_MAX, SIZE_MAX), "env_names", env_names(spec->env),
 		"labels", labels(spec->labels), "name", text_or_null(spec->name), "cwd",
 		text_or_null(spec->cwd), "image", spec->image ? spec->image : "host", "user",
@@ -153,7 +177,8 @@ static json_t *spec_to_json(const struct task_spec *spec)
 		plan_profile_name((enum plan_profile)spec->profile), "tty", spec->tty, "stdin",
 		spec->stdin_mode == STDIN_STREAM ? "stream" : "none", "workspace",
 		spec->has_workspace ? mount(&spec->workspace) : json_null(), "mounts", mounts(spec),
-		"limits", limits(&spec->limits), "best_effort", best_effort(spec->best_effort),
+		"files", files(spec), "secret_names", secret_names(spec), "limits",
+		limits(&spec->limits), "best_effort", best_effort(spec->best_effort),
 		"on_disconnect", spec->on_disconnect == ON_DISCONNECT_KEEP ? "keep" : "kill",
 		"on_output_limit", spec->on_output_limit == ON_OUTPUT_LIMIT_KILL ? "kill" : "drop",
 		"priority", (json_int_t)spec->priority, "queue", spec->may_queue, "concurrency",

@@ -24,6 +24,7 @@
 void intake_init(struct connection *c)
 {
 	buf_init(&c->in, LIMIT_REQUEST_BYTES + OUTPUT_RECORD_MAX);
+	c->in.is_secret = true; /* requests bring secrets */
 	line_splitter_init(&c->splitter, LIMIT_REQUEST_BYTES);
 	list_init(&c->feed.job_link);
 }
@@ -346,6 +347,7 @@ static int read_some(struct connection *c)
 	}
 	const char *newline = memchr(scratch, '\n', (size_t)n);
 	size_t want = newline ? (size_t)(newline - scratch) + 1 : (size_t)n;
+	explicit_bzero(scratch, (size_t)n);
 	int r = buf_reserve(&c->in, want);
 	if (r < 0)
 		return r;

@@ -54,13 +54,19 @@ static struct job *new_job(struct jobs *js, struct task *take_task)
 	return j;
 }
 
+/* What it makes us hold while it is not done. */
+static size_t held_fds(const struct job *j)
+{
+	return JOBS_HOLD_FDS + j->task->n_sources + (j->task->inputs_fd >= 0);
+}
+
 struct job *jobs_add(struct jobs *js, struct task *take_task, size_t spec_bytes)
 {
 	struct job *j = new_job(js, take_task);
 	if (!j)
 		return NULL;
 	j->spec_bytes = spec_bytes;
-	j->held_fds = JOBS_HOLD_FDS + j->task->n_sources;
+	j->held_fds = held_fds(j);
 	if (jobs_load_add(js, j) < 0) {
 		jobs_destroy_job(j);
 		return NULL;
@@ -91,7 +97,7 @@ void jobs_note_started(struct jobs *js, struct job *j)
 {
 	if (task_is_done(j->task))
 		return;
-	jobs_load_set_fds(js, j, JOBS_HOLD_FDS + j->task->n_sources);
+	jobs_load_set_fds(js, j, held_fds(j));
 	if (j->task->jail)
 		jobs_index_set_jail(js, j);
 }

@@ -19,6 +19,7 @@
 #include "daemon/subscription.h"
 #include "plan/build.h"
 #include "proto/schema.h"
+#include "task/inputs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -153,9 +154,12 @@ static int build_task(struct connection *c, struct request *rq, struct sched_wan
 		.take_client_fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 3),
 		.take_sources = c->fds,
 		.n_sources = plan_source_count(build.plan),
+		.take_inputs_fd = -1,
 	};
-	if (origin.take_client_fd < 0) {
-		r = err_set(e, ERR_BUSY, errno, "hold the connection");
+	r = origin.take_client_fd < 0 ? -errno : inputs_seal(rq->spec, &origin.take_inputs_fd);
+	if (r < 0) {
+		err_set(e, ERR_BUSY, -r, "hold the connection and what came with the request");
+		fd_close(&origin.take_client_fd);
 		build_finish(&build);
 		return r;
 	}

@@ -21,7 +21,7 @@
 #define RETRY_MAX_MS	 5000
 /* A warden that lived so long did not fail at its start: the next one comes at once. */
 #define STABLE_NS (5 * NS_PER_S)
-#define FDS_MAX	  (2 + 3 + LIMIT_REQUEST_FDS)
+#define FDS_MAX	  (2 + 3 + LIMIT_REQUEST_FDS + 1)
 
 struct pending {
 	struct list link; /* warden_link.out */

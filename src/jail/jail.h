@@ -61,6 +61,7 @@ struct jail {
 	int disk_fd;	  /* upper_on_disk: this jail's directory in the state directory, else -1 */
 	int disk_tree_fd; /* root mode: a detached mount of it */
 	char disk_path[512];
+	int inputs_fd; /* sealed: the contents of the plan's inputs, or -1 */
 	int stdio[3];  /* -1: /dev/null (stdin) or the tty */
 	int status_fd; /* SOCK_SEQPACKET to the warden; its end is the lifeline */
 

@@ -83,6 +83,7 @@ static struct jail *new_jail(struct warden *w, const struct warden_jail *j)
 	for (size_t i = 0; i < ARRAY_SIZE(in->mounts); i++)
 		clear_source(&in->mounts[i]);
 	memcpy(in->stdio, j->stdio, sizeof(in->stdio));
+	in->inputs_fd = j->inputs_fd;
 	in->disk_fd = in->disk_tree_fd = in->status_fd = -1;
 	in->store_fd = in->root_fd = in->proc_fd = in->host_root_fd = -1;
 	in->upper_fd = in->lower_fd = in->tty_fd = -1;
@@ -362,12 +363,13 @@ static int compare_ints(const void *a, const void *b)
  * its own stay. */
 static void close_others(const struct jail *in)
 {
-	int keep[8 + JAIL_SHOWN_MAX + ARRAY_SIZE(in->mounts)];
+	int keep[9 + JAIL_SHOWN_MAX + ARRAY_SIZE(in->mounts)];
 	size_t n = 0;
 	for (size_t i = 0; i < 3; i++)
 		keep[n++] = in->stdio[i];
 	keep[n++] = in->status_fd;
 	keep[n++] = in->disk_tree_fd;
+	keep[n++] = in->inputs_fd;
 	keep[n++] = in->image.tree_fd;
 	keep[n++] = in->workspace.tree_fd;
 	for (size_t i = 0; i < in->n_shown; i++)

@@ -104,8 +104,10 @@ static int open_beneath(int dirfd, const char *name, uint64_t flags)
 		RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 }
 
-/* Opens one part, making it first where it is missing. */
-static int open_or_make(int dirfd, const char *name, bool is_dir, struct err *e)
+#define NOBODYS ((uid_t)-1)
+
+/* Opens one part, making it first where it is missing; for owner if that is not NOBODYS. */
+static int open_or_make(int dirfd, const char *name, bool is_dir, uid_t owner, struct err *e)
 {
 	int fd = open_beneath(dirfd, name, O_PATH | (is_dir ? O_DIRECTORY : 0));
 	if (fd >= 0)
@@ -117,6 +119,9 @@ static int open_or_make(int dirfd, const char *name, bool is_dir, struct err *e)
 	if (is_dir) {
 		if (mkdirat(dirfd, name, 0755) < 0)
 			return err_set(e, ERR_SETUP, errno, "make directory %s", name);
+		if (owner != NOBODYS &&
+			fchownat(dirfd, name, owner, owner, AT_SYMLINK_NOFOLLOW) < 0)
+			return err_set(e, ERR_SETUP, errno, "give away directory %s", name);
 	} else {
 		auto_close int made = openat(
 			dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
@@ -127,7 +132,7 @@ static int open_or_make(int dirfd, const char *name, bool is_dir, struct err *e)
 	return fd < 0 ? err_set(e, ERR_SETUP, -fd, "open %s", name) : fd;
 }
 
-int mount_target(int root_fd, const char *path, bool is_dir, struct err *e)
+static int walk(int root_fd, const char *path, bool is_dir, uid_t owner, struct err *e)
 {
 	auto_close int dir = fcntl(root_fd, F_DUPFD_CLOEXEC, 3);
 	if (dir < 0)
@@ -144,7 +149,7 @@ int mount_target(int root_fd, const char *path, bool is_dir, struct err *e)
 		name[len] = '\0';
 		p += len;
 		bool last = p[strspn(p, "/")] == '\0';
-		int next = open_or_make(dir, name, last ? is_dir : true, e);
+		int next = open_or_make(dir, name, last ? is_dir : true, owner, e);
 		if (next < 0)
 			return err_wrap(e, "target %s", path), next;
 		fd_close(&dir);
@@ -157,4 +162,14 @@ int mount_target(int root_fd, const char *path, bool is_dir, struct err *e)
 				"target %s is there and is not a regular file", path);
 	}
 	return fd_take(&dir);
+}
+
+int mount_target(int root_fd, const char *path, bool is_dir, struct err *e)
+{
+	return walk(root_fd, path, is_dir, NOBODYS, e);
+}
+
+int mount_dir_for(int root_fd, const char *path, uid_t uid, struct err *e)
+{
+	return walk(root_fd, path, true, uid, e);
 }

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /* One option of a new filesystem; value NULL makes it a flag. The list ends with a NULL key. */
 struct mount_opt {
@@ -40,5 +41,11 @@ int mount_set(int mount_fd, unsigned attrs, bool recursive, struct err *e);
  * anything else that is already there is an error.
  */
 int mount_target(int root_fd, const char *path, bool is_dir, struct err *e);
+
+/*
+ * Opens (O_PATH) or makes a directory in the same way; those that are made belong to uid, as user
+ * and as group.
+ */
+int mount_dir_for(int root_fd, const char *path, uid_t uid, struct err *e);
 
 #endif

@@ -5,8 +5,10 @@
 #include "base/fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 
 struct warden_jail *jail_create(struct warden *w, uint64_t id)
 {
@@ -15,7 +17,7 @@ struct warden_jail *jail_create(struct warden *w, uint64_t id)
 		return NULL;
 	j->id = id;
 	j->warden = w;
-	j->slot = j->plan_fd = -1;
+	j->slot = j->plan_fd = j->inputs_fd = -1;
 	j->pidfd = j->status_fd = j->cgroup.fd = -1;
 	j->received_ns = clock_mono_ns();
 	for (size_t i = 0; i < 3; i++)
@@ -40,10 +42,18 @@ static void unwatch(struct warden *w, int *fd)
 	fd_close(fd);
 }
 
+bool jail_is_sealed(int fd, struct stat *st)
+{
+	const int needed = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
+	int seals = fcntl(fd, F_GET_SEALS);
+	return seals >= 0 && (seals & needed) == needed && fstat(fd, st) == 0;
+}
+
 /* What only the launch needs. */
 void jail_close_inputs(struct warden_jail *j)
 {
 	fd_close(&j->plan_fd);
+	fd_close(&j->inputs_fd);
 	fd_close_many(j->stdio, 3);
 	fd_close_many(j->sources, FD_PASS_MAX);
 	fd_close_many(j->opened, LIMIT_MOUNTS + 2);

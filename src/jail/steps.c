@@ -28,6 +28,11 @@ static bool wants_mounts(const struct jail *j)
 	return j->plan->n_mounts > 0;
 }
 
+static bool wants_inputs(const struct jail *j)
+{
+	return j->plan->n_inputs > 0;
+}
+
 static bool wants_loopback(const struct jail *j)
 {
 	return j->plan->network == PLAN_NETWORK_NONE;
@@ -78,6 +83,8 @@ static const struct jail_step init_steps[] = {
 	/* The user's directories last: their targets may lie in anything above. */
 	{ "workspace", wants_workspace, step_workspace },
 	{ "mounts", wants_mounts, step_extra_mounts },
+	/* Into what the task will see, a private workspace too. */
+	{ "inputs", wants_inputs, step_inputs },
 	{ "pivot-root", pivots_late, step_pivot_root },
 	/* Opened inside the new root, so that it is the jail's own terminal. */
 	{ "tty", wants_tty, step_tty },

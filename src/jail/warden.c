@@ -208,13 +208,10 @@ static bool has_paths(const struct plan *p)
 	return any;
 }
 
-/* The plan must be sealed: bytes that cannot change while we read them. */
 static int read_plan(struct warden_jail *j, int fd, struct err *e)
 {
-	const int needed = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
 	struct stat st;
-	int seals = fcntl(fd, F_GET_SEALS);
-	if (seals < 0 || (seals & needed) != needed || fstat(fd, &st) < 0)
+	if (!jail_is_sealed(fd, &st))
 		return err_set(e, ERR_INTERNAL, EPROTO, "the plan is not sealed");
 	if (st.st_size <= 0 || st.st_size > LIMIT_PLAN_BYTES)
 		return err_set(e, ERR_INTERNAL, EPROTO, "the plan has a bad size");
@@ -231,8 +228,10 @@ static int read_plan(struct warden_jail *j, int fd, struct err *e)
 static int sort_descriptors(struct warden_jail *j, int *fds, size_t n, struct err *e)
 {
 	size_t next = 2;
-	size_t wanted =
-		next + j->plan->has_stdin + (j->plan->tty ? 0 : 2) + plan_source_count(j->plan);
+	bool has_inputs = j->plan->n_inputs > 0;
+	size_t wanted = next + j->plan->has_stdin + (j->plan->tty ? 0 : 2) +
+			plan_source_count(j->plan) + has_inputs;
+	struct stat st;
 	if (n != wanted)
 		return err_set(e, ERR_INTERNAL, EPROTO,
 			"%zu descriptors came with a plan that needs %zu", n, wanted);
@@ -242,8 +241,14 @@ static int sort_descriptors(struct warden_jail *j, int *fds, size_t n, struct er
 		j->stdio[1] = fd_take(&fds[next++]);
 		j->stdio[2] = fd_take(&fds[next++]);
 	}
-	for (size_t i = 0; next < n; i++)
+	for (size_t i = 0; next < n - has_inputs; i++)
 		j->sources[i] = fd_take(&fds[next++]);
+	if (!has_inputs)
+		return 0;
+	if (!jail_is_sealed(fds[next], &st) || (uint64_t)st.st_size != plan_input_bytes(j->plan))
+		return err_set(e, ERR_INTERNAL, EPROTO,
+			"the contents of the files are not sealed or not as the plan says");
+	j->inputs_fd = fd_take(&fds[next]);
 	return 0;
 }
 

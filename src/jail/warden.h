@@ -20,6 +20,7 @@
 #include "plan/wire.h"
 
 #include <linux/filter.h>
+#include <sys/stat.h>
 
 struct warden_options {
 	const char *upper;	  /* "auto", "tmpfs", "disk" */
@@ -54,6 +55,7 @@ struct warden_jail {
 	struct warden *warden;
 	struct plan *plan;
 	int plan_fd;	   /* as it came; -1 when the jail is made */
+	int inputs_fd;	   /* likewise; -1: none came */
 	bool is_pooled;	   /* it was made before its task came */
 	bool pivots_early; /* jail.h */
 	struct peer peer;
@@ -113,6 +115,8 @@ void jail_destroy(struct warden_jail *j);
 /* Watches the child that works for this jail: its socket, if any, and its end. Returns 0 or -errno.
  */
 int jail_watch(struct warden_jail *j);
+/* Bytes that cannot change while they are read; fills *st. */
+bool jail_is_sealed(int fd, struct stat *st);
 /* The first leaves the descriptors open. */
 void jail_stop_watching(struct warden_jail *j);
 void jail_unwatch(struct warden_jail *j);

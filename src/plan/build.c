@@ -123,6 +123,43 @@ static int build_mounts(const struct task_spec *spec, size_t n_fds, struct plan 
 	return r;
 }
 
+static int build_input(enum plan_input_kind kind, char *take_path, uint64_t mode, size_t len,
+	struct plan *p, struct err *e)
+{
+	if (!take_path)
+		return no_memory(e);
+	if (len > UINT32_MAX) {
+		free(take_path);
+		return err_set_field(e, ERR_TOO_LARGE, "task.files", "too many bytes");
+	}
+	p->inputs[p->n_inputs++] = (struct plan_input){
+		.kind = kind,
+		.path = take_path,
+		.mode = (uint16_t)mode,
+		.bytes = (uint32_t)len,
+	};
+	return 0;
+}
+
+/* In the order in which task/inputs.c puts their contents. */
+static int build_inputs(const struct task_spec *spec, struct plan *p, struct err *e)
+{
+	int r = 0;
+	if (!spec->n_files && !spec->n_secrets)
+		return 0;
+	p->inputs = calloc(spec->n_files + spec->n_secrets, sizeof(*p->inputs));
+	if (!p->inputs)
+		return no_memory(e);
+	for (size_t i = 0; r == 0 && i < spec->n_files; i++)
+		r = build_input(PLAN_INPUT_FILE, clean_path(spec->files[i].path),
+			spec->files[i].mode ? spec->files[i].mode : DEFAULT_FILE_MODE,
+			spec->files[i].data_len, p, e);
+	for (size_t i = 0; r == 0 && i < spec->n_secrets; i++)
+		r = build_input(PLAN_INPUT_SECRET, strdup(spec->secrets[i].name), 0,
+			spec->secrets[i].data_len, p, e);
+	return r;
+}
+
 static int build_command(
 	const struct task_spec *spec, const char *task_id, struct plan *p, struct err *e)
 {
@@ -376,6 +413,8 @@ int plan_build(const struct task_spec *spec, const struct build_input *in, struc
 		r = build_tty(spec, b.plan, e);
 	if (r == 0)
 		r = build_mounts(spec, in->n_fds, b.plan, e);
+	if (r == 0)
+		r = build_inputs(spec, b.plan, e);
 	if (r == 0)
 		r = build_limits(spec, in, &b, e);
 	if (r == 0)

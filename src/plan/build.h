@@ -22,6 +22,7 @@
 #define DEFAULT_DISK_BYTES   (2ull << 30)
 #define DEFAULT_DISK_INODES  500000ull
 #define DEFAULT_OUTPUT_BYTES (64ull << 20)
+#define DEFAULT_FILE_MODE    0644 /* of task.files[] */
 #define DEFAULT_OPEN_FILES   65536ull
 #define DEFAULT_PROCESSES    4096ull
 

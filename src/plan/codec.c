@@ -47,6 +47,22 @@ static int put_limits(struct buf *b, const struct plan_limits *l)
 	return r;
 }
 
+static int put_inputs(struct buf *b, const struct plan *p)
+{
+	int r = buf_put_u32(b, (uint32_t)p->n_inputs);
+	for (size_t i = 0; r == 0 && i < p->n_inputs; i++) {
+		const struct plan_input *in = &p->inputs[i];
+		r = buf_put_u8(b, (uint8_t)in->kind);
+		if (r == 0)
+			r = buf_put_str(b, in->path);
+		if (r == 0)
+			r = buf_put_u16(b, in->mode);
+		if (r == 0)
+			r = buf_put_u32(b, in->bytes);
+	}
+	return r;
+}
+
 int plan_encode(const struct plan *p, struct buf *out)
 {
 	const uint8_t words[] = { (uint8_t)p->user, (uint8_t)p->network, (uint8_t)p->profile,
@@ -80,7 +96,9 @@ int plan_encode(const struct plan *p, struct buf *out)
 		r = put_limits(out, &p->limits);
 	if (r == 0)
 		r = put_strings(out, p->image_roots);
-	return r < 0 ? r : put_strings(out, p->workspace_roots);
+	if (r == 0)
+		r = put_strings(out, p->workspace_roots);
+	return r < 0 ? r : put_inputs(out, p);
 }
 
 static char **get_strings(struct buf_reader *r, size_t max_count)
@@ -145,6 +163,27 @@ static void get_mounts(struct buf_reader *r, struct plan *p)
 		get_mount(r, &p->mounts[i]);
 }
 
+static void get_inputs(struct buf_reader *r, struct plan *p)
+{
+	uint32_t n = buf_get_u32(r);
+	if (r->failed || n > LIMIT_FILES + LIMIT_SECRETS) {
+		r->failed = true;
+		return;
+	}
+	p->inputs = calloc((size_t)n + 1, sizeof(*p->inputs));
+	if (!p->inputs) {
+		r->failed = true;
+		return;
+	}
+	p->n_inputs = n;
+	for (uint32_t i = 0; i < n; i++) {
+		p->inputs[i].kind = (enum plan_input_kind)buf_get_u8(r);
+		p->inputs[i].path = buf_get_str(r, LIMIT_PATH_BYTES);
+		p->inputs[i].mode = buf_get_u16(r);
+		p->inputs[i].bytes = buf_get_u32(r);
+	}
+}
+
 static void get_limits(struct buf_reader *r, struct plan_limits *l)
 {
 	l->disk_bytes = buf_get_u64(r);
@@ -197,6 +236,7 @@ int plan_decode(const void *data, size_t len, struct plan **ret_plan, struct err
 	get_limits(&r, &p->limits);
 	p->image_roots = get_strings(&r, LIMIT_ROOTS);
 	p->workspace_roots = get_strings(&r, LIMIT_ROOTS);
+	get_inputs(&r, p);
 	if (r.failed || r.left || !p->task)
 		return err_set(e, ERR_INTERNAL, EPROTO, "plan is cut short, too long or malformed");
 	int rc = plan_check(p, e);

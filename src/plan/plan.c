@@ -46,6 +46,9 @@ void plan_destroy(struct plan *p)
 	for (size_t i = 0; i < p->n_mounts; i++)
 		mount_finish(&p->mounts[i]);
 	free(p->mounts);
+	for (size_t i = 0; i < p->n_inputs; i++)
+		free(p->inputs[i].path);
+	free(p->inputs);
 	mount_finish(&p->workspace);
 	free(p->image_source.path);
 	free(p->cwd);
@@ -74,8 +77,7 @@ size_t plan_source_count(const struct plan *p)
 	return n;
 }
 
-/* An absolute path without empty, "." or ".." components and not "/" itself. */
-static bool is_clean_path(const char *path)
+bool plan_path_is_clean(const char *path)
 {
 	if (path[0] != '/' || !path[1] || strlen(path) >= LIMIT_PATH_BYTES)
 		return false;
@@ -109,7 +111,7 @@ static int check_roots(char *const *roots, const char *field, struct err *e)
 		return err_set_field(e, ERR_TOO_LARGE, field, "%zu allowed directories; at most %d",
 			n, LIMIT_ROOTS);
 	for (size_t i = 0; i < n; i++)
-		if (strcmp(roots[i], "/") != 0 && !is_clean_path(roots[i]))
+		if (strcmp(roots[i], "/") != 0 && !plan_path_is_clean(roots[i]))
 			return err_set_field(e, ERR_BAD_VALUE, field,
 				"an allowed directory is not a clean absolute path");
 	return 0;
@@ -128,8 +130,7 @@ static int check_source(const struct plan_source *s, const char *field, struct e
 	return 0;
 }
 
-/* Places that the jail makes itself: nothing may be mounted on or below them. */
-static bool is_reserved_target(const char *target)
+bool plan_path_is_reserved(const char *target)
 {
 	static const char *const reserved[] = { "/proc", "/sys", "/dev" };
 	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++) {
@@ -145,11 +146,11 @@ static int check_mount(const struct plan_mount *m, const char *field, struct err
 {
 	if (m->mode >= PLAN_MODE_COUNT)
 		return err_set_field(e, ERR_BAD_VALUE, field, "unknown mode");
-	if (!m->target || !is_clean_path(m->target))
+	if (!m->target || !plan_path_is_clean(m->target))
 		return err_set_field(e, ERR_BAD_VALUE, field,
 			"target must be an absolute path below / without \".\", \"..\" or empty "
 			"parts");
-	if (is_reserved_target(m->target))
+	if (plan_path_is_reserved(m->target))
 		return err_set_field(e, ERR_BAD_VALUE, field,
 			"nothing can be mounted at %s: the jail makes /proc, /sys and /dev itself",
 			m->target);
@@ -248,5 +249,7 @@ int plan_check(const struct plan *p, struct err *e)
 			r = err_set_field(e, ERR_BAD_VALUE, "task.mounts",
 				"mode must be ro or rw; only the workspace can be cow");
 	}
+	if (r == 0)
+		r = plan_check_inputs(p, e);
 	return r < 0 ? r : check_limits(&p->limits, e);
 }

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define PLAN_MAGIC   0x6e616c70u /* "plan" */
-#define PLAN_VERSION 3
+#define PLAN_VERSION 4
 
 /* Below these the kernel refuses the limit, or nothing can run. */
 #define PLAN_MEMORY_MIN	    (1ull << 20)
@@ -24,10 +24,11 @@
 #define PLAN_PIDS_MAX	    4194304
 
 /* Inside every jail. */
-#define PLAN_AGENT_ID	1000
-#define PLAN_AGENT_NAME "agent"
-#define PLAN_AGENT_HOME "/home/agent"
-#define PLAN_HOSTNAME	"dayfly"
+#define PLAN_AGENT_ID	 1000
+#define PLAN_AGENT_NAME	 "agent"
+#define PLAN_AGENT_HOME	 "/home/agent"
+#define PLAN_HOSTNAME	 "dayfly"
+#define PLAN_SECRETS_DIR "/run/secrets"
 
 enum plan_user { PLAN_USER_AGENT, PLAN_USER_ROOT, PLAN_USER_COUNT };
 enum plan_network { PLAN_NETWORK_NONE, PLAN_NETWORK_HOST, PLAN_NETWORK_COUNT };
@@ -70,6 +71,15 @@ struct plan_mount {
 	enum plan_mode mode;
 };
 
+/* A file to be made in the jail. */
+enum plan_input_kind { PLAN_INPUT_FILE, PLAN_INPUT_SECRET, PLAN_INPUT_COUNT };
+struct plan_input {
+	enum plan_input_kind kind;
+	char *path;	/* absolute, inside the jail; of a secret: its name in PLAN_SECRETS_DIR */
+	uint16_t mode;	/* of a file; a secret's is 0400 */
+	uint32_t bytes; /* so much of the inputs' descriptor is its content: one after the other */
+};
+
 /* 0 = none asked for, unless said otherwise. */
 struct plan_limits {
 	/* Numbers that jail init applies itself. */
@@ -110,6 +120,8 @@ struct plan {
 	struct plan_mount workspace;
 	struct plan_mount *mounts;
 	size_t n_mounts;
+	struct plan_input *inputs; /* with any, a descriptor of their contents comes along */
+	size_t n_inputs;
 	bool tty;
 	uint16_t rows, cols; /* of the tty; 0 = unknown */
 	bool has_stdin;	     /* a stdin descriptor comes with the plan; else /dev/null */
@@ -131,8 +143,19 @@ static inline void plan_cleanup(struct plan **p)
 /* How many source descriptors the plan refers to: one more than the highest fd_index. */
 size_t plan_source_count(const struct plan *p);
 
+/* The bytes of all inputs, and whether one is of that kind. */
+uint64_t plan_input_bytes(const struct plan *p);
+bool plan_has_input(const struct plan *p, enum plan_input_kind kind);
+
 /* Whether an absolute path without "." and ".." is one of these directories or lies below one. */
 bool plan_path_is_below(const char *path, char *const *roots);
+
+/* inputs.c: the part of plan_check() that is about inputs and what they must not lie in. */
+int plan_check_inputs(const struct plan *p, struct err *e);
+/* An absolute path without empty, "." or ".." components and not "/" itself. */
+bool plan_path_is_clean(const char *path);
+/* Places that the jail makes itself: /proc, /sys, /dev and what is below them. */
+bool plan_path_is_reserved(const char *path);
 
 /*
  * The rules that every plan must meet, whoever made it: bounds, absolute targets without "." or

@@ -22,7 +22,8 @@
  *
  * START descriptors, in this order: [0] the client's connection (its SO_PEERCRED says with whose
  * rights paths are opened), [1] the sealed plan, then stdin if plan.has_stdin, then stdout and
- * stderr unless plan.tty, then the plan's sources.
+ * stderr unless plan.tty, then the plan's sources, then the sealed contents of its inputs if it has
+ * any.
  */
 #ifndef DAYFLY_PLAN_WIRE_H
 #define DAYFLY_PLAN_WIRE_H
@@ -32,7 +33,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 5
+#define WIRE_VERSION 6
 
 enum wire_type {
 	WIRE_START = 1,

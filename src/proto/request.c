@@ -109,6 +109,35 @@ static int check_mount(const struct spec_mount *mount, const char *field, struct
 		"is missing: a descriptor without a path has no place of its own");
 }
 
+/* Whether its bytes are there, and no more of them than all may have together. */
+static int check_bytes(
+	const char *data, size_t len, const char *list, size_t nth, size_t *left, struct err *e)
+{
+	char field[48];
+	snprintf(field, sizeof(field), "%s[%zu]", list, nth);
+	if (!data)
+		return err_set_field(e, ERR_MISSING_FIELD, field, "needs \"text\" or \"base64\"");
+	if (len > *left)
+		return err_set_field(e, ERR_TOO_LARGE, list,
+			"have more bytes together than are allowed (%u)",
+			!strcmp(list, "task.files") ? LIMIT_FILES_BYTES : LIMIT_SECRETS_BYTES);
+	*left -= len;
+	return 0;
+}
+
+static int check_inputs(const struct task_spec *spec, struct err *e)
+{
+	size_t files_left = LIMIT_FILES_BYTES, secrets_left = LIMIT_SECRETS_BYTES;
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < spec->n_files; i++)
+		r = check_bytes(spec->files[i].data, spec->files[i].data_len, "task.files", i,
+			&files_left, e);
+	for (size_t i = 0; r == 0 && i < spec->n_secrets; i++)
+		r = check_bytes(spec->secrets[i].data, spec->secrets[i].data_len, "task.secrets", i,
+			&secrets_left, e);
+	return r;
+}
+
 static int check_run(const struct task_spec *spec, struct err *e)
 {
 	if (!spec->argv[0][0])
@@ -127,7 +156,7 @@ static int check_run(const struct task_spec *spec, struct err *e)
 		snprintf(field, sizeof(field), "task.mounts[%zu]", i);
 		r = check_mount(&spec->mounts[i], field, e);
 	}
-	return r;
+	return r < 0 ? r : check_inputs(spec, e);
 }
 
 static int check_input(const struct request *rq, struct err *e)

@@ -51,6 +51,20 @@ struct spec_mount {
 	int mode;     /* enum plan_mode by value: 0 cow, 1 ro, 2 rw */
 };
 
+/* A file that comes with the request, and is made in the jail. */
+struct spec_file {
+	char *path;
+	uint64_t mode; /* 0: the default */
+	char *data;    /* NULL: not given; or handed on and wiped, then data_len stays */
+	size_t data_len;
+};
+
+struct spec_secret {
+	char *name;
+	char *data; /* as of spec_file */
+	size_t data_len;
+};
+
 /* 0 means: not given, take the default. Explicit values are always above 0. */
 struct spec_limits {
 	uint64_t wall_ms;	    /* "wall": hard time limit, from the start of the task */
@@ -115,6 +129,10 @@ struct task_spec {
 					/workspace */
 	struct spec_mount *mounts;
 	size_t n_mounts;
+	struct spec_file *files;
+	size_t n_files;
+	struct spec_secret *secrets;
+	size_t n_secrets;
 	struct spec_limits limits;
 	uint32_t best_effort; /* bits of enum best_effort */
 	int on_disconnect;    /* enum on_disconnect */

@@ -153,6 +153,30 @@ static const struct schema_field mount_fields[] = {
 		.doc = "where the task sees it" },
 };
 
+#define FILE_FIELD(member, field_name, field_kind) FIELD(struct spec_file, member, field_name, field_kind)
+
+static const struct schema_field file_fields[] = {
+	{ FILE_FIELD(path, "path", KIND_PATH), .min = 2, .max = LIMIT_PATH_BYTES - 1, .required = OPS_ALL,
+		.doc = "where it is made inside the jail; not below /proc, /sys, /dev, /run/secrets, nor in a directory that is shown `ro` or `rw`. A file that is there is replaced, missing directories are made, links are refused" },
+	{ FILE_FIELD(data, "text", KIND_TEXT), .offset2 = offsetof(struct spec_file, data_len), .max = LIMIT_FILE_BYTES,
+		.doc = "what is in it, as UTF-8 text" },
+	{ FILE_FIELD(data, "base64", KIND_BASE64), .offset2 = offsetof(struct spec_file, data_len), .max = LIMIT_FILE_BYTES,
+		.doc = "what is in it, as base64 with padding" },
+	{ FILE_FIELD(mode, "mode", KIND_MODE), .min = 1, .max = 0777, .absent = "0644",
+		.doc = "its permissions; it belongs to the task" },
+};
+
+#define SECRET(member, field_name, field_kind) FIELD(struct spec_secret, member, field_name, field_kind)
+
+static const struct schema_field secret_fields[] = {
+	{ SECRET(name, "name", KIND_NAME), .min = 1, .max = LIMIT_NAME_BYTES, .required = OPS_ALL,
+		.doc = "the task reads it from /run/secrets/NAME" },
+	{ SECRET(data, "text", KIND_TEXT), .offset2 = offsetof(struct spec_secret, data_len), .max = LIMIT_SECRET_BYTES,
+		.doc = "the secret, as UTF-8 text" },
+	{ SECRET(data, "base64", KIND_BASE64), .offset2 = offsetof(struct spec_secret, data_len), .max = LIMIT_SECRET_BYTES,
+		.doc = "the secret, as base64 with padding" },
+};
+
 #define CONCURRENCY(member, field_name, field_kind) FIELD(struct spec_concurrency, member, field_name, field_kind)
 
 static const struct schema_field concurrency_fields[] = {
@@ -195,6 +219,10 @@ static const struct schema_field task_fields[] = {
 		.absent = "none", .doc = "the directory that the task works on" },
 	{ SPEC(mounts, "mounts", KIND_LIST), .offset2 = offsetof(struct task_spec, n_mounts), .object = &schema_mount,
 		.max = LIMIT_MOUNTS, .absent = "none", .doc = "other directories or files to show" },
+	{ SPEC(files, "files", KIND_LIST), .offset2 = offsetof(struct task_spec, n_files), .object = &schema_file,
+		.max = LIMIT_FILES, .absent = "none", .doc = "files that are made in the jail before the task starts; at most 1.5 MiB together, and the request line bounds them too. They count as what the task writes (`limits.disk`)" },
+	{ SPEC(secrets, "secrets", KIND_LIST), .offset2 = offsetof(struct task_spec, n_secrets), .object = &schema_secret,
+		.max = LIMIT_SECRETS, .absent = "none", .doc = "files below /run/secrets that only the task can read, at most 256 KiB together; they are in no log, result or answer" },
 	{ SPEC(limits, "limits", KIND_OBJECT), .object = &schema_limits, .absent = "the defaults",
 		.doc = "what the task may use" },
 	{ SPEC(best_effort, "best_effort", KIND_WORDS), .words = schema_best_effort_words, .absent = "none",
@@ -273,6 +301,8 @@ const struct schema_object schema_request = OBJECT("request", request_fields, st
 const struct schema_object schema_task = OBJECT("task", task_fields, struct task_spec);
 const struct schema_object schema_workspace = OBJECT("task.workspace", workspace_fields, struct spec_mount);
 const struct schema_object schema_mount = OBJECT("task.mounts[]", mount_fields, struct spec_mount);
+const struct schema_object schema_file = OBJECT("task.files[]", file_fields, struct spec_file);
+const struct schema_object schema_secret = OBJECT("task.secrets[]", secret_fields, struct spec_secret);
 const struct schema_object schema_concurrency = OBJECT("task.concurrency", concurrency_fields, struct spec_concurrency);
 const struct schema_object schema_limits = OBJECT("task.limits", limits_fields, struct spec_limits);
 /* clang-format on */

@@ -31,13 +31,14 @@ enum schema_kind {
 	KIND_UINT,	/* a whole number (uint64_t) */
 	KIND_INT,	/* a whole number that may be below 0, as its bounds may (int64_t) */
 	KIND_FD,	/* place of a descriptor among those sent; absent: -1 (int64_t) */
+	KIND_MODE,	/* permissions of a file as octal text: "0644" (uint64_t) */
 	KIND_BOOL,	/* true or false; absent: false, unless `absent` is "true" (bool) */
 	KIND_WORD,	/* one of `words`; absent: the first word (an enum or int) */
 	KIND_WORDS,	/* a list of `words`; the bits of their values (uint32_t) */
 	KIND_STRINGS,	/* a list of min to max strings (char **) */
 	KIND_ENV,	/* an object of strings: "NAME=value" (char **) */
 	KIND_LABELS,	/* an object of strings: "key=value" (char **) */
-	KIND_TEXT,	/* bytes given as text (char *, and size_t at offset2) */
+	KIND_TEXT,	/* bytes given as text (char *, and size_t at offset2); wiped when freed */
 	KIND_BASE64,	/* bytes given as base64 (the same members) */
 	KIND_OBJECT,	/* an object, in place; offset2: a bool that it was given, or 0 */
 	KIND_POINTER,	/* an object, on the heap (a pointer) */
@@ -74,7 +75,7 @@ struct schema_object {
 #define OPS_ALL	   (OP_BIT(OP_COUNT) - 1)
 
 extern const struct schema_object schema_request, schema_task, schema_workspace, schema_mount,
-	schema_limits, schema_concurrency;
+	schema_file, schema_secret, schema_limits, schema_concurrency;
 
 /* The limits of task.best_effort; ends with a NULL name. */
 extern const struct schema_word schema_best_effort_words[];
@@ -98,10 +99,13 @@ int schema_read_request(json_t *json, enum op op, struct request *rq, struct err
 /* schema_read.c: frees what reading put into a struct. */
 void schema_free(const struct schema_object *object, void *base);
 
+/* schema_read.c: frees bytes that may be secret, and leaves nothing of them in memory. */
+void schema_wipe(char **data, size_t len);
+
 /*
  * schema_digest.c: a number that is equal for equal structs, and hardly ever for others. Of
- * variables of the environment only the names count: the number may be kept where values must not
- * be.
+ * variables of the environment only the names count, and of bytes (files, secrets) nothing: the
+ * number may be kept where values must not be.
  */
 uint64_t schema_digest(const struct schema_object *object, const void *base);
 

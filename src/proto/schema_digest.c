@@ -58,12 +58,12 @@ static void add_field(uint64_t *sum, const struct schema_field *f, const char *b
 		break;
 	case KIND_TEXT:
 	case KIND_BASE64:
-		add_text(sum, *(char *const *)member, *(const size_t *)(base + f->offset2));
 		break;
 	case KIND_SIZE:
 	case KIND_DURATION:
 	case KIND_CPUS:
 	case KIND_UINT:
+	case KIND_MODE:
 	case KIND_INT:
 	case KIND_FD:
 		add_bytes(sum, member, sizeof(uint64_t));

@@ -21,6 +21,7 @@ static const char *const types[KIND_COUNT] = {
 	[KIND_UINT] = "integer",
 	[KIND_INT] = "integer",
 	[KIND_FD] = "integer",
+	[KIND_MODE] = "string",
 	[KIND_BOOL] = "boolean",
 	[KIND_WORD] = "string",
 	[KIND_WORDS] = "list of strings",
@@ -79,6 +80,10 @@ static void print_allowed(FILE *out, const struct schema_field *f)
 	case KIND_INT:
 	case KIND_FD:
 		print_range(out, f);
+		break;
+	case KIND_MODE:
+		fprintf(out, "an octal number from %04o to %04o", (unsigned)f->min,
+			(unsigned)f->max);
 		break;
 	case KIND_BOOL:
 		fputs("`true`, `false`", out);
@@ -176,7 +181,7 @@ void schema_print_markdown(FILE *out)
 		print_operation(out, (enum op)op);
 
 	const struct schema_object *objects[] = { &schema_task, &schema_workspace, &schema_mount,
-		&schema_limits, &schema_concurrency };
+		&schema_file, &schema_secret, &schema_limits, &schema_concurrency };
 	for (size_t i = 0; i < ARRAY_SIZE(objects); i++)
 		print_object(out, objects[i]);
 

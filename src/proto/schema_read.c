@@ -152,9 +152,11 @@ static int store_bytes(struct reader *r, const struct schema_field *f, char *bas
 {
 	char **data = (char **)(base + f->offset);
 	if (*data) {
+		explicit_bzero(take_data, len);
 		free(take_data);
 		return reader_fail(r, ERR_BAD_VALUE, at,
-			"only one of \"text\", \"base64\" and \"bytes\" can be given");
+			"only one of \"text\", \"base64\"%s can be given",
+			r->op == OP_INPUT ? " and \"bytes\"" : "");
 	}
 	*data = take_data;
 	*(size_t *)(base + f->offset2) = len;
@@ -178,14 +180,20 @@ static int read_base64(struct reader *r, const struct schema_field *f, json_t *v
 	if (!json_is_string(v))
 		return reader_wrong_type(r, at, v, "a string");
 	size_t text_len = json_string_length(v), len;
-	auto_free char *data = malloc(base64_decoded_max(text_len) + 1);
+	size_t size = base64_decoded_max(text_len) + 1;
+	char *data = malloc(size);
 	if (!data)
 		return reader_no_memory(r);
-	if (base64_decode(json_string_value(v), text_len, data, &len) < 0)
-		return reader_fail(r, ERR_BAD_VALUE, at,
+	int rc = base64_decode(json_string_value(v), text_len, data, &len);
+	if (rc < 0)
+		reader_fail(r, ERR_BAD_VALUE, at,
 			"is not base64 (standard alphabet, with padding, without line ends)");
-	int rc = reader_check_length(r, at, len, f->min, f->max);
-	return rc < 0 ? rc : store_bytes(r, f, base, at, take_ptr(data), len);
+	else
+		rc = reader_check_length(r, at, len, f->min, f->max);
+	if (rc == 0)
+		return store_bytes(r, f, base, at, data, len);
+	schema_wipe(&data, size);
+	return rc;
 }
 
 /* ---- objects ----------------------------------------------------------------------------------
@@ -258,6 +266,7 @@ static const read_fn readers[KIND_COUNT] = {
 	[KIND_UINT] = schema_read_uint,
 	[KIND_INT] = schema_read_int,
 	[KIND_FD] = schema_read_uint,
+	[KIND_MODE] = schema_read_mode,
 	[KIND_BOOL] = schema_read_bool,
 	[KIND_WORD] = schema_read_word,
 	[KIND_WORDS] = schema_read_words,
@@ -361,6 +370,14 @@ int schema_read_request(json_t *json, enum op op, struct request *rq, struct err
 	return read_object(&r, &schema_request, json, (char *)rq, NULL);
 }
 
+void schema_wipe(char **data, size_t len)
+{
+	if (*data)
+		explicit_bzero(*data, len);
+	free(*data);
+	*data = NULL;
+}
+
 void schema_free(const struct schema_object *object, void *base)
 {
 	for (size_t i = 0; i < object->n_fields; i++) {
@@ -372,10 +389,12 @@ void schema_free(const struct schema_object *object, void *base)
 		case KIND_TASK_NAME:
 		case KIND_PATH:
 		case KIND_SIGNAL:
-		case KIND_TEXT:
-		case KIND_BASE64:
 			free(*(char **)member);
 			*(char **)member = NULL; /* two rows may share a member */
+			break;
+		case KIND_TEXT:
+		case KIND_BASE64:
+			schema_wipe((char **)member, *(size_t *)((char *)base + f->offset2));
 			break;
 		case KIND_STRINGS:
 		case KIND_ENV:

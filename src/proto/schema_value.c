@@ -301,6 +301,31 @@ int schema_read_int(struct reader *r, const struct schema_field *f, json_t *v, c
 	return 0;
 }
 
+/* Octal text, as chmod takes it: JSON has no octal numbers, and 644 is not 0644. */
+int schema_read_mode(struct reader *r, const struct schema_field *f, json_t *v, char *base,
+	const struct place *at)
+{
+	char shown[SHOWN_SIZE];
+	uint64_t mode = 0;
+	if (!json_is_string(v))
+		return reader_wrong_type(r, at, v, "a string of octal digits, such as \"0644\"");
+	const char *s = json_string_value(v);
+	size_t len = strlen(s);
+	if (len < 3 || len > 4 || strspn(s, "01234567") != len) {
+		reader_fail(r, ERR_BAD_VALUE, at, "%s is not a mode", reader_show(s, shown));
+		err_hint(r->e, "write three or four octal digits: \"0644\", \"755\"");
+		return -EINVAL;
+	}
+	for (; *s; s++)
+		mode = mode * 8 + (uint64_t)(*s - '0');
+	if (mode < f->min || mode > f->max)
+		return reader_fail(r, ERR_OUT_OF_RANGE, at, "%s is not from %04o to %04o",
+			reader_show(json_string_value(v), shown), (unsigned)f->min,
+			(unsigned)f->max);
+	*(uint64_t *)(base + f->offset) = mode;
+	return 0;
+}
+
 int schema_read_bool(struct reader *r, const struct schema_field *f, json_t *v, char *base,
 	const struct place *at)
 {

@@ -22,7 +22,7 @@ struct task *task_restore(const struct task_host *host, uid_t uid, struct task_s
 	t->state = TASK_STATE_DONE;
 	t->spec = take_spec;
 	t->result = take_result;
-	t->client_fd = -1;
+	t->client_fd = t->inputs_fd = -1;
 	memcpy(t->id, take_result->task, sizeof(t->id));
 	streams_init(&t->streams, host->loop, host->scratch, &no_hooks, t);
 	if (output_log_create_ended(&t->log) < 0) {

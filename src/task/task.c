@@ -316,9 +316,10 @@ int task_create(const struct task_host *host, const struct task_origin *origin,
 	struct task_spec *take_spec, struct build *take_build, struct task **ret)
 {
 	struct task *t = calloc(1, sizeof(*t));
-	int client_fd = origin->take_client_fd;
+	int client_fd = origin->take_client_fd, inputs_fd = origin->take_inputs_fd;
 	if (!t) {
 		fd_close(&client_fd);
+		fd_close(&inputs_fd);
 		fd_close_many(origin->take_sources, origin->n_sources);
 		build_finish(take_build);
 		task_spec_destroy(take_spec);
@@ -331,6 +332,7 @@ int task_create(const struct task_host *host, const struct task_origin *origin,
 	t->build = *take_build;
 	take_build->plan = NULL;
 	t->client_fd = client_fd;
+	t->inputs_fd = inputs_fd;
 	snprintf(t->id, sizeof(t->id), "%s", origin->id);
 	assert(origin->n_sources <= ARRAY_SIZE(t->sources));
 	for (size_t i = 0; i < origin->n_sources; i++)

@@ -69,6 +69,7 @@ struct task {
 	int client_fd;	    /* whose rights open paths; likewise */
 	int sources[LIMIT_REQUEST_FDS];
 	size_t n_sources;
+	int inputs_fd; /* the contents of files and secrets, or -1; likewise */
 	uint64_t jail; /* 0: none */
 	int32_t jail_pid;
 	uint32_t n_stuck; /* how often a kill had no effect */
@@ -92,6 +93,7 @@ struct task_origin {
 	int take_client_fd;
 	int *take_sources;
 	size_t n_sources;
+	int take_inputs_fd; /* -1: none */
 };
 
 /* Takes over spec, build and the descriptors, also after a failure. The task is queued. Returns 0

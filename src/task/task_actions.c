@@ -162,7 +162,7 @@ static int seal_plan(const struct task *t)
 /* START and its descriptors, in the order of wire.h. */
 static int send_start(struct task *t)
 {
-	int fds[2 + 3 + LIMIT_REQUEST_FDS], ends[3] = { -1, -1, -1 };
+	int fds[2 + 3 + LIMIT_REQUEST_FDS + 1], ends[3] = { -1, -1, -1 };
 	size_t n = 0;
 	int r = t->build.plan->tty ? 0 : streams_open_pipes(&t->streams, ends);
 	int plan_fd = r < 0 ? r : seal_plan(t);
@@ -177,6 +177,8 @@ static int send_start(struct task *t)
 	for (size_t i = 0; i < t->n_sources; i++)
 		fds[n++] = fd_take(&t->sources[i]);
 	t->n_sources = 0;
+	if (t->inputs_fd >= 0)
+		fds[n++] = fd_take(&t->inputs_fd);
 	t->jail = t->host->new_jail(t->host->owner);
 	t->start_sent_ns = clock_mono_ns();
 	t->result->queued_us = known((t->start_sent_ns - t->created_ns) / NS_PER_US);
@@ -308,6 +310,7 @@ static void act_check_collected(struct task *t, const struct occurrence *o)
 void task_release_start(struct task *t)
 {
 	fd_close(&t->client_fd);
+	fd_close(&t->inputs_fd);
 	fd_close_many(t->sources, t->n_sources);
 	t->n_sources = 0;
 	build_finish(&t->build);

@@ -48,7 +48,8 @@ class Faults:
     def task_for(self, step):
         """A task that needs the step, and that leaves a mark outside if it runs."""
         task = {"argv": ["touch", "/mnt/w/ran"], "workspace": {"path": self.place, "mode": "rw", "target": "/mnt/w"},
-                "mounts": [{"path": self.stage.bin, "target": "/opt/test", "mode": "ro"}], "tty": step == "tty"}
+                "mounts": [{"path": self.stage.bin, "target": "/opt/test", "mode": "ro"}], "tty": step == "tty",
+                "files": [{"path": "/tmp/f", "text": "x"}], "secrets": [{"name": "s", "text": "x"}]}
         if step == "dir-image":
             task["argv"] = ["/bin/probe", "create", "/mnt/w/ran", "yes"]
             task["image"] = self.image

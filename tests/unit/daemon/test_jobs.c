@@ -72,7 +72,9 @@ static struct job *add(struct world *w, uid_t uid, const char *id, const char *n
 	struct task *t;
 	struct err e;
 	const struct build_input in = { .task_id = id, .open_files_hard = 1024, .no_cgroup = "" };
-	const struct task_origin origin = { .id = id, .uid = uid, .take_client_fd = -1 };
+	const struct task_origin origin = {
+		.id = id, .uid = uid, .take_client_fd = -1, .take_inputs_fd = -1
+	};
 	assert_int_equal(strv_add(&spec->argv, "true"), 0);
 	spec->name = name ? strdup(name) : NULL;
 	spec->idempotency_key = the_key ? strdup(the_key) : NULL;

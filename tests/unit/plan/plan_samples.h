@@ -51,6 +51,10 @@ static inline struct plan *sample_full(void)
 	p->limits = (struct plan_limits){ 1, 2, 3, 4, 5, 6, 7, UINT64_MAX, PLAN_MEMORY_MIN,
 		PLAN_MEMORY_MIN + 1, 10, PLAN_CPU_MILLIS_MAX, PLAN_CPU_WEIGHT_MAX, PLAN_PIDS_MAX,
 		11, 12, 13 };
+	p->n_inputs = 2;
+	p->inputs = calloc(2, sizeof(*p->inputs));
+	p->inputs[0] = (struct plan_input){ PLAN_INPUT_FILE, strdup("/etc/f"), 0755, 1000 };
+	p->inputs[1] = (struct plan_input){ PLAN_INPUT_SECRET, strdup("token"), 0, 7 };
 	strv_add(&p->image_roots, "/");
 	strv_add(&p->workspace_roots, "/home");
 	strv_add(&p->workspace_roots, "/srv/a");

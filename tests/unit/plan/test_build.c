@@ -370,6 +370,31 @@ TEST(what_plan_check_refuses_is_refused_here)
 	assert_refused(&spec, ERR_BAD_VALUE, "task.argv");
 }
 
+TEST(files_and_secrets_come_in_the_order_of_the_request)
+{
+	struct spec_file files[] = { { .path = (char[]){ "/a//b/" }, .data_len = 3 },
+		{ .path = (char[]){ "/c" }, .mode = 0700 } };
+	struct spec_secret secrets[] = { { .name = (char[]){ "s" }, .data_len = 5 } };
+	struct task_spec spec = spec_minimal();
+	struct build b;
+	struct err e;
+	spec.files = files;
+	spec.n_files = 2;
+	spec.secrets = secrets;
+	spec.n_secrets = 1;
+	assert_int_equal(build_with(&spec, &input, &b, &e), 0);
+	assert_int_equal(b.plan->n_inputs, 3);
+	assert_string_equal(b.plan->inputs[0].path, "/a/b");
+	assert_int_equal(b.plan->inputs[0].mode, 0644);
+	assert_int_equal(b.plan->inputs[0].bytes, 3);
+	assert_int_equal(b.plan->inputs[1].mode, 0700);
+	assert_int_equal(b.plan->inputs[2].kind, PLAN_INPUT_SECRET);
+	assert_string_equal(b.plan->inputs[2].path, "s");
+	build_finish(&b);
+	files[1].path[1] = '.';
+	assert_refused(&spec, ERR_BAD_VALUE, "task.files[1].path");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -390,6 +415,7 @@ int main(void)
 		cmocka_unit_test(an_image_is_the_host_or_a_directory),
 		cmocka_unit_test(a_terminal_takes_the_place_of_the_input_pipe),
 		cmocka_unit_test(what_plan_check_refuses_is_refused_here),
+		cmocka_unit_test(files_and_secrets_come_in_the_order_of_the_request),
 	};
 	return RUN_TESTS(tests);
 }

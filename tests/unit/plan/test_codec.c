@@ -48,6 +48,13 @@ static void assert_plan_equal(const struct plan *a, const struct plan *b)
 	assert_int_equal(a->rows, b->rows);
 	assert_int_equal(a->cols, b->cols);
 	assert_int_equal(a->has_stdin, b->has_stdin);
+	assert_int_equal(a->n_inputs, b->n_inputs);
+	for (size_t i = 0; i < a->n_inputs; i++) {
+		assert_int_equal(a->inputs[i].kind, b->inputs[i].kind);
+		assert_text_equal(a->inputs[i].path, b->inputs[i].path);
+		assert_int_equal(a->inputs[i].mode, b->inputs[i].mode);
+		assert_int_equal(a->inputs[i].bytes, b->inputs[i].bytes);
+	}
 	assert_strings_equal(a->image_roots, b->image_roots);
 	assert_strings_equal(a->workspace_roots, b->workspace_roots);
 	assert_memory_equal(&a->limits, &b->limits, sizeof(a->limits));

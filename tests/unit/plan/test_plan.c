@@ -38,6 +38,8 @@ TEST(a_half_built_plan_can_be_destroyed)
 	p->n_mounts = 3;
 	p->mounts = calloc(3, sizeof(*p->mounts));
 	p->mounts[1].target = strdup("/x");
+	p->n_inputs = 2;
+	p->inputs = calloc(2, sizeof(*p->inputs));
 }
 
 TEST(sources_are_counted_by_the_highest_descriptor_in_use)

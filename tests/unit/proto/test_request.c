@@ -641,6 +641,40 @@ TEST(an_image_is_host_or_an_absolute_path)
 	assert_task_refused("\"image\":\"\"", ERR_BAD_VALUE, "task.image");
 }
 
+TEST(files_and_secrets_are_read)
+{
+	auto_request struct request *rq = parse_task(
+		"\"files\":[{\"path\":\"/a\",\"text\":\"t\"},{\"path\":\"/b\",\"base64\":"
+		"\"AP8=\",\"mode\":\"755\"}],\"secrets\":[{\"name\":\"s\",\"text\":\"\"}]");
+	const struct task_spec *s = rq->spec;
+	assert_int_equal(s->n_files, 2);
+	assert_string_equal(s->files[0].path, "/a");
+	assert_int_equal(s->files[0].data_len, 1);
+	assert_int_equal(s->files[0].mode, 0);
+	assert_int_equal(s->files[1].data_len, 2);
+	assert_memory_equal(s->files[1].data, "\0\377", 2);
+	assert_int_equal(s->files[1].mode, 0755);
+	assert_int_equal(s->n_secrets, 1);
+	assert_string_equal(s->secrets[0].name, "s");
+	assert_int_equal(s->secrets[0].data_len, 0);
+	assert_non_null(s->secrets[0].data);
+}
+
+TEST(a_file_has_a_path_and_one_content)
+{
+	assert_task_refused("\"files\":[{\"path\":\"/a\"}]", ERR_MISSING_FIELD, "task.files[0]");
+	assert_task_refused("\"files\":[{\"text\":\"\"}]", ERR_MISSING_FIELD, "task.files[0].path");
+	assert_task_refused(
+		"\"files\":[{\"path\":\"a\",\"text\":\"\"}]", ERR_BAD_VALUE, "task.files[0].path");
+	assert_task_refused("\"files\":[{\"path\":\"/a\",\"text\":\"\",\"base64\":\"AA==\"}]",
+		ERR_BAD_VALUE, "task.files[0].base64");
+	assert_task_refused("\"secrets\":[{\"name\":\"s\"}]", ERR_MISSING_FIELD, "task.secrets[0]");
+	assert_task_refused("\"secrets\":[{\"name\":\"../s\",\"text\":\"\"}]", ERR_BAD_VALUE,
+		"task.secrets[0].name");
+	assert_task_refused("\"secrets\":[{\"name\":\"s\",\"base64\":\"A\"}]", ERR_BAD_VALUE,
+		"task.secrets[0].base64");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -677,6 +711,8 @@ int main(void)
 		cmocka_unit_test(a16_what_is_not_a_name_is_no_task),
 		cmocka_unit_test(a16_a_name_that_looks_like_a_task_id_is_refused),
 		cmocka_unit_test(an_image_is_host_or_an_absolute_path),
+		cmocka_unit_test(files_and_secrets_are_read),
+		cmocka_unit_test(a_file_has_a_path_and_one_content),
 	};
 	return RUN_TESTS(tests);
 }

@@ -56,12 +56,27 @@ TEST(values_of_the_environment_do_not)
 		    digest("{\"argv\":[\"a\"],\"env\":{\"A\":\"other\"}}"));
 }
 
+TEST(contents_of_files_and_secrets_do_not)
+{
+	assert_true(
+		digest("{\"argv\":[\"a\"],\"secrets\":[{\"name\":\"a\",\"text\":\"1\"}]}") ==
+		digest("{\"argv\":[\"a\"],\"secrets\":[{\"name\":\"a\",\"base64\":\"AAA=\"}]}"));
+	assert_true(digest("{\"argv\":[\"a\"],\"secrets\":[{\"name\":\"a\",\"text\":\"1\"}]}") !=
+		    digest("{\"argv\":[\"a\"],\"secrets\":[{\"name\":\"b\",\"text\":\"1\"}]}"));
+	assert_true(digest("{\"argv\":[\"a\"],\"files\":[{\"path\":\"/a\",\"text\":\"1\"}]}") ==
+		    digest("{\"argv\":[\"a\"],\"files\":[{\"path\":\"/a\",\"text\":\"2\"}]}"));
+	assert_true(digest("{\"argv\":[\"a\"],\"files\":[{\"path\":\"/a\",\"text\":\"1\"}]}") !=
+		    digest("{\"argv\":[\"a\"],\"files\":[{\"path\":\"/a\",\"text\":\"1\","
+			   "\"mode\":\"0600\"}]}"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_same_request_has_the_same_number),
 		cmocka_unit_test(every_difference_counts),
 		cmocka_unit_test(values_of_the_environment_do_not),
+		cmocka_unit_test(contents_of_files_and_secrets_do_not),
 	};
 	return RUN_TESTS(tests);
 }

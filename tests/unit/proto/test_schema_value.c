@@ -267,6 +267,24 @@ TEST(a_long_path_of_fields_is_cut_and_not_overrun)
 	assert_memory_equal(e.field, "task.env.kkkk", 13);
 }
 
+TEST(modes_are_octal_text)
+{
+	static const char *const bad[] = { "\"\"", "\"64\"", "\"00644\"", "\"0x44\"", "\"0689\"",
+		"\"rwx\"", "\"-644\"", "\"+644\"" };
+	char members[128];
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		snprintf(members, sizeof(members),
+			"\"files\":[{\"path\":\"/a\",\"text\":\"\",\"mode\":%s}]", bad[i]);
+		assert_task_refused(members, ERR_BAD_VALUE, "task.files[0].mode");
+	}
+	assert_task_refused("\"files\":[{\"path\":\"/a\",\"text\":\"\",\"mode\":420}]",
+		ERR_WRONG_TYPE, "task.files[0].mode");
+	assert_task_refused("\"files\":[{\"path\":\"/a\",\"text\":\"\",\"mode\":\"4755\"}]",
+		ERR_OUT_OF_RANGE, "task.files[0].mode");
+	assert_task_refused("\"files\":[{\"path\":\"/a\",\"text\":\"\",\"mode\":\"0000\"}]",
+		ERR_OUT_OF_RANGE, "task.files[0].mode");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +304,7 @@ int main(void)
 		cmocka_unit_test(replay_positions_stay_exact_in_every_language),
 		cmocka_unit_test(signals_are_checked),
 		cmocka_unit_test(a_long_path_of_fields_is_cut_and_not_overrun),
+		cmocka_unit_test(modes_are_octal_text),
 	};
 	return RUN_TESTS(tests);
 }

@@ -132,6 +132,7 @@ static void create_with(struct world *w, struct task_spec *spec, int *sources, s
 		.take_client_fd = open("/dev/null", O_RDONLY | O_CLOEXEC),
 		.take_sources = sources,
 		.n_sources = n_sources,
+		.take_inputs_fd = -1,
 	};
 	assert_int_equal(task_create(&w->host, &origin, spec, &build, &w->t), 0);
 }

@@ -1,0 +1,148 @@
+/* What a plan says about the files that come with a request, and its rules: see plan.h. */
+#include "plan/plan.h"
+
+#include "base/cleanup.h"
+#include "base/limits.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* By kind. */
+static const struct {
+	const char *field;
+	size_t max_count;
+	uint64_t max_bytes, max_sum;
+} kinds[] = {
+	[PLAN_INPUT_FILE] = { "task.files", LIMIT_FILES, LIMIT_FILE_BYTES, LIMIT_FILES_BYTES },
+	[PLAN_INPUT_SECRET] = { "task.secrets", LIMIT_SECRETS, LIMIT_SECRET_BYTES,
+		LIMIT_SECRETS_BYTES },
+};
+
+uint64_t plan_input_bytes(const struct plan *p)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; i < p->n_inputs; i++)
+		sum += p->inputs[i].bytes;
+	return sum;
+}
+
+bool plan_has_input(const struct plan *p, enum plan_input_kind kind)
+{
+	for (size_t i = 0; i < p->n_inputs; i++)
+		if (p->inputs[i].kind == kind)
+			return true;
+	return false;
+}
+
+static bool is_at_or_below(const char *path, const char *dir)
+{
+	char *const dirs[] = { (char *)dir, NULL };
+	return plan_path_is_below(path, dirs);
+}
+
+/* A file there would be written to the host, or to where it cannot be. */
+static bool is_in_shared(const struct plan *p, const char *path)
+{
+	if (p->has_workspace && p->workspace.mode != PLAN_MODE_COW &&
+		is_at_or_below(path, p->workspace.target))
+		return true;
+	for (size_t i = 0; i < p->n_mounts; i++)
+		if (is_at_or_below(path, p->mounts[i].target))
+			return true;
+	return false;
+}
+
+static int check_file(
+	const struct plan *p, const struct plan_input *in, const char *field, struct err *e)
+{
+	if (!plan_path_is_clean(in->path))
+		return err_set_field(e, ERR_BAD_VALUE, field,
+			"must be an absolute path below / without \".\", \"..\" or empty parts");
+	if (plan_path_is_reserved(in->path) || is_at_or_below(in->path, PLAN_SECRETS_DIR))
+		return err_set_field(e, ERR_BAD_VALUE, field,
+			"no file can be made at %.200s: the jail makes /proc, /sys, /dev and "
+			"" PLAN_SECRETS_DIR " itself",
+			in->path);
+	if (is_in_shared(p, in->path)) {
+		err_set_field(e, ERR_BAD_VALUE, field,
+			"%.200s is in a directory that is shown ro or rw: it would be written to "
+			"the host",
+			in->path);
+		err_hint(e, "choose another place, or show the workspace as cow");
+		return -EINVAL;
+	}
+	if (in->mode == 0 || in->mode > 0777)
+		return err_set_field(e, ERR_OUT_OF_RANGE, field, "mode must be 0001 to 0777");
+	return 0;
+}
+
+static int check_secret(const struct plan_input *in, const char *field, struct err *e)
+{
+	if (!str_is_name(in->path, LIMIT_NAME_BYTES))
+		return err_set_field(e, ERR_BAD_VALUE, field, "is not a name");
+	return in->mode == 0 ? 0 : err_set_field(e, ERR_BAD_VALUE, field, "a secret has no mode");
+}
+
+static int check_one(
+	const struct plan *p, size_t nth, const char *list, size_t nth_of_kind, struct err *e)
+{
+	const struct plan_input *in = &p->inputs[nth];
+	bool is_file = in->kind == PLAN_INPUT_FILE;
+	char field[64];
+	snprintf(field, sizeof(field), "%s[%zu].%s", list, nth_of_kind, is_file ? "path" : "name");
+	if (!in->path)
+		return err_set_field(e, ERR_BAD_VALUE, field, "is missing");
+	int r = is_file ? check_file(p, in, field, e) : check_secret(in, field, e);
+	for (size_t i = 0; r == 0 && i < nth; i++)
+		if (p->inputs[i].kind == in->kind && !strcmp(p->inputs[i].path, in->path))
+			r = err_set_field(
+				e, ERR_BAD_VALUE, field, "%.200s is there twice", in->path);
+	return r;
+}
+
+/* The place of the secrets is the jail's own. */
+static int check_secrets_dir(const struct plan *p, struct err *e)
+{
+	char field[48];
+	if (p->has_workspace && (is_at_or_below(p->workspace.target, PLAN_SECRETS_DIR) ||
+					is_at_or_below(PLAN_SECRETS_DIR, p->workspace.target)))
+		return err_set_field(e, ERR_BAD_VALUE, "task.workspace",
+			"cannot lie in or over " PLAN_SECRETS_DIR " beside secrets");
+	for (size_t i = 0; i < p->n_mounts; i++) {
+		const char *target = p->mounts[i].target;
+		if (!is_at_or_below(target, PLAN_SECRETS_DIR) &&
+			!is_at_or_below(PLAN_SECRETS_DIR, target))
+			continue;
+		snprintf(field, sizeof(field), "task.mounts[%zu]", i);
+		return err_set_field(e, ERR_BAD_VALUE, field,
+			"cannot lie in or over " PLAN_SECRETS_DIR " beside secrets");
+	}
+	return 0;
+}
+
+int plan_check_inputs(const struct plan *p, struct err *e)
+{
+	size_t counts[PLAN_INPUT_COUNT] = { 0 };
+	uint64_t sums[PLAN_INPUT_COUNT] = { 0 };
+	for (size_t i = 0; i < p->n_inputs; i++) {
+		const struct plan_input *in = &p->inputs[i];
+		unsigned kind = in->kind;
+		if (kind >= ARRAY_SIZE(kinds))
+			return err_set_field(e, ERR_BAD_VALUE, "task.files", "unknown kind");
+		if (counts[kind] == kinds[kind].max_count)
+			return err_set_field(e, ERR_TOO_LARGE, kinds[kind].field,
+				"at most %zu are allowed", kinds[kind].max_count);
+		sums[kind] += in->bytes;
+		if (in->bytes > kinds[kind].max_bytes || sums[kind] > kinds[kind].max_sum)
+			return err_set_field(e, ERR_TOO_LARGE, kinds[kind].field,
+				"at most %llu bytes each and %llu together are allowed",
+				(unsigned long long)kinds[kind].max_bytes,
+				(unsigned long long)kinds[kind].max_sum);
+		int r = check_one(p, i, kinds[kind].field, counts[kind]++, e);
+		if (r < 0)
+			return r;
+	}
+	return counts[PLAN_INPUT_SECRET] ? check_secrets_dir(p, e) : 0;
+}
