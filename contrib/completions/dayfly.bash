@@ -9,6 +9,8 @@ _dayfly() {
   case $before in
     --workspace) COMPREPLY=($(compgen -d -- "$word")); return ;;
     --mount) COMPREPLY=($(compgen -d -- "$word")); return ;;
+    --file) return ;;
+    --secret) return ;;
     --image) COMPREPLY=($(compgen -W 'host' -- "$word")); return ;;
     --network) COMPREPLY=($(compgen -W 'none host' -- "$word")); return ;;
     --user) COMPREPLY=($(compgen -W 'agent root' -- "$word")); return ;;
@@ -51,7 +53,7 @@ _dayfly() {
     --format) return ;;
   esac
   case $verb in
-    run) options='--workspace --mount --image --network --user --profile --env --workdir --interactive --tty --detach --keep --json --result --timeout --idle-timeout --cpu-time --grace --queue-timeout --memory --memory-high --swap --cpus --cpu-weight --pids --io-read --io-write --disk --inodes --output-limit --kill-on-output-limit --open-files --file-size --core --best-effort --name --label --priority --no-queue --concurrency --idempotency-key --no-autostart --socket --help -e -w -i -t -d -m -l -h' ;;
+    run) options='--workspace --mount --file --secret --image --network --user --profile --env --workdir --interactive --tty --detach --keep --json --result --timeout --idle-timeout --cpu-time --grace --queue-timeout --memory --memory-high --swap --cpus --cpu-weight --pids --io-read --io-write --disk --inodes --output-limit --kill-on-output-limit --open-files --file-size --core --best-effort --name --label --priority --no-queue --concurrency --idempotency-key --no-autostart --socket --help -e -w -i -t -d -m -l -h' ;;
     ps) options='--all --label --quiet --no-trunc --json --socket --help -a -l -q -h' ;;
     logs) options='--follow --after --json --socket --help -f -h' ;;
     attach) options='--interactive --after --json --socket --help -i -h' ;;

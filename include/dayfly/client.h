@@ -191,6 +191,20 @@ DAYFLY_API int dayfly_task_add_mount(struct dayfly_task *t, const char *path, co
 	enum dayfly_mode mode, struct dayfly_error *e);
 
 /*
+ * Has a file made inside the jail before the task starts, at an absolute path, with these bytes and
+ * this mode (0644, say). It belongs to the task. May be called many times.
+ */
+DAYFLY_API int dayfly_task_add_file(
+	struct dayfly_task *t, const char *path, const void *data, size_t len, unsigned mode);
+
+/*
+ * The same for what nobody else is to see: a file of mode 0400 at /run/secrets/NAME, on a
+ * filesystem of its own. The bytes are in no answer of the daemon, no log and no record.
+ */
+DAYFLY_API int dayfly_task_add_secret(
+	struct dayfly_task *t, const char *name, const void *data, size_t len);
+
+/*
  * Sets one limit, by its name and a text: "wall" "idle" "cpu_time" "grace" "queue" (durations:
  * "90", "10m", "1h30m"), "memory" "memory_high" "swap" "disk" "output" "file_size" "core" "io_read"
  * "io_write" (sizes: "512MiB", "2g"; the last two per second), "cpus" ("0.5"), "cpu_weight" "pids"

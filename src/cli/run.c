@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "cli/daemon.h"
+#include "cli/inputs.h"
 #include "cli/message.h"
 #include "cli/report.h"
 #include "cli/sources.h"
@@ -20,7 +21,7 @@
 #define DAEMONS_MAX 10
 
 struct run_options {
-	char **env, **labels, **mounts, **best_effort;
+	char **env, **labels, **mounts, **files, **secrets, **best_effort;
 	const char *workdir, *workspace, *name, *network, *image, *user, *profile;
 	const char *timeout, *idle_timeout, *cpu_time, *grace, *queue_timeout;
 	const char *memory, *memory_high, *swap, *cpus, *cpu_weight, *pids, *io_read, *io_write;
@@ -75,6 +76,10 @@ static const struct option_def options[] = {
 		"show it this directory: cow (default: discards writes), ro or rw" },
 	{ OPTION_LIST, 0,   "mount",         "SRC[:DST][:MODE]", AT(mounts),        source_check_mount,     "task.mounts",
 		"show it one more directory or file: ro (default) or rw" },
+	{ OPTION_LIST, 0,   "file",          "PATH=FILE",        AT(files),         input_check_file,       "task.files",
+		"make this file of ours at PATH in the jail; with its mode" },
+	{ OPTION_LIST, 0,   "secret",        "NAME[=FILE]",      AT(secrets),       input_check_secret,     "task.secrets",
+		"show FILE, or our variable NAME, as /run/secrets/NAME" },
 	{ OPTION_TEXT, 0,   "image",         "IMAGE",            AT(image),         NULL,                   "task.image",
 		"root file system: host (default) or a directory (./DIR)" },
 	{ OPTION_TEXT, 0,   "network",       "NET",              AT(network),       NULL,                   "task.network",
@@ -325,6 +330,20 @@ static int set_sources(struct dayfly_task *t, const struct run_options *o)
 	return r;
 }
 
+static int set_inputs(struct dayfly_task *t, char **list, const char *option,
+	int (*add)(struct dayfly_task *, const char *, struct err *))
+{
+	struct err e;
+	for (char **p = list; p && *p; p++) {
+		int r = add(t, *p, &e);
+		if (r < 0) {
+			message_error("--%s: %s", option, e.msg);
+			return r;
+		}
+	}
+	return 0;
+}
+
 static int set_stdio(struct dayfly_task *t, const struct run_options *o)
 {
 	unsigned rows = 0, cols = 0;
@@ -364,6 +383,10 @@ static struct dayfly_task *make_task(const struct run_options *o, char **argv)
 		r = set_stdio(t, o);
 	if (r == 0)
 		r = set_sources(t, o);
+	if (r == 0)
+		r = set_inputs(t, o->files, "file", input_add_file);
+	if (r == 0)
+		r = set_inputs(t, o->secrets, "secret", input_add_secret);
 	if (r == 0)
 		return t;
 	dayfly_task_free(t);

@@ -19,6 +19,9 @@ static void message_destroy(struct message *m)
 	if (m->is_queued)
 		list_remove(&m->link);
 	fd_close_many(m->fds, m->n_fds);
+	/* It may hold secrets. */
+	if (m->data)
+		explicit_bzero(m->data, m->len);
 	free(m->data);
 	free(m);
 }

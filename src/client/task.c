@@ -1,6 +1,7 @@
 /*
  * The description of a task: collected by the setters as the request's JSON, files opened at once.
  */
+#include "base/base64.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/str.h"
@@ -162,6 +163,50 @@ int dayfly_task_add_best_effort(struct dayfly_task *t, const char *limit)
 		return r;
 	json_t *list = spec_part(t, "best_effort", json_array);
 	return list && json_array_append_new(list, json_string(limit)) == 0 ? 0 : -ENOMEM;
+}
+
+/* Bytes as text where they are text, which is shorter. */
+static int set_bytes(json_t *object, const void *data, size_t len)
+{
+	if (!memchr(data, '\0', len) && str_is_utf8(data, len))
+		return set_member(object, "text", json_stringn(data, len));
+	size_t size = base64_encoded_size(len);
+	char *text = malloc(size);
+	if (!text)
+		return -ENOMEM;
+	base64_encode(data, len, text);
+	int r = set_member(object, "base64", json_stringn(text, size));
+	explicit_bzero(text, size);
+	free(text);
+	return r;
+}
+
+static int add_input(struct dayfly_task *t, const char *list, json_t *take_object, const char *key,
+	const char *name, const void *data, size_t len)
+{
+	int r = take_object ? set_text(take_object, key, name) : -ENOMEM;
+	if (r == 0)
+		r = set_bytes(take_object, data ? data : "", data ? len : 0);
+	json_t *array = r == 0 ? spec_part(t, list, json_array) : NULL;
+	if (array)
+		return json_array_append_new(array, take_object) == 0 ? 0 : -ENOMEM;
+	json_decref(take_object);
+	return r < 0 ? r : -ENOMEM;
+}
+
+int dayfly_task_add_file(
+	struct dayfly_task *t, const char *path, const void *data, size_t len, unsigned mode)
+{
+	char text[16];
+	if (mode > 0777)
+		return -EINVAL;
+	snprintf(text, sizeof(text), "%04o", mode);
+	return add_input(t, "files", json_pack("{s:s}", "mode", text), "path", path, data, len);
+}
+
+int dayfly_task_add_secret(struct dayfly_task *t, const char *name, const void *data, size_t len)
+{
+	return add_input(t, "secrets", json_object(), "name", name, data, len);
 }
 
 int dayfly_task_set_network(struct dayfly_task *t, const char *network)

@@ -8,7 +8,7 @@ import re
 from dayfly_host import processes_of, read
 from dayfly_test import in_modes
 
-from common import OwnDaemons, Traces, wait_until
+from common import OwnDaemons, Traces, start_cli, wait_until
 
 SECRET = "hunter2-in-the-haystack"
 LATER = "that-nobody-has-seen-yet"
@@ -292,3 +292,41 @@ class FromThePool(Watched):
         _, result, output, _, _ = self.conn.run(self.task_with("cat f", workspace={"path": work, "mode": "cow", "target": "/w"},
                                                                files=[{"path": "/w/f", "text": "in"}]), timeout=30)
         self.assertEqual((output, os.listdir(work)), (b"in", []), result)
+
+
+@in_modes
+class CommandLine:
+    def test_files_and_secrets_are_read_here(self):
+        folder = self.make_dir()
+        script = self.make_file(os.path.join(folder, "s.sh"), "#!/bin/sh\ncat /run/secrets/a /run/secrets/B\n", mode=0o755)
+        secret = self.make_file(os.path.join(folder, "secret"), b"of a file\n\xff", mode=0o600)
+        done = self.cli("run", "--file", "/opt/s.sh=" + script, "--secret", "a=" + secret, "--secret", "B", "--", "/opt/s.sh",
+                        env={"B": "of a variable"})
+        self.assertEqual((done.returncode, done.stdout), (0, b"of a file\n\xffof a variable"), done)
+
+    def test_a_secret_is_not_in_the_command_line_or_the_error(self):
+        done = self.cli("run", "--secret", "=" + SECRET, "--", "true")
+        self.assertEqual(done.returncode, 125)
+        self.assertNotIn(SECRET.encode(), done.stderr)
+        done = self.cli("run", "--secret", "NOT_SET", "--", "true")
+        self.assertEqual((done.returncode, b"NOT_SET" in done.stderr), (125, True), done)
+
+    def test_what_is_wrong_is_told_by_the_option(self):
+        folder = self.make_dir()
+        big = self.make_file(os.path.join(folder, "big"), "x" * ((1 << 20) + 1))
+        small = self.make_file(os.path.join(folder, "small"), "x")
+        for args, text in ((("--file", "x=" + small), b"PATH=FILE"), (("--file", "/x=" + big), b"1048576"),
+                           (("--file", "/x=/nonexistent"), b"No such file"), (("--file", "/proc/x=" + small), b"--file"),
+                           (("--secret", "a b=" + small), b"--secret")):
+            done = self.cli("run", *args, "--", "true")
+            self.assertEqual((done.returncode, text in done.stderr), (125, True), (args, done))
+
+    def test_a_pipe_will_do(self):
+        folder = self.make_dir()
+        path = os.path.join(folder, "fifo")
+        os.mkfifo(path, 0o666)
+        os.chmod(path, 0o666)
+        process = start_cli(self, "run", "--secret", "s=" + path, "--", "cat", "/run/secrets/s")
+        with open(path, "w") as f:
+            f.write("piped")
+        self.assertEqual(process.communicate(timeout=60)[0], b"piped")

@@ -146,6 +146,23 @@ TEST(a_fifo_does_not_hold_us_up)
 	rmdir(dir);
 }
 
+TEST(files_and_secrets_go_as_text_or_base64)
+{
+	struct dayfly_task *t = dayfly_task_new();
+	assert_int_equal(dayfly_task_add_file(t, "/a", "text", 4, 0600), 0);
+	assert_int_equal(dayfly_task_add_file(t, "/b", "\0\377", 2, 0755), 0);
+	assert_int_equal(dayfly_task_add_file(t, "/c", NULL, 0, 0644), 0);
+	assert_int_equal(dayfly_task_add_secret(t, "s", "text", 4), 0);
+	assert_int_equal(dayfly_task_add_file(t, "/d", "", 0, 04755), -EINVAL);
+	assert_int_equal(dayfly_task_add_file(t, NULL, "", 0, 0644), -EINVAL);
+	assert_int_equal(dayfly_task_add_secret(t, "\377", "", 0), -EILSEQ);
+	expect(t, "{\"files\":[{\"path\":\"/a\",\"mode\":\"0600\",\"text\":\"text\"},"
+		  "{\"path\":\"/b\",\"mode\":\"0755\",\"base64\":\"AP8=\"},"
+		  "{\"path\":\"/c\",\"mode\":\"0644\",\"text\":\"\"}],"
+		  "\"secrets\":[{\"name\":\"s\",\"text\":\"text\"}]}");
+	dayfly_task_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +171,7 @@ int main(void)
 		cmocka_unit_test(directories_are_opened_and_handed_over),
 		cmocka_unit_test(what_cannot_be_opened_is_told),
 		cmocka_unit_test(a_fifo_does_not_hold_us_up),
+		cmocka_unit_test(files_and_secrets_go_as_text_or_base64),
 	};
 	return RUN_TESTS(tests);
 }

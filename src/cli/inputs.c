@@ -1,0 +1,113 @@
+/* Files and secrets that go with a task: see inputs.h. */
+#include "cli/inputs.h"
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DEFAULT_MODE 0644
+
+int input_check_file(const char *text, struct err *e)
+{
+	const char *equals = strchr(text, '=');
+	if (text[0] == '/' && equals && equals[1])
+		return 0;
+	err_set(e, ERR_BAD_VALUE, 0, "\"%s\" is not PATH=FILE", text);
+	err_hint(e, "write where it is to be in the jail, and what: /etc/app.conf=./app.conf");
+	return -EINVAL;
+}
+
+int input_check_secret(const char *text, struct err *e)
+{
+	const char *equals = strchr(text, '=');
+	if (*text && equals != text && (!equals || equals[1]))
+		return 0;
+	/* Not shown: it may be the secret itself. */
+	err_set(e, ERR_BAD_VALUE, 0, "it is not NAME=FILE or NAME");
+	err_hint(e, "write token=./token.txt, or TOKEN for what is in our variable TOKEN");
+	return -EINVAL;
+}
+
+/* The text before "=" (the caller's) and after it; NULL: there is none. */
+static int split(const char *text, char **ret_name, const char **ret_rest, struct err *e)
+{
+	const char *equals = strchr(text, '=');
+	*ret_rest = equals ? equals + 1 : NULL;
+	*ret_name = equals ? strndup(text, (size_t)(equals - text)) : strdup(text);
+	return *ret_name ? 0 : err_set(e, ERR_INTERNAL, ENOMEM, "read options");
+}
+
+static int read_whole(const char *path, size_t max, char **ret, size_t *ret_len, struct err *e)
+{
+	/* Also of a pipe, as a shell gives one for <(command). */
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return err_set(e, ERR_SOURCE, errno, "open %s", path);
+	/* One byte more shows that there are too many. */
+	char *data = *ret = malloc(max + 1);
+	if (!data)
+		return err_set(e, ERR_INTERNAL, ENOMEM, "read %s", path);
+	size_t len = 0;
+	ssize_t n = 1;
+	while (n != 0 && len <= max) {
+		n = read(fd, data + len, max + 1 - len);
+		if (n < 0 && errno != EINTR)
+			return err_set(e, ERR_SOURCE, errno, "read %s", path);
+		len += n > 0 ? (size_t)n : 0;
+	}
+	*ret_len = len;
+	return len <= max ? 0
+			  : err_set(e, ERR_TOO_LARGE, 0, "%s has more than %zu bytes", path, max);
+}
+
+static int added(int r, const char *name, struct err *e)
+{
+	return r < 0 ? err_set(e, ERR_BAD_VALUE, -r, "add %s", name) : 0;
+}
+
+int input_add_file(struct dayfly_task *t, const char *text, struct err *e)
+{
+	auto_free char *path = NULL;
+	auto_free char *data = NULL;
+	const char *file;
+	size_t len = 0;
+	struct stat st;
+	int r = split(text, &path, &file, e);
+	if (r == 0)
+		r = read_whole(file ? file : "", LIMIT_FILE_BYTES, &data, &len, e);
+	if (r < 0)
+		return r;
+	mode_t mode = stat(file, &st) == 0 && S_ISREG(st.st_mode) ? st.st_mode & 0777 : 0;
+	return added(dayfly_task_add_file(t, path, data, len, mode ? mode : DEFAULT_MODE), path, e);
+}
+
+int input_add_secret(struct dayfly_task *t, const char *text, struct err *e)
+{
+	auto_free char *name = NULL;
+	char *data = NULL;
+	const char *file;
+	size_t len = 0;
+	int r = split(text, &name, &file, e);
+	if (r < 0)
+		return r;
+	if (!file) {
+		const char *value = getenv(name);
+		if (!value)
+			return err_set(e, ERR_BAD_VALUE, 0, "there is no variable %s", name);
+		return added(dayfly_task_add_secret(t, name, value, strlen(value)), name, e);
+	}
+	r = read_whole(file, LIMIT_SECRET_BYTES, &data, &len, e);
+	if (r == 0)
+		r = added(dayfly_task_add_secret(t, name, data, len), name, e);
+	if (data)
+		explicit_bzero(data, len);
+	free(data);
+	return r;
+}
