@@ -143,7 +143,9 @@ static int build_task(struct connection *c, struct request *rq, struct sched_wan
 		.no_cgroup = s->warden.hello.hello.no_cgroup,
 		.is_upper_on_disk = s->warden.hello.hello.upper_on_disk != 0,
 	};
-	r = plan_build(rq->spec, &in, &build, e);
+	r = inputs_read(rq->spec, c->fds, c->n_fds, e);
+	if (r == 0)
+		r = plan_build(rq->spec, &in, &build, e);
 	if (r < 0)
 		return r;
 	want->memory_bytes = build.memory_bytes;

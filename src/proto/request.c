@@ -132,9 +132,15 @@ static int check_inputs(const struct task_spec *spec, struct err *e)
 	for (size_t i = 0; r == 0 && i < spec->n_files; i++)
 		r = check_bytes(spec->files[i].data, spec->files[i].data_len, "task.files", i,
 			&files_left, e);
-	for (size_t i = 0; r == 0 && i < spec->n_secrets; i++)
-		r = check_bytes(spec->secrets[i].data, spec->secrets[i].data_len, "task.secrets", i,
-			&secrets_left, e);
+	for (size_t i = 0; r == 0 && i < spec->n_secrets; i++) {
+		const struct spec_secret *secret = &spec->secrets[i];
+		if (secret->fd < 0 || secret->data)
+			r = check_bytes(secret->data, secret->data_len, "task.secrets", i,
+				&secrets_left, e);
+		if (r == 0 && secret->fd >= 0 && secret->data)
+			r = err_set_field(e, ERR_BAD_VALUE, "task.secrets",
+				"only one of \"text\", \"base64\" and \"fd\" can be given");
+	}
 	return r;
 }
 

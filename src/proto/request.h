@@ -61,6 +61,7 @@ struct spec_file {
 
 struct spec_secret {
 	char *name;
+	int64_t fd; /* the place of a descriptor from which data comes, or -1 */
 	char *data; /* as of spec_file */
 	size_t data_len;
 };

@@ -175,6 +175,8 @@ static const struct schema_field secret_fields[] = {
 		.doc = "the secret, as UTF-8 text" },
 	{ SECRET(data, "base64", KIND_BASE64), .offset2 = offsetof(struct spec_secret, data_len), .max = LIMIT_SECRET_BYTES,
 		.doc = "the secret, as base64 with padding" },
+	{ SECRET(fd, "fd", KIND_FD), .min = 0, .max = LIMIT_REQUEST_FDS - 1,
+		.doc = "place of an open file in memory (memfd_create) among the descriptors sent with the request: what is in it is the secret" },
 };
 
 #define CONCURRENCY(member, field_name, field_kind) FIELD(struct spec_concurrency, member, field_name, field_kind)

@@ -2,11 +2,53 @@
 #include "task/inputs.h"
 
 #include "base/fd.h"
+#include "base/limits.h"
 #include "proto/schema.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int read_secret(
+	struct spec_secret *s, const int *fds, size_t n_fds, const char *field, struct err *e)
+{
+	struct stat st;
+	if ((uint64_t)s->fd >= n_fds)
+		return err_set_field(e, ERR_BAD_VALUE, field,
+			"descriptor %lld was not sent: %zu came with the request", (long long)s->fd,
+			n_fds);
+	int fd = fds[s->fd];
+	if (fcntl(fd, F_GET_SEALS) < 0 || fstat(fd, &st) < 0)
+		return err_set_field(e, ERR_BAD_VALUE, field,
+			"is not a file in memory (memfd_create): reading it might take long");
+	if (st.st_size > LIMIT_SECRET_BYTES)
+		return err_set_field(e, ERR_TOO_LARGE, field,
+			"has %lld bytes; at most %u are allowed", (long long)st.st_size,
+			LIMIT_SECRET_BYTES);
+	s->data = calloc(1, (size_t)st.st_size + 1);
+	if (!s->data)
+		return err_set(e, ERR_INTERNAL, ENOMEM, "read a secret");
+	s->data_len = (size_t)st.st_size;
+	ssize_t n = pread(fd, s->data, s->data_len, 0);
+	return n == (ssize_t)s->data_len ? 0
+					 : err_set_field(e, ERR_BAD_VALUE, field, "cannot be read");
+}
+
+int inputs_read(struct task_spec *spec, const int *fds, size_t n_fds, struct err *e)
+{
+	char field[48];
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < spec->n_secrets; i++) {
+		snprintf(field, sizeof(field), "task.secrets[%zu].fd", i);
+		if (spec->secrets[i].fd >= 0)
+			r = read_secret(&spec->secrets[i], fds, n_fds, field, e);
+	}
+	return r;
+}
 
 static size_t add(char *to, char **data, size_t len)
 {

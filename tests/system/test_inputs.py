@@ -141,6 +141,19 @@ class Secrets:
         run = self.assert_ok(self.shell("stat -c %a /run/secrets/s; ls -ld /run/secrets | cut -c1-10", secrets=[{"name": "s", "text": "x"}]))
         self.assertEqual(run.text(), "400\ndrwxr-xr-x\n")
 
+    def test_it_may_come_as_a_descriptor_of_memory(self):
+        fds = [os.memfd_create("a"), os.memfd_create("b"), os.open("/etc/passwd", os.O_RDONLY)]
+        self.addCleanup(lambda: [os.close(fd) for fd in fds])
+        os.write(fds[1], SECRET.encode())
+        run = self.assert_ok(self.shell("cat /run/secrets/s; stat -c ' %a %s' /run/secrets/*; ls /proc/self/fd | wc -w", fds=fds, secrets=[
+            {"name": "s", "fd": 1}, {"name": "t", "fd": 0}]))
+        self.assertEqual(run.text().split(), [SECRET, "400", str(len(SECRET)), "400", "0", "4"])
+        self.refused("bad_value", field="task.secrets[0].fd", fds=fds, secrets=[{"name": "s", "fd": 2}])
+        self.refused("bad_value", field="task.secrets[0].fd", fds=fds, secrets=[{"name": "s", "fd": 3}])
+        self.refused("bad_value", field="task.secrets", fds=fds, secrets=[{"name": "s", "fd": 1, "text": "x"}])
+        os.ftruncate(fds[0], (64 << 10) + 1)
+        self.refused("too_large", field="task.secrets[0].fd", fds=fds, secrets=[{"name": "s", "fd": 0}])
+
     def test_without_one_there_is_no_such_place(self):
         self.assert_ok(self.shell("test ! -e /run/secrets"))
 

@@ -374,7 +374,7 @@ TEST(files_and_secrets_come_in_the_order_of_the_request)
 {
 	struct spec_file files[] = { { .path = (char[]){ "/a//b/" }, .data_len = 3 },
 		{ .path = (char[]){ "/c" }, .mode = 0700 } };
-	struct spec_secret secrets[] = { { .name = (char[]){ "s" }, .data_len = 5 } };
+	struct spec_secret secrets[] = { { .name = (char[]){ "s" }, .fd = -1, .data_len = 5 } };
 	struct task_spec spec = spec_minimal();
 	struct build b;
 	struct err e;
