@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/limits.h"
 #include "base/str.h"
 
 #include <errno.h>
@@ -23,8 +24,12 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-/* Until the command is executed: paths and error texts. */
-#define TASK_STACK_BYTES (256 << 10)
+/*
+ * Until the command is executed: paths and error texts, and all of argv, which execvp() copies
+ * there to give a script without a first line to the shell. It lies amid jail init's memory. What
+ * is not touched takes none.
+ */
+#define TASK_STACK_BYTES ((256u << 10) + LIMIT_ARGV_COUNT * sizeof(char *))
 
 /* What a task that asked to be root keeps, inside its own user namespace only: enough to install
  * packages into the overlay. */

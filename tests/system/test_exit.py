@@ -42,6 +42,14 @@ class ExitCodes:
         run = self.run_task(["/mnt/w/lost"], workspace={"path": place, "mode": "ro", "target": "/mnt/w"})
         self.assertEqual((run.cause, run.error["errno"]), ("exec", 2), str(run))
 
+    def test_I9_a_script_without_a_first_line_gets_as_many_arguments_as_a_request_may_have(self):
+        """For such a script the way to its execution copies all of argv, in memory that the task shares with jail init until then."""
+        place = self.make_dir()
+        self.make_file(os.path.join(place, "script"), "echo $# arguments\n", 0o755)
+        for count in (100, 40000, 65535):
+            run = self.assert_ok(self.run_task(["/mnt/w/script"] + ["a"] * count, workspace={"path": place, "mode": "ro", "target": "/mnt/w"}))
+            self.assertEqual(run.text(), "%d arguments\n" % count)
+
     def test_I9_timeout_and_exit_at_the_same_moment_are_one_of_the_two(self):
         client = self.client
         started = [client.start({"argv": ["sleep", "0.3"], "limits": {"wall": "300ms"}}) for _ in range(12)]
