@@ -123,6 +123,7 @@ static bool pump(struct connection *c)
 		bool was_full = buf_len(&c->out) >= CONNECTION_OUT_LOW;
 		bool has_added = subscription_fill(c);
 		has_added |= stream_fill(c);
+		has_added |= usage_fill(c);
 		if (c->is_dead || !flush(c))
 			return false;
 		if (!has_added && !was_full)
@@ -192,8 +193,15 @@ bool connection_may_read(const struct connection *c)
 	if (c->feed.is_active)
 		return c->feed.raw_left &&
 		       !(c->feed.job && streams_input_is_full(&c->feed.job->task->streams));
+	if (c->n_usage_waits >= USAGE_WAITS_MAX)
+		return false;
 	/* Of one whose uid is over its part also nothing that is small. */
 	return buf_len(&c->out) < CONNECTION_OUT_HIGH && c->tenant->out_bytes < TENANT_OUT_BYTES;
+}
+
+bool connection_has_time(const struct connection *c)
+{
+	return tenant_has_time(c->tenant) || c->server->state != SERVER_RUNNING;
 }
 
 void connection_fail(struct connection *c)

@@ -84,8 +84,8 @@ struct connection {
 	struct feed feed;
 	size_t n_open; /* requests that wait for an answer: streams, subscriptions, acks and lists
 			  with usage */
-
-	size_t n_skipped; /* bytes that came after the end */
+	size_t n_usage_waits; /* the lists with usage among them */
+	size_t n_skipped;     /* bytes that came after the end */
 	struct buf out;
 	struct list streams;	   /* stream.conn_link */
 	struct list subscriptions; /* subscription.conn_link */
@@ -124,6 +124,9 @@ void connection_count_out(struct connection *c);
 
 /* Whether a request may be looked at now. */
 bool connection_may_read(const struct connection *c);
+
+/* Whether its user has some of this turn left. Where the daemon stops, everybody has. */
+bool connection_has_time(const struct connection *c);
 
 /* Final events. A buffer that is over its cap ends the connection. */
 void connection_send_error(struct connection *c, const char *id, const struct err *e);

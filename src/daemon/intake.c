@@ -415,16 +415,10 @@ static bool take_some(struct connection *c)
 	return run_feed(c);
 }
 
-/* Where the daemon stops, what has come is answered whatever it takes. */
-static bool has_time(const struct connection *c)
-{
-	return tenant_has_time(c->tenant) || c->server->state != SERVER_RUNNING;
-}
-
 static void take_turn(struct connection *c)
 {
 	for (int i = 0; i < LINES_PER_TURN && !c->is_dead && !c->is_closing; i++) {
-		if (!has_time(c)) {
+		if (!connection_has_time(c)) {
 			be_late(c);
 			break;
 		}
@@ -445,7 +439,7 @@ void intake_run(struct connection *c)
 	bool is_late = !list_empty(&c->late_link);
 	if (c->server->state != SERVER_RUNNING)
 		be_in_time(c);
-	else if (!is_late && (c->tenant->n_late || !has_time(c)))
+	else if (!is_late && (c->tenant->n_late || !connection_has_time(c)))
 		return be_late(c);
 	else if (is_late)
 		return;
@@ -465,7 +459,7 @@ void intake_run_late(struct server *s)
 		be_in_time(c);
 		if (c->is_dead)
 			continue;
-		if (has_time(c))
+		if (connection_has_time(c))
 			take_turn(c);
 		else
 			be_late(c);

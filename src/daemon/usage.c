@@ -21,6 +21,7 @@ static void drop_wait(struct usage_wait *w)
 	list_remove(&w->link);
 	list_remove(&w->conn_link);
 	w->conn->n_open--;
+	w->conn->n_usage_waits--;
 	free(w->tag);
 	free(w->label);
 	free(w);
@@ -32,17 +33,38 @@ void usage_forget(struct connection *c)
 		drop_wait(list_entry(pos, struct usage_wait, conn_link));
 }
 
+/* Each list is long: it is written when its connection's turn comes. */
 static void answer_all(struct usage *u)
 {
 	if (u->alarm)
 		alarm_stop(u->alarm);
 	list_for_each_safe (pos, &u->waits) {
 		struct usage_wait *w = list_entry(pos, struct usage_wait, link);
-		if (!w->conn->is_dead)
-			connection_send_result(w->conn, w->tag, NULL,
-				describe_list(u->server, w->conn->uid, w->all, w->label, true));
-		drop_wait(w);
+		list_remove(&w->link);
+		w->is_ready = true;
+		connection_kick(w->conn);
 	}
+}
+
+bool usage_fill(struct connection *c)
+{
+	bool has_added = false;
+	while (!list_empty(&c->usage_waits)) {
+		struct usage_wait *w =
+			list_entry(c->usage_waits.next, struct usage_wait, conn_link);
+		if (!w->is_ready || c->is_dead || buf_len(&c->out) >= CONNECTION_OUT_LOW)
+			break;
+		/* What is left over waits for the next turn. */
+		has_added = true;
+		if (!connection_has_time(c))
+			break;
+		uint64_t start_ns = clock_mono_ns();
+		connection_send_result(
+			c, w->tag, NULL, describe_list(c->server, c->uid, w->all, w->label, true));
+		drop_wait(w);
+		c->tenant->used_ns += clock_mono_ns() - start_ns;
+	}
+	return has_added;
 }
 
 static void on_alarm(void *owner)
@@ -128,6 +150,7 @@ int usage_list(struct connection *c, const struct request *rq, struct err *e)
 	list_append(&u->waits, &w->link);
 	list_append(&c->usage_waits, &w->conn_link);
 	c->n_open++;
+	c->n_usage_waits++;
 	queue_jobs(u, w);
 	pump(u);
 	return 0;

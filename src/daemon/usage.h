@@ -24,6 +24,8 @@ struct connection;
 /* So many questions are under way at one time. */
 #define USAGE_WINDOW  8
 #define USAGE_WAIT_MS 250
+/* A connection with so many lists that are not answered is not read. */
+#define USAGE_WAITS_MAX 16
 /* Younger than this an answer is good for another list too; older than that for none. */
 #define USAGE_FRESH_NS (100 * 1000000ull)
 #define USAGE_OLD_NS   (500 * 1000000ull)
@@ -38,12 +40,13 @@ struct usage {
 
 /* A list that is not answered yet. */
 struct usage_wait {
-	struct list link;      /* usage.waits */
+	struct list link;      /* usage.waits, until it is ready */
 	struct list conn_link; /* connection.usage_waits */
 	struct connection *conn;
 	char *tag;
 	char *label; /* NULL: any */
 	bool all;
+	bool is_ready; /* to be answered */
 };
 
 /* Borrows the server. Returns 0 or -errno; call usage_finish() in both cases. */
@@ -57,6 +60,9 @@ int usage_list(struct connection *c, const struct request *rq, struct err *e);
 void usage_on_wire(struct usage *u, struct job *j, const struct wire_now *now);
 void usage_on_warden_lost(struct usage *u);
 
+/* Answers the lists that are ready, while the connection has room and its user time. Returns
+ * whether anything was added or is left for the next turn. */
+bool usage_fill(struct connection *c);
 /* The connection ends. */
 void usage_forget(struct connection *c);
 

@@ -124,6 +124,17 @@ class Greedy(OwnDaemons):
         self.fill_queue(200)
         self.assert_served(b'{"op":"list","id":"a","all":true}\n')
 
+    def test_K8_a_flood_of_lists_with_usage_leaves_time_for_others(self):
+        """They wait for the warden, and are then answered in their user's part of a turn."""
+        self.start_daemon("--max-tasks", "8")
+        self.fill_queue(200)
+        self.assert_served(b'{"op":"list","id":"a","all":true,"usage":true}\n')
+
+    def test_K8_a_flood_of_snapshots_leaves_time_for_others(self):
+        self.start_daemon("--max-tasks", "8")
+        self.fill_queue(200)
+        self.assert_served(b'{"op":"events","id":"a","snapshot":true}\n{"op":"unsubscribe","id":"b","request":"a"}\n')
+
     def test_K8_a_flood_of_long_requests_leaves_time_for_others(self):
         self.start_daemon()
         self.assert_served(json.dumps({"op": "run", "id": "a", "task": {"argv": ["x"] * 60000, "naem": 1}}).encode() + b"\n")
