@@ -37,6 +37,14 @@ static int check_interval(const char *text, struct err *e)
 	return err_set(e, ERR_OUT_OF_RANGE, 0, "\"%s\" is not between 100ms and 24h", text);
 }
 
+static int check_iterations(const char *text, struct err *e)
+{
+	uint64_t n;
+	if (units_parse_uint(text, INT64_MAX, &n) == 0 && n > 0)
+		return 0;
+	return err_set(e, ERR_BAD_VALUE, 0, "\"%s\" is not a whole number above 0", text);
+}
+
 static int check_sort(const char *text, struct err *e)
 {
 	if (top_sort_from_name(text) != TOP_SORT_COUNT)
@@ -51,7 +59,7 @@ static int check_sort(const char *text, struct err *e)
 static const struct option_def options[] = {
 	{ OPTION_TEXT, 'd', "interval", "TIME", AT(interval), check_interval, NULL,
 		"between two looks; default 1s" },
-	{ OPTION_TEXT, 'n', "iterations", "N", AT(count), options_check_count, NULL,
+	{ OPTION_TEXT, 'n', "iterations", "N", AT(count), check_iterations, NULL,
 		"print N plain tables, and end" },
 	{ OPTION_FLAG, 0, "once", NULL, AT(once), NULL, NULL, "the same as -n 1" },
 	{ OPTION_TEXT, 's', "sort", "ORDER", AT(sort), check_sort, NULL,

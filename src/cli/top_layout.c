@@ -93,7 +93,7 @@ static const struct column {
 	void (*cell)(const struct top_row *row, char out[CELL_MAX]);
 } columns[] = {
 	{ "TASK", 14, false, 0, cell_id },
-	{ "STATE", 10, false, 1, cell_state },
+	{ "STATE", 13, false, 1, cell_state },
 	{ "AGE", 9, true, 4, cell_age },
 	{ "CPU%", 6, true, 2, cell_cpu },
 	{ "MEMORY", 9, true, 3, cell_memory },

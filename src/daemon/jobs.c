@@ -178,6 +178,8 @@ int jobs_find(struct jobs *js, uid_t uid, const char *word, struct job **ret, st
 		return err_set_field(
 			e, ERR_AMBIGUOUS, "task", "%zu tasks begin with \"%s\"", n, word);
 	err_set_field(e, ERR_NOT_FOUND, "task", "there is no task \"%s\"", word);
+	err_hint(e,
+		"your tasks, and of those that are done the ones that are kept: dayfly ps --all");
 	return -ENOENT;
 }
 

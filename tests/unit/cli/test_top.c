@@ -54,6 +54,17 @@ TEST(an_interval_has_bounds)
 	}
 }
 
+TEST(iterations_are_at_least_one)
+{
+	static const char *const bad[] = { "0", "-1", "many" };
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct canned_cli c = { .closes_after = 0 };
+		canned_cli_run(&c,
+			(const char *const[]){ "top", "-n", bad[i], "--socket", "SOCKET", NULL });
+		assert_int_equal(c.status, 2);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -61,6 +72,7 @@ int main(void)
 		cmocka_unit_test(json_has_a_line_for_each_look),
 		cmocka_unit_test(an_error_ends_it),
 		cmocka_unit_test(an_interval_has_bounds),
+		cmocka_unit_test(iterations_are_at_least_one),
 	};
 	return RUN_TESTS(tests);
 }

@@ -41,13 +41,16 @@ TEST(the_whole_table)
 {
 	expect("[" TASK("0123", "\"name\":\"n\",") "]", 0, 0,
 		"12:00:00  1 running, 0 waiting; CPU 50.0%, memory 1.0 MiB\n"
-		"TASK            STATE             AGE    CPU%     MEMORY   OUTPUT/S   PIDS   POS  "
+		"TASK            STATE                AGE    CPU%     MEMORY   OUTPUT/S   PIDS   "
+		"POS  "
 		"COMMAND\n"
-		"t-0123456789ab  running                  50.0    1.0 MiB    2.0 KiB      3        "
+		"t-0123456789ab  running                     50.0    1.0 MiB    2.0 KiB      3     "
+		"   "
 		"n: sleep 9");
 	expect("[]", 0, 0,
 		"12:00:00  0 running, 0 waiting; CPU 0.0%, memory 0 B\n"
-		"TASK            STATE             AGE    CPU%     MEMORY   OUTPUT/S   PIDS   POS  "
+		"TASK            STATE                AGE    CPU%     MEMORY   OUTPUT/S   PIDS   "
+		"POS  "
 		"COMMAND");
 }
 
@@ -55,18 +58,33 @@ TEST(what_is_not_known_is_left_empty)
 {
 	expect("[{\"task\":\"t-1\",\"state\":\"queued\",\"position\":4,\"argv\":[\"x\"]}]", 0, 0,
 		"12:00:00  0 running, 1 waiting; CPU 0.0%, memory 0 B\n"
-		"TASK            STATE             AGE    CPU%     MEMORY   OUTPUT/S   PIDS   POS  "
+		"TASK            STATE                AGE    CPU%     MEMORY   OUTPUT/S   PIDS   "
+		"POS  "
 		"COMMAND\n"
-		"t-1             queued                                                         4  "
+		"t-1             queued                                                            "
+		"4  "
 		"x");
+}
+
+TEST(every_cause_has_room)
+{
+	for (int i = 0; i < 2; i++) {
+		const char *cause = i ? "timeout_queue" : "output_limit";
+		char list[256];
+		snprintf(list, sizeof(list),
+			"[{\"task\":\"t-1\",\"state\":\"done\",\"cause\":\"%s\",\"argv\":[\"x\"]}]",
+			cause);
+		auto_free char *text = show(list, 0, 0);
+		assert_non_null(strstr(text, cause));
+	}
 }
 
 TEST(a_narrow_screen_has_fewer_columns)
 {
 	expect("[" TASK("0123", "") "]", 60, 0,
 		"12:00:00  1 running, 0 waiting; CPU 50.0%, memory 1.0 MiB\n"
-		"TASK            STATE         CPU%  COMMAND\n"
-		"t-0123456789ab  running       50.0  sleep 9");
+		"TASK            STATE            CPU%  COMMAND\n"
+		"t-0123456789ab  running          50.0  sleep 9");
 	expect("[" TASK("0123", "") "]", 20, 0,
 		"12:00:00  1 running,\n"
 		"TASK            COMM\n"
@@ -115,6 +133,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_whole_table),
 		cmocka_unit_test(what_is_not_known_is_left_empty),
+		cmocka_unit_test(every_cause_has_room),
 		cmocka_unit_test(a_narrow_screen_has_fewer_columns),
 		cmocka_unit_test(a_low_screen_says_how_many_are_not_shown),
 		cmocka_unit_test(j19_it_fits_and_has_no_control_characters_whatever_comes),
