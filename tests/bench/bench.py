@@ -303,7 +303,7 @@ def main():
     options = parser.parse_args()
     options.runs = options.runs or (50 if options.quick else 500)
     if not IS_ROOT:
-        print("make bench needs root: the floors make namespaces as root does")
+        print("make bench needs root, as the floors make namespaces as root does: sudo make bench")
         return 2
     bench = Bench(options)
     print(bench.results["machine"])
