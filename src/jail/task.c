@@ -305,5 +305,9 @@ pid_t task_start(struct jail *j, struct task_start *s)
 	environ = own_env;
 	free(s->env);
 	s->env = NULL;
+	/* Its change of ids has made the memory that both have as dumpable as the host's
+	 * fs.suid_dumpable says. */
+	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+		abort();
 	return r;
 }
