@@ -371,7 +371,7 @@ compile_commands.json: FORCE ## the compile commands for editors and clang tools
 	done; printf '\n]\n'; } >$@
 
 # ---- install -----------------------------------------------------------------------------------
-DOCS := $(wildcard README.md CHANGELOG.md SECURITY.md LICENSE docs/*.md)
+DOCS := $(wildcard README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE docs/*.md docs/*.svg)
 ETC  := $(wildcard etc/*)
 MAN  := $(wildcard docs/man/*.[158])
 $(BUILD)/libdayfly.pc: contrib/libdayfly.pc.in FORCE
@@ -400,7 +400,7 @@ INSTALL_FILES = 755:$(BUILD)/dayfly:$(BINDIR)/dayfly 755:$(BUILD)/dayflyd:$(SBIN
 	644:contrib/systemd/tmpfiles.conf:$(TMPFILESDIR)/dayfly.conf \
 	644:$(BUILD)/apparmor-profile:$(DOCDIR)/apparmor/dayfly \
 	$(foreach h,$(wildcard include/dayfly/*.h),644:$(h):$(INCLUDEDIR)/dayfly/$(notdir $(h))) \
-	$(foreach d,$(DOCS),644:$(d):$(DOCDIR)/$(notdir $(d))) \
+	$(foreach d,$(DOCS),644:$(d):$(DOCDIR)/$(d)) \
 	$(foreach e,$(ETC),644:$(e):$(DOCDIR)/etc/$(notdir $(e))) \
 	$(foreach m,$(MAN),644:$(m):$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))) \
 	644:contrib/completions/dayfly.bash:$(PREFIX)/share/bash-completion/completions/dayfly \
@@ -415,7 +415,7 @@ install: all $(filter-out $(PROGRAMS) $(LIBRARIES),$(filter $(BUILD)/%,$(subst :
 	done; ln -sf libdayfly.so.$(SOMAJOR) '$(DESTDIR)$(LIBDIR)/libdayfly.so'; echo '$(DESTDIR)$(LIBDIR)/libdayfly.so'
 uninstall: ## remove what install put there
 	@set -e; for entry in $(INSTALL_FILES) x:x:$(LIBDIR)/libdayfly.so; do rm -f '$(DESTDIR)'"$${entry##*:}"; done; \
-	for dir in $(LIBEXECDIR) $(INCLUDEDIR)/dayfly $(DOCDIR)/etc $(DOCDIR)/apparmor $(DOCDIR) $(LIBDIR)/pkgconfig; do \
+	for dir in $(LIBEXECDIR) $(INCLUDEDIR)/dayfly $(DOCDIR)/etc $(DOCDIR)/apparmor $(DOCDIR)/docs $(DOCDIR) $(LIBDIR)/pkgconfig; do \
 		rmdir '$(DESTDIR)'"$$dir" 2>/dev/null || :; done
 
 .PHONY: dist clean help

@@ -23,6 +23,13 @@ for file in bin/dayfly sbin/dayflyd libexec/dayfly/dayfly-warden lib/libdayfly.a
   share/zsh/site-functions/_dayfly share/fish/vendor_completions.d/dayfly.fish; do
   [ -e "$tree/opt/dayfly/$file" ] || fail "not installed: $file"
 done
+# A link in an installed page leads to an installed page or picture.
+doc=$tree/opt/dayfly/share/doc/dayfly
+for page in "$doc"/*.md "$doc"/docs/*.md; do
+  for link in $(grep -o '](\.*[a-zA-Z/._-]*\.\(md\|svg\|conf\)[)#]' "$page" | tr -d '()#]' | sort -u); do
+    [ -e "${page%/*}/$link" ] || fail "${page#"$doc/"} links to $link, which is not installed"
+  done
+done
 profile=$tree/opt/dayfly/share/doc/dayfly/apparmor/dayfly
 grep -q '^profile dayfly-warden "/opt/dayfly/libexec/dayfly/dayfly-warden" ' "$profile" || fail "the AppArmor profile is not for the installed path"
 "$tree/opt/dayfly/bin/dayfly" version >"$root/log" 2>&1 || fail "the installed dayfly does not run"
