@@ -82,7 +82,9 @@ static const struct command command = {
 		"counts processes and\n"
 		"threads; POS tasks start before it. What is not known is left empty. The first "
 		"look shows averages\n"
-		"since the start of each task, every other one what has been since the last.\n",
+		"since the start of each task, every other one what has been since the last. The "
+		"space bar looks at\n"
+		"once.\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
 	.usage_status = 2,
