@@ -1,7 +1,9 @@
 """What the load and soak tests share: daemons with settings of their own, floods, idle clients, and the daemon's own numbers."""
 import os
 import socket
+import time
 
+from dayfly_client import SCALE, DaemonError
 from dayfly_host import GROUP, USER, Daemon, as_user
 
 # The long form: DAYFLY_LOAD=long. The short one is part of `make check`.
@@ -24,12 +26,18 @@ def configured_daemon(stage, mode, text, *args):
 
 
 def metric(daemon, name, **labels):
-    """One row of what the daemon has counted; None: it has no such row."""
-    client = daemon.connect(0 if daemon.mode == "root" else USER)
-    try:
-        rows = client.call("stats")["metrics"]
-    finally:
-        client.close()
+    """One row of what the daemon has counted; None: it has no such row. Clients that have just gone may still count for a moment."""
+    rows, end = None, time.monotonic() + 10 * SCALE
+    while rows is None:
+        client = daemon.connect(0 if daemon.mode == "root" else USER)
+        try:
+            rows = client.call("stats")["metrics"]
+        except DaemonError as e:
+            if e.code != "busy" or time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+        finally:
+            client.close()
     found = [m for m in rows if m["name"] == name and m.get("labels", {}) == labels]
     return found[0] if found else None
 
