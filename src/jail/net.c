@@ -1,8 +1,6 @@
 /* Host name and the loopback device of the jail's own network namespace. */
 #include "jail/steps.h"
 
-#include "base/fd.h"
-
 #include <errno.h>
 #include <net/if.h>
 #include <sched.h>
@@ -10,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define HELPER_STACK_BYTES (64 << 10)
@@ -22,12 +21,20 @@ int step_hostname(struct jail *j, struct err *e)
 	return 0;
 }
 
-/* Returns 0 or an errno. */
+/*
+ * Returns 0 or an errno. Plain system calls: the helper shares errno with jail init, which reads
+ * its own at the same time. They write it only when they fail, and then the jail is not made
+ * anyway.
+ */
 static int bring_up(void)
 {
 	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
-	auto_close int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	return sock < 0 || ioctl(sock, SIOCSIFFLAGS, &ifr) < 0 ? errno : 0;
+	long sock = syscall(SYS_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (sock < 0)
+		return errno;
+	int errnum = syscall(SYS_ioctl, sock, SIOCSIFFLAGS, &ifr) < 0 ? errno : 0;
+	syscall(SYS_close, sock);
+	return errnum;
 }
 
 /* The helper, which shares jail init's memory: it touches nothing but its own stack and the answer.
