@@ -210,7 +210,7 @@ class Bench:
                 return next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
 
         rows = {}
-        with self.daemon("--pool-size", "1", "--max-tasks", "1000") as daemon:
+        with self.daemon("--pool-size", "1", "--max-tasks", "1200") as daemon:
             client = daemon.client()
             client.run({"argv": ["true"]})
             time.sleep(0.2)
