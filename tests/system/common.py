@@ -47,6 +47,15 @@ def ticks_since_boot():
     return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
 
 
+def ancestors_of(pid, table):
+    """The pids of a process, its parent and so on, in that table."""
+    found = []
+    while pid in table and pid not in found:
+        found.append(pid)
+        pid = table[pid][0]
+    return found
+
+
 class Traces:
     """All processes and namespaces of a daemon and its tasks at one moment, to be looked for after their death: when dayflyd is gone,
     nothing else tells whose the rest were."""
@@ -64,21 +73,23 @@ class Traces:
         """Without the short-lived children that a program forks of itself."""
         return sorted(pid for pid, name in self.names.items() if name == comm and self.names.get(self.parents[pid]) != comm)
 
-    def left(self):
+    def left(self, successor=None):
         if self.until is None:
             self.until = ticks_since_boot()
         found = {pid: self.names[pid] for pid, start in self.processes.items() if start and start_time(pid) == start}
         # What was begun after we had looked. Not what begins later: a namespace's number is soon used again, by anybody.
-        for pid, (_, comm, _) in process_table().items():
+        table = process_table()
+        for pid, (_, comm, _) in table.items():
             start = start_time(pid)
-            if start and int(start) <= self.until and namespaces_of(pid) & self.namespaces:
+            if start and int(start) <= self.until and namespaces_of(pid) & self.namespaces \
+                    and successor not in ancestors_of(pid, table):
                 found[pid] = comm
         return found
 
-    def wait_gone(self, seconds=2.0):
-        """Returns what is still there after so long."""
-        wait_until(lambda: not self.left(), seconds)
-        return self.left()
+    def wait_gone(self, seconds=2.0, successor=None):
+        """Returns what is still there after so long. successor: the pid of a new dayflyd, whose processes may have such numbers too."""
+        wait_until(lambda: not self.left(successor), seconds)
+        return self.left(successor)
 
 
 class OwnDaemons:

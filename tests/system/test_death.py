@@ -45,7 +45,7 @@ class DaemonDeath(Running):
         kill_daemon(daemon)
         daemon.close_client()
         daemon.start()
-        self.assertEqual(traces.wait_gone(), {})
+        self.assertEqual(traces.wait_gone(successor=daemon.process.pid), {})
         self.assert_works(daemon)
         time.sleep(1.2)  # as long as the old keeper may wait for its turn
         self.assert_works(daemon)
