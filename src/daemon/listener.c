@@ -20,6 +20,12 @@
 /* 100 ms in all. */
 #define LOCK_TRIES    20
 #define LOCK_PAUSE_US 5000
+/*
+ * The sticky bit, which means nothing where others may not write, tells that a dayflyd made the
+ * directory. It is set as the directory is made, for whoever takes the lock need not be who made
+ * it.
+ */
+#define MADE_BY_US S_ISVTX
 
 static int split_path(const char *path, char **ret_dir, const char **ret_name, struct err *e)
 {
@@ -70,6 +76,19 @@ static int lock_dir(int fd)
 	return 0;
 }
 
+/* Under the lock. */
+static int note_maker(struct listener *l, const char *dir, bool is_shared, struct err *e)
+{
+	struct stat st;
+	if (fstat(l->dir_fd, &st) < 0)
+		return err_set(e, ERR_INTERNAL, errno, "look at directory %s", dir);
+	l->is_dir_made = !l->is_passed && (st.st_mode & MADE_BY_US);
+	/* The umask is 077: open what others must pass through. */
+	if (l->is_dir_made && is_shared && fchmod(l->dir_fd, 0755 | MADE_BY_US) < 0)
+		return err_set(e, ERR_INTERNAL, errno, "set the mode of %s", dir);
+	return 0;
+}
+
 static int take_dir(struct listener *l, const char *dir, bool is_shared, struct err *e)
 {
 	l->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -78,9 +97,6 @@ static int take_dir(struct listener *l, const char *dir, bool is_shared, struct 
 	int r = check_dir(l->dir_fd, dir, e);
 	if (r < 0)
 		return r;
-	/* The umask is 077: open what others must pass through. */
-	if (l->is_dir_made && is_shared && fchmod(l->dir_fd, 0755) < 0)
-		return err_set(e, ERR_INTERNAL, errno, "set the mode of %s", dir);
 	if (lock_dir(l->dir_fd) < 0) {
 		int errnum = errno;
 		err_set(e, ERR_BUSY, errnum == EWOULDBLOCK ? EBUSY : errnum, "lock directory %s",
@@ -90,14 +106,12 @@ static int take_dir(struct listener *l, const char *dir, bool is_shared, struct 
 				    "--runtime-dir");
 		return -EBUSY;
 	}
-	return 0;
+	return note_maker(l, dir, is_shared, e);
 }
 
 static int open_dir(struct listener *l, const char *dir, bool is_shared, struct err *e)
 {
-	if (mkdir(dir, is_shared ? 0755 : 0700) == 0)
-		l->is_dir_made = true;
-	else if (errno != EEXIST)
+	if (mkdir(dir, 0700 | MADE_BY_US) < 0 && errno != EEXIST)
 		return err_set(e, ERR_INTERNAL, errno, "make directory %s", dir);
 	return take_dir(l, dir, is_shared, e);
 }

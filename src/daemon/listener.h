@@ -15,7 +15,7 @@ struct listener {
 	int fd;
 	char *path;
 	bool is_passed;	  /* a service manager's: it stays when we go, and others may serve it */
-	bool is_dir_made; /* by us: it goes when we go */
+	bool is_dir_made; /* by a dayflyd, this one or another: it goes when we go */
 	dev_t dev;	  /* of the socket file */
 	ino_t ino;
 };

@@ -116,7 +116,7 @@ class Place(Own):
     def test_K12_modes_of_the_socket_and_its_directory(self):
         daemon = self.new_daemon()
         modes = [stat.S_IMODE(os.stat(p).st_mode) for p in (os.path.dirname(daemon.socket), daemon.socket)]
-        self.assertEqual(modes, [0o755, 0o666] if self.mode == "root" else [0o700, 0o600])
+        self.assertEqual(modes, [0o1755, 0o666] if self.mode == "root" else [0o1700, 0o600])
 
     def test_K12_a_socket_that_is_removed_or_replaced_is_noticed(self):
         """Nobody can reach the daemon any more: it ends, and leaves what is not its own."""

@@ -63,7 +63,7 @@ static void a_private_socket_is_for_its_user_and_leaves_nothing(void **state)
 	struct err e;
 	assert_int_equal(listener_open(&l, p->path, false, &e), 0);
 	assert_true(l.is_dir_made);
-	assert_int_equal(mode_of(p->dir), 0700);
+	assert_int_equal(mode_of(p->dir), 0700 | S_ISVTX);
 	assert_int_equal(mode_of(p->path), 0600);
 	assert_int_equal(connect_to(p->path), -ECONNREFUSED);
 	assert_int_equal(listener_start(&l, &e), 0);
@@ -81,7 +81,7 @@ static void a_shared_socket_can_be_reached_whatever_the_umask(void **state)
 	mode_t old = umask(077);
 	assert_int_equal(listener_open(&l, p->path, true, &e), 0);
 	umask(old);
-	assert_int_equal(mode_of(p->dir), 0755);
+	assert_int_equal(mode_of(p->dir), 0755 | S_ISVTX);
 	assert_int_equal(mode_of(p->path), 0666);
 	listener_close(&l);
 }
@@ -116,6 +116,22 @@ static void a_directory_that_was_there_is_not_removed(void **state)
 	listener_close(&l);
 	assert_int_equal(access(p->dir, F_OK), 0);
 	assert_int_equal(access(p->path, F_OK), -1);
+}
+
+/* Of two that start at once, one makes the directory and the other may take the lock. */
+static void whoever_has_the_lock_removes_what_another_daemon_made(void **state)
+{
+	const struct place *p = *state;
+	struct listener l, second;
+	struct err e;
+	assert_int_equal(listener_open(&l, p->path, false, &e), 0);
+	listener_stop(&l);
+	fd_close(&l.dir_fd);
+	assert_int_equal(listener_open(&second, p->path, false, &e), 0);
+	assert_true(second.is_dir_made);
+	listener_finish(&l);
+	listener_close(&second);
+	assert_int_equal(access(p->dir, F_OK), -1);
 }
 
 static void an_unsafe_directory_is_refused(void **state)
@@ -290,6 +306,7 @@ int main(void)
 		IN_PLACE(a_shared_socket_can_be_reached_whatever_the_umask),
 		IN_PLACE(a_second_daemon_in_the_same_directory_is_refused),
 		IN_PLACE(a_directory_that_was_there_is_not_removed),
+		IN_PLACE(whoever_has_the_lock_removes_what_another_daemon_made),
 		IN_PLACE(an_unsafe_directory_is_refused),
 		IN_PLACE(a_symlink_in_the_place_of_the_directory_is_refused),
 		IN_PLACE(a_socket_that_nobody_listens_on_is_replaced),
