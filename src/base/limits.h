@@ -40,6 +40,10 @@
 #define LIMIT_SECRET_BYTES  (64u << 10)
 #define LIMIT_SECRETS_BYTES (256u << 10)
 
+/* Of the list of what a task changed: entries, and the bytes of their record. */
+#define LIMIT_CHANGES_LISTED	 100
+#define LIMIT_CHANGES_LIST_BYTES (8u << 10)
+
 /* Connections to the daemon that an administrator may allow; its descriptors may allow fewer. */
 #define LIMIT_CONNECTIONS 65536
 /* Requests of one connection that wait for an answer. */

@@ -80,6 +80,16 @@ int recovery_choose_dir(const struct options *o, const char *socket_path,
 
 /* ---- results ---- */
 
+/* Returns the text without the list of changes, and that object. */
+static char *text_without_list(const struct task_result *r, json_t **ret_full)
+{
+	json_t *full = *ret_full = result_to_json(r);
+	json_t *changes = json_object_get(full, "changes");
+	json_object_set_new(changes, "list", json_null());
+	json_object_set_new(changes, "truncated", json_true());
+	return full ? json_dumps(full, JSON_COMPACT) : NULL;
+}
+
 /* A result that is too long loses its details. */
 static char *result_text(struct server *s, const struct task_result *r)
 {
@@ -90,7 +100,10 @@ static char *result_text(struct server *s, const struct task_result *r)
 		free(text);
 		/* This one is others' too. */
 		json_decref(full);
-		full = result_to_json(r);
+		text = text_without_list(r, &full);
+	}
+	if (text && strlen(text) > JOURNAL_RESULT_BYTES) {
+		free(text);
 		for (size_t i = 0; i < ARRAY_SIZE(details); i++)
 			json_object_set_new(full, details[i], json_null());
 		text = json_dumps(full, JSON_COMPACT);

@@ -1,7 +1,8 @@
 /*
- * Counting changes: see changes.h. In the upper layer a character device 0:0 is a whiteout
- * (deleted); a directory that is marked opaque replaces the lower one; anything else shadows what
- * the lower layer has under that name.
+ * Walking through changes: see changes.h. In the upper layer a character device 0:0 is a whiteout
+ * (deleted); a directory that is marked opaque hides all of the lower one; anything else shadows
+ * what the lower layer has under that name. The lower layer is the client's, who may change it
+ * meanwhile: what is gone from it is as if it had never been there.
  */
 #include "jail/changes.h"
 
@@ -9,29 +10,84 @@
 #include "base/clock.h"
 #include "base/dir.h"
 #include "base/fd.h"
+#include "base/limits.h"
+#include "jail/sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define CHANGES_MAX_DEPTH   256
 #define CHANGES_MAX_ENTRIES 2000000
 
 struct walk {
-	struct changes *out;
-	uint64_t entries;
-	uint64_t until_ns;
+	const struct changes_walk *in;
+	uint64_t entries, left_out;
+	int depth;
+	char path[LIMIT_PATH_BYTES];
+	size_t len;
 };
+
+/* ---- the path of where we are ---- */
+
+/* Goes to `name` in the directory where we are. Returns false where that leads too far. */
+static bool enter(struct walk *w, const char *name, size_t *ret_before)
+{
+	size_t n = strlen(name), slash = w->len > 0;
+	*ret_before = w->len;
+	if (w->len + slash + n >= sizeof(w->path)) {
+		w->left_out++;
+		return false;
+	}
+	if (slash)
+		w->path[w->len] = '/';
+	memcpy(w->path + w->len + slash, name, n + 1);
+	w->len += slash + n;
+	return true;
+}
+
+static void leave(struct walk *w, size_t before)
+{
+	w->len = before;
+	w->path[before] = '\0';
+}
 
 static int check_bounds(struct walk *w)
 {
 	if (++w->entries > CHANGES_MAX_ENTRIES)
 		return -E2BIG;
-	return clock_mono_ns() > w->until_ns ? -ETIME : 0;
+	return clock_mono_ns() > w->in->until_ns ? -ETIME : 0;
+}
+
+/* ---- looking ---- */
+
+static int open_in(int dirfd, const char *name, uint64_t flags)
+{
+	return sys_openat2(dirfd, name, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0,
+		RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV);
+}
+
+int changes_open_file(int dirfd, const char *name)
+{
+	struct stat st;
+	/* Opening a FIFO or a device can do things: first what it is. Nobody exchanges it: all that
+	 * could is dead. */
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -ENXIO;
+	auto_close int fd = open_in(dirfd, name, O_RDONLY);
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)))
+		return -ENXIO;
+	return fd < 0 ? fd : fd_take(&fd);
+}
+
+static int open_dir(int dirfd, const char *name)
+{
+	return open_in(dirfd, name, O_RDONLY | O_DIRECTORY);
 }
 
 static bool is_whiteout(const struct stat *st)
@@ -51,8 +107,8 @@ static bool is_opaque(int dirfd)
  */
 static bool same_bytes(const struct walk *w, int upper, int lower, const char *name)
 {
-	auto_close int a = openat(upper, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	auto_close int b = openat(lower, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	auto_close int a = changes_open_file(upper, name);
+	auto_close int b = changes_open_file(lower, name);
 	char x[16384], y[16384];
 	if (a < 0 || b < 0)
 		return false;
@@ -62,7 +118,7 @@ static bool same_bytes(const struct walk *w, int upper, int lower, const char *n
 			return false;
 		if (n == 0)
 			return true;
-		if (clock_mono_ns() > w->until_ns)
+		if (clock_mono_ns() > w->in->until_ns)
 			return false;
 	}
 }
@@ -77,7 +133,7 @@ static bool is_same(const struct walk *w, int upper, int lower, const char *name
 		/* Not by time stamp: a task can set it back. */
 		return same_bytes(w, upper, lower, name);
 	if (S_ISLNK(u->st_mode)) {
-		char x[4096], y[4096];
+		char x[PATH_MAX], y[PATH_MAX];
 		ssize_t n = readlinkat(upper, name, x, sizeof(x)),
 			m = readlinkat(lower, name, y, sizeof(y));
 		return n >= 0 && n == m && !memcmp(x, y, (size_t)n);
@@ -85,110 +141,201 @@ static bool is_same(const struct walk *w, int upper, int lower, const char *name
 	return true;
 }
 
-/* Counts every file below a directory, which was deleted (or replaced) as a whole or is all new. */
-static int count_tree(struct walk *w, int dirfd, uint64_t *count, int depth)
+/* ---- telling ---- */
+
+static enum change_type type_of(const struct stat *st)
 {
-	if (depth > CHANGES_MAX_DEPTH)
-		return -ELOOP;
-	auto_closedir DIR *d = dir_list(dirfd);
+	return S_ISREG(st->st_mode)   ? CHANGE_FILE
+	       : S_ISLNK(st->st_mode) ? CHANGE_LINK
+	       : S_ISDIR(st->st_mode) ? CHANGE_DIRECTORY
+				      : CHANGE_SPECIAL;
+}
+
+static int tell(
+	struct walk *w, enum change_kind kind, const struct stat *st, int dirfd, const char *name)
+{
+	bool has_bytes = S_ISREG(st->st_mode) || S_ISLNK(st->st_mode);
+	const struct change c = {
+		.entry = {
+			.kind = kind,
+			.type = type_of(st),
+			.mode = st->st_mode & 07777,
+			.bytes = has_bytes ? (uint64_t)st->st_size : 0,
+			.path = w->path,
+		},
+		.dirfd = dirfd,
+		.name = name,
+	};
+	/* What was not compared to its end must not count. */
+	return clock_mono_ns() > w->in->until_ns ? -ETIME : w->in->fn(w->in->owner, &c);
+}
+
+/* ---- walking ---- */
+
+static int walk_deleted(struct walk *w, int lower, const char *name, const struct stat *st);
+
+static int delete_child(struct walk *w, int lower, const char *name)
+{
+	struct stat st;
+	size_t before;
+	int r = check_bounds(w);
+	if (r < 0 || !enter(w, name, &before))
+		return r;
+	if (fstatat(lower, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		r = walk_deleted(w, lower, name, &st);
+	leave(w, before);
+	return r;
+}
+
+/* Everything that a directory of the lower layer had and the upper one (-1: there is none) has not.
+ */
+static int delete_children(struct walk *w, int lower, int upper)
+{
+	struct stat st;
+	if (w->depth >= CHANGES_MAX_DEPTH) {
+		w->left_out++;
+		return 0;
+	}
+	auto_closedir DIR *d = dir_list(lower);
 	if (!d)
 		return -errno;
 	struct dirent *entry;
-	while ((entry = dir_next(d))) {
-		struct stat st;
-		int r = check_bounds(w);
-		if (r < 0)
-			return r;
-		if (fstatat(dirfd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			return -errno;
-		if (!S_ISDIR(st.st_mode)) {
-			*count += !is_whiteout(&st);
-			continue;
-		}
-		auto_close int fd = dir_open(dirfd, entry->d_name);
-		r = fd == -EACCES ? 0 : fd < 0 ? fd : count_tree(w, fd, count, depth + 1);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	int r = 0;
+	w->depth++;
+	while (r == 0 && (entry = dir_next(d)))
+		if (upper < 0 || fstatat(upper, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			r = delete_child(w, lower, entry->d_name);
+	w->depth--;
+	return r;
 }
 
-/* Adds what the lower layer has under this name, as deleted. */
-static int count_deleted(
-	struct walk *w, int lower, const char *name, const struct stat *l, int depth)
+/* Where we are is what was deleted. */
+static int walk_deleted(struct walk *w, int lower, const char *name, const struct stat *st)
 {
-	if (!S_ISDIR(l->st_mode)) {
-		w->out->deleted++;
+	int r = 0;
+	if (S_ISDIR(st->st_mode)) {
+		auto_close int fd = open_dir(lower, name);
+		if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
+			return fd;
+		/* Where the task could not look we need not. */
+		r = fd < 0 ? 0 : delete_children(w, fd, -1);
+	}
+	return r < 0 ? r : tell(w, CHANGE_DELETED, st, -1, name);
+}
+
+static int walk_dir(struct walk *w, int upper, int lower);
+
+/* Where we are is a directory of the upper layer; l: what the lower one has there, or NULL. */
+static int enter_dir(struct walk *w, int upper, int lower, const char *name, const struct stat *u,
+	const struct stat *l)
+{
+	auto_close int up = open_dir(upper, name);
+	auto_close int low = l && S_ISDIR(l->st_mode) ? open_dir(lower, name) : -1;
+	if (up == -EACCES) {
+		w->left_out++;
 		return 0;
 	}
-	auto_close int fd = dir_open(lower, name);
-	return fd == -EACCES ? 0 : fd < 0 ? fd : count_tree(w, fd, &w->out->deleted, depth + 1);
-}
-
-static int count_merged(struct walk *w, int upper, int lower, int depth);
-
-static int count_dir(
-	struct walk *w, int upper, int lower, const char *name, const struct stat *l, int depth)
-{
-	auto_close int up = dir_open(upper, name);
 	if (up < 0)
 		return up;
-	bool merged = l && S_ISDIR(l->st_mode) && !is_opaque(up);
-	if (merged) {
-		auto_close int low = dir_open(lower, name);
-		return low < 0 ? low : count_merged(w, up, low, depth + 1);
-	}
-	int r = l ? count_deleted(w, lower, name, l, depth) : 0;
-	return r < 0 ? r : count_tree(w, up, &w->out->added, depth + 1);
+	int r = 0;
+	if (l && !S_ISDIR(l->st_mode))
+		r = tell(w, CHANGE_DELETED, l, -1, name);
+	if (r == 0 && (!l || !S_ISDIR(l->st_mode)))
+		r = tell(w, CHANGE_ADDED, u, upper, name);
+	else if (r == 0 && (u->st_mode & 07777) != (l->st_mode & 07777))
+		r = tell(w, CHANGE_MODIFIED, u, upper, name);
+	return r < 0 ? r : walk_dir(w, up, low);
 }
 
-static int count_entry(struct walk *w, int upper, int lower, const char *name, int depth)
+static int walk_entry(struct walk *w, int upper, int lower, const char *name)
 {
 	struct stat u, l;
-	int r = check_bounds(w);
-	if (r < 0)
-		return r;
 	if (fstatat(upper, name, &u, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	bool had = fstatat(lower, name, &l, AT_SYMLINK_NOFOLLOW) == 0;
+	bool had = lower >= 0 && fstatat(lower, name, &l, AT_SYMLINK_NOFOLLOW) == 0;
 	if (is_whiteout(&u))
-		return had ? count_deleted(w, lower, name, &l, depth) : 0;
+		return had ? walk_deleted(w, lower, name, &l) : 0;
 	if (S_ISDIR(u.st_mode))
-		return count_dir(w, upper, lower, name, had ? &l : NULL, depth);
-	if (!had) {
-		w->out->added++;
-	} else if (S_ISDIR(l.st_mode)) {
-		w->out->added++;
-		return count_deleted(w, lower, name, &l, depth);
-	} else if (!is_same(w, upper, lower, name, &u, &l)) {
-		w->out->modified++;
+		return enter_dir(w, upper, lower, name, &u, had ? &l : NULL);
+	if (!had)
+		return tell(w, CHANGE_ADDED, &u, upper, name);
+	if (S_ISDIR(l.st_mode)) {
+		int r = walk_deleted(w, lower, name, &l);
+		return r < 0 ? r : tell(w, CHANGE_ADDED, &u, upper, name);
 	}
-	/* What was not compared to its end must not count. */
-	return clock_mono_ns() > w->until_ns ? -ETIME : 0;
+	if (!is_same(w, upper, lower, name, &u, &l))
+		return tell(w, CHANGE_MODIFIED, &u, upper, name);
+	return clock_mono_ns() > w->in->until_ns ? -ETIME : 0;
 }
 
-static int count_merged(struct walk *w, int upper, int lower, int depth)
+/* lower: the directory that lies below this one, or -1. */
+static int walk_dir(struct walk *w, int upper, int lower)
 {
-	if (depth > CHANGES_MAX_DEPTH)
-		return -ELOOP;
+	if (w->depth >= CHANGES_MAX_DEPTH) {
+		w->left_out++;
+		return 0;
+	}
 	auto_closedir DIR *d = dir_list(upper);
 	if (!d)
 		return -errno;
 	struct dirent *entry;
-	while ((entry = dir_next(d))) {
-		int r = count_entry(w, upper, lower, entry->d_name, depth);
-		if (r < 0)
-			return r;
+	int r = 0;
+	w->depth++;
+	while (r == 0 && (entry = dir_next(d))) {
+		size_t before;
+		r = check_bounds(w);
+		if (r < 0 || !enter(w, entry->d_name, &before))
+			continue;
+		r = walk_entry(w, upper, lower, entry->d_name);
+		leave(w, before);
 	}
-	return 0;
+	w->depth--;
+	if (r == 0 && lower >= 0 && is_opaque(upper))
+		r = delete_children(w, lower, upper);
+	return r;
 }
 
-int changes_count(int upper_fd, int lower_fd, uint64_t until_ns, struct changes *ret)
+int changes_walk(const struct changes_walk *walk, uint64_t *ret_left_out)
 {
-	struct changes out = { 0 };
-	struct walk w = { .out = &out, .until_ns = until_ns };
-	int r = count_merged(&w, upper_fd, lower_fd, 0);
-	if (r == 0)
-		*ret = out;
+	struct walk w = { .in = walk };
+	int r = walk_dir(&w, walk->upper_fd, walk->lower_fd);
+	*ret_left_out = w.left_out;
 	return r;
+}
+
+/* ---- the sum ---- */
+
+void changes_init(struct changes *c)
+{
+	*c = (struct changes){ 0 };
+	buf_init(&c->list, LIMIT_CHANGES_LIST_BYTES);
+}
+
+void changes_finish(struct changes *c)
+{
+	buf_finish(&c->list);
+}
+
+int changes_note(void *owner, const struct change *change)
+{
+	struct changes *c = owner;
+	const struct change_entry *e = &change->entry;
+	uint64_t *const counts[] = {
+		[CHANGE_ADDED] = &c->added,
+		[CHANGE_MODIFIED] = &c->modified,
+		[CHANGE_DELETED] = &c->deleted,
+	};
+	if (e->type != CHANGE_DIRECTORY)
+		++*counts[e->kind];
+	if (e->kind != CHANGE_DELETED && e->type == CHANGE_SPECIAL)
+		c->left_out++;
+	if (e->kind != CHANGE_DELETED && __builtin_add_overflow(c->bytes, e->bytes, &c->bytes))
+		c->bytes = UINT64_MAX;
+	/* Once one had no room all later ones stay out: the list is a beginning. */
+	if (c->is_list_cut || c->n_listed == LIMIT_CHANGES_LISTED ||
+		change_list_put(&c->list, e) < 0)
+		c->is_list_cut = true;
+	else
+		c->n_listed++;
+	return 0;
 }

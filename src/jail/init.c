@@ -5,8 +5,8 @@
  * namespace only) for counting what was left; the task cannot look into it (not dumpable) nor
  * signal it (PID 1).
  */
-#include "jail/changes.h"
 #include "jail/claim.h"
+#include "jail/collect.h"
 #include "jail/fault.h"
 #include "jail/jail.h"
 #include "jail/steps.h"
@@ -269,10 +269,6 @@ static bool serve(struct jail *j, int signal_fd, pid_t main_pid, int *ret_status
 	}
 }
 
-/* A jail whose main process has ended has little time: the warden's backstops. What is not counted
- * by then is not known. */
-#define COUNT_NS (500 * NS_PER_MS)
-
 /* When the main process ends: what it wanted to write had no room, if anything. What is killed
  * afterwards may still make some. */
 static void look_at_disk(struct jail *j)
@@ -287,7 +283,6 @@ static void report_end(struct jail *j)
 	struct wire_event ev;
 	struct rusage usage;
 	struct statfs fs;
-	struct changes changes;
 	wire_event_init(&ev, WIRE_GONE, j->id);
 	getrusage(RUSAGE_CHILDREN, &usage);
 	ev.gone.user_us =
@@ -301,14 +296,7 @@ static void report_end(struct jail *j)
 		ev.gone.disk_inodes = fs.f_files - fs.f_ffree;
 		ev.gone.disk_is_full = j->disk_is_full;
 	}
-	if (j->upper_fd >= 0 && j->lower_fd >= 0 &&
-		changes_count(j->upper_fd, j->lower_fd, clock_mono_ns() + COUNT_NS, &changes) ==
-			0) {
-		ev.gone.has_changes = 1;
-		ev.gone.changes_added = changes.added;
-		ev.gone.changes_modified = changes.modified;
-		ev.gone.changes_deleted = changes.deleted;
-	}
+	collect_changes(j, &ev);
 	send_event(j, &ev);
 }
 

@@ -80,6 +80,8 @@ int wire_event_check(struct wire_event *ev, size_t len)
 		return 0;
 	case WIRE_NOW:
 		return ev->now.source <= WIRE_NOW_PROCESSES ? 0 : -EPROTO;
+	case WIRE_CHANGES:
+		return ev->changes.len <= WIRE_CHANGES_SIZE ? 0 : -EPROTO;
 	case WIRE_LIMIT:
 		return ev->limit.which == WIRE_LIMIT_CPU_TIME ? 0 : -EPROTO;
 	default:

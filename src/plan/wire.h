@@ -16,9 +16,10 @@
  *          LIMIT   which one                       a limit that the daemon acts on is used up
  *          NOW     what it uses now                nothing is known of a jail that is not there
  *          EXITED  status, main process gone       stragglers are being killed
- *          FAILED  err                             the jail could not be made, or the exec
- *                                                  failed; GONE follows
- *          GONE    the last record of a jail       nothing of it is left: no process, no mount
+ *          CHANGES a piece of a list               what it changed, the first of it
+ * (change_list.h); before GONE, as many as it takes FAILED  err                             the
+ * jail could not be made, or the exec failed; GONE follows GONE    the last record of a jail
+ * nothing of it is left: no process, no mount
  *
  * START descriptors, in this order: [0] the client's connection (its SO_PEERCRED says with whose
  * rights paths are opened), [1] the sealed plan, then stdin if plan.has_stdin, then stdout and
@@ -33,7 +34,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 6
+#define WIRE_VERSION 7
 
 enum wire_type {
 	WIRE_START = 1,
@@ -49,6 +50,7 @@ enum wire_type {
 	WIRE_GONE,
 	WIRE_LIMIT,
 	WIRE_NOW,
+	WIRE_CHANGES,
 };
 
 /* What WIRE_LIMIT tells of. */
@@ -92,6 +94,7 @@ const char *warden_mode_name(enum warden_mode m); /* "root" "rootless-subuid" "r
 #define WIRE_INFO_SIZE	   1024
 #define WIRE_WHY_SIZE	   256
 #define WIRE_CALL_SIZE	   64
+#define WIRE_CHANGES_SIZE  1024
 
 /* What a jail's cgroup counted from its first moment to its last. */
 enum wire_known {
@@ -164,6 +167,11 @@ struct wire_event {
 			struct err err;
 		} failed;
 		struct {
+			uint32_t len; /* of data */
+			uint32_t reserved;
+			char data[WIRE_CHANGES_SIZE];
+		} changes;
+		struct {
 			int32_t init_status;   /* of jail init, as from waitpid */
 			uint32_t has_disk;     /* the disk_ counters are known */
 			uint32_t has_changes;  /* the changes_ counters are known */
@@ -172,8 +180,12 @@ struct wire_event {
 			uint64_t user_us, sys_us;	  /* CPU time of everything in the jail */
 			uint64_t max_rss_bytes;		  /* of the largest process */
 			uint64_t disk_bytes, disk_inodes; /* in use at the end */
-			uint64_t changes_added, changes_modified,
-				changes_deleted; /* files of a cow workspace */
+			/* Of a cow workspace: files; bytes of what is new or modified; entries
+			   that cannot be taken along; whether the list is only the beginning. */
+			uint64_t changes_added, changes_modified, changes_deleted;
+			uint64_t changes_bytes, changes_left_out;
+			uint32_t changes_is_cut;
+			int32_t changes_errnum;	 /* why they are not known, or 0 */
 			struct wire_usage usage; /* of its cgroup; nothing is known without one */
 			/* The system call that a filter has ended the main process for; "": none,
 			 * or not known. */

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/str.h"
 
 #include <stdlib.h>
@@ -16,7 +17,10 @@ static const char *const pool_names[] = {
 
 struct task_result *result_create(void)
 {
-	return calloc(1, sizeof(struct task_result));
+	struct task_result *r = calloc(1, sizeof(*r));
+	if (r)
+		buf_init(&r->changes_list, LIMIT_CHANGES_LIST_BYTES);
+	return r;
 }
 
 void result_destroy(struct task_result *r)
@@ -24,6 +28,7 @@ void result_destroy(struct task_result *r)
 	if (!r)
 		return;
 	free(r->name);
+	buf_finish(&r->changes_list);
 	json_decref(r->stored);
 	free(r);
 }
@@ -89,7 +94,17 @@ void result_set_gone(struct task_result *r, const struct wire_event *gone)
 		r->changes_added = known(gone->gone.changes_added);
 		r->changes_modified = known(gone->gone.changes_modified);
 		r->changes_deleted = known(gone->gone.changes_deleted);
+		r->changes_bytes = known(gone->gone.changes_bytes);
+		r->changes_left_out = known(gone->gone.changes_left_out);
+		r->is_changes_cut |= gone->gone.changes_is_cut != 0;
 	}
+	r->changes_errnum = gone->gone.changes_errnum;
+}
+
+void result_add_changes(struct task_result *r, const struct wire_event *changes)
+{
+	if (buf_add(&r->changes_list, changes->changes.data, changes->changes.len) < 0)
+		r->is_changes_cut = true;
 }
 
 void result_set_output(struct task_result *r, const struct output_log *log)
@@ -341,10 +356,7 @@ static void put_usage(json_t *object, const struct task_result *r, bool *failed)
 		KNOWN_OBJECT({ "read", r->io_read_bytes }, { "write", r->io_write_bytes }), failed);
 	put(object, "disk", disk_to_json(r), failed);
 	put(object, "output", output_to_json(r), failed);
-	put(object, "changes",
-		KNOWN_OBJECT({ "added", r->changes_added }, { "modified", r->changes_modified },
-			{ "deleted", r->changes_deleted }),
-		failed);
+	put(object, "changes", result_changes_to_json(r), failed);
 }
 
 json_t *result_to_json(const struct task_result *r)

@@ -6,6 +6,7 @@
 #ifndef DAYFLY_TASK_RESULT_H
 #define DAYFLY_TASK_RESULT_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/id.h"
 #include "plan/build.h"
@@ -59,6 +60,10 @@ struct task_result {
 	struct known_u64 disk_hit; /* 0 or 1: the limit was reached */
 	struct result_output output[OUTPUT_STREAM_COUNT];
 	struct known_u64 changes_added, changes_modified, changes_deleted;
+	struct known_u64 changes_bytes, changes_left_out;
+	bool is_changes_cut;	 /* the list is only the beginning */
+	int changes_errnum;	 /* why they are not known, or 0 */
+	struct buf changes_list; /* plan/change_list.h */
 
 	bool has_enforced;	   /* false before WIRE_STARTED: enforced is null */
 	uint64_t enforced;	   /* bits by enum control */
@@ -75,12 +80,18 @@ void result_destroy(struct task_result *r);
 /* Take over what the warden says. */
 void result_set_started(struct task_result *r, const struct wire_event *started);
 void result_set_gone(struct task_result *r, const struct wire_event *gone);
+/* A piece of the list; comes before gone. What is too much is dropped. */
+void result_add_changes(struct task_result *r, const struct wire_event *changes);
 void result_set_output(struct task_result *r, const struct output_log *log);
 /* The error; also its step, errno and hint. */
 void result_set_error(struct task_result *r, const struct err *e);
 
 /* A new object, or NULL when there is no memory. */
 json_t *result_to_json(const struct task_result *r);
+
+/* result_changes.c: {"added","modified","deleted","bytes","left_out","list","truncated","error"};
+ * NULL when there is no memory. */
+json_t *result_changes_to_json(const struct task_result *r);
 
 /*
  * {"code","message","field","errno","step","hint"}, only those that are set; NULL when there is no

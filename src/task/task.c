@@ -105,6 +105,10 @@ void task_on_wire(struct task *t, const struct wire_event *ev, int *fd)
 	case WIRE_TTY:
 		take_tty(t, fd);
 		return;
+	case WIRE_CHANGES:
+		if (!t->facts.jail_gone)
+			result_add_changes(t->result, ev);
+		return;
 	case WIRE_STARTED:
 		o.event = EVENT_WARDEN_STARTED;
 		break;

@@ -109,8 +109,9 @@ print("made")"""
             self.assertEqual(self.assert_ok(run).text(), "made\n")
             if not self.daemon.is_upper_on_disk:
                 self.assertGreaterEqual(run.result["disk"]["inodes"], depth)
-            # It is no lie: all of it, or nothing is known.
-            self.assertIn(run.result["changes"]["added"], (None, depth + 1 if place == "/srv/work" else 0))
+            # It is no lie: what was not looked at is told of.
+            changes = run.result["changes"]
+            self.assertEqual((changes["added"], changes["left_out"]), (0, 1 if place == "/srv/work" else 0))
         self.assertEqual(os.listdir(work), [])
 
     def test_G7_masses_of_long_names_go_with_the_task(self):

@@ -71,7 +71,8 @@ static void what_is_not_known_is_null(void **state)
 		"\"disk\":{\"bytes\":null,\"inodes\":null,\"limit\":null,\"hit\":null},"
 		"\"output\":{\"stdout\":{\"bytes\":null,\"dropped\":null,\"truncated\":null},"
 		"\"stderr\":{\"bytes\":null,\"dropped\":null,\"truncated\":null}},"
-		"\"changes\":{\"added\":null,\"modified\":null,\"deleted\":null},"
+		"\"changes\":{\"added\":null,\"modified\":null,\"deleted\":null,\"bytes\":null,"
+		"\"left_out\":null,\"list\":null,\"truncated\":null,\"error\":null},"
 		"\"enforced\":null,\"degraded\":[],\"pool\":\"off\"}");
 }
 
@@ -124,7 +125,8 @@ static void a_finished_task_tells_everything_that_was_measured(void **state)
 	expect(j, "memory",
 		"{\"peak\":1048576,\"swap_peak\":null,\"oom_kills\":null,\"source\":\"rusage\"}");
 	expect(j, "disk", "{\"bytes\":4096,\"inodes\":0,\"limit\":1073741824,\"hit\":true}");
-	expect(j, "changes", "{\"added\":3,\"modified\":0,\"deleted\":0}");
+	expect(j, "changes.added", "3");
+	expect(j, "changes.list", "[]");
 	expect(j, "enforced", "{\"pid_namespace\":true,\"seccomp\":\"strict\"}");
 	expect(j, "degraded",
 		"[{\"control\":\"landlock_scope\",\"why\":\"ABI 4: needs Linux 6.12\"},"
