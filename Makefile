@@ -88,8 +88,15 @@ DF_CFLAGS  = -std=gnu17 $(WARN) $(HARDEN) -fPIC -fvisibility=hidden -ffunction-s
 	$(MODE_CFLAGS) $(CFLAGS)
 DF_LDFLAGS = -pie -Wl,--gc-sections $(LDHARDEN) $(MODE_LDFLAGS) $(LDFLAGS)
 
+# dayfly-unpack runs inside jails, whose images need not have its libraries: static wherever there are archives of them. What it reads
+# is what src/unpack/main.c asks libarchive for; of the archives, only that is linked.
+UNPACK_DEPS   := -larchive -lacl -llzma -lzstd -lbz2 -lz
+UNPACK_STATIC ?= $(shell echo 'int main(void) { return 0; }' | $(CC) -static -x c -o /dev/null - $(UNPACK_DEPS) 2>/dev/null && echo yes || echo no)
+UNPACK_STATIC := $(UNPACK_STATIC)
+UNPACK_LINK   := $(if $(filter yes,$(UNPACK_STATIC)),-static $(UNPACK_DEPS),$(call pkg,--libs,libarchive))
+
 # ---- sources: a folder is a layer --------------------------------------------------------------
-LAYERS := base proto plan jail task sched daemon client cli
+LAYERS := base proto plan unpack jail task sched daemon client cli
 srcs = $(sort $(filter-out %/main.c,$(wildcard src/$(1)/*.c)))
 objs = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(1))
 lib  = $(BUILD)/obj/lib$(1).a
@@ -99,6 +106,7 @@ lib  = $(BUILD)/obj/lib$(1).a
 LINK_base   := base
 LINK_proto  := proto base
 LINK_plan   := plan proto base
+LINK_unpack := unpack
 LINK_jail   := jail plan base
 LINK_task   := task plan proto base
 LINK_sched  := sched $(LINK_task)
@@ -109,6 +117,7 @@ LINK_cli    := cli $(LINK_client)
 LIBS_base   :=
 LIBS_proto  := $(JANSSON_LIBS)
 LIBS_plan   := $(JANSSON_LIBS)
+LIBS_unpack :=
 LIBS_jail   := $(SECCOMP_LIBS)
 LIBS_task   := $(UV_LIBS) $(JANSSON_LIBS)
 LIBS_sched  := $(UV_LIBS) $(JANSSON_LIBS)
@@ -122,7 +131,8 @@ link_layer     = -Wl,--start-group $(call layer_archives,$(1)) -Wl,--end-group -
 # A program whose main.c is not there is left out.
 PROGRAMS := $(if $(wildcard src/cli/main.c),$(BUILD)/dayfly) \
 	$(if $(wildcard src/daemon/main.c),$(BUILD)/dayflyd) \
-	$(if $(wildcard src/jail/main.c),$(BUILD)/dayfly-warden)
+	$(if $(wildcard src/jail/main.c),$(BUILD)/dayfly-warden) \
+	$(if $(wildcard src/unpack/main.c),$(BUILD)/dayfly-unpack)
 SYMS      := src/client/libdayfly.syms
 LIBRARIES := $(if $(wildcard $(SYMS)),$(BUILD)/libdayfly.a $(BUILD)/libdayfly.so.$(SOMAJOR) $(BUILD)/libdayfly.so)
 LIB_OBJS  := $(foreach l,client proto base,$(call objs,$(call srcs,$(l))))
@@ -154,10 +164,10 @@ say = @$(if $(IS_SILENT)$(filter 1,$(V)),:,printf '  %-5s %s\n' $(1) $@)
 # A change of compiler or flags rebuilds everything: the stamp is written anew only when its text changes.
 $(BUILD)/.flags: FORCE
 	@mkdir -p $(@D)
-	@$(PKG_CONFIG) --exists libuv jansson libseccomp inih || { \
-		echo "dayfly: pkg-config does not find libuv, jansson, libseccomp and inih;" \
+	@$(PKG_CONFIG) --exists libuv jansson libseccomp inih libarchive || { \
+		echo "dayfly: pkg-config does not find libuv, jansson, libseccomp, inih and libarchive;" \
 			"to install what is missing: sh contrib/install-deps.sh build" >&2; exit 1; }
-	@printf '%s\n' '$(call shell_escape,$(CC) $(DF_CPPFLAGS) $(DF_CFLAGS) $(DF_LDFLAGS))' "$$($(CC) -dumpfullversion -dumpmachine)" \
+	@printf '%s\n' '$(call shell_escape,$(CC) $(DF_CPPFLAGS) $(DF_CFLAGS) $(DF_LDFLAGS) $(UNPACK_LINK))' "$$($(CC) -dumpfullversion -dumpmachine)" \
 		>$@.new; if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 # A file that is added, removed or renamed makes the archives anew, so that no object of a file that is gone stays in one.
@@ -190,6 +200,12 @@ $(BUILD)/dayflyd: $(BUILD)/obj/daemon/main.o $(call layer_archives,daemon)
 $(BUILD)/dayfly-warden: $(BUILD)/obj/jail/main.o $(call layer_archives,jail)
 	$(call say,LINK)
 	$(Q)$(CC) $(DF_CFLAGS) $(DF_LDFLAGS) -o $@ $< $(call link_layer,jail)
+
+# Never instrumented: a sanitizer cannot be linked statically.
+$(BUILD)/dayfly-unpack: $(wildcard src/unpack/*.[ch]) src/base/banned.h $(BUILD)/.flags
+	$(call say,LINK)
+	$(Q)$(CC) -D_GNU_SOURCE -Isrc -include base/banned.h $(CPPFLAGS) -std=gnu17 $(WARN) $(HARDEN) -ffunction-sections $(CFLAGS) \
+		-Wl,--gc-sections $(LDHARDEN) $(LDFLAGS) -o $@ $(filter %.c,$^) $(UNPACK_LINK)
 
 # The static library is one object in which only the public names are global: nothing inside can clash with a caller's names.
 $(BUILD)/libdayfly.a: $(LIB_OBJS) $(SYMS)
@@ -389,6 +405,7 @@ $(BUILD)/apparmor-profile: contrib/apparmor/dayfly.in FORCE
 # Files to install, one word each: mode:source:target.
 INSTALL_FILES = 755:$(BUILD)/dayfly:$(BINDIR)/dayfly 755:$(BUILD)/dayflyd:$(SBINDIR)/dayflyd \
 	755:$(BUILD)/dayfly-warden:$(LIBEXECDIR)/dayfly-warden \
+	755:$(BUILD)/dayfly-unpack:$(LIBEXECDIR)/dayfly-unpack \
 	644:$(BUILD)/libdayfly.a:$(LIBDIR)/libdayfly.a \
 	755:$(BUILD)/libdayfly.so.$(SOMAJOR):$(LIBDIR)/libdayfly.so.$(SOMAJOR) \
 	644:$(BUILD)/libdayfly.pc:$(LIBDIR)/pkgconfig/libdayfly.pc \

@@ -52,6 +52,12 @@ build library libuv         libuv1-dev       libuv-devel         libuv          
 build library jansson       libjansson-dev   jansson-devel       jansson           jansson-dev
 build library inih          libinih-dev      inih-devel          libinih           inih-dev
 build library libseccomp    libseccomp-dev   libseccomp-devel    libseccomp        libseccomp-dev
+build library libarchive    libarchive-dev   libarchive-devel    libarchive        libarchive-dev
+build archive libacl.a      libacl1-dev      -                   -                 acl-static
+build archive libzstd.a     libzstd-dev      libzstd-static      -                 zstd-static
+build archive liblzma.a     liblzma-dev      xz-static           -                 xz-static
+build archive libbz2.a      libbz2-dev       bzip2-static        -                 bzip2-static
+build archive libz.a        zlib1g-dev       zlib-static         -                 zlib-static
 build library libsystemd    libsystemd-dev   systemd-devel       systemd-libs      -
 test  library cmocka        libcmocka-dev    libcmocka-devel     cmocka            cmocka-dev
 test  archive libc.a        libc6-dev        glibc-static        glibc             musl-dev

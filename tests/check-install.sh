@@ -16,7 +16,7 @@ tree=$root/tree
 run_make() { ${MAKE:-make} BUILD="$BUILD" CC="${CC:-cc}" DESTDIR="$tree" PREFIX=/opt/dayfly "$@" >"$root/log" 2>&1; }
 # The build folder was made for another PREFIX, so the programs are copied as they are, not built again.
 run_make -o all install || fail "make install failed"
-for file in bin/dayfly sbin/dayflyd libexec/dayfly/dayfly-warden lib/libdayfly.a lib/libdayfly.so lib/pkgconfig/libdayfly.pc \
+for file in bin/dayfly sbin/dayflyd libexec/dayfly/dayfly-warden libexec/dayfly/dayfly-unpack lib/libdayfly.a lib/libdayfly.so lib/pkgconfig/libdayfly.pc \
   include/dayfly/client.h share/doc/dayfly/README.md lib/systemd/system/dayflyd.socket lib/systemd/system/dayflyd.service \
   lib/systemd/user/dayflyd.socket lib/systemd/user/dayflyd.service lib/sysusers.d/dayfly.conf lib/tmpfiles.d/dayfly.conf \
   share/man/man1/dayfly.1 share/man/man8/dayflyd.8 share/man/man5/dayflyd.conf.5 share/bash-completion/completions/dayfly \

@@ -7,7 +7,10 @@ BEGIN {
   allow["base"]   = "base"
   allow["proto"]  = "proto base"
   allow["plan"]   = "plan base"
+  allow["unpack"] = "unpack"
   allow["jail"]   = "jail plan base"
+  # How dayfly-unpack ends is for who starts it.
+  allow_file["src/jail/unpack.c"] = "jail plan base unpack"
   allow["task"]   = "task plan proto base"
   allow["sched"]  = "sched task plan proto base"
   allow["daemon"] = "daemon sched task plan proto base"
@@ -20,6 +23,7 @@ BEGIN {
   lib["uv.h"] = "task sched daemon"
   lib["jansson.h"] = "proto task sched daemon client cli"
   lib["seccomp.h"] = "jail"
+  lib["archive.h"] = lib["archive_entry.h"] = "unpack"
   lib["ini.h"] = "daemon"
   lib["curl/curl.h"] = "daemon"
   lib["pthread.h"] = "task sched daemon client"

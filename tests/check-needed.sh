@@ -24,6 +24,8 @@ check() {
 }
 if command -v readelf >/dev/null 2>&1; then
   check dayfly-warden libseccomp
+  # Static where it can be: then nothing.
+  check dayfly-unpack libarchive
   check dayfly libjansson
   check dayflyd libuv libjansson libinih libsystemd
   check libdayfly.so libjansson

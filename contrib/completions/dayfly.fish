@@ -5,6 +5,7 @@ complete -c dayfly -n '__fish_seen_subcommand_from run' -l workspace -x -a '(__f
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l mount -x -a '(__fish_complete_directories)' -d 'show it one more directory or file: ro (default) or rw'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l file -x -d 'make this file of ours at PATH in the jail; with its mode'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l secret -x -d 'show FILE, or our variable NAME, as /run/secrets/NAME'
+complete -c dayfly -n '__fish_seen_subcommand_from run' -l tar -x -d 'unpack a tar there (default: the workspace, or the home); -: our stdin'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l image -x -a 'host' -d 'root file system: host (default) or a directory (./DIR)'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l network -x -a 'none host' -d 'none (default) or host'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l user -x -a 'agent root' -d 'agent (default) or root: root of the jail only'

@@ -205,6 +205,17 @@ DAYFLY_API int dayfly_task_add_secret(
 	struct dayfly_task *t, const char *name, const void *data, size_t len);
 
 /*
+ * Unpacks a tar in the jail before the task starts, with the task's rights: plain, or compressed by
+ * gzip, bzip2, xz or zstd. target is a directory inside the jail; NULL: the workspace, or the home.
+ * fd is an open file, pipe or socket, of which a copy is kept: it is read from where it stands to
+ * its end, once. -1: the tar is what dayfly_send_input() sends after dayfly_task_set_stdin(t, 1),
+ * and the task itself reads nothing. At most 3, and one of them -1. Returns 0 or a negative errno,
+ * with *e.
+ */
+DAYFLY_API int dayfly_task_add_tar(
+	struct dayfly_task *t, int fd, const char *target, struct dayfly_error *e);
+
+/*
  * Sets one limit, by its name and a text: "wall" "idle" "cpu_time" "grace" "queue" (durations:
  * "90", "10m", "1h30m"), "memory" "memory_high" "swap" "disk" "output" "file_size" "core" "io_read"
  * "io_write" (sizes: "512MiB", "2g"; the last two per second), "cpus" ("0.5"), "cpu_weight" "pids"

@@ -39,6 +39,9 @@
 #define LIMIT_SECRETS	    16
 #define LIMIT_SECRET_BYTES  (64u << 10)
 #define LIMIT_SECRETS_BYTES (256u << 10)
+/* Tars that are unpacked into a jail: each comes as a descriptor, beside those of mounts and the
+ * workspace. */
+#define LIMIT_TARS 3
 
 /* Of the list of what a task changed: entries, and the bytes of their record. */
 #define LIMIT_CHANGES_LISTED	 100

@@ -35,6 +35,28 @@ int input_check_secret(const char *text, struct err *e)
 	return -EINVAL;
 }
 
+/* DIR is absolute: another "=" is of the file's name. */
+static const char *tar_file(const char *text)
+{
+	const char *equals = text[0] == '/' ? strchr(text, '=') : NULL;
+	return equals ? equals + 1 : text;
+}
+
+int input_check_tar(const char *text, struct err *e)
+{
+	if (*tar_file(text))
+		return 0;
+	err_set(e, ERR_BAD_VALUE, 0, "\"%s\" names no file", text);
+	err_hint(e, "write where it is to be unpacked, and what: /opt/src=./src.tar.gz, or - for "
+		    "our stdin");
+	return -EINVAL;
+}
+
+bool input_tar_is_stdin(const char *text)
+{
+	return !strcmp(tar_file(text), "-");
+}
+
 /* The text before "=" (the caller's) and after it; NULL: there is none. */
 static int split(const char *text, char **ret_name, const char **ret_rest, struct err *e)
 {
@@ -110,4 +132,25 @@ int input_add_secret(struct dayfly_task *t, const char *text, struct err *e)
 		explicit_bzero(data, len);
 	free(data);
 	return r;
+}
+
+int input_add_tar(struct dayfly_task *t, const char *text, struct err *e)
+{
+	const char *file = tar_file(text);
+	size_t len = (size_t)(file - text);
+	auto_free char *dir = len ? strndup(text, len - 1) : NULL;
+	auto_close int opened = -1;
+	struct dayfly_error why;
+	int fd = STDIN_FILENO;
+	if (len && !dir)
+		return err_set(e, ERR_INTERNAL, ENOMEM, "read options");
+	if (!input_tar_is_stdin(text)) {
+		fd = opened = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		if (fd < 0)
+			return err_set(e, ERR_SOURCE, errno, "open %s", file);
+	} else if (isatty(fd)) {
+		return err_set(e, ERR_BAD_VALUE, 0, "our stdin is a terminal: no tar comes there");
+	}
+	int r = dayfly_task_add_tar(t, fd, dir, &why);
+	return r < 0 ? err_set(e, ERR_BAD_VALUE, -r, "%s", why.message) : 0;
 }

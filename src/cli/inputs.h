@@ -6,12 +6,20 @@
 
 #include <dayfly/client.h>
 
+#include <stdbool.h>
+
 /* Whether it is PATH=FILE, or NAME or NAME=FILE. */
 int input_check_file(const char *text, struct err *e);
 int input_check_secret(const char *text, struct err *e);
 
+/* Whether it is FILE or DIR=FILE, and whether that is our stdin. */
+int input_check_tar(const char *text, struct err *e);
+bool input_tar_is_stdin(const char *text);
+
 /* Read the files (or the variable NAME) and add them to the task. Return 0, or -errno with *e. */
 int input_add_file(struct dayfly_task *t, const char *text, struct err *e);
 int input_add_secret(struct dayfly_task *t, const char *text, struct err *e);
+/* Opens the tar, which the daemon's side reads. */
+int input_add_tar(struct dayfly_task *t, const char *text, struct err *e);
 
 #endif

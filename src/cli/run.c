@@ -21,7 +21,7 @@
 #define DAEMONS_MAX 10
 
 struct run_options {
-	char **env, **labels, **mounts, **files, **secrets, **best_effort;
+	char **env, **labels, **mounts, **files, **secrets, **tars, **best_effort;
 	const char *workdir, *workspace, *name, *network, *image, *user, *profile;
 	const char *timeout, *idle_timeout, *cpu_time, *grace, *queue_timeout;
 	const char *memory, *memory_high, *swap, *cpus, *cpu_weight, *pids, *io_read, *io_write;
@@ -80,6 +80,8 @@ static const struct option_def options[] = {
 		"make this file of ours at PATH in the jail; with its mode" },
 	{ OPTION_LIST, 0,   "secret",        "NAME[=FILE]",      AT(secrets),       input_check_secret,     "task.secrets",
 		"show FILE, or our variable NAME, as /run/secrets/NAME" },
+	{ OPTION_LIST, 0,   "tar",           "[DIR=]FILE",       AT(tars),          input_check_tar,        "task.tars",
+		"unpack a tar there (default: the workspace, or the home); -: our stdin" },
 	{ OPTION_TEXT, 0,   "image",         "IMAGE",            AT(image),         NULL,                   "task.image",
 		"root file system: host (default) or a directory (./DIR)" },
 	{ OPTION_TEXT, 0,   "network",       "NET",              AT(network),       NULL,                   "task.network",
@@ -388,6 +390,8 @@ static struct dayfly_task *make_task(const struct run_options *o, char **argv)
 	if (r == 0)
 		r = set_inputs(t, o->secrets, "secret", input_add_secret);
 	if (r == 0)
+		r = set_inputs(t, o->tars, "tar", input_add_tar);
+	if (r == 0)
 		return t;
 	dayfly_task_free(t);
 	return NULL;
@@ -487,7 +491,13 @@ static int run_here(const struct run_options *o, struct dayfly_client *c,
 static int check_options(const struct run_options *o)
 {
 	const char *why = NULL;
-	if (o->detach && o->interactive)
+	size_t n_stdin = 0;
+	for (char **p = o->tars; p && *p; p++)
+		n_stdin += input_tar_is_stdin(*p);
+	if (n_stdin + (o->interactive || o->tty) > 1)
+		why = "--tar -: our stdin can be one tar, and then it is not the task's "
+		      "(--interactive, --tty)";
+	else if (o->detach && o->interactive)
 		why = "--detach and --interactive: a task that is left alone has no stdin from "
 		      "here";
 	else if (o->detach && o->result)

@@ -55,6 +55,8 @@ struct dayfly_task {
 	struct source workspace;
 	struct source mounts[LIMIT_MOUNTS];
 	size_t n_mounts;
+	struct source tars[LIMIT_TARS]; /* fd -1: what comes on stdin */
+	size_t n_tars;
 };
 
 /*

@@ -51,6 +51,8 @@ void dayfly_task_free(struct dayfly_task *t)
 		return;
 	for (size_t i = 0; i < t->n_mounts; i++)
 		source_finish(&t->mounts[i]);
+	for (size_t i = 0; i < t->n_tars; i++)
+		source_finish(&t->tars[i]);
 	source_finish(&t->workspace);
 	json_decref(t->spec);
 	free(t);
@@ -207,6 +209,23 @@ int dayfly_task_add_file(
 int dayfly_task_add_secret(struct dayfly_task *t, const char *name, const void *data, size_t len)
 {
 	return add_input(t, "secrets", json_object(), "name", name, data, len);
+}
+
+int dayfly_task_add_tar(struct dayfly_task *t, int fd, const char *target, struct dayfly_error *e)
+{
+	struct source s = { .fd = -1 };
+	if (t->n_tars == LIMIT_TARS)
+		return error_text(e, ERR_TOO_LARGE, E2BIG, "more than %d tars", LIMIT_TARS);
+	if (target && check_text(target) < 0)
+		return error_text(e, ERR_BAD_VALUE, EILSEQ, "the target of a tar is not UTF-8");
+	if (fd >= 0 && (s.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3)) < 0)
+		return error_set(e, ERR_SOURCE, errno, "keep the descriptor of a tar");
+	if (target && !(s.target = strdup(target))) {
+		source_finish(&s);
+		return error_set(e, ERR_INTERNAL, ENOMEM, "add a tar");
+	}
+	t->tars[t->n_tars++] = s;
+	return 0;
 }
 
 int dayfly_task_set_network(struct dayfly_task *t, const char *network)
@@ -366,10 +385,33 @@ static json_t *source_to_json(const struct source *s, int fds[LIMIT_REQUEST_FDS]
 	return object;
 }
 
+static json_t *tars_to_json(const struct dayfly_task *t, int fds[LIMIT_REQUEST_FDS], size_t *n_fds)
+{
+	json_t *list = json_array();
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < t->n_tars; i++) {
+		const struct source *s = &t->tars[i];
+		json_t *object = json_object();
+		if (s->fd >= 0) {
+			r = set_member(object, "fd", json_integer((json_int_t)*n_fds));
+			fds[(*n_fds)++] = s->fd;
+		}
+		if (r == 0 && s->target)
+			r = set_member(object, "target", json_string(s->target));
+		if (json_array_append_new(list, object) < 0)
+			r = -ENOMEM;
+	}
+	if (r == 0)
+		return list;
+	json_decref(list);
+	return NULL;
+}
+
 int task_to_json(const struct dayfly_task *t, json_t **ret, int fds[LIMIT_REQUEST_FDS],
 	size_t *ret_n_fds, struct dayfly_error *e)
 {
-	_Static_assert(LIMIT_MOUNTS + 1 <= LIMIT_REQUEST_FDS, "every source needs a descriptor");
+	_Static_assert(LIMIT_MOUNTS + 1 + LIMIT_TARS <= LIMIT_REQUEST_FDS,
+		"every source needs a descriptor");
 	size_t n_fds = 0;
 	json_t *task = json_copy(t->spec);
 	json_t *mounts = t->n_mounts ? json_array() : NULL;
@@ -382,6 +424,8 @@ int task_to_json(const struct dayfly_task *t, json_t **ret, int fds[LIMIT_REQUES
 			    : 0;
 	if (r == 0 && mounts)
 		r = set_member(task, "mounts", take_ptr(mounts));
+	if (r == 0 && t->n_tars)
+		r = set_member(task, "tars", tars_to_json(t, fds, &n_fds));
 	json_decref(mounts);
 	if (r < 0) {
 		json_decref(task);

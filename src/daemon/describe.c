@@ -127,6 +127,16 @@ static json_t *secret_names(const struct task_spec *spec)
 	return list;
 }
 
+static json_t *tars(const struct task_spec *spec)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; list && i < spec->n_tars; i++)
+		json_build_add(
+			&list, json_pack("{s:o, s:s}", "target", text_or_null(spec->tars[i].target),
+				       "from", spec->tars[i].fd < 0 ? "stdin" : "descriptor"));
+	return list;
+}
+
 /* Only what the request gave; durations as text with a unit. */
 static json_t *limits(const struct spec_limits *given)
 {
@@ -168,7 +178,7 @@ static json_t *concurrency(const struct task_spec *spec)
 static json_t *spec_to_json(const struct task_spec *spec)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:o, "
-			 "s:o, s:o, s:o, s:s, s:s, s:I, s:b, s:o, s:o}",
+			 "s:o, s:o, s:o, s:o, s:s, s:s, s:I, s:b, s:o, s:o}",
 		"argv", strings(spec->argv, SIZE_MAX, SIZE_MAX), "env_names", env_names(spec->env),
 		"labels", labels(spec->labels), "name", text_or_null(spec->name), "cwd",
 		text_or_null(spec->cwd), "image", spec->image ? spec->image : "host", "user",
@@ -177,8 +187,8 @@ static json_t *spec_to_json(const struct task_spec *spec)
 		plan_profile_name((enum plan_profile)spec->profile), "tty", spec->tty, "stdin",
 		spec->stdin_mode == STDIN_STREAM ? "stream" : "none", "workspace",
 		spec->has_workspace ? mount(&spec->workspace) : json_null(), "mounts", mounts(spec),
-		"files", files(spec), "secret_names", secret_names(spec), "limits",
-		limits(&spec->limits), "best_effort", best_effort(spec->best_effort),
+		"files", files(spec), "secret_names", secret_names(spec), "tars", tars(spec),
+		"limits", limits(&spec->limits), "best_effort", best_effort(spec->best_effort),
 		"on_disconnect", spec->on_disconnect == ON_DISCONNECT_KEEP ? "keep" : "kill",
 		"on_output_limit", spec->on_output_limit == ON_OUTPUT_LIMIT_KILL ? "kill" : "drop",
 		"priority", (json_int_t)spec->priority, "queue", spec->may_queue, "concurrency",

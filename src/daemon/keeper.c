@@ -20,18 +20,19 @@
 #include <unistd.h>
 
 #define WARDEN_NAME   "dayfly-warden"
+#define UNPACK_NAME   "dayfly-unpack"
 #define CLOSE_WAIT_MS 2000
 
 extern char **environ;
 
-/* Beside dayflyd (a build folder), or where an installation that was moved has it. NULL: in neither
- * place. */
-static char *warden_below(int dir_len, const char *exe)
+/* Beside a program of ours (a build folder), or where an installation that was moved has it. NULL:
+ * in neither place. */
+static char *find_beside(const char *name, int dir_len, const char *exe)
 {
 	static const char *const places[] = { "/", "/../libexec/dayfly/" };
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		char *path = NULL;
-		if (asprintf(&path, "%.*s%s%s", dir_len, exe, places[i], WARDEN_NAME) < 0)
+		if (asprintf(&path, "%.*s%s%s", dir_len, exe, places[i], name) < 0)
 			return NULL;
 		if (access(path, X_OK) == 0)
 			return path;
@@ -50,7 +51,7 @@ int keeper_find_warden(const char *given, char **ret_path, struct err *e)
 		ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 		exe[n > 0 ? n : 0] = '\0';
 		char *slash = strrchr(exe, '/');
-		path = slash ? warden_below((int)(slash - exe), exe) : NULL;
+		path = slash ? find_beside(WARDEN_NAME, (int)(slash - exe), exe) : NULL;
 		if (!path)
 			path = strdup(DAYFLY_LIBEXECDIR "/" WARDEN_NAME);
 	}
@@ -65,6 +66,24 @@ int keeper_find_warden(const char *given, char **ret_path, struct err *e)
 	}
 	*ret_path = take_ptr(path);
 	return 0;
+}
+
+/* Beside the warden, then where the warden is looked for. The warden says when it is missing and
+ * needed. */
+static char *find_unpack(const char *warden)
+{
+	char exe[4096];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	exe[n > 0 ? n : 0] = '\0';
+	const char *const beside[] = { warden, exe };
+	for (size_t i = 0; i < ARRAY_SIZE(beside); i++) {
+		const char *slash = strrchr(beside[i], '/');
+		char *path = slash ? find_beside(UNPACK_NAME, (int)(slash - beside[i]), beside[i])
+				   : NULL;
+		if (path)
+			return path;
+	}
+	return strdup(DAYFLY_LIBEXECDIR "/" UNPACK_NAME);
 }
 
 /* Ours without what a service manager says to us alone. The texts are borrowed. */
@@ -87,14 +106,16 @@ static char **keeper_environment(void)
 static int spawn(struct keeper *k, int theirs, const char *path, const struct keeper_args *args)
 {
 	char ids[48], total[96];
+	auto_free char *unpack = find_unpack(path);
 	const struct plan_limits *t = &args->total;
 	snprintf(ids, sizeof(ids), "%" PRIu64 ":%" PRIu64, args->ids_base, args->ids_count);
 	snprintf(total, sizeof(total), "%" PRIu64 ":%" PRIu64 ":%" PRIu64 ":%" PRIu64,
 		t->memory_bytes, t->swap_bytes, t->cpu_millis, t->pids);
 	const char *const argv[] = { WARDEN_NAME, "--keeper", "--upper", args->upper, "--ids", ids,
-		"--total", total, args->state_dir ? "--state-dir" : NULL, args->state_dir, NULL };
+		"--total", total, "--unpack", unpack, args->state_dir ? "--state-dir" : NULL,
+		args->state_dir, NULL };
 	auto_free char **env = keeper_environment();
-	if (!env)
+	if (!env || !unpack)
 		return -ENOMEM;
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;

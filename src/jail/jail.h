@@ -11,6 +11,7 @@
 #define DAYFLY_JAIL_JAIL_H
 
 #include "base/err.h"
+#include "base/limits.h"
 #include "plan/plan.h"
 #include "plan/wire.h"
 
@@ -61,7 +62,9 @@ struct jail {
 	int disk_fd;	  /* upper_on_disk: this jail's directory in the state directory, else -1 */
 	int disk_tree_fd; /* root mode: a detached mount of it */
 	char disk_path[512];
-	int inputs_fd; /* sealed: the contents of the plan's inputs, or -1 */
+	int inputs_fd;		 /* sealed: the contents of the plan's inputs, or -1 */
+	int tar_fds[LIMIT_TARS]; /* of the plan's tars, or -1: stdin's */
+	int unpack_fd; /* dayfly-unpack, as a sealed copy in memory; -1: there are no tars */
 	int stdio[3];  /* -1: /dev/null (stdin) or the tty */
 	int status_fd; /* SOCK_SEQPACKET to the warden; its end is the lifeline */
 
@@ -76,6 +79,9 @@ struct jail {
 	int tty_fd;		/* the slave, for the task */
 	char *resolv_conf;	/* owned: of the host, when the task shares its network */
 	char *cwd;		/* owned */
+	/* Not the command, but this program with these arguments: what unpacks the tars. -1: no. */
+	int exec_fd;
+	const char *const *exec_argv;
 
 	bool disk_is_full; /* when the main process ended */
 

@@ -36,6 +36,7 @@ static void destroy_jail(struct jail *in)
 	for (size_t i = 0; i < ARRAY_SIZE(in->mounts); i++)
 		fd_close(&in->mounts[i].tree_fd);
 	fd_close(&in->disk_tree_fd);
+	fd_close(&in->unpack_fd);
 	fd_close(&in->status_fd);
 	free(in->image.path);
 	free(in->workspace.path);
@@ -84,6 +85,9 @@ static struct jail *new_jail(struct warden *w, const struct warden_jail *j)
 		clear_source(&in->mounts[i]);
 	memcpy(in->stdio, j->stdio, sizeof(in->stdio));
 	in->inputs_fd = j->inputs_fd;
+	in->unpack_fd = in->exec_fd = -1;
+	for (size_t i = 0; i < ARRAY_SIZE(in->tar_fds); i++)
+		in->tar_fds[i] = -1;
 	in->disk_fd = in->disk_tree_fd = in->status_fd = -1;
 	in->store_fd = in->root_fd = in->proc_fd = in->host_root_fd = -1;
 	in->upper_fd = in->lower_fd = in->tty_fd = -1;
@@ -305,7 +309,7 @@ static int prepare_sources(struct warden *w, struct warden_jail *j, struct jail 
 		if (r == 0)
 			r = map_source(w, j, in, &in->mounts[i], &st, p->mounts[i].mode, field, e);
 	}
-	return r;
+	return r < 0 ? r : tars_prepare(w, j, in, e);
 }
 
 static int map_shown(struct warden *w, struct warden_jail *j, struct jail *in, struct jail_shown *d,
@@ -363,13 +367,16 @@ static int compare_ints(const void *a, const void *b)
  * its own stay. */
 static void close_others(const struct jail *in)
 {
-	int keep[9 + JAIL_SHOWN_MAX + ARRAY_SIZE(in->mounts)];
+	int keep[10 + JAIL_SHOWN_MAX + ARRAY_SIZE(in->mounts) + LIMIT_TARS];
 	size_t n = 0;
 	for (size_t i = 0; i < 3; i++)
 		keep[n++] = in->stdio[i];
 	keep[n++] = in->status_fd;
 	keep[n++] = in->disk_tree_fd;
 	keep[n++] = in->inputs_fd;
+	keep[n++] = in->unpack_fd;
+	for (size_t i = 0; i < in->plan->n_tars; i++)
+		keep[n++] = in->tar_fds[i];
 	keep[n++] = in->image.tree_fd;
 	keep[n++] = in->workspace.tree_fd;
 	for (size_t i = 0; i < in->n_shown; i++)

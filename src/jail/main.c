@@ -16,7 +16,8 @@
 static const char usage[] =
 	"usage: dayfly-warden --keeper [--upper auto|tmpfs|disk] [--state-dir DIR] [--ids "
 	"BASE:COUNT]\n"
-	"                     [--total MEMORY:SWAP:CPUMILLIS:PIDS] [--log-level LEVEL]\n"
+	"                     [--total MEMORY:SWAP:CPUMILLIS:PIDS] [--unpack FILE]\n"
+	"                     [--log-level LEVEL]\n"
 	"       dayfly-warden --probe [--state-dir DIR]\n"
 	"       dayfly-warden --print-steps | --print-seccomp [dev|strict] | --version\n"
 	"\n"
@@ -29,6 +30,7 @@ enum {
 	OPT_STATE_DIR,
 	OPT_IDS,
 	OPT_TOTAL,
+	OPT_UNPACK,
 	OPT_LOG_LEVEL,
 	OPT_PROBE,
 	OPT_STEPS,
@@ -43,6 +45,7 @@ static const struct option options[] = {
 	{ "state-dir", required_argument, NULL, OPT_STATE_DIR },
 	{ "ids", required_argument, NULL, OPT_IDS },
 	{ "total", required_argument, NULL, OPT_TOTAL },
+	{ "unpack", required_argument, NULL, OPT_UNPACK },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "probe", no_argument, NULL, OPT_PROBE },
 	{ "print-steps", no_argument, NULL, OPT_STEPS },
@@ -103,6 +106,8 @@ int main(int argc, char **argv)
 			o.upper = strdup(optarg);
 		else if (c == OPT_STATE_DIR)
 			o.state_dir = strdup(optarg);
+		else if (c == OPT_UNPACK)
+			o.unpack = strdup(optarg);
 		else if (c == OPT_IDS && parse_ids(optarg, &o) == 0)
 			continue;
 		else if (c == OPT_TOTAL && parse_total(optarg, &o.total) == 0)

@@ -33,6 +33,11 @@ static bool wants_inputs(const struct jail *j)
 	return j->plan->n_inputs > 0;
 }
 
+static bool wants_tars(const struct jail *j)
+{
+	return j->plan->n_tars > 0;
+}
+
 static bool wants_loopback(const struct jail *j)
 {
 	return j->plan->network == PLAN_NETWORK_NONE;
@@ -88,6 +93,8 @@ static const struct jail_step init_steps[] = {
 	{ "pivot-root", pivots_late, step_pivot_root },
 	/* Opened inside the new root, so that it is the jail's own terminal. */
 	{ "tty", wants_tty, step_tty },
+	/* By a process that has the rights of the task, and nothing else in view. */
+	{ "tars", wants_tars, step_tars },
 };
 
 static const struct jail_step task_steps[] = {

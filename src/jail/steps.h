@@ -51,6 +51,9 @@ int step_extra_mounts(struct jail *j, struct err *e);
 /* inputs.c */
 int step_inputs(struct jail *j, struct err *e);
 
+/* unpack.c */
+int step_tars(struct jail *j, struct err *e);
+
 /*
  * net.c. The kernel takes as long to bring the loopback device up as for most other steps together:
  * net_begin() has a helper process do that meanwhile, step_loopback() waits for it.

@@ -31,6 +31,9 @@
  */
 #define TASK_STACK_BYTES ((256u << 10) + LIMIT_ARGV_COUNT * sizeof(char *))
 
+/* Where jail.exec_fd is kept when all others are closed. */
+#define EXEC_FD 3
+
 /* What a task that asked to be root keeps, inside its own user namespace only: enough to install
  * packages into the overlay. */
 static const unsigned root_capabilities[] = {
@@ -230,7 +233,13 @@ int step_landlock(struct jail *j, struct err *e)
 
 int step_close_fds(struct jail *j, struct err *e)
 {
-	int r = sys_close_range(STDERR_FILENO + 1, ~0u);
+	int first = STDERR_FILENO + 1;
+	if (j->exec_fd >= 0) {
+		if (j->exec_fd != EXEC_FD && dup3(j->exec_fd, EXEC_FD, O_CLOEXEC) < 0)
+			return err_set(e, ERR_SETUP, errno, "keep a descriptor");
+		first = EXEC_FD + 1;
+	}
+	int r = sys_close_range((unsigned)first, ~0u);
 	return r < 0 ? err_set(e, ERR_SETUP, -r, "close descriptors") : 0;
 }
 
@@ -285,10 +294,17 @@ static int task_main(void *arg)
 		return 127;
 	}
 	s->phase = TASK_PHASE_EXEC;
-	/* execvp looks for the command in the task's PATH, not in ours. */
-	environ = s->env;
-	execvp(s->jail->plan->argv[0], s->jail->plan->argv);
-	err_set(&s->err, ERR_EXEC, errno, "execute %.200s", s->jail->plan->argv[0]);
+	const char *name = s->jail->plan->argv[0];
+	if (s->jail->exec_fd >= 0) {
+		static const char *const no_env[] = { NULL };
+		name = s->jail->exec_argv[0];
+		syscall(SYS_execveat, EXEC_FD, "", s->jail->exec_argv, no_env, AT_EMPTY_PATH);
+	} else {
+		/* execvp looks for the command in the task's PATH, not in ours. */
+		environ = s->env;
+		execvp(name, s->jail->plan->argv);
+	}
+	err_set(&s->err, ERR_EXEC, errno, "execute %.200s", name);
 	s->has_failed = true;
 	return 127;
 }

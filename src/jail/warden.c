@@ -543,6 +543,7 @@ static int set_up(struct warden *w, const struct warden_options *options, struct
 	pool_init(&w->pool);
 	w->state_fd = -1;
 	w->landlock_abi = sys_landlock_abi();
+	w->unpack = options->unpack;
 	r = compile_filters(w, e);
 	if (r == 0)
 		r = store_open(w, options, e);

@@ -22,11 +22,14 @@
 #include <linux/filter.h>
 #include <sys/stat.h>
 
+struct jail;
+
 struct warden_options {
 	const char *upper;	  /* "auto", "tmpfs", "disk" */
 	const char *state_dir;	  /* where private layers on disk go; NULL: /var/tmp */
 	uint32_t ids_base;	  /* root mode: first id of the ranges; 0: the usual one */
 	int ids_count;		  /* how many tasks can have one; 0: as many as usual */
+	const char *unpack;	  /* the program that unpacks tars; NULL: there is none */
 	struct plan_limits total; /* of all tasks together: memory, swap, cpus, pids */
 };
 
@@ -95,6 +98,7 @@ struct warden {
 	struct sock_fprog filters[PLAN_PROFILE_COUNT][PLAN_NETWORK_COUNT];
 	struct sock_fprog shared_filter;
 	int landlock_abi;
+	const char *unpack; /* warden_options.unpack */
 	bool upper_on_disk;
 	int state_fd;	      /* directory for private layers on disk, -1 */
 	char state_path[512]; /* its path, "" for none */
@@ -132,6 +136,11 @@ int launch_claim(struct warden *w, struct warden_jail *j, struct err *e);
 /* launch.c: makes the jail of a request whose sources are open. On failure *e says why; nothing is
  * left but the record. Returns 0 or -errno. */
 int launch_jail(struct warden *w, struct warden_jail *j, struct err *e);
+
+/* tars.c: finds the tars of a plan among what came with it, and the program that unpacks them.
+ * Returns 0 or -errno. */
+int tars_prepare(
+	const struct warden *w, const struct warden_jail *j, struct jail *in, struct err *e);
 
 /* opener.c: starts the child that opens the plan's paths; it is watched like a jail. Returns 0 or
  * -errno. */

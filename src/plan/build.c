@@ -160,6 +160,35 @@ static int build_inputs(const struct task_spec *spec, struct plan *p, struct err
 	return r;
 }
 
+/* What names no place goes where the task starts. */
+static int build_tars(const struct task_spec *spec, size_t n_fds, struct plan *p, struct err *e)
+{
+	p->tars = spec->n_tars ? calloc(spec->n_tars, sizeof(*p->tars)) : NULL;
+	if (spec->n_tars && !p->tars)
+		return no_memory(e);
+	for (size_t i = 0; i < spec->n_tars; i++) {
+		const struct spec_tar *t = &spec->tars[i];
+		const char *target = t->target;
+		char field[48];
+		snprintf(field, sizeof(field), "task.tars[%zu].fd", i);
+		if (t->fd >= 0 && (uint64_t)t->fd >= n_fds)
+			return err_set_field(e, ERR_BAD_VALUE, field,
+				"descriptor %lld was not sent: %zu came with the request",
+				(long long)t->fd, n_fds);
+		if (!target && p->has_workspace)
+			target = p->workspace.target;
+		else if (!target)
+			target = p->user == PLAN_USER_ROOT ? "/root" : PLAN_AGENT_HOME;
+		p->tars[p->n_tars++] = (struct plan_tar){
+			.fd_index = (int)t->fd,
+			.target = target[0] == '/' ? clean_path(target) : strdup(target),
+		};
+		if (!p->tars[i].target)
+			return no_memory(e);
+	}
+	return 0;
+}
+
 static int build_command(
 	const struct task_spec *spec, const char *task_id, struct plan *p, struct err *e)
 {
@@ -415,6 +444,8 @@ int plan_build(const struct task_spec *spec, const struct build_input *in, struc
 		r = build_mounts(spec, in->n_fds, b.plan, e);
 	if (r == 0)
 		r = build_inputs(spec, b.plan, e);
+	if (r == 0)
+		r = build_tars(spec, in->n_fds, b.plan, e);
 	if (r == 0)
 		r = build_limits(spec, in, &b, e);
 	if (r == 0)

@@ -63,6 +63,18 @@ static int put_inputs(struct buf *b, const struct plan *p)
 	return r;
 }
 
+static int put_tars(struct buf *b, const struct plan *p)
+{
+	int r = buf_put_u32(b, (uint32_t)p->n_tars);
+	for (size_t i = 0; r == 0 && i < p->n_tars; i++) {
+		const struct plan_tar *t = &p->tars[i];
+		r = buf_put_u8(b, t->fd_index < 0 ? UINT8_MAX : (uint8_t)t->fd_index);
+		if (r == 0)
+			r = buf_put_str(b, t->target);
+	}
+	return r;
+}
+
 int plan_encode(const struct plan *p, struct buf *out)
 {
 	const uint8_t words[] = { (uint8_t)p->user, (uint8_t)p->network, (uint8_t)p->profile,
@@ -98,7 +110,9 @@ int plan_encode(const struct plan *p, struct buf *out)
 		r = put_strings(out, p->image_roots);
 	if (r == 0)
 		r = put_strings(out, p->workspace_roots);
-	return r < 0 ? r : put_inputs(out, p);
+	if (r == 0)
+		r = put_inputs(out, p);
+	return r < 0 ? r : put_tars(out, p);
 }
 
 static char **get_strings(struct buf_reader *r, size_t max_count)
@@ -184,6 +198,26 @@ static void get_inputs(struct buf_reader *r, struct plan *p)
 	}
 }
 
+static void get_tars(struct buf_reader *r, struct plan *p)
+{
+	uint32_t n = buf_get_u32(r);
+	if (r->failed || n > LIMIT_TARS) {
+		r->failed = true;
+		return;
+	}
+	p->tars = calloc((size_t)n + 1, sizeof(*p->tars));
+	if (!p->tars) {
+		r->failed = true;
+		return;
+	}
+	p->n_tars = n;
+	for (uint32_t i = 0; i < n; i++) {
+		uint8_t index = buf_get_u8(r);
+		p->tars[i].fd_index = index == UINT8_MAX ? -1 : index;
+		p->tars[i].target = buf_get_str(r, LIMIT_PATH_BYTES);
+	}
+}
+
 static void get_limits(struct buf_reader *r, struct plan_limits *l)
 {
 	l->disk_bytes = buf_get_u64(r);
@@ -237,6 +271,7 @@ int plan_decode(const void *data, size_t len, struct plan **ret_plan, struct err
 	p->image_roots = get_strings(&r, LIMIT_ROOTS);
 	p->workspace_roots = get_strings(&r, LIMIT_ROOTS);
 	get_inputs(&r, p);
+	get_tars(&r, p);
 	if (r.failed || r.left || !p->task)
 		return err_set(e, ERR_INTERNAL, EPROTO, "plan is cut short, too long or malformed");
 	int rc = plan_check(p, e);

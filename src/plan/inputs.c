@@ -122,6 +122,64 @@ static int check_secrets_dir(const struct plan *p, struct err *e)
 	return 0;
 }
 
+bool plan_unpacks_stdin(const struct plan *p)
+{
+	for (size_t i = 0; i < p->n_tars; i++)
+		if (p->tars[i].fd_index < 0)
+			return true;
+	return false;
+}
+
+static int check_tar(const struct plan *p, const struct plan_tar *t, size_t nth, struct err *e)
+{
+	char field[48];
+	snprintf(field, sizeof(field), "task.tars[%zu].target", nth);
+	if (!t->target || !plan_path_is_clean(t->target))
+		return err_set_field(e, ERR_BAD_VALUE, field,
+			"must be an absolute path below / without \".\", \"..\" or empty parts");
+	if (plan_path_is_reserved(t->target) || is_at_or_below(t->target, PLAN_SECRETS_DIR))
+		return err_set_field(e, ERR_BAD_VALUE, field,
+			"nothing can be unpacked at %.200s: the jail makes /proc, /sys, /dev and "
+			"" PLAN_SECRETS_DIR " itself",
+			t->target);
+	if (is_in_shared(p, t->target)) {
+		err_set_field(e, ERR_BAD_VALUE, field,
+			"%.200s is in a directory that is shown ro or rw: it would be written to "
+			"the host",
+			t->target);
+		err_hint(e, "choose another place, or show the workspace as cow");
+		return -EINVAL;
+	}
+	snprintf(field, sizeof(field), "task.tars[%zu].fd", nth);
+	if (t->fd_index >= LIMIT_REQUEST_FDS)
+		return err_set_field(e, ERR_OUT_OF_RANGE, field, "descriptor number is above %d",
+			LIMIT_REQUEST_FDS - 1);
+	if (t->fd_index < 0 && !p->has_stdin) {
+		err_set_field(e, ERR_MISSING_FIELD, field,
+			"is missing: without a descriptor the tar comes on stdin");
+		err_hint(e, "send a descriptor, or set \"stdin\":\"stream\" (without a terminal) "
+			    "and send the tar with `input`");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int check_tars(const struct plan *p, struct err *e)
+{
+	size_t n_stdin = 0;
+	int r = 0;
+	if (p->n_tars > LIMIT_TARS)
+		return err_set_field(
+			e, ERR_TOO_LARGE, "task.tars", "at most %d are allowed", LIMIT_TARS);
+	for (size_t i = 0; r == 0 && i < p->n_tars; i++) {
+		n_stdin += p->tars[i].fd_index < 0;
+		r = n_stdin > 1 ? err_set_field(e, ERR_BAD_VALUE, "task.tars",
+					  "only one tar can come on stdin")
+				: check_tar(p, &p->tars[i], i, e);
+	}
+	return r;
+}
+
 int plan_check_inputs(const struct plan *p, struct err *e)
 {
 	size_t counts[PLAN_INPUT_COUNT] = { 0 };
@@ -144,5 +202,6 @@ int plan_check_inputs(const struct plan *p, struct err *e)
 		if (r < 0)
 			return r;
 	}
-	return counts[PLAN_INPUT_SECRET] ? check_secrets_dir(p, e) : 0;
+	int r = counts[PLAN_INPUT_SECRET] ? check_secrets_dir(p, e) : 0;
+	return r < 0 ? r : check_tars(p, e);
 }

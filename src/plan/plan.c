@@ -49,6 +49,9 @@ void plan_destroy(struct plan *p)
 	for (size_t i = 0; i < p->n_inputs; i++)
 		free(p->inputs[i].path);
 	free(p->inputs);
+	for (size_t i = 0; i < p->n_tars; i++)
+		free(p->tars[i].target);
+	free(p->tars);
 	mount_finish(&p->workspace);
 	free(p->image_source.path);
 	free(p->cwd);
@@ -60,20 +63,22 @@ void plan_destroy(struct plan *p)
 	free(p);
 }
 
-static size_t count_source(const struct plan_source *s, size_t n)
+static size_t count_source(int fd_index, size_t n)
 {
-	return s->fd_index >= 0 && (size_t)s->fd_index >= n ? (size_t)s->fd_index + 1 : n;
+	return fd_index >= 0 && (size_t)fd_index >= n ? (size_t)fd_index + 1 : n;
 }
 
 size_t plan_source_count(const struct plan *p)
 {
 	size_t n = 0;
 	if (p->image == PLAN_IMAGE_DIR)
-		n = count_source(&p->image_source, n);
+		n = count_source(p->image_source.fd_index, n);
 	if (p->has_workspace)
-		n = count_source(&p->workspace.source, n);
+		n = count_source(p->workspace.source.fd_index, n);
 	for (size_t i = 0; i < p->n_mounts; i++)
-		n = count_source(&p->mounts[i].source, n);
+		n = count_source(p->mounts[i].source.fd_index, n);
+	for (size_t i = 0; i < p->n_tars; i++)
+		n = count_source(p->tars[i].fd_index, n);
 	return n;
 }
 

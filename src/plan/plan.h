@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define PLAN_MAGIC   0x6e616c70u /* "plan" */
-#define PLAN_VERSION 4
+#define PLAN_VERSION 5
 
 /* Below these the kernel refuses the limit, or nothing can run. */
 #define PLAN_MEMORY_MIN	    (1ull << 20)
@@ -80,6 +80,13 @@ struct plan_input {
 	uint32_t bytes; /* so much of the inputs' descriptor is its content: one after the other */
 };
 
+/* A tar that is unpacked in the jail, with the task's rights. */
+struct plan_tar {
+	int fd_index; /* as of plan_source; -1: it is what comes on stdin, and the task reads none
+		       */
+	char *target; /* absolute path of a directory inside the jail */
+};
+
 /* 0 = none asked for, unless said otherwise. */
 struct plan_limits {
 	/* Numbers that jail init applies itself. */
@@ -122,6 +129,8 @@ struct plan {
 	size_t n_mounts;
 	struct plan_input *inputs; /* with any, a descriptor of their contents comes along */
 	size_t n_inputs;
+	struct plan_tar *tars;
+	size_t n_tars;
 	bool tty;
 	uint16_t rows, cols; /* of the tty; 0 = unknown */
 	bool has_stdin;	     /* a stdin descriptor comes with the plan; else /dev/null */
@@ -150,8 +159,11 @@ bool plan_has_input(const struct plan *p, enum plan_input_kind kind);
 /* Whether an absolute path without "." and ".." is one of these directories or lies below one. */
 bool plan_path_is_below(const char *path, char *const *roots);
 
-/* inputs.c: the part of plan_check() that is about inputs and what they must not lie in. */
+/* inputs.c: the part of plan_check() that is about inputs and tars, and what they must not lie in.
+ */
 int plan_check_inputs(const struct plan *p, struct err *e);
+/* Whether what comes on stdin is a tar, not for the task. */
+bool plan_unpacks_stdin(const struct plan *p);
 /* An absolute path without empty, "." or ".." components and not "/" itself. */
 bool plan_path_is_clean(const char *path);
 /* Places that the jail makes itself: /proc, /sys, /dev and what is below them. */

@@ -66,6 +66,12 @@ struct spec_secret {
 	size_t data_len;
 };
 
+/* A tar that is unpacked in the jail. */
+struct spec_tar {
+	int64_t fd;   /* the place of a descriptor, or -1: it comes on stdin */
+	char *target; /* NULL: where the task starts */
+};
+
 /* 0 means: not given, take the default. Explicit values are always above 0. */
 struct spec_limits {
 	uint64_t wall_ms;	    /* "wall": hard time limit, from the start of the task */
@@ -134,6 +140,8 @@ struct task_spec {
 	size_t n_files;
 	struct spec_secret *secrets;
 	size_t n_secrets;
+	struct spec_tar *tars;
+	size_t n_tars;
 	struct spec_limits limits;
 	uint32_t best_effort; /* bits of enum best_effort */
 	int on_disconnect;    /* enum on_disconnect */

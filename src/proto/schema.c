@@ -179,6 +179,15 @@ static const struct schema_field secret_fields[] = {
 		.doc = "place of an open file in memory (memfd_create) among the descriptors sent with the request: what is in it is the secret" },
 };
 
+#define TAR(member, field_name, field_kind) FIELD(struct spec_tar, member, field_name, field_kind)
+
+static const struct schema_field tar_fields[] = {
+	{ TAR(fd, "fd", KIND_FD), .min = 0, .max = LIMIT_REQUEST_FDS - 1, .absent = "the tar is what `input` sends",
+		.doc = "place of an open file, pipe or socket among the descriptors sent with the request: it is read from where it stands to its end. Without it `stdin` must be `stream`, and the task itself reads nothing" },
+	{ TAR(target, "target", KIND_PATH), .min = 2, .max = LIMIT_PATH_BYTES - 1, .absent = "the workspace, or the home",
+		.doc = "directory inside the jail; a missing one is made. Not below /proc, /sys, /dev, /run/secrets, nor in a directory that is shown `ro` or `rw`" },
+};
+
 #define CONCURRENCY(member, field_name, field_kind) FIELD(struct spec_concurrency, member, field_name, field_kind)
 
 static const struct schema_field concurrency_fields[] = {
@@ -225,6 +234,8 @@ static const struct schema_field task_fields[] = {
 		.max = LIMIT_FILES, .absent = "none", .doc = "files that are made in the jail before the task starts; at most 1.5 MiB together, and the request line bounds them too. They count as what the task writes (`limits.disk`)" },
 	{ SPEC(secrets, "secrets", KIND_LIST), .offset2 = offsetof(struct task_spec, n_secrets), .object = &schema_secret,
 		.max = LIMIT_SECRETS, .absent = "none", .doc = "files below /run/secrets that only the task can read, at most 256 KiB together; they are in no log, result or answer" },
+	{ SPEC(tars, "tars", KIND_LIST), .offset2 = offsetof(struct task_spec, n_tars), .object = &schema_tar,
+		.max = LIMIT_TARS, .absent = "none", .doc = "tars that are unpacked in the jail with the task's rights before it starts; what they hold counts as what the task writes (`limits.disk`, `limits.inodes`)" },
 	{ SPEC(limits, "limits", KIND_OBJECT), .object = &schema_limits, .absent = "the defaults",
 		.doc = "what the task may use" },
 	{ SPEC(best_effort, "best_effort", KIND_WORDS), .words = schema_best_effort_words, .absent = "none",
@@ -305,6 +316,7 @@ const struct schema_object schema_workspace = OBJECT("task.workspace", workspace
 const struct schema_object schema_mount = OBJECT("task.mounts[]", mount_fields, struct spec_mount);
 const struct schema_object schema_file = OBJECT("task.files[]", file_fields, struct spec_file);
 const struct schema_object schema_secret = OBJECT("task.secrets[]", secret_fields, struct spec_secret);
+const struct schema_object schema_tar = OBJECT("task.tars[]", tar_fields, struct spec_tar);
 const struct schema_object schema_concurrency = OBJECT("task.concurrency", concurrency_fields, struct spec_concurrency);
 const struct schema_object schema_limits = OBJECT("task.limits", limits_fields, struct spec_limits);
 /* clang-format on */

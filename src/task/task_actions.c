@@ -25,9 +25,11 @@ static void act_unexpected(struct task *t, const struct occurrence *o)
 static void explain_late_setup(struct task *t)
 {
 	struct err e;
-	err_set(&e, ERR_SETUP, ETIMEDOUT, "the jail was not made within %d seconds",
-		SETUP_MS / 1000);
-	err_hint(&e, "the host may be overloaded, or a directory of the request does not answer");
+	bool has_tars = t->spec->n_tars > 0;
+	err_set(&e, ERR_SETUP, ETIMEDOUT, "the jail was not made within %d seconds%s",
+		SETUP_MS / 1000, has_tars ? " and the time limit of the task, for its tars" : "");
+	err_hint(&e, "the host may be overloaded, or a directory %sof the request does not answer",
+		has_tars ? "or tar " : "");
 	result_set_error(t->result, &e);
 }
 
@@ -264,7 +266,9 @@ void task_arm(struct task *t, enum task_event event, uint64_t ms)
 
 static void act_arm_setup(struct task *t, const struct occurrence *o)
 {
-	task_arm(t, EVENT_DEADLINE_SETUP, SETUP_MS);
+	/* Tars are unpacked meanwhile, at the pace of who writes them. */
+	uint64_t more = t->spec->n_tars ? t->build.wall_ms : 0;
+	task_arm(t, EVENT_DEADLINE_SETUP, more < UINT64_MAX - SETUP_MS ? SETUP_MS + more : more);
 }
 
 static void act_arm_run(struct task *t, const struct occurrence *o)

@@ -17,7 +17,7 @@ from dayfly_client import SCALE, Client
 # A plain user for when the tests run as root: an id that nobody has.
 USER = 61234 if os.geteuid() == 0 else os.geteuid()
 GROUP = 61234 if os.geteuid() == 0 else os.getegid()
-PROGRAMS = ("dayfly", "dayflyd", "dayfly-warden")
+PROGRAMS = ("dayfly", "dayflyd", "dayfly-warden", "dayfly-unpack")
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 

@@ -53,12 +53,15 @@ class Faults:
         if step == "dir-image":
             task["argv"] = ["/bin/probe", "create", "/mnt/w/ran", "yes"]
             task["image"] = self.image
+        if step == "tars":
+            task["tars"] = [{"fd": 0, "target": "/tmp/t"}]
         return task
 
     def attempt(self, step, how):
         self.set_fault("%s %s" % (step, how))
         try:
-            return self.run_bare(self.task_for(step), timeout=20)
+            with open(os.path.join(self.stage.bin, "probe"), "rb") as f:
+                return self.run_bare(self.task_for(step), fds=[f.fileno()] if step == "tars" else [], timeout=20)
         finally:
             self.set_fault("")
 

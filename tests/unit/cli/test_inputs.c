@@ -57,12 +57,30 @@ TEST(what_is_there_is_read_and_what_is_not_is_told)
 	dayfly_task_free(t);
 }
 
+TEST(a_tar_is_a_file_and_perhaps_a_place)
+{
+	struct dayfly_task *t = dayfly_task_new();
+	struct err e;
+	assert_int_equal(input_check_tar("a.tar", &e), 0);
+	assert_int_equal(input_check_tar("/opt/x=a.tar", &e), 0);
+	assert_int_equal(input_check_tar("", &e), -EINVAL);
+	assert_int_equal(input_check_tar("/opt/x=", &e), -EINVAL);
+	assert_true(input_tar_is_stdin("-"));
+	assert_true(input_tar_is_stdin("/opt/x=-"));
+	assert_false(input_tar_is_stdin("a=-"));
+	assert_int_equal(input_add_tar(t, "/opt/x=/dev/null", &e), 0);
+	assert_true(input_add_tar(t, "/opt/x=/nonexistent", &e) < 0);
+	assert_non_null(strstr(e.msg, "/nonexistent"));
+	dayfly_task_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_is_a_path_in_the_jail_and_one_here),
 		cmocka_unit_test(a_secret_is_a_name_or_a_name_and_a_file),
 		cmocka_unit_test(what_is_there_is_read_and_what_is_not_is_told),
+		cmocka_unit_test(a_tar_is_a_file_and_perhaps_a_place),
 	};
 	return RUN_TESTS(tests);
 }

@@ -163,6 +163,31 @@ TEST(files_and_secrets_go_as_text_or_base64)
 	dayfly_task_free(t);
 }
 
+TEST(a_tar_is_a_descriptor_or_what_comes_on_stdin)
+{
+	struct dayfly_task *t = dayfly_task_new();
+	struct dayfly_error e;
+	json_t *got = NULL;
+	int p[2];
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(dayfly_task_add_tar(t, p[0], "/opt/x", &e), 0);
+	assert_int_equal(dayfly_task_add_tar(t, -1, NULL, &e), 0);
+	assert_int_equal(dayfly_task_add_tar(t, p[0], "\377", &e), -EILSEQ);
+	assert_true(dayfly_task_add_tar(t, 9999, NULL, &e) < 0);
+	close(p[0]);
+	assert_int_equal(task_to_json(t, &got, fds, &n_fds, &e), 0);
+	assert_int_equal(n_fds, 1);
+	assert_true(fcntl(fds[0], F_GETFD) & FD_CLOEXEC);
+	char *text = json_dumps(got, JSON_COMPACT | JSON_SORT_KEYS);
+	assert_string_equal(text, "{\"tars\":[{\"fd\":0,\"target\":\"/opt/x\"},{}]}");
+	free(text);
+	json_decref(got);
+	assert_int_equal(dayfly_task_add_tar(t, -1, NULL, &e), 0);
+	assert_int_equal(dayfly_task_add_tar(t, -1, NULL, &e), -E2BIG);
+	close(p[1]);
+	dayfly_task_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -172,6 +197,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_opened_is_told),
 		cmocka_unit_test(a_fifo_does_not_hold_us_up),
 		cmocka_unit_test(files_and_secrets_go_as_text_or_base64),
+		cmocka_unit_test(a_tar_is_a_descriptor_or_what_comes_on_stdin),
 	};
 	return RUN_TESTS(tests);
 }

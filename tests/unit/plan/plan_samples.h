@@ -55,6 +55,10 @@ static inline struct plan *sample_full(void)
 	p->inputs = calloc(2, sizeof(*p->inputs));
 	p->inputs[0] = (struct plan_input){ PLAN_INPUT_FILE, strdup("/etc/f"), 0755, 1000 };
 	p->inputs[1] = (struct plan_input){ PLAN_INPUT_SECRET, strdup("token"), 0, 7 };
+	p->n_tars = 2;
+	p->tars = calloc(2, sizeof(*p->tars));
+	p->tars[0] = (struct plan_tar){ 7, strdup("/opt/a") };
+	p->tars[1] = (struct plan_tar){ -1, strdup("/b") };
 	strv_add(&p->image_roots, "/");
 	strv_add(&p->workspace_roots, "/home");
 	strv_add(&p->workspace_roots, "/srv/a");

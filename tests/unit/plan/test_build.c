@@ -395,6 +395,39 @@ TEST(files_and_secrets_come_in_the_order_of_the_request)
 	assert_refused(&spec, ERR_BAD_VALUE, "task.files[1].path");
 }
 
+TEST(a_tar_goes_where_the_task_starts_unless_it_says_where)
+{
+	struct spec_tar tars[] = { { .fd = 1 }, { .fd = -1, .target = (char[]){ "/a//b/" } } };
+	struct task_spec spec = spec_minimal();
+	struct build b;
+	struct err e;
+	spec.tars = tars;
+	spec.n_tars = 2;
+	spec.stdin_mode = STDIN_STREAM;
+	struct build_input with_fds = input;
+	with_fds.n_fds = 2;
+	assert_int_equal(build_with(&spec, &with_fds, &b, &e), 0);
+	assert_int_equal(b.plan->n_tars, 2);
+	assert_int_equal(b.plan->tars[0].fd_index, 1);
+	assert_string_equal(b.plan->tars[0].target, "/home/agent");
+	assert_int_equal(b.plan->tars[1].fd_index, -1);
+	assert_string_equal(b.plan->tars[1].target, "/a/b");
+	build_finish(&b);
+	spec.has_workspace = true;
+	spec.workspace = (struct spec_mount){ .source = { .path = (char[]){ "/w" }, .fd = -1 } };
+	spec.user = PLAN_USER_ROOT;
+	assert_int_equal(build_with(&spec, &with_fds, &b, &e), 0);
+	assert_string_equal(b.plan->tars[0].target, "/w");
+	build_finish(&b);
+	spec.has_workspace = false;
+	assert_int_equal(build_with(&spec, &with_fds, &b, &e), 0);
+	assert_string_equal(b.plan->tars[0].target, "/root");
+	build_finish(&b);
+	with_fds.n_fds = 1;
+	assert_true(build_with(&spec, &with_fds, &b, &e) < 0);
+	assert_string_equal(e.field, "task.tars[0].fd");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -416,6 +449,7 @@ int main(void)
 		cmocka_unit_test(a_terminal_takes_the_place_of_the_input_pipe),
 		cmocka_unit_test(what_plan_check_refuses_is_refused_here),
 		cmocka_unit_test(files_and_secrets_come_in_the_order_of_the_request),
+		cmocka_unit_test(a_tar_goes_where_the_task_starts_unless_it_says_where),
 	};
 	return RUN_TESTS(tests);
 }

@@ -49,6 +49,11 @@ static void assert_plan_equal(const struct plan *a, const struct plan *b)
 	assert_int_equal(a->cols, b->cols);
 	assert_int_equal(a->has_stdin, b->has_stdin);
 	assert_int_equal(a->n_inputs, b->n_inputs);
+	assert_int_equal(a->n_tars, b->n_tars);
+	for (size_t i = 0; i < a->n_tars; i++) {
+		assert_int_equal(a->tars[i].fd_index, b->tars[i].fd_index);
+		assert_text_equal(a->tars[i].target, b->tars[i].target);
+	}
 	for (size_t i = 0; i < a->n_inputs; i++) {
 		assert_int_equal(a->inputs[i].kind, b->inputs[i].kind);
 		assert_text_equal(a->inputs[i].path, b->inputs[i].path);

@@ -183,6 +183,58 @@ TEST(their_number_is_bounded)
 	assert_refused(p, "task.files");
 }
 
+static void add_tar(struct plan *p, int fd_index, const char *target)
+{
+	if (!p->tars)
+		p->tars = calloc(LIMIT_TARS + 1, sizeof(*p->tars));
+	p->tars[p->n_tars++] = (struct plan_tar){ fd_index, target ? strdup(target) : NULL };
+}
+
+TEST(a_tar_is_unpacked_in_what_is_the_task_s_own)
+{
+	static const char *const bad[] = { NULL, "/", "a", "/a/../b", "/proc/x", "/dev",
+		"/run/secrets", "/run/secrets/a", "/w", "/w/a" };
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		auto_plan struct plan *p = sample_small();
+		share(p, "/w", PLAN_MODE_RW);
+		add_tar(p, 1, "/work");
+		assert_int_equal(plan_check(p, NULL), 0);
+		add_tar(p, 1, bad[i]);
+		assert_refused(p, "task.tars[1].target");
+	}
+	auto_plan struct plan *p = sample_small();
+	share(p, "/w", PLAN_MODE_COW);
+	add_tar(p, 1, "/w/a");
+	assert_int_equal(plan_check(p, NULL), 0);
+	assert_int_equal(plan_source_count(p), 2);
+}
+
+TEST(one_tar_may_come_on_stdin)
+{
+	auto_plan struct plan *p = sample_small();
+	add_tar(p, 0, "/a");
+	assert_false(plan_unpacks_stdin(p));
+	add_tar(p, -1, "/b");
+	assert_refused(p, "task.tars[1].fd");
+	p->has_stdin = true;
+	assert_int_equal(plan_check(p, NULL), 0);
+	assert_true(plan_unpacks_stdin(p));
+	p->tars[0].fd_index = -1;
+	assert_refused(p, "task.tars");
+	p->tars[0].fd_index = LIMIT_REQUEST_FDS;
+	assert_refused(p, "task.tars[0].fd");
+}
+
+TEST(tars_are_few)
+{
+	auto_plan struct plan *p = sample_small();
+	for (int i = 0; i < LIMIT_TARS; i++)
+		add_tar(p, i, "/a");
+	assert_int_equal(plan_check(p, NULL), 0);
+	add_tar(p, 9, "/a");
+	assert_refused(p, "task.tars");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,6 +247,9 @@ int main(void)
 		cmocka_unit_test(no_name_is_there_twice),
 		cmocka_unit_test(bytes_are_bounded_each_and_together),
 		cmocka_unit_test(their_number_is_bounded),
+		cmocka_unit_test(a_tar_is_unpacked_in_what_is_the_task_s_own),
+		cmocka_unit_test(one_tar_may_come_on_stdin),
+		cmocka_unit_test(tars_are_few),
 	};
 	return RUN_TESTS(tests);
 }

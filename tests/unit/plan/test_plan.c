@@ -47,6 +47,8 @@ TEST(sources_are_counted_by_the_highest_descriptor_in_use)
 	auto_plan struct plan *small = sample_small();
 	auto_plan struct plan *full = sample_full();
 	assert_int_equal(plan_source_count(small), 0);
+	assert_int_equal(plan_source_count(full), 8);
+	full->tars[0].fd_index = 0;
 	assert_int_equal(plan_source_count(full), 6);
 	full->mounts[1].source.fd_index = 0;
 	assert_int_equal(plan_source_count(full), 3);
