@@ -133,6 +133,56 @@ static void print_probes(const json_t *probes)
 	print_status(probes, "missing", true);
 }
 
+static const char *word_of(const json_t *object, const char *key, char *out, size_t size)
+{
+	const char *word = json_string_value(json_object_get(object, key));
+	str_escape(word ? word : "?", strlen(word ? word : "?"), out, size);
+	return out;
+}
+
+static json_int_t number_of(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+/* "  kind: host agent none, processes 4096: 1 of 1 parked, 7 hits, misses: 1 new, 2 taken" */
+static void print_kind(const json_t *kind)
+{
+	char image[4096], user[64], network[64], reason[64];
+	printf("  kind: %s %s %s, processes %" JSON_INTEGER_FORMAT ": %" JSON_INTEGER_FORMAT
+	       " of %" JSON_INTEGER_FORMAT " parked, %" JSON_INTEGER_FORMAT " hits",
+		word_of(kind, "image", image, sizeof(image)),
+		word_of(kind, "user", user, sizeof(user)),
+		word_of(kind, "network", network, sizeof(network)), number_of(kind, "processes"),
+		number_of(kind, "parked"), number_of(kind, "wanted"), number_of(kind, "hits"));
+	const char *before = ", misses: ", *key;
+	json_t *n;
+	json_object_foreach (json_object_get(kind, "misses"), key, n) {
+		if (json_integer_value(n) <= 0)
+			continue;
+		str_escape(key, strlen(key), reason, sizeof(reason));
+		printf("%s%" JSON_INTEGER_FORMAT " %s", before, json_integer_value(n), reason);
+		before = ", ";
+	}
+	putchar('\n');
+}
+
+static void print_pool(json_t *pool)
+{
+	size_t i;
+	json_t *kind, *kinds = json_incref(json_object_get(pool, "kinds"));
+	if (!json_is_object(pool)) {
+		json_decref(kinds);
+		return;
+	}
+	json_object_del(pool, "kinds");
+	puts("pool:");
+	print_facts(pool, 1);
+	json_array_foreach (kinds, i, kind)
+		print_kind(kind);
+	json_decref(kinds);
+}
+
 static int print_info(const struct info_options *o, struct dayfly_event *ev)
 {
 	json_t *info = json_loads(dayfly_event_result_json(ev), JSON_DECODE_ANY, NULL);
@@ -145,8 +195,12 @@ static int print_info(const struct info_options *o, struct dayfly_event *ev)
 	json_object_del(info, "config");
 	json_t *probes = json_incref(json_object_get(info, "probes"));
 	json_object_del(info, "probes");
+	json_t *pool = json_incref(json_object_get(info, "pool"));
+	json_object_del(info, "pool");
 	print_facts(info, 0);
+	print_pool(pool);
 	print_probes(probes);
+	json_decref(pool);
 	json_decref(probes);
 	json_decref(info);
 	return fflush(stdout) == 0 ? 0 : command.failure_status;

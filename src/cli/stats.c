@@ -154,14 +154,16 @@ static void print_prometheus(const json_t *m)
 		return;
 	}
 	print_name(m, suffix);
+	const char *before = "{";
 	json_object_foreach (json_object_get(m, "labels"), key, value) {
-		putchar('{');
+		fputs(before, stdout);
 		print_escaped(key);
 		fputs("=\"", stdout);
 		print_escaped(json_string_value(value) ? json_string_value(value) : "");
-		fputs("\"}", stdout);
+		putchar('"');
+		before = ",";
 	}
-	putchar(' ');
+	fputs(*before == ',' ? "} " : " ", stdout);
 	print_value(json_object_get(m, "value"));
 	putchar('\n');
 }

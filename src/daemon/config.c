@@ -132,9 +132,9 @@ const struct config_key config_keys[] = {
 		.doc = "processes and threads of all tasks; each task has one more, its jail's init" },
 
 	{ NUMBER("pool", "size", pool_size, 1, 256), .may_be_none = true, .option = "pool-size", .fallback = "none", .is_live = true,
-		.doc = "at most so many; how many there are follows the demand" },
+		.doc = "at most so many, of all kinds and users; how many of which there are follows the demand" },
 	{ KEY("pool", "max_age", CONFIG_DURATION, pool_max_age_ms), .min = 1000, .max = 86400000, .fallback = "5m", .is_live = true,
-		.doc = "one that no task has claimed for so long is made anew" },
+		.doc = "one that no task has claimed for so long goes, and a kind that nobody has asked for as long is kept no more" },
 
 	{ NUMBER("ids", "base", ids_base, 65536, 4294901760u), .option = "ids-base", .fallback = "1879048192",
 		.doc = "first id; its 65536 are dayfly's own, and each task at one time has the next 65536" },

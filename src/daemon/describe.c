@@ -391,11 +391,22 @@ static json_t *journal_info(const struct server *s)
 	return path || !s->start->journal.is_on ? text_or_null(path) : NULL;
 }
 
+/* Of others' requests only root and the daemon's own user see what they are for. */
+static json_t *pool_info(const struct server *s, uid_t uid)
+{
+	bool all = uid == 0 || (!s->start->is_root_mode && uid == geteuid());
+	if (!s->options->pool_size)
+		return json_null();
+	return json_pack("{s:I, s:I, s:o}", "size", (json_int_t)s->options->pool_size, "max_age_ms",
+		(json_int_t)s->options->pool_max_age_ms, "kinds",
+		pool_view_to_json(&s->pool, uid, all));
+}
+
 json_t *describe_server(const struct server *s, uid_t uid)
 {
 	return json_pack(
 		"{s:s, s:i, s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, "
-		"s:o, s:o, s:o, s:b}",
+		"s:o, s:o, s:o, s:b, s:o}",
 		"version", DAYFLY_VERSION, "protocol", 1, "mode",
 		s->start->is_root_mode ? "root" : "rootless", "uid", (json_int_t)geteuid(), "pid",
 		(int)getpid(), "socket", s->start->listener.path, "warden", warden_info(&s->warden),
@@ -406,7 +417,8 @@ json_t *describe_server(const struct server *s, uid_t uid)
 		s->options->idle_exit_ms ? json_integer((json_int_t)s->options->idle_exit_ms)
 					 : json_null(),
 		"config", config_to_json(s->options), "probes", probes(&s->probe), "probes_made",
-		stamp_or_null(s->probe.made_ns), "draining", s->takes_none);
+		stamp_or_null(s->probe.made_ns), "draining", s->takes_none, "pool",
+		pool_info(s, uid));
 }
 
 /* ---- stats ---- */
@@ -425,5 +437,6 @@ json_t *describe_stats(const struct server *s)
 	json_build_add(&list, gauge("connections", "clients", s->n_connections));
 	json_build_add(
 		&list, gauge("draining", "1: no new tasks are taken", s->takes_none ? 1 : 0));
+	pool_view_add_metrics(&s->pool, &list);
 	return json_pack("{s:o}", "metrics", list);
 }

@@ -45,6 +45,23 @@ void metrics_time(struct metrics *m, enum metric_times t, uint64_t us)
 	h->sum_us += us;
 }
 
+static void note_pool(struct metrics *m, const struct task_result *r)
+{
+	static const enum metric_counter reasons[WIRE_POOL_WHY_COUNT] = {
+		[WIRE_POOL_WHY_NEW] = METRIC_MISS_NEW,
+		[WIRE_POOL_WHY_TAKEN] = METRIC_MISS_TAKEN,
+		[WIRE_POOL_WHY_NO_ROOM] = METRIC_MISS_NO_ROOM,
+		[WIRE_POOL_WHY_CHANGED] = METRIC_MISS_CHANGED,
+		[WIRE_POOL_WHY_COW] = METRIC_MISS_COW,
+		[WIRE_POOL_WHY_UNREACHABLE] = METRIC_MISS_UNREACHABLE,
+	};
+	if (r->pool == POOL_OFF)
+		return;
+	metrics_add(m, r->pool == POOL_HIT ? METRIC_POOL_HIT : METRIC_POOL_MISS, 1);
+	if (r->pool == POOL_MISS && r->pool_why)
+		metrics_add(m, reasons[r->pool_why], 1);
+}
+
 void metrics_note_result(struct metrics *m, const struct task_result *r)
 {
 	static const enum metric_counter outcomes[OUTCOME_COUNT] = {
@@ -69,8 +86,7 @@ void metrics_note_result(struct metrics *m, const struct task_result *r)
 	for (size_t i = 0; i < ARRAY_SIZE(phases); i++)
 		if (phases[i].us.is_known)
 			metrics_time(m, phases[i].which, phases[i].us.value);
-	if (r->pool != POOL_OFF)
-		metrics_add(m, r->pool == POOL_HIT ? METRIC_POOL_HIT : METRIC_POOL_MISS, 1);
+	note_pool(m, r);
 	for (unsigned s = 0; s < OUTPUT_STREAM_COUNT; s++) {
 		metrics_add(m, METRIC_OUTPUT_BYTES, r->output[s].bytes.value);
 		metrics_add(m, METRIC_DROPPED_BYTES, r->output[s].dropped.value);

@@ -218,6 +218,8 @@ static void on_wire(void *owner, const struct wire_event *ev, int *fd)
 	struct job *j = jobs_find_jail(&s->jobs, ev->jail);
 	if (ev->type == WIRE_NOW)
 		usage_on_wire(&s->usage, j, &ev->now);
+	else if (ev->type == WIRE_POOLED)
+		pool_view_on_wire(&s->pool, &ev->pooled);
 	else if (j)
 		task_on_wire(j->task, ev, fd);
 	else
@@ -236,6 +238,7 @@ static void on_warden_lost(void *owner)
 	struct server *s = owner;
 	metrics_add(&s->metrics, METRIC_WARDENS, 1);
 	usage_on_warden_lost(&s->usage);
+	pool_view_forget(&s->pool);
 	tell_all(owner, EVENT_WARDEN_LOST);
 }
 

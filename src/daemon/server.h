@@ -12,6 +12,7 @@
 #include "daemon/jobs.h"
 #include "daemon/metrics.h"
 #include "daemon/options.h"
+#include "daemon/pool_view.h"
 #include "daemon/probe.h"
 #include "daemon/startup.h"
 #include "daemon/tenant.h"
@@ -82,6 +83,7 @@ struct server {
 	struct alarm *after_done;
 	struct waiting waiting;
 	struct usage usage;
+	struct pool_view pool;
 	struct metrics metrics;
 	struct turn turn;
 	uint64_t idle_since_ns; /* CLOCK_BOOTTIME; 0: not idle */

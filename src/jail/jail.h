@@ -26,6 +26,7 @@ struct jail_source {
 	int tree_fd; /* root mode: a detached, idmapped mount of it; else -1 */
 	bool is_dir;
 	uint64_t dev, ino;
+	uint64_t mount; /* the number of the mount that it was reached through; 0: not known */
 	char *path; /* owned: where fd points; used in rootless mode, checked against dev and ino */
 };
 

@@ -1,5 +1,6 @@
 /* Opening paths that a client named, in a child that has the client's rights and may hang without
  * harm. */
+#include "jail/pool_stamp.h"
 #include "jail/warden.h"
 
 #include "base/fd.h"
@@ -16,6 +17,7 @@
 
 struct opener_answer {
 	struct err err; /* errnum 0: all were opened, and their descriptors come along */
+	bool image_never_waits;
 };
 
 /* The plan's sources in a fixed order: image, workspace, mounts. *ret_field names it. NULL past the
@@ -35,8 +37,12 @@ static const struct plan_source *nth_source(
 	return i - 2 < p->n_mounts ? &p->mounts[i - 2].source : NULL;
 }
 
-static int open_paths(const struct warden_jail *j, int *fds, size_t *n_fds, struct err *e)
+static int open_paths(
+	const struct warden_jail *j, int *fds, size_t *n_fds, bool *ret_never_waits, struct err *e)
 {
+	/* For the pool it is the path of what was opened before. */
+	bool is_for_pool = j->state == WARDEN_JAIL_PREPARING;
+	uint64_t links = is_for_pool ? RESOLVE_NO_SYMLINKS : 0;
 	int r = peer_become(&j->peer);
 	if (r < 0)
 		return err_set(e, ERR_INTERNAL, -r, "take on the client's ids");
@@ -50,7 +56,7 @@ static int open_paths(const struct warden_jail *j, int *fds, size_t *n_fds, stru
 		if (!s || s->fd_index >= 0)
 			continue;
 		/* Not through /proc/self/fd, cwd or root: those are the warden's. */
-		int fd = sys_openat2(AT_FDCWD, s->path, O_PATH, 0, RESOLVE_NO_MAGICLINKS);
+		int fd = sys_openat2(AT_FDCWD, s->path, O_PATH, 0, RESOLVE_NO_MAGICLINKS | links);
 		if (fd < 0) {
 			int errnum = -fd;
 			err_set_field(
@@ -61,6 +67,8 @@ static int open_paths(const struct warden_jail *j, int *fds, size_t *n_fds, stru
 			return -errnum;
 		}
 		fds[(*n_fds)++] = fd;
+		if (is_for_pool)
+			*ret_never_waits = pool_stamp_never_waits(fd);
 	}
 	return 0;
 }
@@ -73,7 +81,7 @@ static _Noreturn void opener_child(const struct warden_jail *j, int sock)
 	/* Other requests' descriptors among them: nothing here is the client's. */
 	sys_close_range(3, (unsigned)sock - 1);
 	sys_close_range((unsigned)sock + 1, ~0u);
-	if (open_paths(j, fds, &n_fds, &answer.err) < 0)
+	if (open_paths(j, fds, &n_fds, &answer.image_never_waits, &answer.err) < 0)
 		n_fds = 0;
 	fd_send(sock, &answer, sizeof(answer), fds, n_fds);
 	_exit(0);
@@ -123,5 +131,6 @@ int opener_finish(struct warden_jail *j, struct err *e)
 			j->opened[i] = fds[used++];
 	}
 	fd_close_many(fds + used, n_fds - used);
+	j->image_never_waits = answer.image_never_waits;
 	return 0;
 }

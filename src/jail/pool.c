@@ -1,54 +1,88 @@
-/* Jails made ahead of need: see pool.h. */
-#include "jail/pool.h"
+/* Jails made ahead of need, those that are there: see pool.h. */
+#include "jail/pool_priv.h"
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/id.h"
 #include "base/log.h"
-#include "jail/host_view.h"
 #include "jail/sys.h"
-#include "jail/warden.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
 
 /* So long must nothing happen before one is made: whoever comes meanwhile goes first. */
 #define QUIET_MS 4
-/* After one that could not be made. */
-#define FAILURE_PAUSE_NS (10 * NS_PER_S)
-/* So many requests without a cow workspace, and none is expected any more. */
-#define COW_MEMORY 16
+/* The child that opens an image. */
+#define OPEN_TIMEOUT_NS (5 * NS_PER_S)
+/* dayflyd is told when nothing else is to be done, but not later than that. */
+#define TELL_NS (250 * NS_PER_MS)
+/* One that is killed to make way. */
+#define WAY_MS 10
 
 void pool_init(struct pool *p)
 {
 	memset(p, 0, sizeof(*p));
 	list_init(&p->parked);
+	list_init(&p->leaving);
 	p->mounts_fd = -1;
-	p->n_cow = COW_MEMORY;
 }
 
-/* ---- leaving ---- */
-
-static void take_out(struct pool *p, struct warden_jail *j)
+static uint64_t earlier(uint64_t a, uint64_t b)
 {
+	return !a || (b && b < a) ? b : a;
+}
+
+/* ---- who is there ---- */
+
+bool pool_has(const struct warden_jail *j)
+{
+	return j->state == WARDEN_JAIL_PREPARING || j->state == WARDEN_JAIL_PARKED ||
+	       j->state == WARDEN_JAIL_LEAVING;
+}
+
+void pool_has_news(struct warden *w, struct pool_kind *k)
+{
+	k->has_news = w->pool.has_news = true;
+}
+
+static uint64_t end_of(const struct pool *p, const struct warden_jail *j)
+{
+	return j->received_ns +
+	       (j->state == WARDEN_JAIL_PREPARING ? OPEN_TIMEOUT_NS : p->max_age_ns);
+}
+
+void pool_enter(struct warden *w, struct warden_jail *j, struct pool_kind *k)
+{
+	struct pool *p = &w->pool;
+	bool is_parked = j->state == WARDEN_JAIL_PARKED;
+	j->kind = k;
+	list_append(&p->parked, &j->link);
+	p->n_parked++;
+	k->n_ready += is_parked;
+	k->n_busy += !is_parked;
+	p->check_at_ns = earlier(p->check_at_ns, end_of(p, j));
+	pool_has_news(w, k);
+}
+
+void pool_take_out(struct warden *w, struct warden_jail *j)
+{
+	bool is_parked = j->state == WARDEN_JAIL_PARKED;
 	list_remove(&j->link);
-	p->n_parked--;
+	w->pool.n_parked--;
+	w->pool.is_unsettled = true;
+	j->kind->n_ready -= is_parked;
+	j->kind->n_busy -= !is_parked;
+	pool_has_news(w, j->kind);
 }
 
 /* Nothing of it ever belonged to a task, so nobody waits for its end. */
-static void drop(struct warden *w, struct warden_jail *j)
+static void finish(struct warden *w, struct warden_jail *j)
 {
-	take_out(&w->pool, j);
-	if (j->pidfd >= 0) {
-		sys_pidfd_send_signal(j->pidfd, SIGKILL);
-		waitpid(j->pid, NULL, 0);
-	}
 	jail_unwatch(j);
 	cgroup_task_remove(&w->cgroup, &j->cgroup);
 	if (j->disk_name[0])
@@ -56,21 +90,177 @@ static void drop(struct warden *w, struct warden_jail *j)
 	jail_destroy(j);
 }
 
-void pool_drop(struct warden *w)
+static bool is_dead(const struct warden_jail *j, int wait_ms)
+{
+	struct pollfd end = { .fd = j->pidfd, .events = POLLIN };
+	return poll(&end, 1, wait_ms) > 0;
+}
+
+static void leave(struct warden *w, struct warden_jail *j, int wait_ms)
+{
+	struct pool *p = &w->pool;
+	struct pool_kind *k = j->kind;
+	pool_take_out(w, j);
+	if (j->pidfd >= 0)
+		sys_pidfd_send_signal(j->pidfd, SIGKILL);
+	/* Jail init of the image `host` works on the host's own filesystems alone. */
+	bool may_wait = k->key.image == PLAN_IMAGE_HOST;
+	if (j->pidfd < 0 || may_wait || is_dead(j, wait_ms)) {
+		if (j->pidfd >= 0)
+			waitpid(j->pid, NULL, 0);
+		finish(w, j);
+		return;
+	}
+	/* Its end is waited for in the loop. */
+	if (j->status_fd >= 0)
+		epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, j->status_fd, NULL);
+	fd_close(&j->status_fd);
+	j->pid_watch = (struct watch){ WATCH_PID, j };
+	warden_watch_add(w, j->pidfd, &j->pid_watch);
+	j->state = WARDEN_JAIL_LEAVING;
+	list_append(&p->leaving, &j->link);
+	p->n_leaving++;
+	k->n_busy++;
+}
+
+void pool_leave(struct warden *w, struct warden_jail *j)
+{
+	leave(w, j, 0);
+}
+
+static void on_left(struct warden *w, struct warden_jail *j)
+{
+	if (waitpid(j->pid, NULL, WNOHANG) != j->pid)
+		return;
+	list_remove(&j->link);
+	w->pool.n_leaving--;
+	w->pool.is_unsettled = true;
+	j->kind->n_busy--;
+	finish(w, j);
+}
+
+void pool_leave_all(struct warden *w, const struct pool_kind *k, enum plan_image image)
 {
 	/* All at once: each takes its time to die. */
-	list_for_each (l, &w->pool.parked)
-		sys_pidfd_send_signal(list_entry(l, struct warden_jail, link)->pidfd, SIGKILL);
-	while (!list_empty(&w->pool.parked))
-		drop(w, list_entry(w->pool.parked.next, struct warden_jail, link));
+	for (int turn = 0; turn < 2; turn++)
+		list_for_each_safe (l, &w->pool.parked) {
+			struct warden_jail *j = list_entry(l, struct warden_jail, link);
+			if ((k && j->kind != k) ||
+				(image != PLAN_IMAGE_COUNT && j->kind->key.image != image))
+				continue;
+			if (turn)
+				pool_leave(w, j);
+			else if (j->pidfd >= 0)
+				sys_pidfd_send_signal(j->pidfd, SIGKILL);
+		}
+}
+
+void pool_drop(struct warden *w)
+{
+	pool_leave_all(w, NULL, PLAN_IMAGE_COUNT);
 }
 
 bool pool_give_way(struct warden *w)
 {
-	if (list_empty(&w->pool.parked))
-		return false;
-	drop(w, list_entry(w->pool.parked.next, struct warden_jail, link));
-	return true;
+	for (int turn = 0; turn < 2; turn++)
+		list_for_each (l, &w->pool.parked) {
+			struct warden_jail *j = list_entry(l, struct warden_jail, link);
+			enum plan_image first = turn ? PLAN_IMAGE_DIR : PLAN_IMAGE_HOST;
+			if (j->state != WARDEN_JAIL_PARKED || j->kind->key.image != first)
+				continue;
+			unsigned before = w->pool.n_leaving;
+			leave(w, j, WAY_MS);
+			return w->pool.n_leaving == before;
+		}
+	return false;
+}
+
+/* ---- dayflyd is told ---- */
+
+/* With a range of subordinate ids the warden has a user namespace, and root of it is the user. */
+static uid_t owner_outside(const struct ids *ids, uid_t owner)
+{
+	return ids->mode == WARDEN_MODE_SUBUID && owner == 0 ? ids->uid : owner;
+}
+
+static void tell(struct warden *w, uint64_t now_ns)
+{
+	struct pool *p = &w->pool;
+	p->has_news = false;
+	p->told_ns = now_ns;
+	for (unsigned i = 0; i < POOL_KINDS_MAX; i++) {
+		struct pool_kind *k = p->kinds.all[i];
+		struct wire_event ev;
+		if (!k || !k->has_news)
+			continue;
+		k->has_news = false;
+		wire_event_init(&ev, WIRE_POOLED, 0);
+		ev.pooled = (struct wire_pooled){
+			.number = k->number,
+			.is_known = 1,
+			.image = (uint8_t)k->key.image,
+			.user = (uint8_t)k->key.user,
+			.network = (uint8_t)k->key.network,
+			.is_unreachable = k->has_failed,
+			.owner = owner_outside(&w->ids, k->owner),
+			.processes = k->key.processes,
+			.dev = k->key.dev,
+			.ino = k->key.ino,
+			.parked = k->n_ready,
+			.wanted = k->allotted,
+			.hits = k->hits,
+		};
+		memcpy(ev.pooled.misses, k->misses, sizeof(k->misses));
+		snprintf(ev.pooled.path, sizeof(ev.pooled.path), "%s", k->path ? k->path : "");
+		warden_tell(w, &ev, -1);
+	}
+}
+
+void pool_forget(struct warden *w, struct pool_kind *k)
+{
+	struct wire_event ev;
+	wire_event_init(&ev, WIRE_POOLED, 0);
+	ev.pooled.number = k->number;
+	warden_tell(w, &ev, -1);
+	pool_kinds_remove(&w->pool.kinds, k);
+}
+
+/* ---- what is old ---- */
+
+/* What is on its way out still says whose it is. */
+static void forget_when_left(struct warden *w, struct pool_kind *k, uint64_t now_ns)
+{
+	pool_leave_all(w, k, PLAN_IMAGE_COUNT);
+	if (!k->n_busy)
+		pool_forget(w, k);
+	else
+		w->pool.check_at_ns = earlier(w->pool.check_at_ns, now_ns + NS_PER_S);
+}
+
+static void expire(struct warden *w, uint64_t now_ns)
+{
+	struct pool *p = &w->pool;
+	p->check_at_ns = 0;
+	list_for_each_safe (l, &p->parked) {
+		struct warden_jail *j = list_entry(l, struct warden_jail, link);
+		if (now_ns >= end_of(p, j)) {
+			if (j->state == WARDEN_JAIL_PREPARING)
+				pool_make_failed(
+					w, j->kind, "its image could not be opened in time");
+			pool_leave(w, j);
+		} else {
+			p->check_at_ns = earlier(p->check_at_ns, end_of(p, j));
+		}
+	}
+	/* Nobody has asked for these for as long. */
+	for (unsigned i = 0; i < POOL_KINDS_MAX; i++) {
+		struct pool_kind *k = p->kinds.all[i];
+		uint64_t end_ns = k ? k->demand.last_ns + p->max_age_ns : 0;
+		if (k && now_ns >= end_ns)
+			forget_when_left(w, k, now_ns);
+		else
+			p->check_at_ns = earlier(p->check_at_ns, end_ns);
+	}
 }
 
 /* Changes are an exceptional condition of the file; it can always be read. */
@@ -87,183 +277,115 @@ static void watch_mounts(struct warden *w)
 void pool_set(struct warden *w, unsigned max, uint64_t max_age_ns)
 {
 	struct pool *p = &w->pool;
+	uint64_t now_ns = clock_mono_ns();
 	pool_drop(w);
 	p->max = max;
 	p->max_age_ns = max_age_ns;
-	p->not_before_ns = 0;
+	for (unsigned i = 0; i < POOL_KINDS_MAX; i++) {
+		struct pool_kind *k = p->kinds.all[i];
+		if (!k)
+			continue;
+		/* Of what is on its way out, the next request is the first again. */
+		k->demand = (struct pool_demand){ 0 };
+		k->n_asked = 0;
+		forget_when_left(w, k, now_ns);
+	}
 	if (max && p->mounts_fd < 0)
 		watch_mounts(w);
 }
 
-void pool_on_child(struct warden *w, struct warden_jail *parked)
+/* ---- the loop ---- */
+
+void pool_on_child(struct warden *w, struct warden_jail *j)
 {
 	struct wire_event ev;
 	int fds[FD_PASS_MAX];
 	size_t n_fds = 0;
-	ssize_t n = parked->status_fd < 0
-			    ? -EAGAIN
-			    : fd_recv(parked->status_fd, &ev, sizeof(ev), fds, &n_fds);
+	if (j->state == WARDEN_JAIL_LEAVING) {
+		on_left(w, j);
+		return;
+	}
+	if (j->state == WARDEN_JAIL_PREPARING) {
+		pool_on_opened(w, j);
+		return;
+	}
+	ssize_t n =
+		j->status_fd < 0 ? -EAGAIN : fd_recv(j->status_fd, &ev, sizeof(ev), fds, &n_fds);
 	if (n > 0)
 		fd_close_many(fds, n_fds);
-	if (n > 0 && wire_event_check(&ev, (size_t)n) == 0 && ev.type == WIRE_FAILED)
-		log_warning("pool: a jail could not be made: %s: %s", ev.failed.err.step,
-			ev.failed.err.msg);
+	bool has_said = n > 0 && wire_event_check(&ev, (size_t)n) == 0 && ev.type == WIRE_FAILED;
 	/* Whatever it says, and whatever it died of: it is not what a task may be given. */
-	w->pool.not_before_ns = clock_mono_ns() + FAILURE_PAUSE_NS;
-	drop(w, parked);
+	pool_make_failed(w, j->kind, has_said ? ev.failed.err.msg : "its first process has died");
+	pool_leave(w, j);
 }
 
-/* ---- coming ---- */
-
-static struct plan *make_template(const struct pool *p)
+static int until(uint64_t now_ns, uint64_t then_ns)
 {
-	char id[ID_TASK_SIZE];
-	struct plan *plan = plan_create();
-	if (!plan || id_make_task(id) < 0 || !(plan->task = strdup(id))) {
-		plan_destroy(plan);
-		return NULL;
-	}
-	/* What was asked for last: what is asked for next is likely to be the same. */
-	plan->limits.disk_bytes = p->disk_bytes;
-	plan->limits.disk_inodes = p->disk_inodes;
-	plan->limits.processes = p->processes.value;
-	return plan;
-}
-
-static int make(struct warden *w, struct err *e)
-{
-	/* Before anything of it is looked at. */
-	uint64_t view = host_view_sum();
-	if (view != w->pool.view)
-		pool_drop(w);
-	w->pool.view = view;
-	struct warden_jail *j = jail_create(w, 0);
-	if (!j)
-		return err_set(e, ERR_INTERNAL, ENOMEM, "make a jail");
-	j->state = WARDEN_JAIL_PARKED;
-	j->pivots_early = w->ids.mode == WARDEN_MODE_ROOT && w->pool.n_cow == 0;
-	list_append(&w->pool.parked, &j->link);
-	w->pool.n_parked++;
-	j->plan = make_template(&w->pool);
-	int r = j->plan ? launch_parked(w, j, e) : err_set(e, ERR_INTERNAL, ENOMEM, "make a plan");
-	if (r == 0)
-		r = jail_watch(j);
-	if (r < 0)
-		drop(w, j);
-	return r;
-}
-
-static unsigned wanted(const struct pool *p, uint64_t now_ns)
-{
-	return pool_size_wanted(&p->demand, now_ns, p->max);
-}
-
-/* Without a request that shows what is asked for there is nothing to make. */
-static bool is_short(const struct warden *w, uint64_t now_ns)
-{
-	const struct pool *p = &w->pool;
-	return p->max && p->demand.last_ns && now_ns >= p->not_before_ns &&
-	       p->n_parked < wanted(p, now_ns) && ids_has_slot(&w->ids);
+	uint64_t ms = then_ns > now_ns ? (then_ns - now_ns) / NS_PER_MS + 1 : 1;
+	return ms < INT32_MAX ? (int)ms : INT32_MAX;
 }
 
 int pool_wait_ms(struct warden *w, uint64_t now_ns)
 {
 	struct pool *p = &w->pool;
-	while (!list_empty(&p->parked)) {
-		struct warden_jail *j = list_entry(p->parked.next, struct warden_jail, link);
-		uint64_t end_ns = j->received_ns + p->max_age_ns;
-		if (now_ns < end_ns) {
-			int ms = (int)((end_ns - now_ns) / NS_PER_MS) + 1;
-			return is_short(w, now_ns) ? QUIET_MS : ms;
-		}
-		drop(w, j);
+	if (p->check_at_ns && now_ns >= p->check_at_ns)
+		expire(w, now_ns);
+	if (p->again_at_ns && now_ns >= p->again_at_ns) {
+		p->again_at_ns = 0;
+		p->is_unsettled = true;
 	}
-	if (is_short(w, now_ns))
+	if (p->has_news && now_ns - p->told_ns >= TELL_NS)
+		tell(w, now_ns);
+	if (p->is_unsettled || p->has_news)
 		return QUIET_MS;
-	/* After a failure the next try comes with the next request. */
-	return -1;
+	uint64_t next_ns = earlier(p->check_at_ns, p->again_at_ns);
+	return next_ns ? until(now_ns, next_ns) : -1;
 }
 
-void pool_refill(struct warden *w)
+static struct warden_jail *oldest_of(struct pool *p, const struct pool_kind *k)
 {
-	struct pool *p = &w->pool;
-	struct err e;
-	if (!is_short(w, clock_mono_ns()))
-		return;
-	if (make(w, &e) < 0) {
-		log_warning("pool: a jail could not be made: %s", e.msg);
-		p->not_before_ns = clock_mono_ns() + FAILURE_PAUSE_NS;
-	}
-}
-
-/* ---- claiming ---- */
-
-static bool is_for(const struct plan *p)
-{
-	return p->image == PLAN_IMAGE_HOST && p->user == PLAN_USER_AGENT &&
-	       p->network == PLAN_NETWORK_NONE;
-}
-
-/* What is parked shows the host as it was. */
-static void drop_stale(struct warden *w)
-{
-	struct pool *p = &w->pool;
-	struct err e;
-	struct pollfd mounts = { .fd = p->mounts_fd, .events = POLLPRI };
-	unsigned before = w->etc.generation;
-	bool is_stale = poll(&mounts, 1, 0) != 0 || host_view_sum() != p->view;
-	is_stale |= etc_scan_refresh(&w->etc, &e) < 0 || w->etc.generation != before;
-	if (is_stale)
-		pool_drop(w);
-}
-
-/* A private layer over the client's directory. */
-static bool needs_host_mounts(const struct plan *p)
-{
-	return p->has_workspace && p->workspace.mode == PLAN_MODE_COW;
-}
-
-/* The oldest that lives and will do. NULL: there is none. */
-static struct warden_jail *find_alive(struct warden *w, bool needs_host)
-{
-	while (!list_empty(&w->pool.parked)) {
-		struct warden_jail *j = list_entry(w->pool.parked.next, struct warden_jail, link);
-		struct pollfd end = { .fd = j->pidfd, .events = POLLIN };
-		if (poll(&end, 1, 0) == 0 && !(needs_host && j->pivots_early))
+	list_for_each (l, &p->parked) {
+		struct warden_jail *j = list_entry(l, struct warden_jail, link);
+		if (j->kind == k && j->state == WARDEN_JAIL_PARKED)
 			return j;
-		drop(w, j);
 	}
 	return NULL;
 }
 
-int pool_take(struct warden *w, struct warden_jail *j)
+/* Returns whether there may be more to do. */
+static bool refill(struct warden *w, uint64_t now_ns)
 {
 	struct pool *p = &w->pool;
-	if (!p->max || !is_for(j->plan))
-		return 0;
-	pool_demand_note(&p->demand, clock_mono_ns());
-	if (pool_kind_note(&p->processes, j->plan->limits.processes))
-		pool_drop(w);
-	if (p->processes.value != j->plan->limits.processes)
-		return 0;
-	p->disk_bytes = j->plan->limits.disk_bytes;
-	p->disk_inodes = j->plan->limits.disk_inodes;
-	bool needs_host = needs_host_mounts(j->plan);
-	p->n_cow = needs_host ? COW_MEMORY : p->n_cow - (p->n_cow > 0);
-	drop_stale(w);
-	struct warden_jail *from = find_alive(w, needs_host);
-	if (!from)
-		return 0;
-	take_out(p, from);
-	jail_stop_watching(from);
-	j->pid = from->pid;
-	j->pidfd = fd_take(&from->pidfd);
-	j->status_fd = fd_take(&from->status_fd);
-	j->slot = from->slot;
-	j->cgroup = from->cgroup;
-	memcpy(j->disk_name, from->disk_name, sizeof(j->disk_name));
-	j->is_pooled = true;
-	from->slot = from->cgroup.fd = -1;
-	jail_destroy(from);
-	return 1;
+	if (!p->max)
+		return false;
+	pool_kinds_allot(&p->kinds, now_ns, p->max, p->max_age_ns);
+	struct pool_kind *wanting = pool_kinds_short(&p->kinds, now_ns);
+	if (!wanting)
+		return false;
+	if (p->n_parked >= p->max) {
+		struct pool_kind *surplus = pool_kinds_surplus(&p->kinds);
+		struct warden_jail *j = surplus ? oldest_of(p, surplus) : NULL;
+		if (j)
+			pool_leave(w, j);
+		return j != NULL;
+	}
+	p->lacks_ids = !ids_has_slot(&w->ids);
+	if (p->lacks_ids)
+		return false;
+	pool_make(w, wanting);
+	return true;
+}
+
+void pool_has_room(struct warden *w)
+{
+	w->pool.is_unsettled |= w->pool.lacks_ids;
+}
+
+void pool_refill(struct warden *w)
+{
+	uint64_t now_ns = clock_mono_ns();
+	if (w->pool.is_unsettled)
+		w->pool.is_unsettled = refill(w, now_ns);
+	if (w->pool.has_news)
+		tell(w, now_ns);
 }

@@ -46,7 +46,7 @@ static _Noreturn void die_with_daemon(struct warden *w)
 	_exit(0);
 }
 
-static void tell_daemon(struct warden *w, const struct wire_event *ev, int fd)
+void warden_tell(struct warden *w, const struct wire_event *ev, int fd)
 {
 	ssize_t n = fd_send(w->control_fd, ev, sizeof(*ev), &fd, fd >= 0 ? 1 : 0);
 	if (n < 0)
@@ -68,7 +68,7 @@ static void report_failed(struct warden *w, struct warden_jail *j, const struct 
 	struct wire_event ev;
 	wire_event_init(&ev, WIRE_FAILED, j->id);
 	ev.failed.err = *e;
-	tell_daemon(w, &ev, -1);
+	warden_tell(w, &ev, -1);
 }
 
 /* What a filter has ended the main process for, as far as that can be known. */
@@ -93,8 +93,10 @@ static void finish_jail(struct warden *w, struct warden_jail *j)
 	ev.gone.init_status = j->init_status;
 	ev.gone.usage = j->usage;
 	name_forbidden_call(w, j, ev.gone.forbidden_call, sizeof(ev.gone.forbidden_call));
-	tell_daemon(w, &ev, -1);
+	warden_tell(w, &ev, -1);
 	jail_destroy(j);
+	/* Its range of ids may do for one of the pool. */
+	pool_has_room(w);
 }
 
 /* Kills what is left in the jail's cgroup, reads and removes it. Returns false where that must be
@@ -137,7 +139,7 @@ static void tell_oom(struct warden *w, struct warden_jail *j)
 		wire_event_init(&ev, WIRE_EXITED, j->id);
 		ev.exited.status = SIGKILL;
 		ev.exited.at_ns = clock_mono_ns();
-		tell_daemon(w, &ev, -1);
+		warden_tell(w, &ev, -1);
 	} else if (!j->has_failed) {
 		err_set_field(&e, ERR_SETUP, "task.limits.memory",
 			"the jail ran out of memory while it was made");
@@ -318,7 +320,7 @@ static void handle_request(struct warden *w, const struct wire_request *rq, int 
 	struct warden_jail *j = find_jail(w, rq->jail);
 	if (rq->type == WIRE_ASK) {
 		now_answer(j, rq->jail, &ev);
-		tell_daemon(w, &ev, -1);
+		warden_tell(w, &ev, -1);
 		return;
 	}
 	if (!j)
@@ -359,7 +361,8 @@ static bool forward_status(struct warden *w, struct warden_jail *j)
 	/* What went wrong before the claim reached it was said under no number. */
 	if (n > 0 && j->is_pooled && ev.jail == 0)
 		ev.jail = j->id;
-	if (wire_event_check(&ev, (size_t)n) == 0 && ev.jail == j->id && ev.type != WIRE_NOW) {
+	if (wire_event_check(&ev, (size_t)n) == 0 && ev.jail == j->id && ev.type != WIRE_NOW &&
+		ev.type != WIRE_POOLED) {
 		if (ev.type == WIRE_GONE) {
 			j->end = ev;
 			j->has_end = true;
@@ -369,6 +372,9 @@ static bool forward_status(struct warden *w, struct warden_jail *j)
 				ev.started.pool = j->is_pooled	? WIRE_POOL_HIT
 						  : w->pool.max ? WIRE_POOL_MISS
 								: WIRE_POOL_OFF;
+				ev.started.pool_why = w->pool.max && !j->is_pooled
+							      ? j->pool_why
+							      : WIRE_POOL_WHY_NOTHING;
 				ev.started.setup_ns = clock_mono_ns() - j->received_ns;
 			}
 			if (ev.type == WIRE_STARTED)
@@ -380,7 +386,7 @@ static bool forward_status(struct warden *w, struct warden_jail *j)
 				j->exit_status = ev.exited.status;
 			if (ev.type == WIRE_EXITED && !j->kill_at_ns)
 				j->kill_at_ns = clock_mono_ns() + END_BACKSTOP_NS;
-			tell_daemon(w, &ev, n_fds ? fds[0] : -1);
+			warden_tell(w, &ev, n_fds ? fds[0] : -1);
 		}
 	}
 	fd_close_many(fds, n_fds);
@@ -406,7 +412,7 @@ static void on_opened(struct warden *w, struct warden_jail *j)
 
 static void on_status(struct warden *w, struct warden_jail *j)
 {
-	if (j->state == WARDEN_JAIL_PARKED)
+	if (pool_has(j))
 		pool_on_child(w, j);
 	else if (j->state == WARDEN_JAIL_OPENING)
 		on_opened(w, j);
@@ -417,7 +423,7 @@ static void on_status(struct warden *w, struct warden_jail *j)
 static void on_child_end(struct warden *w, struct warden_jail *j)
 {
 	int status = 0;
-	if (j->state == WARDEN_JAIL_PARKED) {
+	if (pool_has(j)) {
 		pool_on_child(w, j);
 		return;
 	}
@@ -437,7 +443,7 @@ static void tell_cpu_time(struct warden *w, const struct warden_jail *j)
 	struct wire_event ev;
 	wire_event_init(&ev, WIRE_LIMIT, j->id);
 	ev.limit.which = WIRE_LIMIT_CPU_TIME;
-	tell_daemon(w, &ev, -1);
+	warden_tell(w, &ev, -1);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -584,7 +590,7 @@ static void say_hello(struct warden *w)
 		warden_mode_name(w->ids.mode), w->upper_on_disk ? "disk" : "tmpfs", w->landlock_abi,
 		controllers[0] ? "cgroup controllers " : "no cgroups", controllers,
 		w->cgroup.why[0] ? ": " : "", w->cgroup.why);
-	tell_daemon(w, &ev, -1);
+	warden_tell(w, &ev, -1);
 }
 
 int warden_main(int control_fd, const struct warden_options *options)

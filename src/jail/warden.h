@@ -43,13 +43,18 @@ struct watch {
 /*
  *   START ──▶ OPENING ──▶ LIVE ──▶ EMPTYING ──▶ REMOVING ──▶ (gone)
  *                └─────────┴───────────┴───────────────────────▲
+ * and in the pool, PREPARING only for an image that is a directory:
+ *   PREPARING ──▶ PARKED ──▶ LIVE, as the jail of a request
+ *       └───────────┴──▶ LEAVING ──▶ (gone)
  */
 enum warden_jail_state {
-	WARDEN_JAIL_OPENING,  /* a child opens paths with the client's rights */
-	WARDEN_JAIL_LIVE,     /* jail init exists */
-	WARDEN_JAIL_PARKED,   /* jail init exists and waits for a task: it is in the pool */
-	WARDEN_JAIL_EMPTYING, /* jail init is dead; what is left in its cgroup is being killed */
-	WARDEN_JAIL_REMOVING, /* a child removes the upper on disk */
+	WARDEN_JAIL_OPENING,   /* a child opens paths with the client's rights */
+	WARDEN_JAIL_LIVE,      /* jail init exists */
+	WARDEN_JAIL_PREPARING, /* for the pool: a child opens its image with the client's rights */
+	WARDEN_JAIL_PARKED,    /* jail init exists and waits for a task: it is in the pool */
+	WARDEN_JAIL_LEAVING,   /* of the pool: it was killed */
+	WARDEN_JAIL_EMPTYING,  /* jail init is dead; what is left in its cgroup is being killed */
+	WARDEN_JAIL_REMOVING,  /* a child removes the upper on disk */
 };
 
 struct warden_jail {
@@ -61,6 +66,10 @@ struct warden_jail {
 	int inputs_fd;	   /* likewise; -1: none came */
 	bool is_pooled;	   /* it was made before its task came */
 	bool pivots_early; /* jail.h */
+	enum wire_pool_why pool_why;
+	struct pool_kind *kind; /* in the pool: what it is for */
+	uint64_t stamp;		/* in the pool: pool_stamp() of what it was made from */
+	bool image_never_waits; /* pool_stamp.h */
 	struct peer peer;
 	int stdio[3];
 	int sources[FD_PASS_MAX]; /* by the plan's fd_index; then the opened paths, in the order of
@@ -112,6 +121,9 @@ struct warden {
 /* warden.c: serves control_fd until it closes; then every jail is dead. Returns an exit status. */
 int warden_main(int control_fd, const struct warden_options *options);
 
+/* Sends a record to dayflyd; without it, ends everything and does not return. fd -1: none. */
+void warden_tell(struct warden *w, const struct wire_event *ev, int fd);
+
 /* A record with no descriptor, not in any list. NULL: no memory. And its end, with all that it has.
  */
 struct warden_jail *jail_create(struct warden *w, uint64_t id);
@@ -132,6 +144,11 @@ int warden_watch_add(struct warden *w, int fd, struct watch *watch);
 int launch_parked(struct warden *w, struct warden_jail *j, struct err *e);
 /* The same with a parked one, whose place j has taken; then *e is why the request is not met. */
 int launch_claim(struct warden *w, struct warden_jail *j, struct err *e);
+
+/* launch_sources.c: what a request's image is, which is a directory. s->fd is borrowed, s->path the
+ * caller's to free, also on failure. Returns 0 or -errno. */
+struct jail_source;
+int launch_look_at_image(const struct warden_jail *j, struct jail_source *s, struct err *e);
 
 /* launch.c: makes the jail of a request whose sources are open. On failure *e says why; nothing is
  * left but the record. Returns 0 or -errno. */

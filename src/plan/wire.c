@@ -1,6 +1,8 @@
 /* Records between dayflyd and the warden: see wire.h. */
 #include "plan/wire.h"
 
+#include "plan/plan.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -33,6 +35,16 @@ const char *warden_mode_name(enum warden_mode m)
 	return (unsigned)m < sizeof(names) / sizeof(names[0]) ? names[m] : "?";
 }
 
+const char *wire_pool_why_name(enum wire_pool_why why)
+{
+	static const char *const names[WIRE_POOL_WHY_COUNT] = {
+#define POOL_WHY(enumerator, name, meaning) [enumerator] = name,
+#include "plan/pool_why.def"
+#undef POOL_WHY
+	};
+	return (unsigned)why < WIRE_POOL_WHY_COUNT ? names[why] : NULL;
+}
+
 void wire_event_init(struct wire_event *ev, enum wire_type type, uint64_t jail)
 {
 	memset(ev, 0, sizeof(*ev));
@@ -59,7 +71,9 @@ int wire_event_check(struct wire_event *ev, size_t len)
 		ev->hello.no_cgroup[WIRE_WHY_SIZE - 1] = '\0';
 		return ev->hello.mode <= WARDEN_MODE_SINGLE ? 0 : -EPROTO;
 	case WIRE_STARTED:
-		if (ev->started.n_degraded > WIRE_DEGRADED_MAX || ev->started.pool > WIRE_POOL_MISS)
+		if (ev->started.n_degraded > WIRE_DEGRADED_MAX ||
+			ev->started.pool > WIRE_POOL_MISS ||
+			ev->started.pool_why >= WIRE_POOL_WHY_COUNT)
 			return -EPROTO;
 		for (size_t i = 0; i < WIRE_DEGRADED_MAX; i++)
 			ev->started.degraded[i][WIRE_DEGRADED_SIZE - 1] = '\0';
@@ -82,6 +96,14 @@ int wire_event_check(struct wire_event *ev, size_t len)
 		return ev->now.source <= WIRE_NOW_PROCESSES ? 0 : -EPROTO;
 	case WIRE_CHANGES:
 		return ev->changes.len <= WIRE_CHANGES_SIZE ? 0 : -EPROTO;
+	case WIRE_POOLED:
+		ev->pooled.path[WIRE_WHY_SIZE - 1] = '\0';
+		return ev->pooled.number < WIRE_POOL_KINDS_MAX &&
+				       ev->pooled.image < PLAN_IMAGE_COUNT &&
+				       ev->pooled.user < PLAN_USER_COUNT &&
+				       ev->pooled.network < PLAN_NETWORK_COUNT
+			       ? 0
+			       : -EPROTO;
 	case WIRE_LIMIT:
 		return ev->limit.which == WIRE_LIMIT_CPU_TIME ? 0 : -EPROTO;
 	default:

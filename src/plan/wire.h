@@ -15,11 +15,15 @@
  *          TTY     descriptor: the pty's master    only for tasks with a tty; comes before STARTED
  *          LIMIT   which one                       a limit that the daemon acts on is used up
  *          NOW     what it uses now                nothing is known of a jail that is not there
+ *          POOLED  a kind of jails of the pool     how many are parked; when that has changed, a
+ *                                                  moment later
  *          EXITED  status, main process gone       stragglers are being killed
  *          CHANGES a piece of a list               what it changed, the first of it
- * (change_list.h); before GONE, as many as it takes FAILED  err                             the
- * jail could not be made, or the exec failed; GONE follows GONE    the last record of a jail
- * nothing of it is left: no process, no mount
+ *                                                  (change_list.h); before GONE, as many as it
+ *                                                  takes
+ *          FAILED  err                             the jail could not be made, or the exec
+ *                                                  failed; GONE follows
+ *          GONE    the last record of a jail       nothing of it is left: no process, no mount
  *
  * START descriptors, in this order: [0] the client's connection (its SO_PEERCRED says with whose
  * rights paths are opened), [1] the sealed plan, then stdin if plan.has_stdin, then stdout and
@@ -34,7 +38,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 7
+#define WIRE_VERSION 8
 
 enum wire_type {
 	WIRE_START = 1,
@@ -51,6 +55,7 @@ enum wire_type {
 	WIRE_LIMIT,
 	WIRE_NOW,
 	WIRE_CHANGES,
+	WIRE_POOLED,
 };
 
 /* What WIRE_LIMIT tells of. */
@@ -60,6 +65,33 @@ enum wire_limit {
 
 /* Whether the jail was made before its task came. */
 enum wire_pool { WIRE_POOL_OFF, WIRE_POOL_HIT, WIRE_POOL_MISS };
+
+/* Why it was not. */
+enum wire_pool_why {
+	WIRE_POOL_WHY_NOTHING, /* it was, or there is no pool */
+#define POOL_WHY(enumerator, name, meaning) enumerator,
+#include "plan/pool_why.def"
+#undef POOL_WHY
+	WIRE_POOL_WHY_COUNT
+};
+/* "new", "taken", ...; NULL for nothing. */
+const char *wire_pool_why_name(enum wire_pool_why why);
+
+#define WIRE_WHY_SIZE 256
+
+/* A kind of jails that are made ahead, by its number. */
+#define WIRE_POOL_KINDS_MAX 32
+struct wire_pooled {
+	uint32_t number;   /* below WIRE_POOL_KINDS_MAX */
+	uint32_t is_known; /* 0: it is no more, and the rest says nothing */
+	uint8_t image, user, network, is_unreachable; /* enums of plan.h */
+	uint32_t owner;				      /* uid of whose requests it is made for */
+	uint64_t processes;
+	uint64_t dev, ino; /* of a directory; else 0 */
+	uint32_t parked, wanted;
+	uint64_t hits, misses[WIRE_POOL_WHY_COUNT];
+	char path[WIRE_WHY_SIZE]; /* of a directory, perhaps cut off; else "" */
+};
 
 struct wire_request {
 	uint32_t version;
@@ -92,7 +124,6 @@ const char *warden_mode_name(enum warden_mode m); /* "root" "rootless-subuid" "r
 #define WIRE_DEGRADED_MAX  8
 #define WIRE_DEGRADED_SIZE 160
 #define WIRE_INFO_SIZE	   1024
-#define WIRE_WHY_SIZE	   256
 #define WIRE_CALL_SIZE	   64
 #define WIRE_CHANGES_SIZE  1024
 
@@ -145,8 +176,8 @@ struct wire_event {
 		struct {
 			int32_t pid; /* of jail init, as the warden sees it */
 			uint32_t n_degraded;
-			uint32_t pool; /* enum wire_pool */
-			uint32_t reserved;
+			uint32_t pool;	   /* enum wire_pool */
+			uint32_t pool_why; /* enum wire_pool_why */
 			uint64_t enforced; /* bits by enum control */
 			uint64_t setup_ns; /* from receipt of START to execve */
 			char degraded[WIRE_DEGRADED_MAX][WIRE_DEGRADED_SIZE]; /* "control: why" */
@@ -156,6 +187,7 @@ struct wire_event {
 			uint32_t reserved;
 		} limit;
 		struct wire_now now;
+		struct wire_pooled pooled;
 		struct {
 			int32_t status; /* as from waitpid */
 			uint32_t reserved;

@@ -41,6 +41,7 @@ void result_set_started(struct task_result *r, const struct wire_event *started)
 	};
 	if (started->started.pool < ARRAY_SIZE(uses))
 		r->pool = uses[started->started.pool];
+	r->pool_why = (enum wire_pool_why)started->started.pool_why;
 	r->enforced = started->started.enforced;
 	r->setup_us = known(started->started.setup_ns / NS_PER_US);
 	r->n_degraded = started->started.n_degraded;
@@ -377,5 +378,6 @@ json_t *result_to_json(const struct task_result *r)
 	put(object, "enforced", enforced_to_json(r), &failed);
 	put(object, "degraded", degraded_to_json(r), &failed);
 	put(object, "pool", json_string(pool_names[r->pool]), &failed);
+	put(object, "pool_miss", json_text(wire_pool_why_name(r->pool_why)), &failed);
 	return object_or_null(object, failed);
 }

@@ -71,6 +71,7 @@ struct task_result {
 	uint32_t n_degraded;
 	char degraded[RESULT_DEGRADED_MAX][WIRE_DEGRADED_SIZE]; /* "control: why" */
 	enum pool_use pool;
+	enum wire_pool_why pool_why; /* of a miss */
 	json_t *stored; /* the result as an earlier daemon told it, in place of all this; or NULL */
 };
 

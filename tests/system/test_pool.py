@@ -5,28 +5,10 @@ import subprocess
 import time
 
 from dayfly_host import read
-from dayfly_test import IS_ROOT, PROBE, in_modes, parse_rows
+from dayfly_test import IS_ROOT, in_modes
 
-from common import OwnDaemons, Traces, kill_daemon, start_time, wait_until
-
-
-class Pooled(OwnDaemons):
-    def pool(self, *args, size=3):
-        daemon = self.new_daemon("--pool-size", size, *args)
-        self.conn = self.connect_to(daemon)
-        return daemon
-
-    def parked(self):
-        return set(Traces(self.stage).named("dayfly-parked"))
-
-    def run_one(self, *argv, **task):
-        return self.conn.run(dict({"argv": list(argv) or ["true"]}, **task), timeout=30)
-
-    def warm(self):
-        """One task shows what is asked for; then one is made."""
-        self.run_one()
-        self.assertTrue(wait_until(self.parked), "nothing is parked")
-        return self.parked()
+from common import Traces, kill_daemon, start_time, wait_until
+from pooled import Pooled
 
 
 @in_modes
@@ -83,10 +65,10 @@ class Use(Pooled):
         self.assertEqual((hit["enforced"], hit["degraded"]), (miss["enforced"], miss["degraded"]))
         seen = []
         for n in range(2):
-            rows = parse_rows(self.run_one(PROBE, "mounts")[2])
-            seen.append([(m["point"], m["type"], m["opts"]) for m in rows.all("mount")])
+            seen.append(sorted(self.run_one("cut", "-d ", "-f5,6,9", "/proc/self/mountinfo")[2].split(b"\n")))
             if n == 0:
                 self.assertTrue(wait_until(self.parked))
+        self.assertGreater(len(seen[0]), 5)
         self.assertEqual(seen[0], seen[1])
 
     def get_early(self):
@@ -156,26 +138,6 @@ class Use(Pooled):
         self.pool()
         for pid in self.warm():
             self.assertTrue(wait_until(lambda: os.stat("/proc/%d/mem" % pid).st_uid == 0))
-
-    def test_a_client_whose_requests_differ_does_not_empty_it_for_the_others(self):
-        self.pool()
-        self.warm()
-        hits = 0
-        for i in range(20):
-            self.run_one(limits={"pids": 100 + i % 3}, best_effort=["pids"])
-            self.assertTrue(wait_until(self.parked))
-            hits += self.run_one()[1]["pool"] == "hit"
-            self.assertTrue(wait_until(self.parked))
-        self.assertEqual(hits, 20)
-
-    def test_it_follows_what_is_asked_for(self):
-        self.pool()
-        self.warm()
-        for _ in range(6):
-            use = self.run_one(limits={"pids": 100}, best_effort=["pids"])[1]["pool"]
-            self.assertTrue(wait_until(self.parked))
-        self.assertEqual(use, "hit")
-        self.assertEqual(self.run_one()[1]["pool"], "miss")
 
     def test_a_bad_request_takes_only_itself_along(self):
         self.pool()
@@ -332,7 +294,7 @@ class Ranges(Pooled):
     def test_what_is_parked_gives_its_range_to_a_task(self):
         conf = self.make_file(os.path.join(self.make_dir(owner=0), "conf"), "[ids]\ncount = 1\n", owner=0)
         self.pool("--config", conf)
-        for _ in range(3):
+        for _ in range(5):
             self.warm()
             _, result, _, _, _ = self.run_one(user="root")
-            self.assertEqual((result["outcome"], result["pool"]), ("ok", "miss"), result)
+            self.assertEqual(result["outcome"], "ok", result)

@@ -39,12 +39,17 @@ TEST(a_finished_task_is_counted_by_its_outcome_and_its_phases)
 	r.output[OUTPUT_STDERR].bytes = known(5);
 	r.output[OUTPUT_STDERR].dropped = known(2);
 	metrics_note_result(&m, &r);
+	const struct task_result miss = { .verdict.outcome = OUTCOME_LOST,
+		.pool = POOL_MISS,
+		.pool_why = WIRE_POOL_WHY_CHANGED };
+	metrics_note_result(&m, &miss);
 	metrics_add(&m, METRIC_ACCEPTED, 3);
 	json_t *list = metrics_to_json(&m);
 	assert_int_equal(value_of(list, "tasks_accepted", NULL), 3);
 	assert_int_equal(value_of(list, "tasks_finished", "killed"), 1);
 	assert_int_equal(value_of(list, "tasks_finished", "ok"), 0);
 	assert_int_equal(value_of(list, "pool_jails", "hit"), 1);
+	assert_int_equal(value_of(list, "pool_misses", "changed"), 1);
 	assert_int_equal(value_of(list, "output_bytes", NULL), 15);
 	assert_int_equal(value_of(list, "output_dropped_bytes", NULL), 2);
 	json_t *cpu = json_object_get(find(list, "task_cpu_seconds", NULL), "value");

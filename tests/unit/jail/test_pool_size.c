@@ -37,39 +37,11 @@ TEST(a_flood_and_a_clock_that_stands_still_are_bounded)
 	assert_true(pool_size_wanted(&d, 1, 256) <= 256);
 }
 
-TEST(the_kind_follows_what_is_asked_for_most)
-{
-	struct pool_kind k = { 0 };
-	assert_true(pool_kind_note(&k, 5));
-	for (int i = 0; i < 10; i++)
-		assert_false(pool_kind_note(&k, 5));
-	for (int i = 1; i < POOL_KIND_CHANGE; i++)
-		assert_false(pool_kind_note(&k, 6));
-	assert_true(pool_kind_note(&k, 6));
-	assert_int_equal(k.value, 6);
-	assert_false(pool_kind_note(&k, 6));
-}
-
-TEST(the_kind_does_not_change_for_who_asks_for_another_each_time)
-{
-	struct pool_kind k = { 0 };
-	pool_kind_note(&k, 5);
-	for (uint64_t i = 0; i < 1000; i++)
-		assert_false(pool_kind_note(&k, 100 + i));
-	for (uint64_t i = 0; i < 1000; i++) {
-		assert_false(pool_kind_note(&k, 6 + i % 2));
-		assert_false(pool_kind_note(&k, 5));
-	}
-	assert_int_equal(k.value, 5);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_is_ready_for_who_comes_next),
 		cmocka_unit_test(more_demand_wants_more_up_to_the_bound),
-		cmocka_unit_test(the_kind_follows_what_is_asked_for_most),
-		cmocka_unit_test(the_kind_does_not_change_for_who_asks_for_another_each_time),
 		cmocka_unit_test(a_flood_and_a_clock_that_stands_still_are_bounded),
 	};
 	return RUN_TESTS(tests);

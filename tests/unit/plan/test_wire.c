@@ -1,5 +1,6 @@
 #include "harness.h"
 
+#include "plan/plan.h"
 #include "plan/wire.h"
 
 #include <errno.h>
@@ -71,6 +72,11 @@ TEST(texts_in_events_always_end)
 	for (size_t i = 0; i < WIRE_DEGRADED_MAX; i++)
 		assert_int_equal(strlen(ev.started.degraded[i]), WIRE_DEGRADED_SIZE - 1);
 
+	wire_event_init(&ev, WIRE_POOLED, 0);
+	memset(ev.pooled.path, 'x', sizeof(ev.pooled.path));
+	assert_int_equal(wire_event_check(&ev, sizeof(ev)), 0);
+	assert_int_equal(strlen(ev.pooled.path), WIRE_WHY_SIZE - 1);
+
 	wire_event_init(&ev, WIRE_FAILED, 0);
 	memset(&ev.failed.err, 'x', sizeof(ev.failed.err));
 	ev.failed.err.code = ERR_SETUP;
@@ -89,6 +95,15 @@ TEST(numbers_out_of_range_are_refused)
 	assert_int_equal(wire_event_check(&ev, sizeof(ev)), -EPROTO);
 	wire_event_init(&ev, WIRE_STARTED, 0);
 	ev.started.n_degraded = WIRE_DEGRADED_MAX + 1;
+	assert_int_equal(wire_event_check(&ev, sizeof(ev)), -EPROTO);
+	wire_event_init(&ev, WIRE_STARTED, 0);
+	ev.started.pool_why = WIRE_POOL_WHY_COUNT;
+	assert_int_equal(wire_event_check(&ev, sizeof(ev)), -EPROTO);
+	wire_event_init(&ev, WIRE_POOLED, 0);
+	ev.pooled.number = WIRE_POOL_KINDS_MAX;
+	assert_int_equal(wire_event_check(&ev, sizeof(ev)), -EPROTO);
+	wire_event_init(&ev, WIRE_POOLED, 0);
+	ev.pooled.network = PLAN_NETWORK_COUNT;
 	assert_int_equal(wire_event_check(&ev, sizeof(ev)), -EPROTO);
 	wire_event_init(&ev, WIRE_FAILED, 0);
 	ev.failed.err.code = ERR_CODE_COUNT;

@@ -73,7 +73,7 @@ static void what_is_not_known_is_null(void **state)
 		"\"stderr\":{\"bytes\":null,\"dropped\":null,\"truncated\":null}},"
 		"\"changes\":{\"added\":null,\"modified\":null,\"deleted\":null,\"bytes\":null,"
 		"\"left_out\":null,\"list\":null,\"truncated\":null,\"error\":null},"
-		"\"enforced\":null,\"degraded\":[],\"pool\":\"off\"}");
+		"\"enforced\":null,\"degraded\":[],\"pool\":\"off\",\"pool_miss\":null}");
 }
 
 static void a_finished_task_tells_everything_that_was_measured(void **state)
@@ -94,6 +94,7 @@ static void a_finished_task_tells_everything_that_was_measured(void **state)
 	struct wire_event ev;
 	wire_event_init(&ev, WIRE_STARTED, 1);
 	ev.started.pool = WIRE_POOL_MISS;
+	ev.started.pool_why = WIRE_POOL_WHY_TAKEN;
 	ev.started.setup_ns = 1500999;
 	ev.started.enforced = 1ull << CONTROL_PID_NS | 1ull << CONTROL_SECCOMP;
 	ev.started.n_degraded = 2;
@@ -132,6 +133,7 @@ static void a_finished_task_tells_everything_that_was_measured(void **state)
 		"[{\"control\":\"landlock_scope\",\"why\":\"ABI 4: needs Linux 6.12\"},"
 		"{\"control\":null,\"why\":\"no colon\"}]");
 	expect(j, "pool", "\"miss\"");
+	expect(j, "pool_miss", "\"taken\"");
 }
 
 static void a_signal_is_told_without_a_code(void **state)
