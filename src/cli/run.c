@@ -9,6 +9,7 @@
 #include "cli/sources.h"
 #include "cli/stream.h"
 #include "cli/verbs.h"
+#include "cli/workspace.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -75,7 +76,7 @@ static const struct option_def options[] = {
 	{ OPTION_TEXT, 0,   "workspace",     "DIR[:MODE]",       AT(workspace),     source_check_workspace, "task.workspace",
 		"show it this directory: cow (default: discards writes), ro or rw" },
 	{ OPTION_LIST, 0,   "mount",         "SRC[:DST][:MODE]", AT(mounts),        source_check_mount,     "task.mounts",
-		"show it one more directory or file: ro (default) or rw" },
+		"show it one more directory or file: ro (default), rw or cow" },
 	{ OPTION_LIST, 0,   "file",          "PATH=FILE",        AT(files),         input_check_file,       "task.files",
 		"make this file of ours at PATH in the jail; with its mode" },
 	{ OPTION_LIST, 0,   "secret",        "NAME[=FILE]",      AT(secrets),       input_check_secret,     "task.secrets",
@@ -313,14 +314,8 @@ static int set_sources(struct dayfly_task *t, const struct run_options *o)
 	struct dayfly_error e;
 	struct err bad;
 	int r = 0;
-	if (o->workspace) {
-		r = source_parse_workspace(o->workspace, &s, &bad);
-		if (r == 0)
-			r = dayfly_task_set_workspace(t, s.path, NULL, s.mode, &e);
-		source_arg_finish(&s);
-		if (r < 0)
-			message_error("--workspace: %s", e.message);
-	}
+	if (o->workspace)
+		r = workspace_add(t, o->workspace);
 	for (char **p = o->mounts; r == 0 && p && *p; p++) {
 		r = source_parse_mount(*p, &s, &bad);
 		if (r == 0)

@@ -22,10 +22,9 @@ void source_arg_finish(struct source_arg *s)
 	*s = (struct source_arg){ 0 };
 }
 
-/* A mount is ro or rw: only a workspace has a private layer. */
-static bool find_mode(const char *name, bool has_cow, enum dayfly_mode *ret)
+static bool find_mode(const char *name, enum dayfly_mode *ret)
 {
-	for (size_t i = has_cow ? 0 : 1; i < ARRAY_SIZE(mode_names); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(mode_names); i++) {
 		if (!strcmp(name, mode_names[i])) {
 			*ret = (enum dayfly_mode)i;
 			return true;
@@ -38,17 +37,14 @@ static bool find_mode(const char *name, bool has_cow, enum dayfly_mode *ret)
  * Cuts ":MODE" off the end of `text`. A last part that is no path (no slash in it) and no mode is
  * taken for a typing error.
  */
-static int cut_mode(char *text, bool has_cow, enum dayfly_mode *mode, struct err *e)
+static int cut_mode(char *text, enum dayfly_mode *mode, struct err *e)
 {
 	char *colon = strrchr(text, ':');
 	if (!colon || strchr(colon, '/'))
 		return 0;
-	if (!find_mode(colon + 1, has_cow, mode)) {
-		size_t first = has_cow ? 0 : 1;
-		const char *near =
-			str_nearest(colon + 1, mode_names + first, ARRAY_SIZE(mode_names) - first);
-		err_set(e, ERR_BAD_VALUE, 0, "\"%s\" is not a mode: %sro or rw", colon + 1,
-			has_cow ? "cow, " : "");
+	if (!find_mode(colon + 1, mode)) {
+		const char *near = str_nearest(colon + 1, mode_names, ARRAY_SIZE(mode_names));
+		err_set(e, ERR_BAD_VALUE, 0, "\"%s\" is not a mode: cow, ro or rw", colon + 1);
 		if (near)
 			err_hint(e, "did you mean %s?", near);
 		else
@@ -67,7 +63,7 @@ static int parse(const char *text, bool has_target, struct source_arg *ret, stru
 	char *target = NULL;
 	if (!path)
 		return err_set(e, ERR_INTERNAL, ENOMEM, "read options");
-	int r = cut_mode(path, !has_target, &ret->mode, e);
+	int r = cut_mode(path, &ret->mode, e);
 	if (r < 0)
 		return r;
 	/* The last ":/" parts the two: a target is absolute. */

@@ -102,8 +102,8 @@ static int map_source(struct warden *w, struct warden_jail *j, struct jail *in,
 		return 0;
 	if (mode == PLAN_MODE_COW) {
 		int r = check_one_mount(w, s, field,
-			"a cow workspace cannot have mounts below it; use mode ro or rw, or "
-			"unmount them",
+			"a directory that is shown as cow cannot have mounts below it; use mode "
+			"ro or rw, or unmount them",
 			e);
 		if (r < 0)
 			return r;

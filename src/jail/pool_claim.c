@@ -62,10 +62,13 @@ static struct pool_kind *find_kind(struct warden *w, const struct pool_key *key,
 	return k;
 }
 
-/* A private layer over the client's directory. */
+/* A private layer over a directory of the client's. */
 static bool needs_host_mounts(const struct plan *p)
 {
-	return p->has_workspace && p->workspace.mode == PLAN_MODE_COW;
+	bool found = p->has_workspace && p->workspace.mode == PLAN_MODE_COW;
+	for (size_t i = 0; i < p->n_mounts; i++)
+		found = found || p->mounts[i].mode == PLAN_MODE_COW;
+	return found;
 }
 
 /* What another one is made from. */

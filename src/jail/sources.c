@@ -1,5 +1,6 @@
 /* The user's own directories and files inside the jail: the workspace and the extra mounts. */
 #include "jail/image.h"
+#include "jail/layer.h"
 #include "jail/mount.h"
 #include "jail/steps.h"
 
@@ -58,54 +59,18 @@ static int bind_source(
 	return r < 0 ? r : attach_source(j, tree, s, m->target, e);
 }
 
-static int make_task_dir(struct jail *j, const char *path, struct err *e)
+static int show_source(struct jail *j, const struct jail_source *s, const struct plan_mount *m,
+	const char *name, struct err *e)
 {
-	if (mkdirat(j->store_fd, path, 0755) < 0 ||
-		fchownat(j->store_fd, path, jail_task_uid(j), jail_task_uid(j), 0) < 0)
-		return err_set(e, ERR_SETUP, errno, "make %s", path);
-	return 0;
-}
-
-static int overlay_workspace(struct jail *j, struct err *e)
-{
-	const struct plan_mount *m = &j->plan->workspace;
-	if (!j->workspace.is_dir)
-		return err_set(e, ERR_SOURCE, ENOTDIR, "the workspace is not a directory");
-	auto_close int tree = jail_source_tree(j, &j->workspace, false, e);
-	if (tree < 0) {
-		err_hint(e, "a cow workspace cannot have mounts below it; use mode ro or rw, or "
-			    "unmount them");
-		return tree;
-	}
-	int r = image_lower(j, "workspace", tree, e);
-	if (r == 0)
-		r = make_task_dir(j, "upper/workspace", e);
-	if (r == 0)
-		r = make_task_dir(j, "work/workspace", e);
-	if (r < 0)
-		return r;
-	/* The merged directory shows the mode of the upper one. */
-	struct stat st;
-	if (fstat(tree, &st) < 0 ||
-		fchmodat(j->store_fd, "upper/workspace", st.st_mode & 0777, 0) < 0)
-		return err_set(e, ERR_SETUP, errno, "give the workspace its mode");
-	j->lower_fd = openat(j->store_fd, "lower/workspace", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	j->upper_fd = openat(j->store_fd, "upper/workspace", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	auto_close int fd = image_overlay(j, "workspace", "lower/workspace", e);
-	if (fd < 0) {
-		err_hint(e, "this directory cannot be the lower layer of an overlay; use mode ro "
-			    "or rw");
-		return fd;
-	}
-	return attach_source(j, fd, &j->workspace, m->target, e);
+	if (m->mode != PLAN_MODE_COW)
+		return bind_source(j, s, m, e);
+	auto_close int fd = layer_mount(j, s, name, e);
+	return fd < 0 ? fd : attach_source(j, fd, s, m->target, e);
 }
 
 int step_workspace(struct jail *j, struct err *e)
 {
-	const struct plan_mount *m = &j->plan->workspace;
-	int r = m->mode == PLAN_MODE_COW ? overlay_workspace(j, e)
-					 : bind_source(j, &j->workspace, m, e);
+	int r = show_source(j, &j->workspace, &j->plan->workspace, LAYER_WORKSPACE, e);
 	if (r < 0 && !e->field[0])
 		snprintf(e->field, sizeof(e->field), "task.workspace");
 	return r;
@@ -114,7 +79,9 @@ int step_workspace(struct jail *j, struct err *e)
 int step_extra_mounts(struct jail *j, struct err *e)
 {
 	for (size_t i = 0; i < j->plan->n_mounts; i++) {
-		int r = bind_source(j, &j->mounts[i], &j->plan->mounts[i], e);
+		char name[32];
+		snprintf(name, sizeof(name), "mount-%zu", i);
+		int r = show_source(j, &j->mounts[i], &j->plan->mounts[i], name, e);
 		if (r < 0) {
 			snprintf(e->field, sizeof(e->field), "task.mounts[%zu]", i);
 			return r;

@@ -49,7 +49,7 @@ static bool is_in_shared(const struct plan *p, const char *path)
 		is_at_or_below(path, p->workspace.target))
 		return true;
 	for (size_t i = 0; i < p->n_mounts; i++)
-		if (is_at_or_below(path, p->mounts[i].target))
+		if (p->mounts[i].mode != PLAN_MODE_COW && is_at_or_below(path, p->mounts[i].target))
 			return true;
 	return false;
 }
@@ -70,7 +70,7 @@ static int check_file(
 			"%.200s is in a directory that is shown ro or rw: it would be written to "
 			"the host",
 			in->path);
-		err_hint(e, "choose another place, or show the workspace as cow");
+		err_hint(e, "choose another place, or show that directory as cow");
 		return -EINVAL;
 	}
 	if (in->mode == 0 || in->mode > 0777)
@@ -147,7 +147,7 @@ static int check_tar(const struct plan *p, const struct plan_tar *t, size_t nth,
 			"%.200s is in a directory that is shown ro or rw: it would be written to "
 			"the host",
 			t->target);
-		err_hint(e, "choose another place, or show the workspace as cow");
+		err_hint(e, "choose another place, or show that directory as cow");
 		return -EINVAL;
 	}
 	snprintf(field, sizeof(field), "task.tars[%zu].fd", nth);

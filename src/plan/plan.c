@@ -248,12 +248,8 @@ int plan_check(const struct plan *p, struct err *e)
 		r = check_roots(p->image_roots, "task.image", e);
 	if (r == 0)
 		r = check_roots(p->workspace_roots, "task.workspace", e);
-	for (size_t i = 0; r == 0 && i < p->n_mounts; i++) {
+	for (size_t i = 0; r == 0 && i < p->n_mounts; i++)
 		r = check_mount(&p->mounts[i], "task.mounts", e);
-		if (r == 0 && p->mounts[i].mode == PLAN_MODE_COW)
-			r = err_set_field(e, ERR_BAD_VALUE, "task.mounts",
-				"mode must be ro or rw; only the workspace can be cow");
-	}
 	if (r == 0)
 		r = plan_check_inputs(p, e);
 	return r < 0 ? r : check_limits(&p->limits, e);

@@ -66,7 +66,9 @@ static const struct schema_word network_words[] = { { "none", 0 }, { "host", 1 }
 static const struct schema_word profile_words[] = { { "dev", 0 }, { "strict", 1 }, { NULL, 0 } };
 static const struct schema_word workspace_words[] = { { "cow", 0 }, { "ro", 1 }, { "rw", 2 },
 	{ NULL, 0 } };
-static const struct schema_word mount_words[] = { { "ro", 1 }, { "rw", 2 }, { NULL, 0 } };
+/* The first is the default. */
+static const struct schema_word mount_words[] = { { "ro", 1 }, { "rw", 2 }, { "cow", 0 },
+	{ NULL, 0 } };
 static const struct schema_word framing_words[] = { { "json", FRAMING_JSON },
 	{ "raw", FRAMING_RAW }, { NULL, 0 } };
 static const struct schema_word stdin_words[] = { { "none", STDIN_NONE },
@@ -148,7 +150,7 @@ static const struct schema_field workspace_fields[] = {
 static const struct schema_field mount_fields[] = {
 	SOURCE_FIELDS,
 	{ MOUNT(mode, "mode", KIND_WORD), .words = mount_words,
-		.doc = "`ro`: read-only; `rw`: changes are made outside" },
+		.doc = "`ro`: read-only; `rw`: changes are made outside; `cow`: changes of a directory go to a private layer that is destroyed" },
 	{ MOUNT(target, "target", KIND_PATH), .min = 2, .max = LIMIT_PATH_BYTES - 1, .absent = "`path`; needed without one",
 		.doc = "where the task sees it" },
 };

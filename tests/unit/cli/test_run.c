@@ -71,7 +71,7 @@ TEST(what_fails_before_the_task_exits_125_and_sends_nothing)
 	static const char *const bad[][4] = {
 		{ "--workspace", "/nonexistent", "ls" },
 		{ "--workspace", ".:cwo", "ls" },
-		{ "--mount", "/etc:cow", "ls" },
+		{ "--mount", "/etc:cwo", "ls" },
 		{ "--memory", "much", "ls" },
 		{ "--timeout", "soon", "ls" },
 		{ "--env", "=x", "ls" },

@@ -74,9 +74,9 @@ TEST(mistakes_are_told)
 	assert_int_equal(source_check_workspace("", &e), -EINVAL);
 	assert_int_equal(source_check_workspace(":ro", &e), -EINVAL);
 	assert_int_equal(source_check_workspace("a:", &e), -EINVAL);
-	/* Only a workspace has a private layer. */
-	assert_int_equal(source_check_mount("/a:cow", &e), -EINVAL);
-	assert_string_equal(e.msg, "\"cow\" is not a mode: ro or rw");
+	assert_int_equal(source_check_mount("/a:cow", &e), 0);
+	assert_int_equal(source_check_mount("/a:cwo", &e), -EINVAL);
+	assert_string_equal(e.msg, "\"cwo\" is not a mode: cow, ro or rw");
 	assert_int_equal(source_check_mount(":/b", &e), -EINVAL);
 }
 

@@ -158,7 +158,7 @@ TEST(words_are_exact_and_the_nearest_is_offered)
 	assert_task_refused("\"user\":\"Root\"", ERR_BAD_VALUE, "task.user");
 	assert_task_refused("\"workspace\":{\"path\":\"/w\",\"mode\":\"RW\"}", ERR_BAD_VALUE,
 		"task.workspace.mode");
-	assert_task_refused("\"mounts\":[{\"path\":\"/w\",\"mode\":\"cow\"}]", ERR_BAD_VALUE,
+	assert_task_refused("\"mounts\":[{\"path\":\"/w\",\"mode\":\"cwo\"}]", ERR_BAD_VALUE,
 		"task.mounts[0].mode");
 	assert_task_refused(
 		"\"best_effort\":[\"memory\",\"core\"]", ERR_BAD_VALUE, "task.best_effort[1]");

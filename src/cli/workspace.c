@@ -1,0 +1,57 @@
+/* The workspace of a task: see workspace.h. */
+#include "cli/workspace.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "cli/message.h"
+#include "cli/sources.h"
+#include "cli/worktree.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int add_git_dir(struct dayfly_task *t, const struct source_arg *workspace)
+{
+	struct worktree w;
+	struct dayfly_error e;
+	struct err bad;
+	auto_free char *why = NULL;
+	int r = worktree_find(workspace->path, &w, &why, &bad);
+	if (r < 0) {
+		message_error("--workspace: %s", bad.msg);
+	} else if (why) {
+		message_error("--workspace: git will not work there: %s", why);
+		message_detail(
+			"fix", "if you trust what names it, show that directory with --mount");
+	}
+	if (r == 0 && w.git_fd >= 0) {
+		/* The very directory that was looked at. */
+		char path[32];
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", w.git_fd);
+		r = dayfly_task_add_mount(t, path, w.target, workspace->mode, &e);
+		if (r < 0)
+			message_error("--workspace: its git directory: %s", e.message);
+	}
+	worktree_finish(&w);
+	return r;
+}
+
+int workspace_add(struct dayfly_task *t, const char *text)
+{
+	struct source_arg s;
+	struct dayfly_error e;
+	struct err bad;
+	int r = source_parse_workspace(text, &s, &bad);
+	if (r < 0) {
+		message_error("--workspace: %s", bad.msg);
+		source_arg_finish(&s);
+		return r;
+	}
+	r = dayfly_task_set_workspace(t, s.path, NULL, s.mode, &e);
+	if (r < 0)
+		message_error("--workspace: %s", e.message);
+	else
+		r = add_git_dir(t, &s);
+	source_arg_finish(&s);
+	return r;
+}
