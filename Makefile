@@ -18,7 +18,7 @@ WERROR     ?= 0
 DEBUG      ?= 0
 COV        ?= 0
 SAN        ?=
-# libsystemd serves dayflyd alone (socket activation, Type=notify, fields in the journal): yes or no.
+# libsystemd serves dayflyd alone (socket activation, Type=notify): yes or no.
 LIBSYSTEMD ?= $(shell $(PKG_CONFIG) --exists libsystemd 2>/dev/null && echo yes || echo no)
 LIBSYSTEMD := $(LIBSYSTEMD)
 ifeq ($(DEBUG),1)

@@ -98,7 +98,7 @@ static int run(struct options *o)
 	struct err e;
 	int r = startup_clean_process(&start, o->ready_fd, &e);
 	/* Not earlier: it keeps a descriptor. */
-	journald_init();
+	journald_init(NULL);
 	if (r == 0)
 		r = startup_run(&start, o, &e);
 	if (r == 0)
@@ -133,7 +133,7 @@ int main(int argc, char **argv)
 		printf("dayflyd %s\n%s\n", DAYFLY_VERSION,
 			notify_is_built_in() ? "with libsystemd"
 					     : "without libsystemd: no socket activation, no "
-					       "Type=notify, no fields in the journal");
+					       "Type=notify");
 		break;
 	case OPTIONS_PROTOCOL:
 		printf("1\n");

@@ -1,6 +1,6 @@
 /*
  * libsystemd, or where a build is without it (make LIBSYSTEMD=no) the same calls refusing. Only
- * notify.c, activation.c and journald.c include this, so that nothing else needs to know.
+ * notify.c and activation.c include this, so that nothing else needs to know.
  */
 #ifndef DAYFLY_DAEMON_SD_H
 #define DAYFLY_DAEMON_SD_H
@@ -9,10 +9,7 @@
 
 #ifdef DAYFLY_LIBSYSTEMD
 
-/* The place in the source would always be that of the log's sink. */
-#define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-daemon.h>
-#include <systemd/sd-journal.h>
 
 #define SD_IS_BUILT_IN true
 
@@ -21,7 +18,6 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #define SD_IS_BUILT_IN	    false
@@ -43,11 +39,6 @@ static inline int sd_is_socket_unix(int fd, int type, int listening, const char 
 static inline int sd_watchdog_enabled(int unset_environment, uint64_t *ret_usec)
 {
 	return 0;
-}
-
-static inline int sd_journal_sendv(const struct iovec *iov, int n)
-{
-	return -ENOSYS;
 }
 
 #endif
