@@ -43,6 +43,7 @@ POWEROFF = 90
 SILENCE = 700
 # How much longer than on a common machine a test waits in an emulated one before it gives up.
 EMULATED_SCALE = 6
+PANIC, CRASH = "the kernel panicked", "QEMU ended with status"
 
 
 class Trouble(Exception):
@@ -268,7 +269,7 @@ class Machine:
         with open(self.console, "rb") as f:
             if b"Kernel panic" in f.read():
                 time.sleep(2)
-                return "the kernel panicked"
+                return PANIC
         return None
 
     def follow(self):
@@ -287,10 +288,9 @@ class Machine:
                 if problem:
                     return problem
                 time.sleep(0.2)
-        if self.process.returncode != 0 or not self.is_done:
-            return "it ended early (status %d): %s" % (
-                self.process.returncode, self.process.stderr.read().decode("utf-8", "replace").strip()[-500:])
-        return None
+        if self.process.returncode != 0:
+            return "%s %d: %s" % (CRASH, self.process.returncode, self.process.stderr.read().decode("utf-8", "replace").strip()[-500:])
+        return None if self.is_done else "it went off before its tests were done"
 
     def end(self):
         if self.process.poll() is None:
@@ -325,8 +325,21 @@ def write_table(out):
                 table.write("\t".join((leg, name, mode, test, word, seconds, reason or "")) + "\n")
 
 
+
+
+
 def test_kernel(options, image, kernel, accel, payload):
-    """One machine. Returns its counts."""
+    """One machine. Returns its counts. An emulated one whose kernel panics, or whose emulator crashes, is run once more: that is the
+    emulator's fault mostly, and what a test does to a kernel it does again."""
+    counts, problem = run_machine(options, image, kernel, accel, payload)
+    if accel is EMULATED and problem and problem.startswith((PANIC, CRASH)):
+        say("once more, as this may be the emulator's fault")
+        counts, _ = run_machine(options, image, kernel, accel, payload)
+    return counts
+
+
+def run_machine(options, image, kernel, accel, payload):
+    """Returns its counts and what went wrong with the machine, or None."""
     out = os.path.join(WORK, "out", kernel)
     shutil.rmtree(out, ignore_errors=True)
     os.makedirs(out)
@@ -356,7 +369,7 @@ def test_kernel(options, image, kernel, accel, payload):
         say("FAIL: no test was run")
     say("%s: %d passed, %d failed, %d skipped in %d s; logs in %s" % (
         (kernel,) + tuple(counts) + (time.monotonic() - begun, os.path.relpath(out, ROOT))))
-    return counts
+    return counts, problem
 
 
 def words(text):
