@@ -13,13 +13,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/*
-
- * How long a full backlog, a daemon that starts, or one that another program starts is waited for.
-
- */
+/* How long a full backlog is waited for. */
 #define CONNECT_MS 5000
-#define RETRY_MS   20
+/* How long a daemon that starts, or that another program starts: a busy machine takes its time, and
+ * one that fails says so at once. */
+#define START_MS 30000
+#define RETRY_MS 20
 
 const char *dayfly_version(void)
 {
@@ -125,7 +124,7 @@ static bool is_taken(const struct dayfly_error *why)
 static int connect_started(
 	const struct paths_env *env, struct dayfly_client **ret, struct dayfly_error *e)
 {
-	uint64_t deadline = clock_mono_ns() + CONNECT_MS * NS_PER_MS;
+	uint64_t deadline = clock_mono_ns() + START_MS * NS_PER_MS;
 	char path[PATHS_SIZE];
 	int r = paths_private_socket(env, path, e);
 	if (r < 0)
