@@ -61,7 +61,7 @@ install_dayfly() {
   systemctl daemon-reload
   # The tests take the programs from where they were installed.
   mkdir -p /srv/vm/installed
-  ln -sf /usr/local/bin/dayfly /usr/local/sbin/dayflyd /usr/local/libexec/dayfly/dayfly-warden "$PWD/build/release/tests" \
+  ln -sf /usr/local/bin/dayfly /usr/local/sbin/dayflyd /usr/local/libexec/dayfly/dayfly-* "$PWD/build/release/tests" \
     /srv/vm/installed/
 }
 

@@ -151,7 +151,8 @@ def add_text(tar, name, text):
     tar.addfile(info, io.BytesIO(text.encode()))
 
 
-BUILT = ("dayfly", "dayflyd", "dayfly-warden", "libdayfly.a", "libdayfly.so.0", "tests/probe", "tests/fault/dayfly-warden")
+BUILT = ("dayfly", "dayflyd", "dayfly-warden", "dayfly-unpack", "libdayfly.a", "libdayfly.so.0", "tests/probe",
+         "tests/fault/dayfly-warden")
 
 
 def make_payload(options, wanted, scale, path):
@@ -164,7 +165,7 @@ def make_payload(options, wanted, scale, path):
     if is_same_release():
         started = time.monotonic()
         environ = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "BUILD", "DESTDIR", "PREFIX")}
-        targets = ["build/release/" + name for name in BUILT[5:]]
+        targets = ["build/release/" + name for name in BUILT if name.startswith("tests/")]
         run(["nice", "-n", "15", "make", "-C", tree, "-j%d" % (os.cpu_count() or 1), "all"] + targets, env=environ)
         built = BUILT
         say("the programs are built (%d s)" % (time.monotonic() - started))
