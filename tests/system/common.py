@@ -92,6 +92,26 @@ class Traces:
         return self.left(successor)
 
 
+class Gate:
+    """Holds up tasks that have its folder at /mnt/w until it opens, all at one moment. They wait in the kernel: nobody polls."""
+
+    wait = "read -r line </mnt/w/go"
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, "go")
+        os.mkfifo(self.path)
+        os.chmod(self.path, 0o666)
+
+    @contextlib.contextmanager
+    def opened(self, n_tasks):
+        """A line for each. It stays open, as some may come late."""
+        with open(self.path, "w") as pipe:
+            pipe.write("\n" * n_tasks)
+            pipe.flush()
+            yield
+        os.unlink(self.path)
+
+
 class OwnDaemons:
     """For tests that start, kill and restart daemons: mix it in before the mode."""
 

@@ -13,7 +13,7 @@ import time
 from dayfly_host import Daemon, read
 from dayfly_test import DaemonError, IS_ROOT, in_modes
 
-from common import OwnDaemons, Traces, kill_daemon, plain_socket, raise_open_files, read_all, wait_until
+from common import Gate, OwnDaemons, Traces, kill_daemon, plain_socket, raise_open_files, read_all, wait_until
 
 
 class Own(OwnDaemons):
@@ -206,18 +206,12 @@ class Ending(Own):
         daemon = self.new_daemon("--max-tasks", "100")
         client = self.connect_to(daemon)
         place = self.make_dir(mode=0o777)
-        # All wait for a line from one pipe, which costs nothing and ends them at one moment.
-        go = os.path.join(place, "go")
-        os.mkfifo(go)
-        os.chmod(go, 0o666)
-        wait = "read -r line </mnt/w/go; exit %d"
-        tags = [client.start({"argv": ["sh", "-c", wait % (i % 7)],
+        gate = Gate(place)
+        tags = [client.start({"argv": ["sh", "-c", gate.wait + "; exit %d" % (i % 7)],
                               "workspace": {"path": place, "mode": "ro", "target": "/mnt/w"}}) for i in range(60)]
         for tag, _ in tags:
             client.wait_state(tag, "running", 30)
-        with open(go, "w") as pipe:
-            pipe.write("\n" * len(tags))
-            pipe.flush()
+        with gate.opened(len(tags)):
             for i, (tag, task) in enumerate(tags):
                 self.assertEqual(client.finish(tag, task)[1]["exit"]["code"], i % 7)
 

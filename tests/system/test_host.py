@@ -8,7 +8,7 @@ import stat
 from dayfly_host import count_fds, read, rss_kib
 from dayfly_test import IS_ROOT, PROBE, in_modes, parse_rows
 
-from common import assert_grown_less, namespaces_of, wait_until
+from common import Gate, assert_grown_less, namespaces_of, wait_until
 
 SLOT_BASE = 1879048192 + 65536
 SLOT_SIZE = 65536
@@ -66,17 +66,17 @@ class Unchanged:
     def test_50_tasks_at_once_leave_nothing(self):
         client = self.client
         place = self.make_dir(mode=0o777)
-        script = "echo up; while [ ! -e /mnt/w/go ]; do sleep 0.05; done; setsid sleep 97531 & exit 0"
         for round_ in range(2):
+            gate = Gate(place)
+            script = "echo up; " + gate.wait + "; setsid sleep 97531 & exit 0"
             started = [client.start({"argv": ["sh", "-c", script],
                                      "workspace": {"path": place, "mode": "ro", "target": "/mnt/w"}}) for _ in range(50)]
             for tag, _ in started:
                 client.wait_output(tag, b"up", 30)
             self.assertEqual(len([t for t in client.call("list")["tasks"] if t["state"] == "running"]), 50)
-            go = self.make_file(os.path.join(place, "go"))
-            for tag, task in started:
-                self.assertEqual(client.finish(tag, task)[1]["outcome"], "ok")
-            os.unlink(go)
+            with gate.opened(len(started)):
+                for tag, task in started:
+                    self.assertEqual(client.finish(tag, task)[1]["outcome"], "ok")
             self.daemon.settle()
             if round_ == 0:
                 before = count_fds(self.daemon.process.pid), rss_kib(self.daemon.process.pid)
