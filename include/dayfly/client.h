@@ -182,6 +182,13 @@ DAYFLY_API int dayfly_task_set_workspace(struct dayfly_task *t, const char *path
 	const char *target, enum dayfly_mode mode, struct dayfly_error *e);
 
 /*
+ * Leaves a file or directory of the workspace out, by its path seen from there ("a/.env"): for the
+ * task it is not there. The workspace must be cow or ro. Returns 0, -EILSEQ (not UTF-8), -E2BIG
+ * (too many) or -ENOMEM.
+ */
+DAYFLY_API int dayfly_task_hide(struct dayfly_task *t, const char *path);
+
+/*
  * Shows the task one more directory or file, opened in the same way. `target`: absolute path
  * inside, NULL for the same as outside.
  *

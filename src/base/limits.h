@@ -29,7 +29,7 @@
 #define LIMIT_ROOTS	  32 /* directories in which images or workspaces may lie */
 #define LIMIT_LABELS	  16
 #define LIMIT_LABEL_BYTES 256 /* of a label's value */
-#define LIMIT_PLAN_BYTES  (2u << 20)
+#define LIMIT_PLAN_BYTES  (3u << 20)
 
 /* Files that a request brings along: their number, the bytes of one, of all together. */
 #define LIMIT_FILES	  64
@@ -39,6 +39,10 @@
 #define LIMIT_SECRETS	    16
 #define LIMIT_SECRET_BYTES  (64u << 10)
 #define LIMIT_SECRETS_BYTES (256u << 10)
+/* Paths of a workspace that the task is not to see, and all their bytes. */
+#define LIMIT_HIDDEN	   32768
+#define LIMIT_HIDDEN_BYTES (1u << 20)
+
 /* Tars that are unpacked into a jail: each comes as a descriptor, beside those of mounts and the
  * workspace. */
 #define LIMIT_TARS 3

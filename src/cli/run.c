@@ -29,7 +29,8 @@ struct run_options {
 	const char *disk, *inodes, *output_limit, *open_files, *file_size, *core;
 	const char *priority, *concurrency, *idempotency_key;
 	const char *result, *socket;
-	bool no_queue, interactive, tty, detach, json, keep, no_autostart, kill_on_output_limit;
+	bool hide_ignored, no_queue, interactive, tty, detach, json, keep, no_autostart,
+		kill_on_output_limit;
 };
 
 static int check_env(const char *text, struct err *e)
@@ -75,6 +76,8 @@ static const struct option_def options[] = {
 	{ OPTION_HEADING, .help = "What the task sees" },
 	{ OPTION_TEXT, 0,   "workspace",     "DIR[:MODE]",       AT(workspace),     source_check_workspace, "task.workspace",
 		"show it this directory: cow (default: discards writes), ro or rw" },
+	{ OPTION_FLAG, 0,   "hide-ignored",  NULL,               AT(hide_ignored),  NULL,                   "task.workspace.hide",
+		"show the workspace without what git ignores there, such as .env" },
 	{ OPTION_LIST, 0,   "mount",         "SRC[:DST][:MODE]", AT(mounts),        source_check_mount,     "task.mounts",
 		"show it one more directory or file: ro (default), rw or cow" },
 	{ OPTION_LIST, 0,   "file",          "PATH=FILE",        AT(files),         input_check_file,       "task.files",
@@ -315,7 +318,7 @@ static int set_sources(struct dayfly_task *t, const struct run_options *o)
 	struct err bad;
 	int r = 0;
 	if (o->workspace)
-		r = workspace_add(t, o->workspace);
+		r = workspace_add(t, o->workspace, o->hide_ignored);
 	for (char **p = o->mounts; r == 0 && p && *p; p++) {
 		r = source_parse_mount(*p, &s, &bad);
 		if (r == 0)
@@ -492,6 +495,8 @@ static int check_options(const struct run_options *o)
 	if (n_stdin + (o->interactive || o->tty) > 1)
 		why = "--tar -: our stdin can be one tar, and then it is not the task's "
 		      "(--interactive, --tty)";
+	else if (o->hide_ignored && !o->workspace)
+		why = "--hide-ignored is about a --workspace";
 	else if (o->detach && o->interactive)
 		why = "--detach and --interactive: a task that is left alone has no stdin from "
 		      "here";

@@ -3,10 +3,12 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "cli/ignored.h"
 #include "cli/message.h"
 #include "cli/sources.h"
 #include "cli/worktree.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -36,7 +38,21 @@ static int add_git_dir(struct dayfly_task *t, const struct source_arg *workspace
 	return r;
 }
 
-int workspace_add(struct dayfly_task *t, const char *text)
+static int hide_one(void *task, const char *path)
+{
+	return dayfly_task_hide(task, path);
+}
+
+static int hide_ignored(struct dayfly_task *t, const char *dir)
+{
+	struct err e;
+	int r = ignored_each(dir, hide_one, t, &e);
+	if (r < 0)
+		message_error("--hide-ignored: %s", e.msg);
+	return r;
+}
+
+int workspace_add(struct dayfly_task *t, const char *text, bool hides_ignored)
 {
 	struct source_arg s;
 	struct dayfly_error e;
@@ -52,6 +68,11 @@ int workspace_add(struct dayfly_task *t, const char *text)
 		message_error("--workspace: %s", e.message);
 	else
 		r = add_git_dir(t, &s);
+	if (r == 0 && hides_ignored && s.mode == DAYFLY_MODE_RW) {
+		message_error("--hide-ignored: what is shown rw is shown as it is; use cow or ro");
+		r = -EINVAL;
+	} else if (r == 0 && hides_ignored)
+		r = hide_ignored(t, s.path);
 	source_arg_finish(&s);
 	return r;
 }

@@ -52,6 +52,8 @@ struct source {
 struct dayfly_task {
 	json_t *spec; /* the members of "task" but the workspace and the mounts */
 	bool has_workspace;
+	char **hidden; /* of the workspace */
+	size_t n_hidden, hidden_bytes;
 	struct source workspace;
 	struct source mounts[LIMIT_MOUNTS];
 	size_t n_mounts;

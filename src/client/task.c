@@ -54,6 +54,7 @@ void dayfly_task_free(struct dayfly_task *t)
 	for (size_t i = 0; i < t->n_tars; i++)
 		source_finish(&t->tars[i]);
 	source_finish(&t->workspace);
+	strv_free(t->hidden);
 	json_decref(t->spec);
 	free(t);
 }
@@ -357,6 +358,36 @@ int dayfly_task_set_workspace(struct dayfly_task *t, const char *path, const cha
 	return 0;
 }
 
+/* There may be many of them: room is made in doubling steps. */
+static int append_hidden(struct dayfly_task *t, const char *path)
+{
+	size_t n = t->n_hidden;
+	if ((n & (n - 1)) == 0) {
+		char **more = realloc(t->hidden, (n * 2 + 2) * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		t->hidden = more;
+	}
+	t->hidden[n] = strdup(path);
+	t->hidden[n + 1] = NULL;
+	if (!t->hidden[n])
+		return -ENOMEM;
+	t->n_hidden++;
+	return 0;
+}
+
+int dayfly_task_hide(struct dayfly_task *t, const char *path)
+{
+	int r = check_text(path);
+	size_t len = r < 0 ? 0 : strlen(path) + 1;
+	if (r == 0 && (t->n_hidden == LIMIT_HIDDEN || len > LIMIT_HIDDEN_BYTES - t->hidden_bytes))
+		r = -E2BIG;
+	if (r == 0)
+		r = append_hidden(t, path);
+	t->hidden_bytes += r == 0 ? len : 0;
+	return r;
+}
+
 int dayfly_task_add_mount(struct dayfly_task *t, const char *path, const char *target,
 	enum dayfly_mode mode, struct dayfly_error *e)
 {
@@ -383,6 +414,18 @@ static json_t *source_to_json(const struct source *s, int fds[LIMIT_REQUEST_FDS]
 	if (s->target)
 		json_object_set_new(object, "target", json_string(s->target));
 	return object;
+}
+
+static json_t *hidden_to_json(const struct dayfly_task *t)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; list && i < t->n_hidden; i++) {
+		if (json_array_append_new(list, json_string(t->hidden[i])) == 0)
+			continue;
+		json_decref(list);
+		list = NULL;
+	}
+	return list;
 }
 
 static json_t *tars_to_json(const struct dayfly_task *t, int fds[LIMIT_REQUEST_FDS], size_t *n_fds)
@@ -418,6 +461,8 @@ int task_to_json(const struct dayfly_task *t, json_t **ret, int fds[LIMIT_REQUES
 	int r = task && (mounts || !t->n_mounts) ? 0 : -ENOMEM;
 	if (r == 0 && t->has_workspace)
 		r = set_member(task, "workspace", source_to_json(&t->workspace, fds, &n_fds));
+	if (r == 0 && t->has_workspace && t->n_hidden)
+		r = set_member(json_object_get(task, "workspace"), "hide", hidden_to_json(t));
 	for (size_t i = 0; r == 0 && i < t->n_mounts; i++)
 		r = json_array_append_new(mounts, source_to_json(&t->mounts[i], fds, &n_fds)) < 0
 			    ? -ENOMEM

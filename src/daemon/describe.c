@@ -96,6 +96,15 @@ static json_t *mount(const struct spec_mount *m)
 		text_or_null(m->target), "mode", plan_mode_name((enum plan_mode)m->mode));
 }
 
+static json_t *workspace(const struct task_spec *spec)
+{
+	json_t *o = spec->has_workspace ? mount(&spec->workspace) : json_null();
+	if (spec->has_workspace)
+		json_build_put(
+			&o, "hidden", json_integer((json_int_t)strv_len(spec->workspace.hide)));
+	return o;
+}
+
 static json_t *mounts(const struct task_spec *spec)
 {
 	json_t *list = json_array();
@@ -185,13 +194,13 @@ static json_t *spec_to_json(const struct task_spec *spec)
 		plan_user_name((enum plan_user)spec->user), "network",
 		plan_network_name((enum plan_network)spec->network), "profile",
 		plan_profile_name((enum plan_profile)spec->profile), "tty", spec->tty, "stdin",
-		spec->stdin_mode == STDIN_STREAM ? "stream" : "none", "workspace",
-		spec->has_workspace ? mount(&spec->workspace) : json_null(), "mounts", mounts(spec),
-		"files", files(spec), "secret_names", secret_names(spec), "tars", tars(spec),
-		"limits", limits(&spec->limits), "best_effort", best_effort(spec->best_effort),
-		"on_disconnect", spec->on_disconnect == ON_DISCONNECT_KEEP ? "keep" : "kill",
-		"on_output_limit", spec->on_output_limit == ON_OUTPUT_LIMIT_KILL ? "kill" : "drop",
-		"priority", (json_int_t)spec->priority, "queue", spec->may_queue, "concurrency",
+		spec->stdin_mode == STDIN_STREAM ? "stream" : "none", "workspace", workspace(spec),
+		"mounts", mounts(spec), "files", files(spec), "secret_names", secret_names(spec),
+		"tars", tars(spec), "limits", limits(&spec->limits), "best_effort",
+		best_effort(spec->best_effort), "on_disconnect",
+		spec->on_disconnect == ON_DISCONNECT_KEEP ? "keep" : "kill", "on_output_limit",
+		spec->on_output_limit == ON_OUTPUT_LIMIT_KILL ? "kill" : "drop", "priority",
+		(json_int_t)spec->priority, "queue", spec->may_queue, "concurrency",
 		concurrency(spec), "idempotency_key", text_or_null(spec->idempotency_key));
 }
 

@@ -41,6 +41,16 @@ int image_overlay(struct jail *j, const char *name, const char *lower, struct er
 	return mount_new("overlay", opts, MOUNT_SAFE, e);
 }
 
+int image_overlay_fixed(const char *lower, struct err *e)
+{
+	const struct mount_opt opts[] = {
+		{ "lowerdir", lower },
+		{ "userxattr", NULL },
+		{ NULL, NULL },
+	};
+	return mount_new("overlay", opts, MOUNT_SAFE | SYS_MOUNT_ATTR_RDONLY, e);
+}
+
 int image_lower(struct jail *j, const char *name, int tree_fd, struct err *e)
 {
 	char path[64];

@@ -8,6 +8,9 @@
  */
 int image_overlay(struct jail *j, const char *name, const char *lower, struct err *e);
 
+/* The same without an upper layer: read-only; `lower` names two directories or more. */
+int image_overlay_fixed(const char *lower, struct err *e);
+
 /* Attaches a detached mount at the store's lower/NAME, where an overlay can take it as its lower
  * layer. */
 int image_lower(struct jail *j, const char *name, int tree_fd, struct err *e);

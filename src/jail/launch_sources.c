@@ -94,16 +94,17 @@ static int make_source_map(struct warden *w, const struct warden_jail *j, const 
 
 /* A detached, idmapped mount of a source; -1 in tree_fd outside root mode. */
 static int map_source(struct warden *w, struct warden_jail *j, struct jail *in,
-	struct jail_source *s, const struct stat *st, enum plan_mode mode, const char *field,
-	struct err *e)
+	struct jail_source *s, const struct stat *st, enum plan_mode mode, bool is_layer,
+	const char *field, struct err *e)
 {
 	bool writable = mode == PLAN_MODE_RW;
 	if (w->ids.mode != WARDEN_MODE_ROOT)
 		return 0;
-	if (mode == PLAN_MODE_COW) {
+	if (is_layer) {
 		int r = check_one_mount(w, s, field,
-			"a directory that is shown as cow cannot have mounts below it; use mode "
-			"ro or rw, or unmount them",
+			"a directory that is shown as cow, or in part, cannot have mounts below "
+			"it; "
+			"use mode ro or rw, or unmount them",
 			e);
 		if (r < 0)
 			return r;
@@ -111,7 +112,7 @@ static int map_source(struct warden *w, struct warden_jail *j, struct jail *in,
 	auto_close int ns = make_source_map(w, j, st, writable, e);
 	if (ns < 0)
 		return ns;
-	bool recursive = mode != PLAN_MODE_COW;
+	bool recursive = !is_layer;
 	auto_close int tree = mount_clone(s->fd, "", recursive, e);
 	if (tree < 0)
 		return source_failed(e, field, s, -tree,
@@ -224,14 +225,15 @@ int launch_take_sources(struct warden *w, struct warden_jail *j, struct jail *in
 				"a workspace is a directory");
 		if (r == 0)
 			r = map_source(w, j, in, &in->workspace, &st, p->workspace.mode,
-				"task.workspace", e);
+				plan_workspace_is_layer(p), "task.workspace", e);
 	}
 	for (size_t i = 0; r == 0 && i < p->n_mounts; i++) {
 		char field[48];
 		snprintf(field, sizeof(field), "task.mounts[%zu]", i);
 		r = take_source(j, &p->mounts[i].source, 2 + i, &in->mounts[i], field, &st, e);
 		if (r == 0)
-			r = map_source(w, j, in, &in->mounts[i], &st, p->mounts[i].mode, field, e);
+			r = map_source(w, j, in, &in->mounts[i], &st, p->mounts[i].mode,
+				p->mounts[i].mode == PLAN_MODE_COW, field, e);
 	}
 	return r < 0 ? r : tars_prepare(w, j, in, e);
 }

@@ -62,10 +62,10 @@ static struct pool_kind *find_kind(struct warden *w, const struct pool_key *key,
 	return k;
 }
 
-/* A private layer over a directory of the client's. */
+/* A layer over a directory of the client's. */
 static bool needs_host_mounts(const struct plan *p)
 {
-	bool found = p->has_workspace && p->workspace.mode == PLAN_MODE_COW;
+	bool found = plan_workspace_is_layer(p);
 	for (size_t i = 0; i < p->n_mounts; i++)
 		found = found || p->mounts[i].mode == PLAN_MODE_COW;
 	return found;

@@ -62,9 +62,12 @@ static int bind_source(
 static int show_source(struct jail *j, const struct jail_source *s, const struct plan_mount *m,
 	const char *name, struct err *e)
 {
-	if (m->mode != PLAN_MODE_COW)
+	bool is_workspace = s == &j->workspace;
+	if (is_workspace ? !plan_workspace_is_layer(j->plan) : m->mode != PLAN_MODE_COW)
 		return bind_source(j, s, m, e);
-	auto_close int fd = layer_mount(j, s, name, e);
+	const struct layer l = { s, name, is_workspace ? j->plan->hidden : NULL,
+		m->mode == PLAN_MODE_COW };
+	auto_close int fd = layer_mount(j, &l, e);
 	return fd < 0 ? fd : attach_source(j, fd, s, m->target, e);
 }
 

@@ -98,6 +98,21 @@ static int build_mount(const struct spec_mount *in, const char *field, const cha
 	return out->target ? 0 : no_memory(e);
 }
 
+/* "a/b/" -> "/a/b". An absolute one stays as it is not allowed to be, for plan_check(). */
+static int build_hidden(char *const *hide, struct plan *p, struct err *e)
+{
+	size_t n = strv_len(hide);
+	p->hidden = n ? calloc(n + 1, sizeof(*p->hidden)) : NULL;
+	if (n && !p->hidden)
+		return no_memory(e);
+	for (size_t i = 0; i < n; i++) {
+		p->hidden[i] = hide[i][0] == '/' ? strdup("/") : clean_path(hide[i]);
+		if (!p->hidden[i])
+			return no_memory(e);
+	}
+	return 0;
+}
+
 static int build_mounts(const struct task_spec *spec, size_t n_fds, struct plan *p, struct err *e)
 {
 	int r = 0;
@@ -105,6 +120,8 @@ static int build_mounts(const struct task_spec *spec, size_t n_fds, struct plan 
 		p->has_workspace = true;
 		r = build_mount(&spec->workspace, "task.workspace", BUILD_WORKSPACE_TARGET, n_fds,
 			&p->workspace, e);
+		if (r == 0)
+			r = build_hidden(spec->workspace.hide, p, e);
 	}
 	if (r < 0 || !spec->n_mounts)
 		return r;

@@ -112,7 +112,9 @@ int plan_encode(const struct plan *p, struct buf *out)
 		r = put_strings(out, p->workspace_roots);
 	if (r == 0)
 		r = put_inputs(out, p);
-	return r < 0 ? r : put_tars(out, p);
+	if (r == 0)
+		r = put_tars(out, p);
+	return r < 0 ? r : put_strings(out, p->hidden);
 }
 
 static char **get_strings(struct buf_reader *r, size_t max_count)
@@ -272,6 +274,7 @@ int plan_decode(const void *data, size_t len, struct plan **ret_plan, struct err
 	p->workspace_roots = get_strings(&r, LIMIT_ROOTS);
 	get_inputs(&r, p);
 	get_tars(&r, p);
+	p->hidden = get_strings(&r, LIMIT_HIDDEN);
 	if (r.failed || r.left || !p->task)
 		return err_set(e, ERR_INTERNAL, EPROTO, "plan is cut short, too long or malformed");
 	int rc = plan_check(p, e);

@@ -58,6 +58,7 @@ void plan_destroy(struct plan *p)
 	strv_free(p->env);
 	strv_free(p->image_roots);
 	strv_free(p->workspace_roots);
+	strv_free(p->hidden);
 	strv_free(p->argv);
 	free(p->task);
 	free(p);
@@ -66,6 +67,11 @@ void plan_destroy(struct plan *p)
 static size_t count_source(int fd_index, size_t n)
 {
 	return fd_index >= 0 && (size_t)fd_index >= n ? (size_t)fd_index + 1 : n;
+}
+
+bool plan_workspace_is_layer(const struct plan *p)
+{
+	return p->has_workspace && (p->workspace.mode == PLAN_MODE_COW || strv_len(p->hidden));
 }
 
 size_t plan_source_count(const struct plan *p)
@@ -162,6 +168,29 @@ static int check_mount(const struct plan_mount *m, const char *field, struct err
 	return check_source(&m->source, field, e);
 }
 
+static int check_hidden(const struct plan *p, struct err *e)
+{
+	static const char field[] = "task.workspace.hide";
+	size_t n = strv_len(p->hidden), bytes = 0;
+	if (n && (!p->has_workspace || p->workspace.mode == PLAN_MODE_RW)) {
+		err_set_field(
+			e, ERR_BAD_VALUE, field, "of a directory that is shown rw, all shows");
+		err_hint(e, "show it as cow or ro");
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < n; i++) {
+		bytes += strlen(p->hidden[i]) + 1;
+		if (!plan_path_is_clean(p->hidden[i]))
+			return err_set_field(e, ERR_BAD_VALUE, field,
+				"entry %zu is not a path below the workspace, without \"..\"", i);
+	}
+	if (n <= LIMIT_HIDDEN && bytes <= LIMIT_HIDDEN_BYTES)
+		return 0;
+	return err_set_field(e, ERR_TOO_LARGE, field,
+		"%zu paths of %zu bytes; at most %d of %u bytes together are allowed", n, bytes,
+		LIMIT_HIDDEN, LIMIT_HIDDEN_BYTES);
+}
+
 static int check_strings(
 	char *const *v, size_t max_count, size_t *total, const char *field, struct err *e)
 {
@@ -241,6 +270,8 @@ int plan_check(const struct plan *p, struct err *e)
 		r = check_source(&p->image_source, "task.image", e);
 	if (r == 0 && p->has_workspace)
 		r = check_mount(&p->workspace, "task.workspace", e);
+	if (r == 0)
+		r = check_hidden(p, e);
 	if (r == 0 && p->n_mounts > LIMIT_MOUNTS)
 		r = err_set_field(e, ERR_TOO_LARGE, "task.mounts",
 			"%zu mounts; at most %d are allowed", p->n_mounts, LIMIT_MOUNTS);

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define PLAN_MAGIC   0x6e616c70u /* "plan" */
-#define PLAN_VERSION 5
+#define PLAN_VERSION 6
 
 /* Below these the kernel refuses the limit, or nothing can run. */
 #define PLAN_MEMORY_MIN	    (1ull << 20)
@@ -125,6 +125,7 @@ struct plan {
 	struct plan_source image_source; /* PLAN_IMAGE_DIR */
 	bool has_workspace;
 	struct plan_mount workspace;
+	char **hidden; /* "/a/b": of the workspace, seen from its root; NULL: all of it shows */
 	struct plan_mount *mounts;
 	size_t n_mounts;
 	struct plan_input *inputs; /* with any, a descriptor of their contents comes along */
@@ -148,6 +149,10 @@ static inline void plan_cleanup(struct plan **p)
 	plan_destroy(*p);
 }
 #define auto_plan __attribute__((cleanup(plan_cleanup)))
+
+/* Whether the workspace is shown through an overlay: with a private layer, or without a part of it.
+ */
+bool plan_workspace_is_layer(const struct plan *p);
 
 /* How many source descriptors the plan refers to: one more than the highest fd_index. */
 size_t plan_source_count(const struct plan *p);

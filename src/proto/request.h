@@ -49,6 +49,7 @@ struct spec_mount {
 	struct spec_source source;
 	char *target; /* NULL: the same path as the source */
 	int mode;     /* enum plan_mode by value: 0 cow, 1 ro, 2 rw */
+	char **hide;  /* of the workspace only: NULL-terminated, relative; NULL: nothing */
 };
 
 /* A file that comes with the request, and is made in the jail. */

@@ -145,6 +145,8 @@ static const struct schema_field workspace_fields[] = {
 		.doc = "`cow`: changes go to a private layer that is destroyed; `ro`: read-only; `rw`: changes are made outside" },
 	{ MOUNT(target, "target", KIND_PATH), .min = 2, .max = LIMIT_PATH_BYTES - 1, .absent = "`path`, or `/workspace` without one",
 		.doc = "where the task sees it" },
+	{ MOUNT(hide, "hide", KIND_STRINGS), .min = 0, .max = LIMIT_HIDDEN, .absent = "nothing",
+		.doc = "paths of files and directories in it, relative to it, that the task does not see: for it they are not there. 1 MiB of them at most; not with `rw`" },
 };
 
 static const struct schema_field mount_fields[] = {

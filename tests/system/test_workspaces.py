@@ -143,6 +143,122 @@ class Git(WithGit):
 
 
 @in_modes
+class Hidden(WithGit):
+    def make_ignoring(self):
+        repo = self.make_repo()
+        for folder in ("src/deep", "node_modules/x"):
+            with self.stage.as_process() as kwargs:
+                subprocess.run(["mkdir", "-p", folder], cwd=repo, check=True, **kwargs)
+        self.put(repo, ".gitignore", ".env\nnode_modules/\n*.o\n")
+        for name in (".env", "src/deep/.env", "src/deep/a.o", "src/deep/a.c", "node_modules/x/y"):
+            self.put(repo, name, "secret " + name)
+        os.chmod(os.path.join(repo, "src/deep"), 0o750)
+        os.utime(os.path.join(repo, "src/deep"), (1000000000, 1000000000))
+        return repo
+
+    def hidden_run(self, folder, script, mode="cow", **more):
+        done = self.cli("run", "--hide-ignored", "--workspace", folder + ":" + mode, "--", "sh", "-c", script, cwd="/", **more)
+        self.assertEqual(done.returncode, 0, done)
+        return done.stdout.decode()
+
+    def test_what_git_ignores_is_not_there(self):
+        repo = self.make_ignoring()
+        self.put(repo, "untracked", "u")
+        script = "find . -name .git -prune -o -type f -print | sort; stat -c '%n %a %u %Y' src/deep; ls -A | wc -l; git status --porcelain --ignored"
+        for mode in ("cow", "ro"):
+            self.assertEqual(self.hidden_run(repo, script, mode).split("\n"), [
+                "./.gitignore", "./changed", "./kept", "./removed", "./src/deep/a.c", "./staged", "./untracked", "src/deep 750 1000 1000000000",
+                "8", "?? .gitignore", "?? src/", "?? untracked", ""], mode)
+            # The control.
+            self.assertIn("secret .env", self.inside(repo, "cat .env", mode)[0])
+        # What it makes there is its own, and gone with it.
+        self.assertEqual(self.hidden_run(repo, "echo own > .env; mkdir node_modules; ls -A node_modules; rm -r src; cat .env"), "own\n")
+        self.assertEqual(read(os.path.join(repo, ".env")), "secret .env")
+        self.assertEqual(read(os.path.join(repo, "node_modules/x/y")), "secret node_modules/x/y")
+
+    def test_what_is_hidden_is_no_change_of_the_task_s(self):
+        repo = self.make_ignoring()
+        place = {"path": repo, "target": "/w", "hide": [".env", "node_modules/", "src/deep/.env"]}
+        run = self.assert_ok(self.shell("true", workspace=place))
+        self.assertEqual((run.result["changes"]["added"], run.result["changes"]["modified"], run.result["changes"]["deleted"]), (0, 0, 0))
+        run = self.assert_ok(self.shell("echo x > .env; echo y > src/deep/.env; echo z >> kept; rm changed; mkdir node_modules", workspace=place))
+        self.assertEqual([(c["change"], c["path"]) for c in run.result["changes"]["list"]], [
+            ("added", ".env"), ("deleted", "changed"), ("modified", "kept"), ("added", "node_modules"), ("added", "src/deep/.env")])
+
+    def test_submodules_and_repositories_below(self):
+        module, repo = self.make_repo("module"), self.make_ignoring()
+        self.git(repo, "submodule", "--quiet", "add", module, "sub")
+        nested = os.path.join(repo, "nested")
+        os.mkdir(nested)
+        self.stage.give(nested)
+        self.git(nested, "init", "-q")
+        for folder in (os.path.join(repo, "sub"), nested):
+            self.put(folder, ".gitignore", "*.key\n")
+            self.put(folder, "a.key", "secret")
+            self.put(folder, "shown", "s")
+        self.assertEqual(self.hidden_run(repo, "ls sub nested"), "nested:\nshown\n\nsub:\nchanged\nkept\nremoved\nshown\nstaged\n")
+        self.assertEqual(self.hidden_run(os.path.join(repo, "sub"), "ls"), "changed\nkept\nremoved\nshown\nstaged\n")
+        tree = self.make_worktree(repo)
+        self.put(tree, ".gitignore", ".env\n")
+        self.put(tree, ".env", "secret")
+        self.assertEqual(self.hidden_run(tree, "ls -A | grep env; git status --porcelain"), "?? .gitignore\n")
+
+    def test_the_user_s_own_excludes_count(self):
+        repo = self.make_repo()
+        home = self.make_dir()
+        self.put(home, "excludes", "*.private\n")
+        self.put(home, ".gitconfig", "[core]\n\texcludesFile = %s/excludes\n" % home)
+        self.put(repo, "a.private", "secret")
+        self.put(os.path.join(repo, ".git", "info"), "exclude", "b.*\n")
+        self.put(repo, "b.local", "secret")
+        self.assertEqual(self.hidden_run(repo, "ls | grep '[.]'; true", env={"HOME": home}), "")
+
+    def test_it_fails_closed(self):
+        plain, repo = self.make_dir(), self.make_ignoring()
+        for args, text in ((("--workspace", plain), b"not a git repository"), ((), b"--workspace"), (("--workspace", repo + ":rw"), b"rw"),
+                           (("--workspace", os.path.join(repo, "node_modules")), b"ignores the whole")):
+            done = self.cli("run", "--hide-ignored", *args, "--", "true")
+            self.assertEqual((done.returncode, text in done.stderr), (125, True), (args, done))
+        done = self.cli("run", "--hide-ignored", "--workspace", repo, "--", "true", env={"PATH": plain})
+        self.assertEqual((done.returncode, b"git" in done.stderr), (125, True), done)
+        for hide in (["/etc"], ["../x"], [""], ["."], ["a/../b"]):
+            self.refused("bad_value", field="task.workspace.hide", workspace={"path": repo, "target": "/w", "hide": hide})
+        self.refused("bad_value", field="task.workspace.hide", workspace={"path": repo, "target": "/w", "mode": "rw", "hide": ["a"]})
+        self.refused("too_large", field="task.workspace.hide", workspace={"path": repo, "target": "/w", "hide": ["x" * 200 + "/" + str(i) for i in range(6000)]})
+
+    def test_K15_git_runs_nothing_that_the_workspace_names(self):
+        repo, mark = self.make_ignoring(), os.path.join(self.make_dir(), "mark")
+        script = self.put(os.path.dirname(mark), "run", "#!/bin/sh\ntouch %s\n" % mark, mode=0o755)
+        for name, value in (("core.fsmonitor", script), ("core.hooksPath", os.path.dirname(script)), ("core.sshCommand", script),
+                            ("core.pager", script), ("core.askPass", script), ("credential.helper", "!" + script), ("filter.f.clean", script),
+                            ("filter.f.process", script), ("alias.ls-files", "!" + script), ("remote.origin.url", "ext::" + script),
+                            ("remote.origin.promisor", "true"), ("extensions.partialClone", "origin"), ("core.repositoryFormatVersion", "1")):
+            self.git(repo, "config", name, value)
+        self.put(repo, ".gitattributes", "* filter=f\n")
+        os.unlink(os.path.join(repo, ".git", "index"))
+        self.put(os.path.join(repo, ".git", "hooks"), "post-index-change", read(script), mode=0o755)
+        self.assertNotIn("secret", self.hidden_run(repo, "cat .env 2>&1; true"))
+        self.assertFalse(os.path.exists(mark))
+        self.git(repo, "add", "kept", check=False)
+        self.assertTrue(os.path.exists(mark), "the control: git itself runs it")
+
+    def test_A5_nothing_is_hidden_through_a_link(self):
+        work, host = self.make_dir(), self.make_dir()
+        self.make_file(os.path.join(host, "f"), "outside")
+        os.symlink(host, os.path.join(work, "l"))
+        run = self.assert_ok(self.shell("ls -A; readlink l", workspace={"path": work, "target": "/w", "hide": ["l/f", "none/x"]}))
+        self.assertEqual(run.text(), "l\n%s\n" % host)
+        run = self.assert_ok(self.shell("ls -A", workspace={"path": work, "target": "/w", "hide": ["l"]}))
+        self.assertEqual((run.text(), os.listdir(work), os.listdir(host)), ("", ["l"], ["f"]))
+
+    def test_what_is_shown_is_told(self):
+        tag, task = self.client.start({"argv": ["sleep", "60"], "workspace": {"path": self.make_dir(), "hide": ["a", "b"]}})
+        self.assertEqual(self.client.call("inspect", task=task)["spec"]["workspace"]["hidden"], 2)
+        self.client.call("cancel", task=task)
+        self.client.finish(tag, task)
+
+
+@in_modes
 class Mounts(WithGit):
     def test_a_mount_may_be_cow(self):
         work, data = self.make_dir(), self.make_dir()

@@ -163,6 +163,31 @@ TEST(files_and_secrets_go_as_text_or_base64)
 	dayfly_task_free(t);
 }
 
+TEST(parts_of_a_workspace_are_left_out)
+{
+	struct dayfly_task *t = dayfly_task_new();
+	struct dayfly_error e;
+	json_t *got = NULL;
+	char name[16];
+	assert_int_equal(dayfly_task_hide(t, ".env"), 0);
+	assert_int_equal(dayfly_task_hide(t, "a/b"), 0);
+	assert_int_equal(dayfly_task_hide(t, "\377"), -EILSEQ);
+	assert_int_equal(dayfly_task_hide(t, NULL), -EINVAL);
+	assert_int_equal(dayfly_task_set_workspace(t, "/", NULL, DAYFLY_MODE_RO, &e), 0);
+	assert_int_equal(task_to_json(t, &got, fds, &n_fds, &e), 0);
+	char *text = json_dumps(got, JSON_COMPACT | JSON_SORT_KEYS);
+	assert_string_equal(text, "{\"workspace\":{\"fd\":0,\"hide\":[\".env\",\"a/b\"],"
+				  "\"mode\":\"ro\",\"path\":\"/\"}}");
+	free(text);
+	json_decref(got);
+	for (int i = 2; i < LIMIT_HIDDEN; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		assert_int_equal(dayfly_task_hide(t, name), 0);
+	}
+	assert_int_equal(dayfly_task_hide(t, "more"), -E2BIG);
+	dayfly_task_free(t);
+}
+
 TEST(a_tar_is_a_descriptor_or_what_comes_on_stdin)
 {
 	struct dayfly_task *t = dayfly_task_new();
@@ -197,6 +222,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_opened_is_told),
 		cmocka_unit_test(a_fifo_does_not_hold_us_up),
 		cmocka_unit_test(files_and_secrets_go_as_text_or_base64),
+		cmocka_unit_test(parts_of_a_workspace_are_left_out),
 		cmocka_unit_test(a_tar_is_a_descriptor_or_what_comes_on_stdin),
 	};
 	return RUN_TESTS(tests);

@@ -55,6 +55,9 @@ static inline struct plan *sample_full(void)
 	p->inputs = calloc(2, sizeof(*p->inputs));
 	p->inputs[0] = (struct plan_input){ PLAN_INPUT_FILE, strdup("/etc/f"), 0755, 1000 };
 	p->inputs[1] = (struct plan_input){ PLAN_INPUT_SECRET, strdup("token"), 0, 7 };
+	p->workspace.mode = PLAN_MODE_RO;
+	strv_add(&p->hidden, "/.env");
+	strv_add(&p->hidden, "/a/b");
 	p->n_tars = 2;
 	p->tars = calloc(2, sizeof(*p->tars));
 	p->tars[0] = (struct plan_tar){ 7, strdup("/opt/a") };

@@ -395,6 +395,28 @@ TEST(files_and_secrets_come_in_the_order_of_the_request)
 	assert_refused(&spec, ERR_BAD_VALUE, "task.files[1].path");
 }
 
+TEST(what_is_hidden_is_seen_from_the_workspace)
+{
+	char *hide[] = { (char[]){ "a//b/" }, (char[]){ "./.env" }, NULL };
+	struct task_spec spec = spec_minimal();
+	struct build b;
+	struct err e;
+	spec.has_workspace = true;
+	spec.workspace = (struct spec_mount){ .source = { .path = (char[]){ "/w" }, .fd = -1 },
+		.hide = hide };
+	assert_int_equal(build_with(&spec, &input, &b, &e), 0);
+	assert_string_equal(b.plan->hidden[0], "/a/b");
+	assert_string_equal(b.plan->hidden[1], "/.env");
+	assert_null(b.plan->hidden[2]);
+	build_finish(&b);
+	hide[1] = (char[]){ "/etc" };
+	assert_refused(&spec, ERR_BAD_VALUE, "task.workspace.hide");
+	hide[1] = (char[]){ "../x" };
+	assert_refused(&spec, ERR_BAD_VALUE, "task.workspace.hide");
+	hide[1] = (char[]){ "" };
+	assert_refused(&spec, ERR_BAD_VALUE, "task.workspace.hide");
+}
+
 TEST(a_tar_goes_where_the_task_starts_unless_it_says_where)
 {
 	struct spec_tar tars[] = { { .fd = 1 }, { .fd = -1, .target = (char[]){ "/a//b/" } } };
@@ -449,6 +471,7 @@ int main(void)
 		cmocka_unit_test(a_terminal_takes_the_place_of_the_input_pipe),
 		cmocka_unit_test(what_plan_check_refuses_is_refused_here),
 		cmocka_unit_test(files_and_secrets_come_in_the_order_of_the_request),
+		cmocka_unit_test(what_is_hidden_is_seen_from_the_workspace),
 		cmocka_unit_test(a_tar_goes_where_the_task_starts_unless_it_says_where),
 	};
 	return RUN_TESTS(tests);

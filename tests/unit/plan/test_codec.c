@@ -62,6 +62,7 @@ static void assert_plan_equal(const struct plan *a, const struct plan *b)
 	}
 	assert_strings_equal(a->image_roots, b->image_roots);
 	assert_strings_equal(a->workspace_roots, b->workspace_roots);
+	assert_strings_equal(a->hidden, b->hidden);
 	assert_memory_equal(&a->limits, &b->limits, sizeof(a->limits));
 }
 

@@ -219,6 +219,49 @@ TEST(any_directory_can_be_copy_on_write)
 	assert_refused(p, "task.mounts");
 }
 
+TEST(what_is_hidden_lies_in_a_workspace_that_is_not_written_to)
+{
+	auto_plan struct plan *p = sample_full();
+	assert_int_equal(plan_check(p, NULL), 0);
+	assert_true(plan_workspace_is_layer(p));
+	set_text(&p->hidden[1], "/a/../b");
+	assert_refused(p, "task.workspace.hide");
+	set_text(&p->hidden[1], "/");
+	assert_refused(p, "task.workspace.hide");
+	set_text(&p->hidden[1], "a");
+	assert_refused(p, "task.workspace.hide");
+	set_text(&p->hidden[1], "/b");
+	p->workspace.mode = PLAN_MODE_RW;
+	assert_refused(p, "task.workspace.hide");
+	p->workspace.mode = PLAN_MODE_COW;
+	assert_int_equal(plan_check(p, NULL), 0);
+	p->has_workspace = false;
+	assert_refused(p, "task.workspace.hide");
+	auto_plan struct plan *shown = sample_small();
+	assert_false(plan_workspace_is_layer(shown));
+}
+
+TEST(what_is_hidden_is_bounded)
+{
+	auto_plan struct plan *p = sample_full();
+	strv_free(p->hidden);
+	p->hidden = calloc(LIMIT_HIDDEN + 2, sizeof(*p->hidden));
+	for (int i = 0; i < LIMIT_HIDDEN; i++)
+		p->hidden[i] = strdup("/a");
+	assert_int_equal(plan_check(p, NULL), 0);
+	p->hidden[LIMIT_HIDDEN] = strdup("/a");
+	assert_refused(p, "task.workspace.hide");
+	free(p->hidden[LIMIT_HIDDEN]);
+	p->hidden[LIMIT_HIDDEN] = NULL;
+	char *long_path = calloc(1, 4096);
+	for (int i = 0; i < 4000; i++)
+		long_path[i] = i % 200 ? 'x' : '/';
+	for (int i = 0; i < 300; i++)
+		set_text(&p->hidden[i], long_path);
+	free(long_path);
+	assert_refused(p, "task.workspace.hide");
+}
+
 TEST(words_out_of_range_are_refused)
 {
 	for (int i = 0; i < 4; i++) {
@@ -277,6 +320,8 @@ int main(void)
 		cmocka_unit_test(nothing_can_be_mounted_over_what_the_jail_makes_itself),
 		cmocka_unit_test(sources_are_absolute_paths_or_descriptors_that_can_exist),
 		cmocka_unit_test(any_directory_can_be_copy_on_write),
+		cmocka_unit_test(what_is_hidden_lies_in_a_workspace_that_is_not_written_to),
+		cmocka_unit_test(what_is_hidden_is_bounded),
 		cmocka_unit_test(words_out_of_range_are_refused),
 		cmocka_unit_test(i5_limits_that_must_hold_are_never_zero),
 		cmocka_unit_test(too_many_mounts_are_refused),
