@@ -65,6 +65,7 @@ test  command readelf       binutils         binutils            binutils       
 test  command python3       python3          python3             python            python3
 test  command newuidmap     uidmap           shadow-utils        shadow            shadow-uidmap
 test  command git           git              git-core            git               git
+test  command zstd          zstd             zstd                zstd              zstd
 test  command gdb           gdb              gdb                 gdb               gdb
 test  command strace        strace           strace              strace            strace
 vm    command qemu-system-x86_64 qemu-system-x86 qemu-system-x86-core qemu-system-x86 qemu-system-x86_64
