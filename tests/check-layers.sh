@@ -13,19 +13,21 @@ BEGIN {
   allow_file["src/jail/unpack.c"] = "jail plan base unpack"
   allow["task"]   = "task plan proto base"
   allow["sched"]  = "sched task plan proto base"
-  allow["daemon"] = "daemon sched task plan proto base"
+  allow["http"]   = "http task plan proto base"
+  allow["daemon"] = "daemon http sched task plan proto base"
   allow["client"] = "client proto base dayfly"
   allow["cli"]    = "cli client proto base dayfly"
   # plan/build turns a request into a plan: the one place of plan/ that knows proto/, and not for the warden.
   allow_file["src/plan/build.c"] = allow_file["src/plan/build.h"] = "plan proto base"
   deny["jail"] = "plan/build.h"
 
-  lib["uv.h"] = "task sched daemon"
+  lib["uv.h"] = "task sched http daemon"
   lib["jansson.h"] = "proto task sched daemon client cli"
   lib["seccomp.h"] = "jail"
   lib["archive.h"] = lib["archive_entry.h"] = "unpack"
   lib["ini.h"] = "daemon"
-  lib["curl/curl.h"] = "daemon"
+  lib["curl/curl.h"] = "http"
+  lib["openssl/evp.h"] = lib["openssl/hmac.h"] = "http"
   lib["pthread.h"] = "task sched daemon client"
 }
 function has(list, word) { return index(" " list " ", " " word " ") > 0 }

@@ -47,6 +47,10 @@
  * workspace. */
 #define LIMIT_TARS 3
 
+/* Addresses that are told of a task, and the bytes of one. */
+#define LIMIT_WEBHOOKS	4
+#define LIMIT_URL_BYTES 2048
+
 /* Of the list of what a task changed: entries, and the bytes of their record. */
 #define LIMIT_CHANGES_LISTED	 100
 #define LIMIT_CHANGES_LIST_BYTES (8u << 10)

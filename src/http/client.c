@@ -1,0 +1,363 @@
+/* HTTP out of the daemon: see client.h. */
+#include "http/client.h"
+
+#include "base/cleanup.h"
+#include "base/list.h"
+#include "http/addr.h"
+#include "http/retry.h"
+#include "task/watch.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct http {
+	uv_loop_t *loop;
+	CURLM *multi;
+	struct alarm *alarm;
+	struct list calls;   /* http_call.link */
+	struct list sockets; /* http_socket.link */
+};
+
+/* A descriptor of libcurl's, and what it waits for there. */
+struct http_socket {
+	struct http *http;
+	curl_socket_t fd;
+	struct watch *watch;
+	struct list link; /* http.sockets */
+};
+
+struct http_call {
+	struct http *http;
+	struct list link; /* http.calls */
+	CURL *easy;
+	struct curl_slist *headers;
+	http_fn fn;
+	void *owner;
+	bool may_be_private;
+	bool is_denied;	  /* an address was */
+	bool is_answered; /* all headers of the real answer are there */
+	bool is_too_long;
+	size_t header_bytes, body_bytes;
+	struct http_answer answer;
+	char error[CURL_ERROR_SIZE];
+};
+
+/* ---- what a call may do ---- */
+
+static curl_socket_t on_open_socket(void *owner, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	struct http_call *c = owner;
+	if (!c->may_be_private && addr_is_denied(&a->addr, a->addrlen)) {
+		c->is_denied = true;
+		return CURL_SOCKET_BAD;
+	}
+	return socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol);
+}
+
+static void read_header(struct http_call *c, const char *data, size_t len)
+{
+	static const char name[] = "retry-after:";
+	char value[64];
+	if (len < sizeof(name) || strncasecmp(data, name, sizeof(name) - 1) != 0)
+		return;
+	data += sizeof(name) - 1;
+	len -= sizeof(name) - 1;
+	while (len && (*data == ' ' || *data == '\t')) {
+		data++;
+		len--;
+	}
+	while (len && strchr("\r\n \t", data[len - 1]))
+		len--;
+	if (!len || len >= sizeof(value) || memchr(data, '\0', len))
+		return;
+	memcpy(value, data, len);
+	value[len] = '\0';
+	c->answer.retry_after_ms = retry_after_ms(value, time(NULL));
+}
+
+static size_t on_header(char *data, size_t size, size_t n, void *owner)
+{
+	struct http_call *c = owner;
+	size_t len = size * n;
+	long status = 0;
+	c->header_bytes += len;
+	if (c->header_bytes > HTTP_HEADERS_MAX) {
+		c->is_too_long = true;
+		return 0;
+	}
+	/* Trailers may follow the body. */
+	if (c->is_answered)
+		return len;
+	read_header(c, data, len);
+	if (len > 2 || curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK ||
+		status < 200)
+		return len;
+	c->is_answered = true;
+	c->answer.status = (int)status;
+	return len;
+}
+
+static size_t on_body(char *data, size_t size, size_t n, void *owner)
+{
+	struct http_call *c = owner;
+	c->body_bytes += size * n;
+	return c->body_bytes > HTTP_BODY_MAX ? 0 : size * n;
+}
+
+/* ---- the loop ---- */
+
+static void set_cause(struct http_call *c, CURLcode code)
+{
+	const char *cause = c->error[0] ? c->error : curl_easy_strerror(code);
+	if (c->is_too_long)
+		cause = "the headers of the answer are too long";
+	else if (c->is_denied && code == CURLE_COULDNT_CONNECT)
+		cause = "its name leads to an address that is not of the public Internet";
+	snprintf(c->answer.cause, sizeof(c->answer.cause), "%s", cause);
+}
+
+static void free_call(struct http_call *c)
+{
+	list_remove(&c->link);
+	if (c->easy) {
+		curl_multi_remove_handle(c->http->multi, c->easy);
+		curl_easy_cleanup(c->easy);
+	}
+	curl_slist_free_all(c->headers);
+	free(c);
+}
+
+static void end_call(struct http_call *c, CURLcode code)
+{
+	/* An answer is one, whatever becomes of its body. */
+	if (!c->is_answered)
+		set_cause(c, code == CURLE_OK ? CURLE_GOT_NOTHING : code);
+	const struct http_answer answer = c->answer;
+	http_fn fn = c->fn;
+	void *owner = c->owner;
+	free_call(c);
+	fn(owner, &answer);
+}
+
+/* Each callback may make or cancel calls, so the list of messages is asked for anew. */
+static void end_finished(struct http *h)
+{
+	CURLMsg *m;
+	int left;
+	while ((m = curl_multi_info_read(h->multi, &left))) {
+		struct http_call *c = NULL;
+		CURLcode code = m->data.result;
+		if (m->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &c);
+		end_call(c, code);
+	}
+}
+
+static void go_on(struct http *h, curl_socket_t fd, int events)
+{
+	int running;
+	curl_multi_socket_action(h->multi, fd, events, &running);
+	end_finished(h);
+}
+
+static void on_alarm(void *owner)
+{
+	go_on(owner, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static int on_timeout(CURLM *multi, long ms, void *owner)
+{
+	struct http *h = owner;
+	if (ms < 0)
+		alarm_stop(h->alarm);
+	else
+		alarm_set(h->alarm, (uint64_t)ms);
+	return 0;
+}
+
+static void on_socket_event(void *owner, int events)
+{
+	const struct http_socket *s = owner;
+	int for_curl = (events & WATCH_READ ? CURL_CSELECT_IN : 0) |
+		       (events & WATCH_WRITE ? CURL_CSELECT_OUT : 0) |
+		       (events & WATCH_HANGUP ? CURL_CSELECT_ERR : 0);
+	go_on(s->http, s->fd, for_curl); /* the socket may be gone after this */
+}
+
+static void free_socket(struct http_socket *s)
+{
+	watch_destroy(&s->watch);
+	list_remove(&s->link);
+	free(s);
+}
+
+static struct http_socket *add_socket(struct http *h, curl_socket_t fd)
+{
+	struct http_socket *s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	s->http = h;
+	s->fd = fd;
+	list_append(&h->sockets, &s->link);
+	if (watch_create(h->loop, fd, on_socket_event, s, &s->watch) == 0 &&
+		curl_multi_assign(h->multi, fd, s) == CURLM_OK)
+		return s;
+	free_socket(s);
+	return NULL;
+}
+
+/* Without memory nothing watches that descriptor, and the call ends with its time. */
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *owner, void *socket_owner)
+{
+	struct http *h = owner;
+	struct http_socket *s = socket_owner;
+	if (what == CURL_POLL_REMOVE) {
+		if (s)
+			free_socket(s);
+		curl_multi_assign(h->multi, fd, NULL);
+		return 0;
+	}
+	if (!s)
+		s = add_socket(h, fd);
+	if (s)
+		watch_set(s->watch, (what & CURL_POLL_IN ? WATCH_READ : 0) |
+					    (what & CURL_POLL_OUT ? WATCH_WRITE : 0));
+	return 0;
+}
+
+/* ---- life ---- */
+
+int http_create(uv_loop_t *loop, struct http **ret)
+{
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return -ENOMEM;
+	struct http *h = calloc(1, sizeof(*h));
+	if (!h)
+		return -ENOMEM;
+	h->loop = loop;
+	list_init(&h->calls);
+	list_init(&h->sockets);
+	h->multi = curl_multi_init();
+	int r = h->multi ? alarm_create(loop, on_alarm, h, &h->alarm) : -ENOMEM;
+	if (r < 0) {
+		http_destroy(&h);
+		return r;
+	}
+	curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+	curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
+	curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
+	curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
+	*ret = h;
+	return 0;
+}
+
+void http_destroy(struct http **h)
+{
+	if (!*h)
+		return;
+	list_for_each_safe (pos, &(*h)->calls)
+		free_call(list_entry(pos, struct http_call, link));
+	if ((*h)->multi)
+		curl_multi_cleanup((*h)->multi);
+	list_for_each_safe (pos, &(*h)->sockets)
+		free_socket(list_entry(pos, struct http_socket, link));
+	alarm_destroy(&(*h)->alarm);
+	free(*h);
+	*h = NULL;
+}
+
+/* The first that fails decides; strings are copied by libcurl, but for the body. */
+static CURLcode set_options(struct http_call *c, const struct http_post *p)
+{
+	CURLcode code = CURLE_OK;
+	CURL *e = c->easy;
+#define SET(option, value)                                                                         \
+	do {                                                                                       \
+		if (code == CURLE_OK)                                                              \
+			code = curl_easy_setopt(e, CURLOPT_##option, value);                       \
+	} while (0)
+	SET(PRIVATE, c);
+	SET(URL, p->url);
+	SET(PROTOCOLS_STR, "http,https");
+	SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	SET(FOLLOWLOCATION, 0L);
+	SET(PROXY, ""); /* a proxy would connect where we must not, and variables name some */
+	SET(OPENSOCKETFUNCTION, on_open_socket);
+	SET(OPENSOCKETDATA, c);
+	/* Whose connection it was says who was asked about its address. */
+	SET(FRESH_CONNECT, 1L);
+	SET(FORBID_REUSE, 1L);
+	SET(POST, 1L);
+	SET(POSTFIELDS, p->body);
+	SET(POSTFIELDSIZE_LARGE, (curl_off_t)p->body_len);
+	SET(HTTPHEADER, c->headers);
+	SET(USERAGENT, "dayfly/" DAYFLY_VERSION);
+	SET(HEADERFUNCTION, on_header);
+	SET(HEADERDATA, c);
+	SET(WRITEFUNCTION, on_body);
+	SET(WRITEDATA, c);
+	SET(BUFFERSIZE, 4096L);
+	SET(ERRORBUFFER, c->error);
+	SET(NOSIGNAL, 1L);
+	SET(QUICK_EXIT,
+		1L); /* else the end of a call waits for the thread that looks up its name */
+	SET(TIMEOUT_MS, (long)p->timeout_ms);
+	SET(CONNECTTIMEOUT_MS,
+		(long)(p->timeout_ms < HTTP_CONNECT_MS ? p->timeout_ms : HTTP_CONNECT_MS));
+	SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	SET(SSL_VERIFYPEER, 1L);
+	SET(SSL_VERIFYHOST, 2L);
+	if (p->ca_file)
+		SET(CAINFO, p->ca_file);
+#undef SET
+	return code;
+}
+
+static int add_headers(struct http_call *c, const char *const *headers)
+{
+	for (; headers && *headers; headers++) {
+		struct curl_slist *more = curl_slist_append(c->headers, *headers);
+		if (!more)
+			return -ENOMEM;
+		c->headers = more;
+	}
+	return 0;
+}
+
+int http_post(struct http *h, const struct http_post *post, http_fn fn, void *owner,
+	struct http_call **ret)
+{
+	struct http_call *c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	c->http = h;
+	c->fn = fn;
+	c->owner = owner;
+	c->may_be_private = post->may_be_private;
+	list_append(&h->calls, &c->link);
+	c->easy = curl_easy_init();
+	int r = c->easy ? add_headers(c, post->headers) : -ENOMEM;
+	if (r == 0) {
+		CURLcode code = set_options(c, post);
+		r = code == CURLE_OK ? 0 : code == CURLE_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
+	}
+	if (r == 0 && curl_multi_add_handle(h->multi, c->easy) != CURLM_OK)
+		r = -ENOMEM;
+	if (r < 0) {
+		free_call(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+void http_cancel(struct http_call **c)
+{
+	if (*c)
+		free_call(*c);
+	*c = NULL;
+}

@@ -1,0 +1,143 @@
+/* Signatures of webhooks: see signature.h. */
+#include "http/signature.h"
+
+#include "base/base64.h"
+#include "base/cleanup.h"
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PREFIX "whsec_"
+
+static int refuse(struct err *e, unsigned line, const char *cause)
+{
+	err_set(e, ERR_BAD_VALUE, 0, "line %u %s", line, cause);
+	err_hint(e,
+		"write one secret a line: whsec_ and the base64 of 24 to 64 random bytes. To make "
+		"one: echo \"whsec_$(head -c 32 /dev/urandom | base64)\"");
+	return -EINVAL;
+}
+
+static int add_line(
+	struct signature_keys *k, const char *s, size_t len, unsigned line, struct err *e)
+{
+	const size_t prefix = strlen(PREFIX);
+	uint8_t key[SIGNATURE_KEY_MAX + 3];
+	size_t key_len = 0;
+	if (len < prefix || memcmp(s, PREFIX, prefix) != 0)
+		return refuse(e, line, "does not begin with " PREFIX);
+	s += prefix;
+	len -= prefix;
+	if (base64_decoded_max(len) > sizeof(key) || base64_decode(s, len, key, &key_len) < 0 ||
+		key_len < SIGNATURE_KEY_MIN || key_len > SIGNATURE_KEY_MAX) {
+		explicit_bzero(key, sizeof(key));
+		return refuse(e, line, "is not the base64 of 24 to 64 bytes");
+	}
+	if (k->n == SIGNATURE_KEYS_MAX) {
+		explicit_bzero(key, sizeof(key));
+		return refuse(e, line, "is one too many: there may be 4 secrets");
+	}
+	memcpy(k->key[k->n], key, key_len);
+	k->len[k->n++] = key_len;
+	explicit_bzero(key, sizeof(key));
+	return 0;
+}
+
+int signature_parse(const char *text, size_t len, struct signature_keys *ret, struct err *e)
+{
+	struct signature_keys k = { .n = 0 };
+	unsigned line = 1;
+	int r = 0;
+	for (size_t at = 0; r == 0 && at < len; line++) {
+		const char *s = text + at, *end = memchr(s, '\n', len - at);
+		size_t n = end ? (size_t)(end - s) : len - at;
+		at += n + 1;
+		while (n && strchr(" \t\r", s[n - 1]))
+			n--;
+		if (n && s[0] != '#')
+			r = add_line(&k, s, n, line, e);
+	}
+	if (r == 0 && !k.n)
+		r = refuse(e, line, "is the end, and there was no secret");
+	if (r == 0)
+		*ret = k;
+	signature_wipe(&k);
+	return r;
+}
+
+static int check_file(int fd, unsigned owner, struct err *e)
+{
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return err_set(e, ERR_INTERNAL, errno, "look at it");
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, ERR_BAD_VALUE, 0, "it is not a regular file");
+	if (st.st_uid != 0 && st.st_uid != owner)
+		return err_set(
+			e, ERR_NOT_ALLOWED, 0, "it belongs to user id %u", (unsigned)st.st_uid);
+	if (st.st_mode & (S_IWGRP | S_IRWXO)) {
+		err_set(e, ERR_NOT_ALLOWED, 0, "others may read or write it (mode %04o)",
+			(unsigned)(st.st_mode & 07777));
+		err_hint(e, "chmod 0600, and make a new secret if others may have read it");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int signature_read_file(const char *path, unsigned owner, struct signature_keys *ret, struct err *e)
+{
+	char text[SIGNATURE_FILE_MAX + 1];
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int r = fd < 0 ? err_set(e, ERR_SOURCE, errno, "open it") : check_file(fd, owner, e);
+	if (r == 0) {
+		ssize_t n = read(fd, text, sizeof(text));
+		if (n < 0)
+			r = err_set(e, ERR_INTERNAL, errno, "read it");
+		else if ((size_t)n > SIGNATURE_FILE_MAX)
+			r = err_set(
+				e, ERR_TOO_LARGE, 0, "it has over %d bytes", SIGNATURE_FILE_MAX);
+		else
+			r = signature_parse(text, (size_t)n, ret, e);
+		explicit_bzero(text, sizeof(text));
+	}
+	return r < 0 ? err_wrap(e, "the secrets of webhooks in %s", path) : 0;
+}
+
+void signature_wipe(struct signature_keys *k)
+{
+	explicit_bzero(k, sizeof(*k));
+}
+
+int signature_make(const struct signature_keys *k, const char *id, int64_t at_s, const char *body,
+	size_t body_len, char out[SIGNATURE_TEXT_SIZE])
+{
+	char head[128];
+	int n = snprintf(head, sizeof(head), "%s.%lld.", id, (long long)at_s);
+	if (n < 0 || (size_t)n >= sizeof(head))
+		return -EINVAL;
+	size_t len = (size_t)n + body_len, at = 0;
+	auto_free uint8_t *data = malloc(len);
+	if (!data)
+		return -ENOMEM;
+	memcpy(data, head, (size_t)n);
+	memcpy(data + n, body, body_len);
+	for (size_t i = 0; i < k->n; i++) {
+		uint8_t mac[EVP_MAX_MD_SIZE];
+		unsigned mac_len = 0;
+		if (!HMAC(EVP_sha256(), k->key[i], (int)k->len[i], data, len, mac, &mac_len))
+			return -ENOMEM;
+		at += (size_t)snprintf(out + at, SIGNATURE_TEXT_SIZE - at, "%sv1,", i ? " " : "");
+		base64_encode(mac, mac_len, out + at);
+		at += base64_encoded_size(mac_len);
+	}
+	out[at] = '\0';
+	return 0;
+}

@@ -1,0 +1,342 @@
+/* M4 to M6 at the level of one call: a server in a thread of this test's, which does as it is told.
+ */
+#include "loop.h"
+
+#include "http/client.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* ---- the server: one connection, one answer ---- */
+
+struct server {
+	int fd;
+	unsigned port;
+	const char *answer;
+	size_t repeat; /* of the answer's last part, from its '~' on */
+	bool drips;    /* a byte now and then, for ever */
+	pthread_t thread;
+	atomic_int n_connections;
+	atomic_bool is_over;
+	char request[8192];
+};
+
+static void *serve(void *arg)
+{
+	struct server *s = arg;
+	int fd = accept(s->fd, NULL, NULL);
+	size_t len = 0;
+	if (fd < 0)
+		return NULL;
+	s->n_connections++;
+	while (!strstr(s->request, "the end")) {
+		ssize_t n = read(fd, s->request + len, sizeof(s->request) - 1 - len);
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+	}
+	const char *tail = strchr(s->answer, '~');
+	size_t head = tail ? (size_t)(tail - s->answer) : strlen(s->answer);
+	ssize_t n = send(fd, s->answer, head, MSG_NOSIGNAL);
+	for (size_t i = 0; tail && n > 0 && i < s->repeat; i++)
+		n = send(fd, tail + 1, strlen(tail + 1), MSG_NOSIGNAL);
+	while (s->drips && !s->is_over && n > 0) {
+		n = send(fd, "x", 1, MSG_NOSIGNAL);
+		usleep(20000);
+	}
+	close(fd);
+	return NULL;
+}
+
+static void server_start(struct server *s)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sa);
+	s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(s->fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(s->fd, 8), 0);
+	assert_int_equal(getsockname(s->fd, (struct sockaddr *)&sa, &len), 0);
+	s->port = ntohs(sa.sin_port);
+	assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
+}
+
+static void server_stop(struct server *s)
+{
+	s->is_over = true;
+	shutdown(s->fd, SHUT_RDWR); /* ends the accept */
+	pthread_join(s->thread, NULL);
+	close(s->fd);
+}
+
+/* ---- names: libcurl asks this in place of libc's ---- */
+
+static atomic_int n_lookups;
+static const char *name_leads_to;
+
+__attribute__((visibility("default"))) int getaddrinfo(
+	const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **ret)
+{
+	struct addrinfo *ai = calloc(1, sizeof(*ai) + sizeof(struct sockaddr_in6));
+	n_lookups++;
+	ai->ai_socktype = SOCK_STREAM;
+	ai->ai_addr = (struct sockaddr *)(ai + 1);
+	struct sockaddr_in *in = (struct sockaddr_in *)ai->ai_addr;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ai->ai_addr;
+	const char *text = name_leads_to ? name_leads_to : node;
+	if (inet_pton(AF_INET, text, &in->sin_addr) == 1) {
+		ai->ai_family = in->sin_family = AF_INET;
+		in->sin_port = htons((uint16_t)strtoul(service, NULL, 10));
+		ai->ai_addrlen = sizeof(*in);
+	} else {
+		inet_pton(AF_INET6, text, &in6->sin6_addr);
+		ai->ai_family = in6->sin6_family = AF_INET6;
+		in6->sin6_port = htons((uint16_t)strtoul(service, NULL, 10));
+		ai->ai_addrlen = sizeof(*in6);
+	}
+	*ret = ai;
+	return 0;
+}
+
+__attribute__((visibility("default"))) void freeaddrinfo(struct addrinfo *ai)
+{
+	free(ai);
+}
+
+/* ---- one call ---- */
+
+struct outcome {
+	bool is_there;
+	struct http_answer answer;
+};
+
+static void on_answer(void *owner, const struct http_answer *a)
+{
+	struct outcome *o = owner;
+	assert_false(o->is_there);
+	o->is_there = true;
+	o->answer = *a;
+}
+
+static struct http_answer call(
+	const char *host, unsigned port, bool may_be_private, uint64_t timeout_ms)
+{
+	static const char *const headers[] = { "X-Test: yes", "Expect:", NULL };
+	static const char body[] = "the end";
+	char url[128];
+	uv_loop_t loop;
+	struct http *h;
+	struct http_call *c;
+	struct outcome o = { 0 };
+	snprintf(url, sizeof(url), "http://%s:%u/path", host, port);
+	uv_loop_init(&loop);
+	assert_int_equal(http_create(&loop, &h), 0);
+	const struct http_post p = {
+		.url = url,
+		.headers = headers,
+		.body = body,
+		.body_len = strlen(body),
+		.may_be_private = may_be_private,
+		.timeout_ms = timeout_ms,
+	};
+	assert_int_equal(http_post(h, &p, on_answer, &o, &c), 0);
+	loop_run_until(&loop, o.is_there);
+	http_destroy(&h);
+	loop_assert_empty(&loop);
+	return o.answer;
+}
+
+static struct http_answer ask(struct server *s, uint64_t timeout_ms)
+{
+	server_start(s);
+	struct http_answer a = call("127.0.0.1", s->port, true, timeout_ms);
+	server_stop(s);
+	return a;
+}
+
+TEST(a_post_goes_out_whole_and_its_status_comes_back)
+{
+	struct server s = { .answer = "HTTP/1.1 204 No Content\r\n\r\n" };
+	struct http_answer a = ask(&s, 10000);
+	assert_int_equal(a.status, 204);
+	assert_int_equal(a.retry_after_ms, 0);
+	assert_string_equal(a.cause, "");
+	assert_non_null(strstr(s.request, "POST /path HTTP/1.1\r\n"));
+	assert_non_null(strstr(s.request, "X-Test: yes\r\n"));
+	assert_non_null(strstr(s.request, "\r\n\r\nthe end"));
+}
+
+TEST(M1_Retry_After_comes_back_with_its_status)
+{
+	struct server s = { .answer = "HTTP/1.1 429 Slow\r\nreTry-after: 7 \r\n\r\n" };
+	struct http_answer a = ask(&s, 10000);
+	assert_int_equal(a.status, 429);
+	assert_int_equal(a.retry_after_ms, 7000);
+}
+
+TEST(an_interim_answer_is_none)
+{
+	struct server s = { .answer = "HTTP/1.1 103 Early\r\nX: y\r\n\r\nHTTP/1.1 503 No\r\n\r\n" };
+	assert_int_equal(ask(&s, 10000).status, 503);
+}
+
+TEST(M4_a_redirect_is_an_answer_and_not_followed)
+{
+	struct server target = { .answer = "HTTP/1.1 200 OK\r\n\r\n" };
+	char answer[200];
+	server_start(&target);
+	snprintf(answer, sizeof(answer),
+		"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:%u/\r\n\r\n", target.port);
+	struct server s = { .answer = answer };
+	assert_int_equal(ask(&s, 10000).status, 302);
+	server_stop(&target);
+	assert_int_equal(target.n_connections, 0);
+}
+
+TEST(M6_an_address_that_is_denied_is_not_connected_to)
+{
+	static const char *const leads_to[] = { "127.0.0.1", "::ffff:127.0.0.1", "0.0.0.0",
+		"10.0.0.1", "::ffff:10.0.0.1", "169.254.169.254", "::1" };
+	struct server s = { .answer = "HTTP/1.1 200 OK\r\n\r\n" };
+	server_start(&s);
+	for (size_t i = 0; i < ARRAY_SIZE(leads_to); i++) {
+		name_leads_to = leads_to[i];
+		struct http_answer a = call("hooks.example", s.port, false, 10000);
+		assert_int_equal(a.status, 0);
+		assert_non_null(strstr(a.cause, "not of the public Internet"));
+	}
+	assert_int_equal(s.n_connections, 0);
+	/* The same with the right to: it is there. */
+	name_leads_to = "127.0.0.1";
+	assert_int_equal(call("hooks.example", s.port, true, 10000).status, 200);
+	assert_int_equal(s.n_connections, 1);
+	server_stop(&s);
+	name_leads_to = NULL;
+}
+
+TEST(M6_each_call_looks_at_the_address_that_it_connects_to)
+{
+	/* First the name is harmless, then it is not: nothing of the first call is used. */
+	struct server s = { .answer = "HTTP/1.1 200 OK\r\n\r\n" };
+	int before = n_lookups;
+	server_start(&s);
+	name_leads_to = "127.0.0.1";
+	assert_int_equal(call("rebind.example", s.port, true, 10000).status, 200);
+	assert_int_equal(call("rebind.example", s.port, false, 10000).status, 0);
+	assert_int_equal(n_lookups, before + 2);
+	assert_int_equal(s.n_connections, 1);
+	server_stop(&s);
+	name_leads_to = NULL;
+}
+
+TEST(M5_a_server_that_drips_is_left_when_the_time_is_over)
+{
+	struct server s = { .answer = "HTTP/1.1 2", .drips = true };
+	struct http_answer a = ask(&s, 300);
+	assert_int_equal(a.status, 0);
+	assert_true(a.cause[0]);
+	/* Where the answer was there, what drips is of no use. */
+	struct server t = { .answer = "HTTP/1.1 200 OK\r\n\r\n", .drips = true };
+	assert_int_equal(ask(&t, 300).status, 200);
+}
+
+TEST(M5_endless_headers_and_bodies_are_cut)
+{
+	struct server s = { .answer = "HTTP/1.1 200 OK\r\n~Set-Cookie: a=b; path=/\r\n",
+		.repeat = 100000 };
+	struct http_answer a = ask(&s, 10000);
+	assert_int_equal(a.status, 0);
+	assert_non_null(strstr(a.cause, "too long"));
+	struct server t = {
+		.answer = "HTTP/1.1 200 OK\r\n\r\n~0123456789012345678901234567890123456789",
+		.repeat = 1000000
+	};
+	assert_int_equal(ask(&t, 10000).status, 200);
+}
+
+TEST(M5_a_length_that_lies_changes_nothing)
+{
+	struct server more = { .answer = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n~xxxxxxxxxx",
+		.repeat = 100000 };
+	assert_int_equal(ask(&more, 10000).status, 200);
+	struct server less = { .answer = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nx" };
+	assert_int_equal(ask(&less, 10000).status, 200);
+	struct server bomb = {
+		.answer = "HTTP/1.1 500 No\r\nContent-Encoding: gzip\r\n\r\nnot gzip"
+	};
+	assert_int_equal(ask(&bomb, 10000).status, 500);
+}
+
+TEST(M1_what_is_no_answer_has_a_cause)
+{
+	struct server reset = { .answer = "" };
+	struct http_answer a = ask(&reset, 10000);
+	assert_int_equal(a.status, 0);
+	assert_true(a.cause[0]);
+	struct server noise = { .answer = "SSH-2.0-OpenSSH_9.2\r\n\r\n" };
+	a = ask(&noise, 10000);
+	assert_int_equal(a.status, 0);
+	assert_true(a.cause[0]);
+	/* Nobody listens: the port was free a moment ago. */
+	a = call("127.0.0.1", reset.port, true, 10000);
+	assert_int_equal(a.status, 0);
+	assert_null(strstr(a.cause, "path"));
+}
+
+TEST(a_call_can_be_taken_back_at_any_time)
+{
+	struct server s = { .answer = "HTTP/1.1 2", .drips = true };
+	uv_loop_t loop;
+	struct http *h;
+	struct http_call *c, *late;
+	struct outcome o = { 0 };
+	char url[64];
+	server_start(&s);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", s.port);
+	const struct http_post p = { .url = url,
+		.body = "the end",
+		.body_len = 7,
+		.may_be_private = true,
+		.timeout_ms = 10000 };
+	uv_loop_init(&loop);
+	assert_int_equal(http_create(&loop, &h), 0);
+	assert_int_equal(http_post(h, &p, on_answer, &o, &c), 0);
+	loop_run_until(&loop, s.n_connections == 1);
+	loop_run_ms(&loop, 50);
+	http_cancel(&c);
+	assert_null(c);
+	http_cancel(&c);
+	/* And what is under way when all ends. */
+	assert_int_equal(http_post(h, &p, on_answer, &o, &late), 0);
+	loop_run_ms(&loop, 20);
+	http_destroy(&h);
+	loop_assert_empty(&loop);
+	assert_false(o.is_there);
+	server_stop(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_post_goes_out_whole_and_its_status_comes_back),
+		cmocka_unit_test(M1_Retry_After_comes_back_with_its_status),
+		cmocka_unit_test(an_interim_answer_is_none),
+		cmocka_unit_test(M4_a_redirect_is_an_answer_and_not_followed),
+		cmocka_unit_test(M6_an_address_that_is_denied_is_not_connected_to),
+		cmocka_unit_test(M6_each_call_looks_at_the_address_that_it_connects_to),
+		cmocka_unit_test(M5_a_server_that_drips_is_left_when_the_time_is_over),
+		cmocka_unit_test(M5_endless_headers_and_bodies_are_cut),
+		cmocka_unit_test(M5_a_length_that_lies_changes_nothing),
+		cmocka_unit_test(M1_what_is_no_answer_has_a_cause),
+		cmocka_unit_test(a_call_can_be_taken_back_at_any_time),
+	};
+	return RUN_TESTS(tests);
+}
