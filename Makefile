@@ -328,6 +328,9 @@ KERNEL ?= stable
 .PHONY: check-vm
 check-vm: ## the tests in a virtual machine with systemd and cgroup v2 (KERNEL=stable, backports or both; VM_ARGS)
 	@$(PYTHON) tests/vm/run.py --kernel '$(KERNEL)' $(VM_ARGS)
+.PHONY: check-verifiers
+check-verifiers: tests ## webhooks against the libraries of receivers, from npm (needs node, npm and the network)
+	@$(RUN_CHECK) tests/check-verifiers.sh
 .PHONY: update-docs
 update-docs: $(UNIT_BINS) ## write the tables that are printed from the sources into the documents
 	@BUILD='$(BUILD)' $(PYTHON) tests/update-docs.py

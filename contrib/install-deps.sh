@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what dayfly's build (or its tests) needs and this machine lacks, with apt, dnf, pacman or apk.
 #
-#   sh contrib/install-deps.sh [build|test|all|vm]   build: to compile (the default); test: to run `make check`; all: both;
-#                                                    vm: to run `make check-vm`
+#   sh contrib/install-deps.sh [build|test|all|vm|verifiers]   build: to compile (the default); test: to run `make check`; all: both;
+#                                                    vm: to run `make check-vm`; verifiers: to run `make check-verifiers`
 #   sh contrib/install-deps.sh GROUP --names         only print the names of Debian's packages, whether they are there or not
 #
 # Each need is probed by itself, so a second run finds nothing to do and asks for no rights. Not root: sudo or doas is used when it
@@ -10,8 +10,8 @@
 set -eu
 
 group=${1:-build}
-case $group,${2-} in build, | test, | all, | vm, | build,--names | test,--names | all,--names | vm,--names) ;; *)
-  echo "usage: sh contrib/install-deps.sh [build|test|all|vm] [--names]" >&2
+case $group,${2-} in build, | test, | all, | vm, | verifiers, | build,--names | test,--names | all,--names | vm,--names | verifiers,--names) ;; *)
+  echo "usage: sh contrib/install-deps.sh [build|test|all|vm|verifiers] [--names]" >&2
   exit 2
   ;;
 esac
@@ -70,6 +70,8 @@ test  command git           git              git-core            git            
 test  command zstd          zstd             zstd                zstd              zstd
 test  command gdb           gdb              gdb                 gdb               gdb
 test  command strace        strace           strace              strace            strace
+verifiers command node      nodejs           nodejs              nodejs            nodejs
+verifiers command npm       npm              npm                 npm               npm
 vm    command qemu-system-x86_64 qemu-system-x86 qemu-system-x86-core qemu-system-x86 qemu-system-x86_64
 vm    command mmdebstrap    mmdebstrap       mmdebstrap          mmdebstrap        mmdebstrap
 vm    command mke2fs        e2fsprogs        e2fsprogs           e2fsprogs         e2fsprogs
@@ -79,7 +81,7 @@ TABLE
 }
 
 # in_group GROUP: whether a line of the table is asked for.
-in_group() { [ "$group" = "$1" ] || { [ "$group" = all ] && [ "$1" != vm ]; }; }
+in_group() { [ "$group" = "$1" ] || { [ "$group" = all ] && [ "$1" != vm ] && [ "$1" != verifiers ]; }; }
 
 if [ "${2-}" = --names ]; then
   needs | while read -r for_group _ _ apt _; do

@@ -19,6 +19,8 @@ complete -c dayfly -n '__fish_seen_subcommand_from run' -l detach -s d -d 'print
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l keep -d 'let the task go on if dayfly run is killed'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l json -d 'print the events as lines of JSON in place of the output'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l result -r -F -d 'write the record of the finished task there, as JSON'
+complete -c dayfly -n '__fish_seen_subcommand_from run' -l webhook -x -d 'tell this address of the task by a signed request, if the daemon may'
+complete -c dayfly -n '__fish_seen_subcommand_from run' -l webhook-on -x -d 'of what: accepted, started, finished (default), with commas between'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l timeout -x -d 'end it after this time (default 10m)'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l idle-timeout -x -d 'end it when it has written nothing for this long'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l cpu-time -x -d 'CPU time of all its processes together'

@@ -223,6 +223,13 @@ DAYFLY_API int dayfly_task_add_tar(
 	struct dayfly_task *t, int fd, const char *target, struct dayfly_error *e);
 
 /*
+ * Has this address told of the task by a signed HTTP request, if the daemon's configuration allows
+ * its host. events: "accepted", "started", "finished" or several with commas between; NULL:
+ * "finished". May be called several times.
+ */
+DAYFLY_API int dayfly_task_add_webhook(struct dayfly_task *t, const char *url, const char *events);
+
+/*
  * Sets one limit, by its name and a text: "wall" "idle" "cpu_time" "grace" "queue" (durations:
  * "90", "10m", "1h30m"), "memory" "memory_high" "swap" "disk" "output" "file_size" "core" "io_read"
  * "io_write" (sizes: "512MiB", "2g"; the last two per second), "cpus" ("0.5"), "cpu_weight" "pids"

@@ -22,13 +22,13 @@
 #define DAEMONS_MAX 10
 
 struct run_options {
-	char **env, **labels, **mounts, **files, **secrets, **tars, **best_effort;
+	char **env, **labels, **mounts, **files, **secrets, **tars, **best_effort, **webhooks;
 	const char *workdir, *workspace, *name, *network, *image, *user, *profile;
 	const char *timeout, *idle_timeout, *cpu_time, *grace, *queue_timeout;
 	const char *memory, *memory_high, *swap, *cpus, *cpu_weight, *pids, *io_read, *io_write;
 	const char *disk, *inodes, *output_limit, *open_files, *file_size, *core;
 	const char *priority, *concurrency, *idempotency_key;
-	const char *result, *socket;
+	const char *result, *socket, *webhook_on;
 	bool hide_ignored, no_queue, interactive, tty, detach, json, keep, no_autostart,
 		kill_on_output_limit;
 };
@@ -112,6 +112,10 @@ static const struct option_def options[] = {
 		"print the events as lines of JSON in place of the output" },
 	{ OPTION_TEXT, 0,   "result",        "FILE",             AT(result),        report_check_file,      NULL,
 		"write the record of the finished task there, as JSON" },
+	{ OPTION_LIST, 0,   "webhook",       "URL",              AT(webhooks),      NULL,                   "task.webhooks",
+		"tell this address of the task by a signed request, if the daemon may" },
+	{ OPTION_TEXT, 0,   "webhook-on",    "EVENTS",           AT(webhook_on),    NULL,                   NULL,
+		"of what: accepted, started, finished (default), with commas between" },
 
 	{ OPTION_HEADING, .help = "Limits (the task does not run if one cannot be held)" },
 	{ OPTION_TEXT, 0,   "timeout",       "TIME",             AT(timeout),       options_check_duration, "task.limits.wall",
@@ -387,6 +391,8 @@ static struct dayfly_task *make_task(const struct run_options *o, char **argv)
 		r = set_inputs(t, o->files, "file", input_add_file);
 	if (r == 0)
 		r = set_inputs(t, o->secrets, "secret", input_add_secret);
+	for (char **url = o->webhooks; r == 0 && url && *url; url++)
+		r = setter_failed(*url, dayfly_task_add_webhook(t, *url, o->webhook_on));
 	if (r == 0)
 		r = set_inputs(t, o->tars, "tar", input_add_tar);
 	if (r == 0)

@@ -229,6 +229,39 @@ int dayfly_task_add_tar(struct dayfly_task *t, int fd, const char *target, struc
 	return 0;
 }
 
+/* A list of words of a text with commas. NULL when memory ran out. */
+static json_t *words_of(const char *text)
+{
+	json_t *list = json_array();
+	for (const char *p = text; list && *p;) {
+		size_t len = strcspn(p, ",");
+		if (json_array_append_new(list, json_stringn(p, len)) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+		p += len + (p[len] == ',');
+	}
+	return list;
+}
+
+int dayfly_task_add_webhook(struct dayfly_task *t, const char *url, const char *events)
+{
+	int r = check_text(url);
+	if (r == 0 && events)
+		r = check_text(events);
+	if (r < 0)
+		return r;
+	json_t *list = spec_part(t, "webhooks", json_array);
+	json_t *hook = json_pack("{s:s}", "url", url);
+	if (hook && events)
+		r = set_member(hook, "events", words_of(events));
+	if (!list || !hook || r < 0) {
+		json_decref(hook);
+		return -ENOMEM;
+	}
+	return json_array_append_new(list, hook) == 0 ? 0 : -ENOMEM;
+}
+
 int dayfly_task_set_network(struct dayfly_task *t, const char *network)
 {
 	return set_text(t->spec, "network", network);

@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/str.h"
 #include "daemon/options.h"
+#include "http/url.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -30,11 +31,14 @@ static const struct {
 		"What all tasks may have together. Held by a cgroup: without cgroup v2 delegation "
 		"dayflyd does not start with one of these" },
 	{ "pool", "Jails that are made before their task comes. Each is used once, by one task" },
+	{ "webhooks", "Who may be told of tasks over HTTP. Without a host here nobody is" },
 	{ "ids", "The user and group ids of tasks in root mode" },
 };
 
 /* In the order of enum options_upper and enum log_level. */
 static const char *const upper_words[] = { "auto", "tmpfs", "disk", NULL };
+/* Those of enum webhook_event. */
+static const char *const hook_words[] = { "accepted", "started", "finished", NULL };
 static const char *const level_words[] = { "error", "warning", "info", "debug", NULL };
 
 /* clang-format off */
@@ -136,6 +140,28 @@ const struct config_key config_keys[] = {
 	{ KEY("pool", "max_age", CONFIG_DURATION, pool_max_age_ms), .min = 1000, .max = 86400000, .fallback = "5m", .is_live = true,
 		.doc = "one that no task has claimed for so long goes, and a kind that nobody has asked for as long is kept no more" },
 
+	{ KEY("webhooks", "hosts", CONFIG_HOSTS, policy.hook_hosts), .fallback = "", .is_live = true,
+		.doc = "requests may name addresses of these hosts: with https, at addresses of the public Internet. Without a port, 443" },
+	{ KEY("webhooks", "private_hosts", CONFIG_HOSTS, policy.hook_private_hosts), .fallback = "", .is_live = true,
+		.doc = "the same for hosts on loopback or your own network: at any address, http too. Without a port, 443 and 80" },
+	{ KEY("webhooks", "endpoints", CONFIG_URLS, hooks.endpoints), .fallback = "", .is_live = true,
+		.doc = "addresses that are told of every task, whoever asked for it; each of one of the hosts above" },
+	{ KEY("webhooks", "events", CONFIG_CHOICES, hooks.events), .words = hook_words, .fallback = "finished", .is_live = true,
+		.doc = "of what `endpoints` are told; for several, repeat the line" },
+	{ KEY("webhooks", "secret_file", CONFIG_PATH, hooks.secret_file), .fallback = "",
+		.computed = "the credential `webhook_secret` that the service manager passes (`LoadCredential=`)",
+		.doc = "what they are signed with: a file with lines of `whsec_` and the base64 of 24 to 64 bytes, that only root and dayflyd's user may read. With several each signs" },
+	{ KEY("webhooks", "ca_file", CONFIG_PATH, hooks.ca_file), .fallback = "", .is_live = true,
+		.computed = "whom the system trusts", .doc = "certificates (PEM) of those who vouch for the hosts" },
+	{ KEY("webhooks", "timeout", CONFIG_DURATION, hooks.timeout_ms), .min = 100, .max = 600000, .fallback = "30s", .is_live = true,
+		.doc = "how long one attempt may take" },
+	{ KEY("webhooks", "deadline", CONFIG_DURATION, hooks.deadline_ms), .min = 1000, .max = 30 * 86400 * 1000ull, .fallback = "1d", .is_live = true,
+		.doc = "how long attempts are made; then the event is given up" },
+	{ NUMBER("webhooks", "max_waiting_per_user", hooks.max_count_uid, 1, 8192), .fallback = "1024", .is_live = true,
+		.doc = "events of one user's tasks that may wait; what comes beyond is given up" },
+	{ KEY("webhooks", "max_bytes_per_user", CONFIG_SIZE, hooks.max_bytes_uid), .min = 64 << 10, .max = 32 << 20, .fallback = "4MiB", .is_live = true,
+		.doc = "the same for their bytes" },
+
 	{ NUMBER("ids", "base", ids_base, 65536, 4294901760u), .option = "ids-base", .fallback = "1879048192",
 		.doc = "first id; its 65536 are dayfly's own, and each task at one time has the next 65536" },
 	{ NUMBER("ids", "count", ids_count, 1, OPTIONS_IDS_COUNT_MAX), .option = "ids-count", .fallback = "4093",
@@ -163,7 +189,8 @@ size_t config_find(const char *section, const char *name)
 
 bool config_is_strv(const struct config_key *k)
 {
-	return k->kind == CONFIG_PATHS || k->kind == CONFIG_LABEL_CAPS;
+	return k->kind == CONFIG_PATHS || k->kind == CONFIG_LABEL_CAPS || k->kind == CONFIG_HOSTS ||
+	       k->kind == CONFIG_URLS || k->kind == CONFIG_CHOICES;
 }
 
 bool config_is_list(const struct config_key *k)
@@ -220,6 +247,9 @@ static size_t member_size(enum config_kind kind)
 	case CONFIG_PATH:
 	case CONFIG_PATHS:
 	case CONFIG_LABEL_CAPS:
+	case CONFIG_HOSTS:
+	case CONFIG_URLS:
+	case CONFIG_CHOICES:
 		return sizeof(char *);
 	case CONFIG_USERS:
 	case CONFIG_GROUPS:
@@ -314,6 +344,27 @@ static void check_roots(
 	}
 }
 
+static void check_endpoints(const struct options *o, struct config_faults *f)
+{
+	for (char **text = o->hooks.endpoints; text && *text; text++) {
+		struct url u;
+		struct err e;
+		if (url_parse(*text, &u, &e) < 0)
+			continue; /* told when it was read */
+		enum url_verdict v =
+			url_judge(&u, o->policy.hook_hosts, o->policy.hook_private_hosts);
+		if (v == URL_REFUSED || v == URL_NEEDS_TLS) {
+			err_set(&e, ERR_BAD_VALUE, 0, "%s is %s", u.origin,
+				v == URL_REFUSED ? "in neither hosts nor private_hosts"
+						 : "not of private_hosts, and without TLS");
+			err_hint(&e, "name its host there%s",
+				v == URL_REFUSED ? "" : ", or write https://");
+			fault_at(f, o, config_find("webhooks", "endpoints"), &e);
+		}
+		url_finish(&u);
+	}
+}
+
 void config_check(const struct options *o, struct config_faults *f)
 {
 	struct err e;
@@ -325,6 +376,7 @@ void config_check(const struct options *o, struct config_faults *f)
 				*(char *const *const *)((const char *)o + config_keys[i].offset),
 				f);
 	}
+	check_endpoints(o, f);
 	if (o->ids_base + (o->ids_count + 1) * OPTIONS_IDS_PER_TASK > UINT32_MAX) {
 		err_set(&e, ERR_BAD_VALUE, 0,
 			"%" PRIu64 " ranges from %" PRIu64 " on go beyond the last id, 4294967294",

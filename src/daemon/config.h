@@ -33,6 +33,9 @@ enum config_kind {
 	CONFIG_PATH,	   /* an absolute path; empty: none (char *) */
 	CONFIG_PATHS,	   /* absolute paths, one a line (char **) */
 	CONFIG_LABEL_CAPS, /* labels with a number, one a line (char **) */
+	CONFIG_HOSTS,	   /* rules of http/url.h, one a line (char **) */
+	CONFIG_URLS,	   /* addresses of the web, one a line; may hold tokens (char **) */
+	CONFIG_CHOICES,	   /* some of `words`, one a line (char **) */
 	CONFIG_USERS,	   /* users by name or id, one a line (struct config_ids) */
 	CONFIG_GROUPS,	   /* groups likewise (struct config_ids) */
 	CONFIG_KIND_COUNT,
@@ -40,6 +43,7 @@ enum config_kind {
 
 /* As many label groups as the scheduler has. */
 #define CONFIG_LABEL_CAPS_MAX 32
+#define CONFIG_URLS_MAX	      8
 #define CONFIG_LIST_MAX	      LIMIT_ROOTS
 #define CONFIG_FILE_MAX	      (256u << 10)
 #define CONFIG_FILES_MAX      256
@@ -104,6 +108,9 @@ int config_split_label_cap(const char *text, size_t *ret_label_len, uint64_t *re
  * scalar has one line; config_count() says how many there are. */
 size_t config_count(const struct options *o, size_t key);
 char *config_format(const struct options *o, size_t key, size_t nth);
+
+/* The same for others to see: of an address only scheme, host and port. */
+char *config_format_public(const struct options *o, size_t key, size_t nth);
 
 /* "default", "option --x", "/etc/dayfly/dayflyd.conf:7": on the heap. */
 char *config_origin_text(const struct options *o, size_t key);

@@ -52,10 +52,12 @@ static void print_allowed(FILE *out, const struct config_key *k, const char *quo
 		[CONFIG_PATH] = "an absolute path",
 		[CONFIG_PATHS] = "absolute paths, one a line",
 		[CONFIG_LABEL_CAPS] = "labels with a number, one a line",
+		[CONFIG_HOSTS] = "HOST, HOST:PORT or *.DOMAIN, one a line",
+		[CONFIG_URLS] = "addresses, one a line",
 		[CONFIG_USERS] = "names or ids, one a line",
 		[CONFIG_GROUPS] = "names or ids, one a line",
 	};
-	if (k->kind == CONFIG_WORD)
+	if (k->kind == CONFIG_WORD || k->kind == CONFIG_CHOICES)
 		for (size_t i = 0; k->words[i]; i++)
 			fprintf(out, "%s%s%s%s", i ? ", " : "", quote, k->words[i], quote);
 	else if (k->kind == CONFIG_COUNT && k->max)
@@ -138,13 +140,13 @@ static json_t *text_to_json(const char *text)
 static json_t *value_to_json(const struct options *o, size_t key)
 {
 	if (!config_is_list(&config_keys[key])) {
-		auto_free char *text = config_format(o, key, 0);
+		auto_free char *text = config_format_public(o, key, 0);
 		return text_to_json(text);
 	}
 	json_t *list = json_array();
 	size_t n = config_count(o, key);
 	for (size_t nth = 0; nth < n; nth++) {
-		auto_free char *text = config_format(o, key, nth);
+		auto_free char *text = config_format_public(o, key, nth);
 		json_build_add(&list, text_to_json(text));
 	}
 	return list;

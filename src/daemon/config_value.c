@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "base/units.h"
 #include "daemon/options.h"
+#include "http/url.h"
 #include "proto/schema.h"
 
 #include <errno.h>
@@ -217,6 +218,46 @@ static int add_label_cap(char ***where, const char *text, struct err *e)
 	return strv_add(where, text) < 0 ? no_memory(e) : 0;
 }
 
+/* ---- hosts, addresses of the web, choices ---- */
+
+static int add_text(char ***where, const char *text, size_t max, const char *fix, struct err *e)
+{
+	if (strv_len(*where) >= max) {
+		err_set(e, ERR_TOO_LARGE, 0, "has over %zu entries", max);
+		err_hint(e, "%s", fix);
+		return -EINVAL;
+	}
+	return strv_add(where, text) < 0 ? no_memory(e) : 0;
+}
+
+static int add_host(char ***where, const char *text, struct err *e)
+{
+	int r = url_rule_check(text, e);
+	return r < 0 ? r
+		     : add_text(where, text, CONFIG_LIST_MAX,
+			       "name a domain that holds several of them, as *.example.com", e);
+}
+
+static int add_url(char ***where, const char *text, struct err *e)
+{
+	struct url u;
+	int r = url_parse(text, &u, e);
+	if (r < 0)
+		return r;
+	url_finish(&u);
+	return add_text(where, text, CONFIG_URLS_MAX, "let one of them tell the others", e);
+}
+
+static int add_choice(const struct config_key *k, char ***where, const char *text, struct err *e)
+{
+	int nth = 0;
+	int r = set_word(k, &nth, text, e);
+	for (char **p = *where; r == 0 && p && *p; p++)
+		if (!strcmp(*p, text))
+			return 0;
+	return r < 0 ? r : add_text(where, text, CONFIG_LIST_MAX, "name each once", e);
+}
+
 /* ---- users and groups ---- */
 
 static int find_id(bool is_group, const char *text, uint64_t *ret)
@@ -282,6 +323,12 @@ static int assign(const struct config_key *k, void *where, const char *text,
 		return *text ? add_path(where, text, e) : 0;
 	case CONFIG_LABEL_CAPS:
 		return *text ? add_label_cap(where, text, e) : 0;
+	case CONFIG_HOSTS:
+		return *text ? add_host(where, text, e) : 0;
+	case CONFIG_URLS:
+		return *text ? add_url(where, text, e) : 0;
+	case CONFIG_CHOICES:
+		return *text ? add_choice(k, where, text, e) : 0;
 	case CONFIG_USERS:
 	case CONFIG_GROUPS:
 		return *text ? add_id(where, k->kind == CONFIG_GROUPS, text, e) : 0;
@@ -359,4 +406,16 @@ char *config_format(const struct options *o, size_t key, size_t nth)
 	default:
 		return format_number(k, *(const uint64_t *)where);
 	}
+}
+
+char *config_format_public(const struct options *o, size_t key, size_t nth)
+{
+	char *text = config_format(o, key, nth);
+	struct url u;
+	if (!text || config_keys[key].kind != CONFIG_URLS || url_parse(text, &u, NULL) < 0)
+		return text;
+	free(text);
+	text = take_ptr(u.origin);
+	url_finish(&u);
+	return text;
 }

@@ -8,6 +8,7 @@
 #include "daemon/policy.h"
 #include "daemon/server.h"
 #include "daemon/usage.h"
+#include "http/url.h"
 #include "plan/build.h"
 #include "plan/plan.h"
 #include "proto/schema.h"
@@ -184,10 +185,30 @@ static json_t *concurrency(const struct task_spec *spec)
 		spec->concurrency.mode == CONCURRENCY_SUPERSEDE ? "supersede" : "queue");
 }
 
+/* Of an address only what says whom: the rest may be a token. */
+static json_t *webhooks(const struct task_spec *spec)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; list && i < spec->n_webhooks; i++) {
+		const struct spec_webhook *h = &spec->webhooks[i];
+		uint32_t bits = h->events ? h->events : WEBHOOK_FINISHED;
+		json_t *events = json_array();
+		struct url u = { 0 };
+		for (const struct schema_word *w = schema_webhook_words; events && w->name; w++)
+			if (bits & (uint32_t)w->value)
+				json_build_add(&events, json_string(w->name));
+		url_parse(h->url, &u, NULL);
+		json_build_add(&list,
+			json_pack("{s:o, s:o}", "url", text_or_null(u.origin), "events", events));
+		url_finish(&u);
+	}
+	return list;
+}
+
 static json_t *spec_to_json(const struct task_spec *spec)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:o, "
-			 "s:o, s:o, s:o, s:o, s:s, s:s, s:I, s:b, s:o, s:o}",
+			 "s:o, s:o, s:o, s:o, s:s, s:s, s:I, s:b, s:o, s:o, s:o}",
 		"argv", strings(spec->argv, SIZE_MAX, SIZE_MAX), "env_names", env_names(spec->env),
 		"labels", labels(spec->labels), "name", text_or_null(spec->name), "cwd",
 		text_or_null(spec->cwd), "image", spec->image ? spec->image : "host", "user",
@@ -201,7 +222,8 @@ static json_t *spec_to_json(const struct task_spec *spec)
 		spec->on_disconnect == ON_DISCONNECT_KEEP ? "keep" : "kill", "on_output_limit",
 		spec->on_output_limit == ON_OUTPUT_LIMIT_KILL ? "kill" : "drop", "priority",
 		(json_int_t)spec->priority, "queue", spec->may_queue, "concurrency",
-		concurrency(spec), "idempotency_key", text_or_null(spec->idempotency_key));
+		concurrency(spec), "idempotency_key", text_or_null(spec->idempotency_key),
+		"webhooks", webhooks(spec));
 }
 
 /* Of a task of an earlier daemon: what the journal keeps. */
@@ -415,7 +437,7 @@ json_t *describe_server(const struct server *s, uid_t uid)
 {
 	return json_pack(
 		"{s:s, s:i, s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, "
-		"s:o, s:o, s:o, s:b, s:o}",
+		"s:o, s:o, s:o, s:b, s:o, s:o}",
 		"version", DAYFLY_VERSION, "protocol", 1, "mode",
 		s->start->is_root_mode ? "root" : "rootless", "uid", (json_int_t)geteuid(), "pid",
 		(int)getpid(), "socket", s->start->listener.path, "warden", warden_info(&s->warden),
@@ -427,7 +449,7 @@ json_t *describe_server(const struct server *s, uid_t uid)
 					 : json_null(),
 		"config", config_to_json(s->options), "probes", probes(&s->probe), "probes_made",
 		stamp_or_null(s->probe.made_ns), "draining", s->takes_none, "pool",
-		pool_info(s, uid));
+		pool_info(s, uid), "webhooks", webhooks_to_json(s));
 }
 
 /* ---- stats ---- */
@@ -443,6 +465,10 @@ json_t *describe_stats(const struct server *s)
 	json_t *list = metrics_to_json(&s->metrics);
 	json_build_add(&list, gauge("tasks_running", "tasks that have a slot", s->sched.n_running));
 	json_build_add(&list, gauge("tasks_waiting", "tasks that wait for one", s->sched.n_ready));
+	json_build_add(&list,
+		gauge("webhooks_waiting", "events that are to be told", s->webhooks.outbox.count));
+	json_build_add(
+		&list, gauge("webhooks_waiting_bytes", "what they take", s->webhooks.outbox.bytes));
 	json_build_add(&list, gauge("connections", "clients", s->n_connections));
 	json_build_add(
 		&list, gauge("draining", "1: no new tasks are taken", s->takes_none ? 1 : 0));

@@ -91,6 +91,7 @@ struct job {
 	bool is_unwritten;   /* done, and the journal does not say so */
 	bool has_run_stream; /* somebody has asked for it on this daemon */
 	bool is_superseded;
+	bool is_told; /* webhooks are told of it */
 	struct job_usage usage;
 	uint64_t digest; /* of the request, where it has an idempotency key */
 	/* What its listeners were last told of its wait; SIZE_MAX: nothing. */

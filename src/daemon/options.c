@@ -113,6 +113,9 @@ static const char *arg_name(const struct config_key *k)
 		[CONFIG_PATH] = "PATH",
 		[CONFIG_PATHS] = "PATH",
 		[CONFIG_LABEL_CAPS] = "LABEL:N",
+		[CONFIG_HOSTS] = "HOST",
+		[CONFIG_URLS] = "URL",
+		[CONFIG_CHOICES] = "WORD",
 		[CONFIG_USERS] = "USER",
 		[CONFIG_GROUPS] = "GROUP",
 	};

@@ -30,6 +30,16 @@ enum options_action {
 };
 enum options_upper { OPTIONS_UPPER_AUTO, OPTIONS_UPPER_TMPFS, OPTIONS_UPPER_DISK };
 
+/* [webhooks], but for whom they may be sent to, which is policy's. */
+struct hook_options {
+	char **endpoints;  /* that are told of every task (strv) */
+	char **events;	   /* of what (strv) */
+	char *secret_file; /* NULL: a credential of systemd's, or none */
+	char *ca_file;	   /* NULL: whom the system trusts */
+	uint64_t timeout_ms, deadline_ms;
+	uint64_t max_count_uid, max_bytes_uid; /* that wait */
+};
+
 struct options {
 	enum options_action action;
 	int ready_fd; /* -1: none */
@@ -52,6 +62,7 @@ struct options {
 	uint64_t admit_memory, admit_cpus;     /* bytes, thousandths; 0: none */
 	uint64_t admit_memory_uid, admit_cpus_uid;
 	uint64_t max_connections, max_connections_uid;
+	struct hook_options hooks;
 	uint64_t idle_exit_ms; /* 0: never */
 	uint64_t ids_base, ids_count;
 	struct plan_limits total; /* of all tasks together: memory, swap, cpus, pids */

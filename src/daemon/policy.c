@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "http/url.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -66,6 +67,39 @@ static int refuse(const char *field, const char *cause, const char *fix, struct 
 	return -EINVAL;
 }
 
+static int refuse_host(const char *field, const struct url *u, enum url_verdict v, struct err *e)
+{
+	if (v == URL_NEEDS_TLS) {
+		err_set_field(
+			e, ERR_NOT_ALLOWED, field, "%s would be told in the clear", u->origin);
+		err_hint(e, "use https, or name the host under private_hosts in [webhooks] of "
+			    "dayflyd.conf");
+	} else {
+		err_set_field(
+			e, ERR_NOT_ALLOWED, field, "this daemon sends nothing to %s", u->origin);
+		err_hint(e, "use a host that dayflyd.conf names, or add it to hosts in [webhooks] "
+			    "(private_hosts if it is on your own network)");
+	}
+	return -EINVAL;
+}
+
+static int check_webhook(
+	const struct policy *p, const struct spec_webhook *w, size_t i, struct err *e)
+{
+	char field[64];
+	struct url u;
+	snprintf(field, sizeof(field), "task.webhooks[%zu].url", i);
+	int r = url_parse(w->url, &u, e);
+	if (r < 0) {
+		snprintf(e->field, sizeof(e->field), "%s", field);
+		return r;
+	}
+	enum url_verdict v = url_judge(&u, p->hook_hosts, p->hook_private_hosts);
+	r = v == URL_PUBLIC || v == URL_ANYWHERE ? 0 : refuse_host(field, &u, v, e);
+	url_finish(&u);
+	return r;
+}
+
 int policy_check(
 	const struct policy *p, const struct task_spec *spec, enum policy_client who, struct err *e)
 {
@@ -92,5 +126,7 @@ int policy_check(
 			"name a directory as the image, or set host = yes in [images] of "
 			"dayflyd.conf",
 			e);
-	return 0;
+	for (size_t i = 0; r == 0 && i < spec->n_webhooks; i++)
+		r = check_webhook(p, &spec->webhooks[i], i, e);
+	return r;
 }

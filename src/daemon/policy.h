@@ -1,7 +1,8 @@
 /*
  * What the administrator allows: ceilings on limits, host network, root inside the jail, the host
- * image. A request that asks for more is refused by name; nothing is ever lowered in silence.
- * Directories are judged by the warden, by what was really opened: jail/launch.c.
+ * image, hosts that are told of tasks. A request that asks for more is refused by name; nothing is
+ * ever lowered in silence. Directories are judged by the warden, by what was really opened:
+ * jail/launch.c.
  */
 #ifndef DAYFLY_DAEMON_POLICY_H
 #define DAYFLY_DAEMON_POLICY_H
@@ -22,6 +23,9 @@ struct policy {
 	bool allow_host_image;
 	char **image_roots;	/* directories whose contents may be images (strv) */
 	char **workspace_roots; /* likewise for workspaces and mounts */
+	/* Whom webhooks may be sent to: at public addresses with TLS; at any (rules of http/url.h,
+	 * strv). */
+	char **hook_hosts, **hook_private_hosts;
 };
 
 enum policy_unit { POLICY_UNIT_SIZE, POLICY_UNIT_DURATION, POLICY_UNIT_CPUS, POLICY_UNIT_COUNT };

@@ -58,7 +58,7 @@ static void log_faults(const struct options *o, const struct err *e)
 static void log_change(const struct options *o, size_t key, bool is_taken)
 {
 	const struct config_key *k = &config_keys[key];
-	auto_free char *first = config_format(o, key, 0);
+	auto_free char *first = config_format_public(o, key, 0);
 	auto_free char *second = config_format(o, key, 1);
 	auto_free char *origin = config_origin_text(o, key);
 	if (is_taken)
@@ -94,6 +94,7 @@ static void apply(struct server *s)
 	submit_check_again(s);
 	server_set_pool(s);
 	accept_check_limit(s);
+	outbox_check_again(&s->webhooks.outbox);
 	alarm_set(s->tick, server_tick_ms(s));
 	server_schedule(s);
 }

@@ -131,8 +131,10 @@ static void host_on_state(void *owner, struct task *t)
 	recovery_note_state(owner, j);
 	stream_on_state(j);
 	/* The end is told with its result. */
-	if (!task_is_done(t))
+	if (!task_is_done(t)) {
 		subscription_on_state(s, j);
+		webhooks_on_state(s, j);
+	}
 }
 
 static void host_on_output(void *owner, struct task *t, enum output_stream stream, const char *data,
@@ -184,6 +186,7 @@ static void host_on_done(void *owner, struct task *t)
 	jobs_set_done(&s->jobs, j, clock_boot_ns());
 	stream_on_done(j);
 	subscription_on_state(s, j);
+	webhooks_on_state(s, j);
 	/* The slot is given away when this event is dealt with, not in its midst. */
 	alarm_set(s->after_done, 0);
 }
@@ -343,7 +346,8 @@ static void on_signal(uv_signal_t *handle, int signo)
 
 static void check_idle(struct server *s)
 {
-	if (s->n_connections || s->jobs.n_active) {
+	/* What waits to be told is something to do. */
+	if (s->n_connections || s->jobs.n_active || s->webhooks.outbox.count) {
 		s->idle_since_ns = 0;
 		return;
 	}
@@ -373,6 +377,7 @@ static void on_tick(void *owner)
 	jobs_expire(&s->jobs, clock_boot_ns());
 	recovery_write_rest(s);
 	journal_tick(&s->start->journal);
+	outbox_tick(&s->webhooks.outbox);
 	alarm_set(s->tick, server_tick_ms(s));
 	if (s->state != SERVER_RUNNING)
 		return;
@@ -477,6 +482,8 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 	if (r == 0)
 		r = recovery_start(s, &start->journal_image);
 	if (r == 0)
+		r = webhooks_start(s);
+	if (r == 0)
 		r = waiting_init(&s->waiting, s);
 	if (r == 0)
 		r = usage_init(&s->usage, s);
@@ -530,6 +537,7 @@ void server_finish(struct server *s)
 	probe_finish(&s->probe);
 	recovery_write_rest(s);
 	journal_close(&s->start->journal);
+	webhooks_finish(s);
 	list_for_each (pos, &s->jobs.active)
 		sched_remove(&s->sched, &list_entry(pos, struct job, link)->sched);
 	jobs_finish(&s->jobs);

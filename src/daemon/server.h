@@ -20,6 +20,7 @@
 #include "daemon/usage.h"
 #include "daemon/waiting.h"
 #include "daemon/warden_link.h"
+#include "daemon/webhooks.h"
 #include "sched/queue.h"
 #include "task/deadline.h"
 #include "task/task.h"
@@ -84,6 +85,7 @@ struct server {
 	struct waiting waiting;
 	struct usage usage;
 	struct pool_view pool;
+	struct webhooks webhooks;
 	struct metrics metrics;
 	struct turn turn;
 	uint64_t idle_since_ns; /* CLOCK_BOOTTIME; 0: not idle */

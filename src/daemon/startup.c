@@ -8,6 +8,7 @@
 #include "daemon/activation.h"
 #include "daemon/privileges.h"
 #include "daemon/recovery.h"
+#include "daemon/webhooks.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -184,6 +185,15 @@ static int open_journal(struct startup *s, const char *dir, struct err *e)
 	return dir ? journal_open(&s->journal, dir, &s->journal_image, e) : 0;
 }
 
+/* Beside the journal; without one, where the administrator wants what lasts to be. */
+static int choose_outbox_dir(
+	struct startup *s, const struct options *o, const char *journal_dir, struct err *e)
+{
+	const char *dir = journal_dir ? journal_dir : o->state_dir;
+	s->outbox_dir = dir ? strdup(dir) : NULL;
+	return dir && !s->outbox_dir ? err_set(e, ERR_INTERNAL, ENOMEM, "find the outbox") : 0;
+}
+
 int startup_run(struct startup *s, const struct options *o, struct err *e)
 {
 	struct identity id;
@@ -205,12 +215,16 @@ int startup_run(struct startup *s, const struct options *o, struct err *e)
 	if (r == 0)
 		r = recovery_choose_dir(
 			o, s->listener.path, s->is_root_mode ? &id : NULL, &journal_dir, e);
+	if (r == 0)
+		r = webhooks_read_keys(o, s->is_root_mode ? id.uid : geteuid(), &s->hook_keys, e);
 	if (r == 0 && s->is_root_mode)
 		r = privileges_drop(&id, e);
 	if (r == 0)
 		r = choose_log_dir(s, o, e);
 	if (r == 0)
 		r = open_journal(s, journal_dir, e);
+	if (r == 0)
+		r = choose_outbox_dir(s, o, journal_dir, e);
 	s->journal.is_private = !s->is_root_mode && !o->state_dir;
 	return r < 0 ? r : listener_start(&s->listener, e);
 }
@@ -223,6 +237,9 @@ void startup_finish(struct startup *s)
 	journal_close(&s->journal);
 	listener_close(&s->listener);
 	keeper_close(&s->keeper, true);
+	signature_wipe(&s->hook_keys);
+	free(s->outbox_dir);
+	s->outbox_dir = NULL;
 	free(s->warden_path);
 	s->warden_path = NULL;
 }

@@ -12,6 +12,7 @@
 #include "daemon/listener.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
+#include "http/signature.h"
 #include "plan/wire.h"
 
 #include <stdbool.h>
@@ -33,6 +34,8 @@ struct startup {
 	uint64_t open_files_hard; /* of dayflyd and its other processes */
 	uint64_t task_open_files; /* the most that a task can have */
 	struct journal journal;
+	char *outbox_dir; /* where webhooks wait; NULL: in memory */
+	struct signature_keys hook_keys;
 	struct journal_image journal_image; /* what it says of an earlier daemon */
 };
 

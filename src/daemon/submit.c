@@ -112,6 +112,9 @@ static int check_admission(
 	int r = policy_check(&s->options->policy, spec, client_kind(c), e);
 	if (r < 0)
 		return r;
+	r = webhooks_check(s, spec, e);
+	if (r < 0)
+		return r;
 	if (spec->name && jobs_find_active_name(&s->jobs, c->uid, spec->name))
 		return err_set_field(e, ERR_DUPLICATE, "task.name",
 			"a task with the name \"%s\" is not done yet", spec->name);
@@ -340,6 +343,7 @@ static void on_journaled(struct journal_wait *w, int errnum)
 		return;
 	}
 	stream_on_accepted(j);
+	webhooks_on_accepted(j->task->host->owner, j);
 }
 
 /*

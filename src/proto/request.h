@@ -111,6 +111,18 @@ enum best_effort {
 	BEST_EFFORT_INODES = 1 << 10,
 };
 
+/* Of what an address is told, as bits. */
+enum webhook_event {
+	WEBHOOK_ACCEPTED = 1 << 0,
+	WEBHOOK_STARTED = 1 << 1,
+	WEBHOOK_FINISHED = 1 << 2,
+};
+
+struct spec_webhook {
+	char *url;
+	uint32_t events; /* bits of enum webhook_event; 0: WEBHOOK_FINISHED */
+};
+
 enum concurrency_mode { CONCURRENCY_QUEUE, CONCURRENCY_SUPERSEDE };
 
 /* One task at a time with this key, of one user. */
@@ -152,6 +164,8 @@ struct task_spec {
 	bool has_concurrency;
 	struct spec_concurrency concurrency;
 	char *idempotency_key; /* NULL: none */
+	struct spec_webhook *webhooks;
+	size_t n_webhooks;
 };
 
 struct request {

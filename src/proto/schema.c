@@ -86,6 +86,9 @@ const struct schema_word schema_best_effort_words[] = { { "memory", BEST_EFFORT_
 	{ "io_read", BEST_EFFORT_IO_READ }, { "io_write", BEST_EFFORT_IO_WRITE },
 	{ "disk", BEST_EFFORT_DISK }, { "inodes", BEST_EFFORT_INODES }, { NULL, 0 } };
 
+const struct schema_word schema_webhook_words[] = { { "accepted", WEBHOOK_ACCEPTED },
+	{ "started", WEBHOOK_STARTED }, { "finished", WEBHOOK_FINISHED }, { NULL, 0 } };
+
 /* clang-format off */
 #define FIELD(type, member, field_name, field_kind) \
 	.name = (field_name), .kind = (field_kind), .offset = offsetof(type, member), .ops = OPS_ALL
@@ -201,6 +204,15 @@ static const struct schema_field concurrency_fields[] = {
 		.doc = "`queue`: the task waits for those before it; `supersede`: it cancels them" },
 };
 
+#define WEBHOOK(member, field_name, field_kind) FIELD(struct spec_webhook, member, field_name, field_kind)
+
+static const struct schema_field webhook_fields[] = {
+	{ WEBHOOK(url, "url", KIND_STRING), .min = 1, .max = LIMIT_URL_BYTES, .required = OPS_ALL,
+		.doc = "where to: https, or http to a host of `private_hosts`; only to hosts that [webhooks] of the configuration names" },
+	{ WEBHOOK(events, "events", KIND_WORDS), .words = schema_webhook_words, .absent = "`finished`",
+		.doc = "what to tell" },
+};
+
 #define SPEC(member, field_name, field_kind) FIELD(struct task_spec, member, field_name, field_kind)
 
 static const struct schema_field task_fields[] = {
@@ -256,6 +268,8 @@ static const struct schema_field task_fields[] = {
 		.absent = "none", .doc = "tasks that must not run beside each other" },
 	{ SPEC(idempotency_key, "idempotency_key", KIND_STRING), .min = 1, .max = LIMIT_NAME_BYTES, .absent = "none",
 		.doc = "a request that repeats the key of a task of the same user that is still known is answered with that task, and `duplicate` in `accepted`" },
+	{ SPEC(webhooks, "webhooks", KIND_LIST), .offset2 = offsetof(struct task_spec, n_webhooks), .object = &schema_webhook,
+		.max = LIMIT_WEBHOOKS, .absent = "none", .doc = "addresses that are told of the task by a signed HTTP request" },
 };
 
 #define REQUEST(member, field_name, field_kind) \
@@ -321,6 +335,7 @@ const struct schema_object schema_mount = OBJECT("task.mounts[]", mount_fields, 
 const struct schema_object schema_file = OBJECT("task.files[]", file_fields, struct spec_file);
 const struct schema_object schema_secret = OBJECT("task.secrets[]", secret_fields, struct spec_secret);
 const struct schema_object schema_tar = OBJECT("task.tars[]", tar_fields, struct spec_tar);
+const struct schema_object schema_webhook = OBJECT("task.webhooks[]", webhook_fields, struct spec_webhook);
 const struct schema_object schema_concurrency = OBJECT("task.concurrency", concurrency_fields, struct spec_concurrency);
 const struct schema_object schema_limits = OBJECT("task.limits", limits_fields, struct spec_limits);
 /* clang-format on */

@@ -75,10 +75,12 @@ struct schema_object {
 #define OPS_ALL	   (OP_BIT(OP_COUNT) - 1)
 
 extern const struct schema_object schema_request, schema_task, schema_workspace, schema_mount,
-	schema_file, schema_secret, schema_tar, schema_limits, schema_concurrency;
+	schema_file, schema_secret, schema_tar, schema_limits, schema_concurrency, schema_webhook;
 
 /* The limits of task.best_effort; ends with a NULL name. */
 extern const struct schema_word schema_best_effort_words[];
+/* The events of task.webhooks; likewise. */
+extern const struct schema_word schema_webhook_words[];
 
 const char *op_meaning(enum op op);
 /* The op of that name; OP_COUNT if there is none. */

@@ -213,10 +213,24 @@ TEST(a_tar_is_a_descriptor_or_what_comes_on_stdin)
 	dayfly_task_free(t);
 }
 
+TEST(webhooks_are_listed_with_their_events)
+{
+	struct dayfly_task *t = dayfly_task_new();
+	assert_int_equal(dayfly_task_add_webhook(t, "https://h/x", NULL), 0);
+	assert_int_equal(dayfly_task_add_webhook(t, "https://i/", "accepted,finished"), 0);
+	assert_int_equal(dayfly_task_add_webhook(t, NULL, NULL), -EINVAL);
+	assert_int_equal(dayfly_task_add_webhook(t, "https://\377/", NULL), -EILSEQ);
+	assert_int_equal(dayfly_task_add_webhook(t, "https://i/", "\377"), -EILSEQ);
+	expect(t, "{\"webhooks\":[{\"url\":\"https://h/x\"},"
+		  "{\"url\":\"https://i/\",\"events\":[\"accepted\",\"finished\"]}]}");
+	dayfly_task_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_setter_fills_its_field),
+		cmocka_unit_test(webhooks_are_listed_with_their_events),
 		cmocka_unit_test(bad_values_leave_the_task_as_it_was),
 		cmocka_unit_test(directories_are_opened_and_handed_over),
 		cmocka_unit_test(what_cannot_be_opened_is_told),

@@ -10,6 +10,14 @@ struct sample {
 };
 
 static const struct sample samples[] = {
+	{ "webhooks", "hosts", "*.example.com:8443", "*.example.com:8443", NULL },
+	{ "webhooks", "hosts", "*", NULL, "*.example.com:8443" },
+	{ "webhooks", "private_hosts", "http://localhost", NULL, "repeat the line" },
+	{ "webhooks", "endpoints", "https://h.example/a?b=c", "https://h.example/a?b=c", NULL },
+	{ "webhooks", "endpoints", "h.example", NULL, "https://HOST/PATH" },
+	{ "webhooks", "events", "started", "started", NULL },
+	{ "webhooks", "events", "startd", NULL, "did you mean started?" },
+	{ "webhooks", "deadline", "31d", NULL, "from 1s to" },
 	{ "policy", "host_network", "yes", "yes", NULL },
 	{ "policy", "host_network", "true", "yes", NULL },
 	{ "policy", "host_network", "off", "no", NULL },

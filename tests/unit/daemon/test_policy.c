@@ -93,6 +93,33 @@ TEST(the_host_image_can_be_kept_from_all_but_root)
 	assert_int_equal(ask(&p, &spec, POLICY_CLIENT_OTHER, "task.image"), 0);
 }
 
+TEST(M7_webhooks_go_only_to_hosts_that_the_administrator_names)
+{
+	char *hosts[] = { "hooks.example", NULL }, *private[] = { "127.0.0.1:81", NULL };
+	struct policy p = {
+		.allow_host_image = true, .hook_hosts = hosts, .hook_private_hosts = private
+	};
+	struct spec_webhook hooks[2] = { { .url = "https://hooks.example/x" },
+		{ .url = "http://127.0.0.1:81/x" } };
+	const struct task_spec spec = { .webhooks = hooks, .n_webhooks = 2 };
+	/* Root is no exception. */
+	assert_int_equal(ask(&p, &spec, POLICY_CLIENT_ROOT, ""), 0);
+	assert_int_equal(ask(&p, &spec, POLICY_CLIENT_OTHER, ""), 0);
+	hooks[1].url = "http://127.0.0.1:82/x";
+	assert_int_equal(ask(&p, &spec, POLICY_CLIENT_ROOT, "task.webhooks[1].url"), -EINVAL);
+	hooks[0].url = "http://hooks.example/x";
+	assert_int_equal(ask(&p, &spec, POLICY_CLIENT_OWNER, "task.webhooks[0].url"), -EINVAL);
+	struct err e;
+	hooks[0].url = "file:///etc/passwd";
+	assert_int_equal(policy_check(&p, &spec, POLICY_CLIENT_OWNER, &e), -EINVAL);
+	assert_int_equal(e.code, ERR_BAD_VALUE);
+	assert_string_equal(e.field, "task.webhooks[0].url");
+	/* By default nobody is told. */
+	hooks[0].url = "https://hooks.example/x";
+	p.hook_hosts = NULL;
+	assert_int_equal(ask(&p, &spec, POLICY_CLIENT_OWNER, "task.webhooks[0].url"), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -101,6 +128,7 @@ int main(void)
 		cmocka_unit_test(the_host_network_is_only_given_where_it_is_allowed),
 		cmocka_unit_test(others_are_root_inside_only_where_it_is_allowed),
 		cmocka_unit_test(the_host_image_can_be_kept_from_all_but_root),
+		cmocka_unit_test(M7_webhooks_go_only_to_hosts_that_the_administrator_names),
 	};
 	return RUN_TESTS(tests);
 }

@@ -15,8 +15,8 @@ TEST(M4_what_is_no_plain_address_of_the_web_is_refused_with_a_fix)
 		"https://h.example:0/", "https://h.example:65536/", "https://h.example:x/",
 		"https://", "https://h example/", "https://h.example/\n",
 		"https://h.example\\@evil.example/", "https://h.example/\x01",
-		"https://h.ex\xc3\xa4/", "https://h.example./", "https://h%2eexample/",
-		"https://[fe80::1%25eth0]/", "https://[::1/", "https://h.example/\x7f" };
+		"https://h.ex\xc3\xa4/", "https://h.example./", "https://[fe80::1%25eth0]/",
+		"https://[::1/", "https://h.example/\x7f" };
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		struct url u;
 		struct err e = { 0 };
