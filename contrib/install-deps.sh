@@ -66,6 +66,7 @@ test  archive libc.a        libc6-dev        glibc-static        glibc          
 test  command readelf       binutils         binutils            binutils          binutils
 test  command python3       python3          python3             python            python3
 test  command newuidmap     uidmap           shadow-utils        shadow            shadow-uidmap
+test  command openssl       openssl          openssl             openssl           openssl
 test  command git           git              git-core            git               git
 test  command zstd          zstd             zstd                zstd              zstd
 test  command gdb           gdb              gdb                 gdb               gdb
