@@ -15,6 +15,7 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #define COPY_MAX_BYTES	 (64ull << 20)
 #define COPY_MAX_DEPTH	 32
@@ -52,16 +53,27 @@ static int make_upper_parents(const char *path, struct err *e)
 	return 0;
 }
 
+/* One inode for all of them will do, which saves the kernel's memory. */
+static int make_whiteout(const char *path, const char *other)
+{
+	if (other[0] && link(other, path) == 0)
+		return 0;
+	return mknod(path, S_IFCHR, makedev(0, 0));
+}
+
 static int hide_paths(struct jail *j, struct err *e)
 {
+	char first[4200] = "";
 	for (char *const *m = j->etc_masks; m && *m; m++) {
 		char path[4200];
 		int r = make_upper_parents(*m, e);
 		if (r < 0)
 			return r;
 		snprintf(path, sizeof(path), "upper/etc/%s", *m);
-		if (mknod(path, S_IFCHR, makedev(0, 0)) < 0)
+		if (make_whiteout(path, first) < 0)
 			return err_set(e, ERR_SETUP, errno, "hide /etc/%s", *m);
+		if (!first[0])
+			snprintf(first, sizeof(first), "%s", path);
 	}
 	return 0;
 }

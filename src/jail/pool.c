@@ -352,6 +352,18 @@ static struct warden_jail *oldest_of(struct pool *p, const struct pool_kind *k)
 	return NULL;
 }
 
+/* Those that had just changed are tried again without a request. */
+static uint64_t next_try(const struct pool_kinds *t, uint64_t now_ns)
+{
+	uint64_t next_ns = 0;
+	for (unsigned i = 0; i < POOL_KINDS_MAX; i++) {
+		const struct pool_kind *k = t->all[i];
+		if (k && k->n_fresh && k->not_before_ns > now_ns)
+			next_ns = earlier(next_ns, k->not_before_ns);
+	}
+	return next_ns;
+}
+
 /* Returns whether there may be more to do. */
 static bool refill(struct warden *w, uint64_t now_ns)
 {
@@ -359,6 +371,7 @@ static bool refill(struct warden *w, uint64_t now_ns)
 	if (!p->max)
 		return false;
 	pool_kinds_allot(&p->kinds, now_ns, p->max, p->max_age_ns);
+	p->again_at_ns = next_try(&p->kinds, now_ns);
 	struct pool_kind *wanting = pool_kinds_short(&p->kinds, now_ns);
 	if (!wanting)
 		return false;

@@ -46,6 +46,7 @@ struct pool_kind {
 	uint64_t not_before_ns; /* none is made until then: the last one failed, or could not yet be
 				 */
 	bool has_failed;
+	unsigned n_fresh; /* so often in a row it could not yet be */
 
 	unsigned n_ready;		  /* parked */
 	unsigned n_busy;		  /* on their way in or out */

@@ -21,6 +21,8 @@
 #define FAILURE_PAUSE_NS (10 * NS_PER_S)
 /* What has changed this moment can soon be told from what it will be. */
 #define FRESH_PAUSE_NS (150 * NS_PER_MS)
+/* So often what is not in memory may yet come. */
+#define COLD_TRIES 3
 /* So many of images that are directories may be dying while another one is made. */
 #define LEAVING_MAX 4
 
@@ -56,16 +58,24 @@ static struct plan *make_template(const struct pool_kind *k)
 	return plan;
 }
 
+/* It has just changed, or whoever asked for it first is about to look at it. */
+static void try_again(struct pool_kind *k)
+{
+	/* Less and less often, where it always is so. */
+	uint64_t pause_ns = FRESH_PAUSE_NS << k->n_fresh;
+	k->n_fresh += pause_ns < FAILURE_PAUSE_NS;
+	k->not_before_ns = clock_mono_ns() + pause_ns;
+}
+
 /* The jail is the pool's then, or gone. */
 static void park(struct warden *w, struct warden_jail *j, struct pool_kind *k)
 {
 	struct err e = { 0 };
 	int r = pool_stamp_for_making(&k->key, j->opened[0], j->image_never_waits, &j->stamp);
-	if (r == -EAGAIN) {
-		k->not_before_ns = w->pool.again_at_ns = clock_mono_ns() + FRESH_PAUSE_NS;
-	} else if (r < 0) {
+	if (r == -EBUSY || (r == -EAGAIN && k->n_fresh < COLD_TRIES))
+		try_again(k);
+	else if (r < 0)
 		pool_make_failed(w, k, strerror(-r));
-	}
 	if (r < 0) {
 		jail_destroy(j);
 		return;
@@ -78,6 +88,7 @@ static void park(struct warden *w, struct warden_jail *j, struct pool_kind *k)
 	if (r == 0)
 		r = jail_watch(j);
 	k->has_failed = r < 0;
+	k->n_fresh = 0;
 	if (r < 0) {
 		pool_make_failed(w, k, e.msg);
 		pool_leave(w, j);

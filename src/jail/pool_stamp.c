@@ -119,7 +119,7 @@ int pool_stamp_for_making(const struct pool_key *key, int image_fd, bool never_w
 	int r = make_stamp(&s, key, image_fd, never_waits);
 	uint64_t now = clock_real_ns();
 	if (r == 0 && s.newest_ns + FRESH_NS > now && s.newest_ns < now + FRESH_NS)
-		r = -EAGAIN;
+		r = -EBUSY;
 	if (r == 0)
 		*ret = s.sum;
 	return r;

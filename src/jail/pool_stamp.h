@@ -19,8 +19,8 @@
 int pool_stamp(const struct pool_key *key, int image_fd, bool never_waits, uint64_t *ret);
 
 /*
- * The same for a jail that is about to be made. -EAGAIN also where it has changed this very moment:
- * the filesystem's clock is coarse, and a change of the next moment might show the same time.
+ * The same for a jail that is about to be made. -EBUSY where it has changed this very moment: the
+ * filesystem's clock is coarse, and a change of the next moment might show the same time.
  */
 int pool_stamp_for_making(
 	const struct pool_key *key, int image_fd, bool never_waits, uint64_t *ret);

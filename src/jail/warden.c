@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -607,6 +608,8 @@ int warden_main(int control_fd, const struct warden_options *options)
 		fd_send(control_fd, &ev, sizeof(ev), NULL, 0);
 		return 1;
 	}
+	/* What the filters were compiled with: each jail init has a copy of what is left here. */
+	malloc_trim(0);
 	say_hello(&w);
 	serve(&w);
 	return 0;

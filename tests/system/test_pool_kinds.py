@@ -6,7 +6,8 @@ import subprocess
 import time
 
 from dayfly_host import USER, read
-from dayfly_test import in_modes, parse_rows
+from hanging_fs import HangingFs, is_possible
+from dayfly_test import INSIDE, in_modes, parse_rows
 
 from common import start_time, wait_until
 from pooled import Pooled
@@ -361,3 +362,67 @@ class Unmount(Pooled):
         done = subprocess.run(["umount", place], stderr=subprocess.PIPE)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertTrue(wait_until(lambda: not [pid for pid in self.parked() if "dayfly-test" in read("/proc/%d/mountinfo" % pid)], 5))
+
+
+if is_possible():
+    @in_modes
+    class Hanging(Pooled):
+        """An image on a file system that stops to answer: its client's affair alone."""
+
+        def setUp(self):
+            super().setUp()
+            self.place = self.make_dir()
+            # The jail's steps ask for /run, the warden and the task do not.
+            self.fs = HangingFs(self.place, USER, ["etc", "home", "var", "proc", "dev", "tmp", "run", "opt"], never_kept=["run", "opt"])
+            self.addCleanup(self.fs.end)
+
+        def run_there(self, image):
+            return self.run_kind(INSIDE + "/probe", "id", image=image, mounts=[{"path": self.stage.bin, "target": INSIDE, "mode": "ro"}])
+
+        def warm_there(self, image):
+            self.daemon = self.pool(size=4)
+            self.other = self.connect_to(self.daemon)
+            for _ in range(2):
+                result = self.run_there(image)[1]
+                if result["degraded"] and self.mode == "root":
+                    self.skipTest("this kernel has no idmapped FUSE")
+                self.assertEqual(result["outcome"], "ok", result)
+            self.assertTrue(self.wait_ready(image=image), self.kinds())
+
+        def test_none_is_made_of_what_must_be_asked_for_each_time(self):
+            self.fs.never_kept.append(b"etc")
+            self.pool(size=4)
+            seen = [self.run_there(self.place)[1]["pool_miss"]]
+            if seen == [None]:
+                self.skipTest("this kernel has no idmapped FUSE")
+            self.assertTrue(wait_until(lambda: self.kind(image=self.place)["unreachable"]), self.kinds())
+            seen += [self.run_there(self.place)[1]["pool_miss"] for _ in range(2)]
+            self.assertEqual(seen, ["new", "unreachable", "unreachable"])
+            self.assertEqual(self.parked(), set())
+
+        def check_others(self):
+            """While it hangs, and when what hangs is to go."""
+            self.assertTrue(wait_until(lambda: self.fs.hung), "the control: one hangs")
+            self.assertEqual(self.run_one(conn=self.other)[1]["outcome"], "ok")
+            self.daemon.process.send_signal(signal.SIGHUP)
+            for _ in range(5):
+                self.assertEqual(self.run_one(conn=self.other)[1]["outcome"], "ok")
+            self.fs.end()
+
+        def test_J17_a_parked_jail_that_hangs_holds_nobody_up(self):
+            self.warm_there(self.place)
+            self.fs.hanging.add("run")
+            # A hit, since its steps were done before: what is made in its place hangs.
+            tag, task = self.conn.start({"argv": [INSIDE + "/probe", "id"], "image": self.place, "mounts": [{"path": self.stage.bin, "target": INSIDE, "mode": "ro"}]})
+            self.check_others()
+            self.conn.finish(tag, task)
+
+        def test_J17_nor_does_an_image_that_cannot_be_opened(self):
+            image = os.path.join(self.place, "opt")
+            self.warm_there(image)
+            self.fs.hanging.add("opt")
+            # What is parked goes with a change of the mounts, and is made anew.
+            place = self.make_dir(owner=0)
+            subprocess.run(["mount", "-t", "tmpfs", "dayfly-test", place], check=True)
+            subprocess.run(["umount", place], check=True)
+            self.check_others()
