@@ -21,6 +21,8 @@ complete -c dayfly -n '__fish_seen_subcommand_from run' -l json -d 'print the ev
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l result -r -F -d 'write the record of the finished task there, as JSON'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l webhook -x -d 'tell this address of the task by a signed request, if the daemon may'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l webhook-on -x -d 'of what: accepted, started, finished (default), with commas between'
+complete -c dayfly -n '__fish_seen_subcommand_from run' -l changes -x -d 'write what it changed in the workspace there: a .tar or a .patch'
+complete -c dayfly -n '__fish_seen_subcommand_from run' -l changes-format -x -d 'tar or patch, whatever the name of the file'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l timeout -x -d 'end it after this time (default 10m)'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l idle-timeout -x -d 'end it when it has written nothing for this long'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l cpu-time -x -d 'CPU time of all its processes together'

@@ -230,6 +230,16 @@ DAYFLY_API int dayfly_task_add_tar(
 DAYFLY_API int dayfly_task_add_webhook(struct dayfly_task *t, const char *url, const char *events);
 
 /*
+ * Has what the task changes in its workspace, which must have the mode cow, written to fd as a tar
+ * when the task is over: docs/protocol.md, "The tar of changes". fd is the writable end of a pipe
+ * or a connected Unix stream socket; a copy is kept, until dayfly_task_free(). bytes ("1GiB") and
+ * timeout ("60s") bound it; NULL: the daemon's defaults. The result tells in "changes.archive"
+ * whether the tar is complete: read until the end of file, and look there. Errors: -EBADF, -EILSEQ.
+ */
+DAYFLY_API int dayfly_task_set_changes(
+	struct dayfly_task *t, int fd, const char *bytes, const char *timeout);
+
+/*
  * Sets one limit, by its name and a text: "wall" "idle" "cpu_time" "grace" "queue" (durations:
  * "90", "10m", "1h30m"), "memory" "memory_high" "swap" "disk" "output" "file_size" "core" "io_read"
  * "io_write" (sizes: "512MiB", "2g"; the last two per second), "cpus" ("0.5"), "cpu_weight" "pids"

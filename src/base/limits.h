@@ -55,6 +55,9 @@
 #define LIMIT_CHANGES_LISTED	 100
 #define LIMIT_CHANGES_LIST_BYTES (8u << 10)
 
+/* Taking changes out of a dead jail may take so long at most. */
+#define LIMIT_CHANGES_MS (600 * 1000)
+
 /* Connections to the daemon that an administrator may allow; its descriptors may allow fewer. */
 #define LIMIT_CONNECTIONS 65536
 /* Requests of one connection that wait for an answer. */

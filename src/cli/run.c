@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "cli/changes.h"
 #include "cli/daemon.h"
 #include "cli/inputs.h"
 #include "cli/message.h"
@@ -28,7 +29,7 @@ struct run_options {
 	const char *memory, *memory_high, *swap, *cpus, *cpu_weight, *pids, *io_read, *io_write;
 	const char *disk, *inodes, *output_limit, *open_files, *file_size, *core;
 	const char *priority, *concurrency, *idempotency_key;
-	const char *result, *socket, *webhook_on;
+	const char *result, *socket, *webhook_on, *changes_file, *changes_format;
 	bool hide_ignored, no_queue, interactive, tty, detach, json, keep, no_autostart,
 		kill_on_output_limit;
 };
@@ -116,6 +117,10 @@ static const struct option_def options[] = {
 		"tell this address of the task by a signed request, if the daemon may" },
 	{ OPTION_TEXT, 0,   "webhook-on",    "EVENTS",           AT(webhook_on),    NULL,                   NULL,
 		"of what: accepted, started, finished (default), with commas between" },
+	{ OPTION_TEXT, 0,   "changes",       "FILE",             AT(changes_file),  changes_check_file,     "task.changes",
+		"write what it changed in the workspace there: a .tar or a .patch" },
+	{ OPTION_TEXT, 0,   "changes-format", "FORMAT",          AT(changes_format), changes_check_format,  NULL,
+		"tar or patch, whatever the name of the file" },
 
 	{ OPTION_HEADING, .help = "Limits (the task does not run if one cannot be held)" },
 	{ OPTION_TEXT, 0,   "timeout",       "TIME",             AT(timeout),       options_check_duration, "task.limits.wall",
@@ -451,7 +456,7 @@ static int write_result(const struct run_options *o, struct dayfly_event *last)
 }
 
 static int run_here(const struct run_options *o, struct dayfly_client *c,
-	const struct dayfly_task *t, struct dayfly_client **ret_next)
+	const struct dayfly_task *t, struct changes *changes, struct dayfly_client **ret_next)
 {
 	struct stream s = {
 		.client = c,
@@ -485,6 +490,7 @@ static int run_here(const struct run_options *o, struct dayfly_client *c,
 	status = report_end(&command, last, o->json);
 	if (s.end_signal && !strcmp(dayfly_event_cause(last), "cancel"))
 		status = 128 + s.end_signal;
+	changes_note(changes, last);
 	if (write_result(o, last) < 0 && status == 0)
 		status = STATUS_FAILURE;
 	dayfly_event_free(last);
@@ -518,22 +524,30 @@ static int check_options(const struct run_options *o)
 
 static int run(const struct run_options *o, char **argv)
 {
-	if (check_options(o) < 0)
+	struct changes changes = {
+		.file = o->changes_file, .format = o->changes_format, .workspace = o->workspace
+	};
+	if (check_options(o) < 0 || changes_check(&changes, o->detach) < 0)
 		return STATUS_FAILURE;
 	/* The task first: a mistake in it must not start a daemon. */
 	struct dayfly_task *t = make_task(o, argv);
 	if (!t)
 		return STATUS_FAILURE;
-	struct dayfly_client *c =
-		daemon_connect(&command, o->socket, o->no_autostart ? 0 : DAYFLY_CONNECT_AUTOSTART);
+	struct dayfly_client *c = NULL;
 	int status = STATUS_FAILURE;
+	if (changes_begin(&changes, t) == 0)
+		c = daemon_connect(
+			&command, o->socket, o->no_autostart ? 0 : DAYFLY_CONNECT_AUTOSTART);
 	for (int i = 1; c; i++) {
 		struct dayfly_client *next = NULL, **ret_next = i < DAEMONS_MAX ? &next : NULL;
-		status = o->detach ? detach(o, c, t, ret_next) : run_here(o, c, t, ret_next);
+		status = o->detach ? detach(o, c, t, ret_next)
+				   : run_here(o, c, t, &changes, ret_next);
 		dayfly_client_free(c);
 		c = next;
 	}
 	dayfly_task_free(t);
+	if (changes_end(&changes, &command, o->socket) < 0 && status == 0)
+		status = STATUS_FAILURE;
 	return status;
 }
 

@@ -59,6 +59,8 @@ struct dayfly_task {
 	size_t n_mounts;
 	struct source tars[LIMIT_TARS]; /* fd -1: what comes on stdin */
 	size_t n_tars;
+	int changes_fd;	 /* -1: none */
+	json_t *changes; /* the other members of "changes" */
 };
 
 /*

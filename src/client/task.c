@@ -36,7 +36,7 @@ struct dayfly_task *dayfly_task_new(void)
 	struct dayfly_task *t = calloc(1, sizeof(*t));
 	if (!t)
 		return NULL;
-	t->workspace.fd = -1;
+	t->workspace.fd = t->changes_fd = -1;
 	t->spec = json_object();
 	if (!t->spec) {
 		free(t);
@@ -55,6 +55,8 @@ void dayfly_task_free(struct dayfly_task *t)
 		source_finish(&t->tars[i]);
 	source_finish(&t->workspace);
 	strv_free(t->hidden);
+	fd_close(&t->changes_fd);
+	json_decref(t->changes);
 	json_decref(t->spec);
 	free(t);
 }
@@ -436,6 +438,39 @@ int dayfly_task_add_mount(struct dayfly_task *t, const char *path, const char *t
 	return 0;
 }
 
+int dayfly_task_set_changes(struct dayfly_task *t, int fd, const char *bytes, const char *timeout)
+{
+	json_t *changes = json_object();
+	int r = changes ? 0 : -ENOMEM;
+	if (r == 0 && bytes)
+		r = set_text(changes, "bytes", bytes);
+	if (r == 0 && timeout)
+		r = set_text(changes, "timeout", timeout);
+	int copy = r < 0 ? r : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (copy < 0) {
+		r = r < 0 ? r : -errno;
+		json_decref(changes);
+		return r;
+	}
+	fd_close(&t->changes_fd);
+	json_decref(t->changes);
+	t->changes_fd = copy;
+	t->changes = changes;
+	return 0;
+}
+
+static json_t *changes_to_json(
+	const struct dayfly_task *t, int fds[LIMIT_REQUEST_FDS], size_t *n_fds)
+{
+	json_t *object = json_copy(t->changes);
+	if (object && set_member(object, "fd", json_integer((json_int_t)*n_fds)) == 0) {
+		fds[(*n_fds)++] = t->changes_fd;
+		return object;
+	}
+	json_decref(object);
+	return NULL;
+}
+
 static json_t *source_to_json(const struct source *s, int fds[LIMIT_REQUEST_FDS], size_t *n_fds)
 {
 	json_t *object = json_pack("{s:i, s:s}", "fd", (int)*n_fds, "mode", mode_names[s->mode]);
@@ -486,8 +521,12 @@ static json_t *tars_to_json(const struct dayfly_task *t, int fds[LIMIT_REQUEST_F
 int task_to_json(const struct dayfly_task *t, json_t **ret, int fds[LIMIT_REQUEST_FDS],
 	size_t *ret_n_fds, struct dayfly_error *e)
 {
-	_Static_assert(LIMIT_MOUNTS + 1 + LIMIT_TARS <= LIMIT_REQUEST_FDS,
-		"every source needs a descriptor");
+	/* stdin's tar has none. */
+	size_t most = t->has_workspace + t->n_mounts + t->n_tars + (t->changes_fd >= 0);
+	if (most > LIMIT_REQUEST_FDS)
+		return error_text(e, ERR_TOO_LARGE, E2BIG,
+			"more than %d directories, files and tars with a request",
+			LIMIT_REQUEST_FDS);
 	size_t n_fds = 0;
 	json_t *task = json_copy(t->spec);
 	json_t *mounts = t->n_mounts ? json_array() : NULL;
@@ -505,6 +544,8 @@ int task_to_json(const struct dayfly_task *t, json_t **ret, int fds[LIMIT_REQUES
 	if (r == 0 && t->n_tars)
 		r = set_member(task, "tars", tars_to_json(t, fds, &n_fds));
 	json_decref(mounts);
+	if (r == 0 && t->changes_fd >= 0)
+		r = set_member(task, "changes", changes_to_json(t, fds, &n_fds));
 	if (r < 0) {
 		json_decref(task);
 		return error_set(e, ERR_INTERNAL, -r, "describe the task");

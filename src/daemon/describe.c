@@ -205,10 +205,20 @@ static json_t *webhooks(const struct task_spec *spec)
 	return list;
 }
 
+static json_t *changes(const struct task_spec *spec)
+{
+	const struct spec_changes *c = &spec->changes;
+	if (!spec->has_changes)
+		return json_null();
+	return json_pack("{s:I, s:I}", "bytes",
+		(json_int_t)(c->bytes ? c->bytes : DEFAULT_CHANGES_BYTES), "timeout_ms",
+		(json_int_t)(c->timeout_ms ? c->timeout_ms : DEFAULT_CHANGES_MS));
+}
+
 static json_t *spec_to_json(const struct task_spec *spec)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:o, "
-			 "s:o, s:o, s:o, s:o, s:s, s:s, s:I, s:b, s:o, s:o, s:o}",
+			 "s:o, s:o, s:o, s:o, s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:o}",
 		"argv", strings(spec->argv, SIZE_MAX, SIZE_MAX), "env_names", env_names(spec->env),
 		"labels", labels(spec->labels), "name", text_or_null(spec->name), "cwd",
 		text_or_null(spec->cwd), "image", spec->image ? spec->image : "host", "user",
@@ -223,7 +233,7 @@ static json_t *spec_to_json(const struct task_spec *spec)
 		spec->on_output_limit == ON_OUTPUT_LIMIT_KILL ? "kill" : "drop", "priority",
 		(json_int_t)spec->priority, "queue", spec->may_queue, "concurrency",
 		concurrency(spec), "idempotency_key", text_or_null(spec->idempotency_key),
-		"webhooks", webhooks(spec));
+		"webhooks", webhooks(spec), "changes", changes(spec));
 }
 
 /* Of a task of an earlier daemon: what the journal keeps. */

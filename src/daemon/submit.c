@@ -20,6 +20,7 @@
 #include "plan/build.h"
 #include "proto/schema.h"
 #include "task/inputs.h"
+#include "task/outputs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -147,6 +148,8 @@ static int build_task(struct connection *c, struct request *rq, struct sched_wan
 		.is_upper_on_disk = s->warden.hello.hello.upper_on_disk != 0,
 	};
 	r = inputs_read(rq->spec, c->fds, c->n_fds, e);
+	if (r == 0)
+		r = outputs_check(rq->spec, c->fds, c->n_fds, e);
 	if (r == 0)
 		r = plan_build(rq->spec, &in, &build, e);
 	if (r < 0)

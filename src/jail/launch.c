@@ -86,6 +86,7 @@ static struct jail *new_jail(struct warden *w, const struct warden_jail *j)
 	in->unpack_fd = in->exec_fd = -1;
 	for (size_t i = 0; i < ARRAY_SIZE(in->tar_fds); i++)
 		in->tar_fds[i] = -1;
+	in->changes_fd = j->plan->changes_fd_index < 0 ? -1 : j->sources[j->plan->changes_fd_index];
 	in->disk_fd = in->disk_tree_fd = in->status_fd = -1;
 	in->store_fd = in->root_fd = in->proc_fd = in->host_root_fd = -1;
 	in->upper_fd = in->lower_fd = in->tty_fd = -1;
@@ -154,7 +155,7 @@ static int compare_ints(const void *a, const void *b)
  * its own stay. */
 static void close_others(const struct jail *in)
 {
-	int keep[10 + JAIL_SHOWN_MAX + ARRAY_SIZE(in->mounts) + LIMIT_TARS];
+	int keep[11 + JAIL_SHOWN_MAX + ARRAY_SIZE(in->mounts) + LIMIT_TARS];
 	size_t n = 0;
 	for (size_t i = 0; i < 3; i++)
 		keep[n++] = in->stdio[i];
@@ -164,6 +165,7 @@ static void close_others(const struct jail *in)
 	keep[n++] = in->unpack_fd;
 	for (size_t i = 0; i < in->plan->n_tars; i++)
 		keep[n++] = in->tar_fds[i];
+	keep[n++] = in->changes_fd;
 	keep[n++] = in->image.tree_fd;
 	keep[n++] = in->workspace.tree_fd;
 	for (size_t i = 0; i < in->n_shown; i++)

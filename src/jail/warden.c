@@ -350,6 +350,16 @@ static void on_control(struct warden *w)
 	fd_close_many(fds, n_fds);
 }
 
+/* What is left to do has its time: beyond that of a kill only where something is taken out. */
+static void note_exit(struct warden_jail *j, int status)
+{
+	j->has_exited = true;
+	j->exit_status = status;
+	uint64_t collect_ms = j->plan->changes_fd_index < 0 ? 0 : j->plan->changes_ms;
+	if (!j->kill_at_ns || collect_ms)
+		j->kill_at_ns = clock_mono_ns() + END_BACKSTOP_NS + collect_ms * NS_PER_MS;
+}
+
 /* Takes one record of jail init on to dayflyd. Returns false when there is none. */
 static bool forward_status(struct warden *w, struct warden_jail *j)
 {
@@ -382,11 +392,8 @@ static bool forward_status(struct warden *w, struct warden_jail *j)
 				cpu_time_start(j);
 			j->has_started |= ev.type == WIRE_STARTED;
 			j->has_failed |= ev.type == WIRE_FAILED;
-			j->has_exited |= ev.type == WIRE_EXITED;
 			if (ev.type == WIRE_EXITED)
-				j->exit_status = ev.exited.status;
-			if (ev.type == WIRE_EXITED && !j->kill_at_ns)
-				j->kill_at_ns = clock_mono_ns() + END_BACKSTOP_NS;
+				note_exit(j, ev.exited.status);
 			warden_tell(w, &ev, n_fds ? fds[0] : -1);
 		}
 	}

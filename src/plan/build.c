@@ -206,6 +206,22 @@ static int build_tars(const struct task_spec *spec, size_t n_fds, struct plan *p
 	return 0;
 }
 
+static int build_changes(const struct task_spec *spec, size_t n_fds, struct build *b, struct err *e)
+{
+	const struct spec_changes *c = &spec->changes;
+	if (!spec->has_changes)
+		return 0;
+	if ((uint64_t)c->fd >= n_fds)
+		return err_set_field(e, ERR_BAD_VALUE, "task.changes.fd",
+			"descriptor %lld was not sent: %zu came with the request", (long long)c->fd,
+			n_fds);
+	b->changes_ms = c->timeout_ms ? c->timeout_ms : DEFAULT_CHANGES_MS;
+	b->plan->changes_fd_index = (int)c->fd;
+	b->plan->changes_bytes = c->bytes ? c->bytes : DEFAULT_CHANGES_BYTES;
+	b->plan->changes_ms = (uint32_t)b->changes_ms;
+	return 0;
+}
+
 static int build_command(
 	const struct task_spec *spec, const char *task_id, struct plan *p, struct err *e)
 {
@@ -463,6 +479,8 @@ int plan_build(const struct task_spec *spec, const struct build_input *in, struc
 		r = build_inputs(spec, b.plan, e);
 	if (r == 0)
 		r = build_tars(spec, in->n_fds, b.plan, e);
+	if (r == 0)
+		r = build_changes(spec, in->n_fds, &b, e);
 	if (r == 0)
 		r = build_limits(spec, in, &b, e);
 	if (r == 0)

@@ -75,6 +75,15 @@ static int put_tars(struct buf *b, const struct plan *p)
 	return r;
 }
 
+static int put_changes(struct buf *b, const struct plan *p)
+{
+	bool is_wanted = p->changes_fd_index >= 0;
+	int r = buf_put_u8(b, is_wanted ? (uint8_t)p->changes_fd_index : UINT8_MAX);
+	if (r == 0 && is_wanted)
+		r = buf_put_u64(b, p->changes_bytes);
+	return r < 0 || !is_wanted ? r : buf_put_u32(b, p->changes_ms);
+}
+
 int plan_encode(const struct plan *p, struct buf *out)
 {
 	const uint8_t words[] = { (uint8_t)p->user, (uint8_t)p->network, (uint8_t)p->profile,
@@ -114,7 +123,9 @@ int plan_encode(const struct plan *p, struct buf *out)
 		r = put_inputs(out, p);
 	if (r == 0)
 		r = put_tars(out, p);
-	return r < 0 ? r : put_strings(out, p->hidden);
+	if (r == 0)
+		r = put_strings(out, p->hidden);
+	return r < 0 ? r : put_changes(out, p);
 }
 
 static char **get_strings(struct buf_reader *r, size_t max_count)
@@ -220,6 +231,16 @@ static void get_tars(struct buf_reader *r, struct plan *p)
 	}
 }
 
+static void get_changes(struct buf_reader *r, struct plan *p)
+{
+	uint8_t index = buf_get_u8(r);
+	p->changes_fd_index = index == UINT8_MAX ? -1 : index;
+	if (index == UINT8_MAX)
+		return;
+	p->changes_bytes = buf_get_u64(r);
+	p->changes_ms = buf_get_u32(r);
+}
+
 static void get_limits(struct buf_reader *r, struct plan_limits *l)
 {
 	l->disk_bytes = buf_get_u64(r);
@@ -275,6 +296,7 @@ int plan_decode(const void *data, size_t len, struct plan **ret_plan, struct err
 	get_inputs(&r, p);
 	get_tars(&r, p);
 	p->hidden = get_strings(&r, LIMIT_HIDDEN);
+	get_changes(&r, p);
 	if (r.failed || r.left || !p->task)
 		return err_set(e, ERR_INTERNAL, EPROTO, "plan is cut short, too long or malformed");
 	int rc = plan_check(p, e);

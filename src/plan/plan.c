@@ -29,6 +29,7 @@ struct plan *plan_create(void)
 	if (p) {
 		p->image_source.fd_index = -1;
 		p->workspace.source.fd_index = -1;
+		p->changes_fd_index = -1;
 	}
 	return p;
 }
@@ -85,6 +86,7 @@ size_t plan_source_count(const struct plan *p)
 		n = count_source(p->mounts[i].source.fd_index, n);
 	for (size_t i = 0; i < p->n_tars; i++)
 		n = count_source(p->tars[i].fd_index, n);
+	n = count_source(p->changes_fd_index, n);
 	return n;
 }
 
@@ -259,6 +261,26 @@ static int check_limits(const struct plan_limits *l, struct err *e)
 	return 0;
 }
 
+static int check_changes(const struct plan *p, struct err *e)
+{
+	if (p->changes_fd_index < 0)
+		return 0;
+	if (!p->has_workspace || p->workspace.mode != PLAN_MODE_COW) {
+		err_set_field(e, ERR_BAD_VALUE, "task.changes",
+			"there are none without a workspace of mode cow");
+		err_hint(e, "leave it out, or show the workspace as cow");
+		return -EINVAL;
+	}
+	if (p->changes_fd_index >= LIMIT_REQUEST_FDS)
+		return err_set_field(e, ERR_OUT_OF_RANGE, "task.changes.fd",
+			"descriptor number is above %d", LIMIT_REQUEST_FDS - 1);
+	if (!p->changes_bytes || !p->changes_ms || p->changes_ms > LIMIT_CHANGES_MS)
+		return err_set_field(e, ERR_OUT_OF_RANGE, "task.changes",
+			"bytes and timeout must be above 0, and timeout at most %d seconds",
+			LIMIT_CHANGES_MS / 1000);
+	return 0;
+}
+
 int plan_check(const struct plan *p, struct err *e)
 {
 	if (p->user >= PLAN_USER_COUNT || p->network >= PLAN_NETWORK_COUNT ||
@@ -283,5 +305,7 @@ int plan_check(const struct plan *p, struct err *e)
 		r = check_mount(&p->mounts[i], "task.mounts", e);
 	if (r == 0)
 		r = plan_check_inputs(p, e);
+	if (r == 0)
+		r = check_changes(p, e);
 	return r < 0 ? r : check_limits(&p->limits, e);
 }

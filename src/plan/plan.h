@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define PLAN_MAGIC   0x6e616c70u /* "plan" */
-#define PLAN_VERSION 6
+#define PLAN_VERSION 7
 
 /* Below these the kernel refuses the limit, or nothing can run. */
 #define PLAN_MEMORY_MIN	    (1ull << 20)
@@ -132,6 +132,11 @@ struct plan {
 	size_t n_inputs;
 	struct plan_tar *tars;
 	size_t n_tars;
+	/* A tar of what changes in the cow workspace goes to this descriptor, as of plan_source;
+	 * -1: none is asked for. At most so many bytes, in so much time after the task's end. */
+	int changes_fd_index;
+	uint64_t changes_bytes;
+	uint32_t changes_ms;
 	bool tty;
 	uint16_t rows, cols; /* of the tty; 0 = unknown */
 	bool has_stdin;	     /* a stdin descriptor comes with the plan; else /dev/null */

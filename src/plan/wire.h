@@ -38,7 +38,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 8
+#define WIRE_VERSION 9
 
 enum wire_type {
 	WIRE_START = 1,
@@ -217,7 +217,11 @@ struct wire_event {
 			uint64_t changes_added, changes_modified, changes_deleted;
 			uint64_t changes_bytes, changes_left_out;
 			uint32_t changes_is_cut;
-			int32_t changes_errnum;	 /* why they are not known, or 0 */
+			int32_t changes_errnum; /* why they are not known, or 0 */
+			/* The tar of them, if one was asked for. */
+			uint64_t archive_bytes, archive_left_out;
+			uint32_t has_archive;
+			int32_t archive_errnum;	 /* why it ends early, or 0 */
 			struct wire_usage usage; /* of its cgroup; nothing is known without one */
 			/* The system call that a filter has ended the main process for; "": none,
 			 * or not known. */

@@ -131,6 +131,12 @@ struct spec_concurrency {
 	int mode; /* enum concurrency_mode */
 };
 
+/* Where a tar of what the task changed goes. */
+struct spec_changes {
+	int64_t fd;		    /* the place of a descriptor */
+	uint64_t bytes, timeout_ms; /* 0: the default */
+};
+
 struct task_spec {
 	char **argv;   /* NULL-terminated */
 	char **env;    /* NULL-terminated "NAME=value", from the object task.env */
@@ -166,6 +172,8 @@ struct task_spec {
 	char *idempotency_key; /* NULL: none */
 	struct spec_webhook *webhooks;
 	size_t n_webhooks;
+	bool has_changes;
+	struct spec_changes changes;
 };
 
 struct request {

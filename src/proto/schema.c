@@ -195,6 +195,17 @@ static const struct schema_field tar_fields[] = {
 		.doc = "directory inside the jail; a missing one is made. Not below /proc, /sys, /dev, /run/secrets, nor in a directory that is shown `ro` or `rw`" },
 };
 
+#define CHANGES(member, field_name, field_kind) FIELD(struct spec_changes, member, field_name, field_kind)
+
+static const struct schema_field changes_fields[] = {
+	{ CHANGES(fd, "fd", KIND_FD), .min = 0, .max = LIMIT_REQUEST_FDS - 1, .required = OPS_ALL,
+		.doc = "place of the writable end of a pipe, or of a connected Unix stream socket, among the descriptors sent with the request: what changed in the `cow` workspace is written there as a [tar](#the-tar-of-changes) when the task is over" },
+	{ CHANGES(bytes, "bytes", KIND_SIZE), .min = 4 * KIB, .max = SIZE_LIMIT, .absent = "1GiB",
+		.doc = "size of the tar; files for which no room is left stay out, and `archive.left_out` of the result counts them" },
+	{ CHANGES(timeout_ms, "timeout", KIND_DURATION), .min = 1, .max = LIMIT_CHANGES_MS, .absent = "60s",
+		.doc = "how long it may take to write it, all waiting for the reader included; the task keeps its slot meanwhile" },
+};
+
 #define CONCURRENCY(member, field_name, field_kind) FIELD(struct spec_concurrency, member, field_name, field_kind)
 
 static const struct schema_field concurrency_fields[] = {
@@ -266,6 +277,8 @@ static const struct schema_field task_fields[] = {
 		.doc = "whether the task may wait for its turn; with false it is refused with `busy` if it cannot start at once" },
 	{ SPEC(concurrency, "concurrency", KIND_OBJECT), .offset2 = offsetof(struct task_spec, has_concurrency), .object = &schema_concurrency,
 		.absent = "none", .doc = "tasks that must not run beside each other" },
+	{ SPEC(changes, "changes", KIND_OBJECT), .offset2 = offsetof(struct task_spec, has_changes), .object = &schema_changes,
+		.absent = "the result tells of them, no more", .doc = "where to send what the task changes in its `cow` workspace" },
 	{ SPEC(idempotency_key, "idempotency_key", KIND_STRING), .min = 1, .max = LIMIT_NAME_BYTES, .absent = "none",
 		.doc = "a request that repeats the key of a task of the same user that is still known is answered with that task, and `duplicate` in `accepted`" },
 	{ SPEC(webhooks, "webhooks", KIND_LIST), .offset2 = offsetof(struct task_spec, n_webhooks), .object = &schema_webhook,
@@ -336,6 +349,7 @@ const struct schema_object schema_file = OBJECT("task.files[]", file_fields, str
 const struct schema_object schema_secret = OBJECT("task.secrets[]", secret_fields, struct spec_secret);
 const struct schema_object schema_tar = OBJECT("task.tars[]", tar_fields, struct spec_tar);
 const struct schema_object schema_webhook = OBJECT("task.webhooks[]", webhook_fields, struct spec_webhook);
+const struct schema_object schema_changes = OBJECT("task.changes", changes_fields, struct spec_changes);
 const struct schema_object schema_concurrency = OBJECT("task.concurrency", concurrency_fields, struct spec_concurrency);
 const struct schema_object schema_limits = OBJECT("task.limits", limits_fields, struct spec_limits);
 /* clang-format on */

@@ -75,7 +75,8 @@ struct schema_object {
 #define OPS_ALL	   (OP_BIT(OP_COUNT) - 1)
 
 extern const struct schema_object schema_request, schema_task, schema_workspace, schema_mount,
-	schema_file, schema_secret, schema_tar, schema_limits, schema_concurrency, schema_webhook;
+	schema_file, schema_secret, schema_tar, schema_limits, schema_concurrency, schema_webhook,
+	schema_changes;
 
 /* The limits of task.best_effort; ends with a NULL name. */
 extern const struct schema_word schema_best_effort_words[];

@@ -100,6 +100,10 @@ void result_set_gone(struct task_result *r, const struct wire_event *gone)
 		r->is_changes_cut |= gone->gone.changes_is_cut != 0;
 	}
 	r->changes_errnum = gone->gone.changes_errnum;
+	r->has_archive = gone->gone.has_archive;
+	r->archive_bytes = gone->gone.archive_bytes;
+	r->archive_left_out = gone->gone.archive_left_out;
+	r->archive_errnum = gone->gone.archive_errnum;
 }
 
 void result_add_changes(struct task_result *r, const struct wire_event *changes)

@@ -61,8 +61,11 @@ struct task_result {
 	struct result_output output[OUTPUT_STREAM_COUNT];
 	struct known_u64 changes_added, changes_modified, changes_deleted;
 	struct known_u64 changes_bytes, changes_left_out;
-	bool is_changes_cut;	 /* the list is only the beginning */
-	int changes_errnum;	 /* why they are not known, or 0 */
+	bool is_changes_cut; /* the list is only the beginning */
+	int changes_errnum;  /* why they are not known, or 0 */
+	bool has_archive;    /* a tar of them was asked for, and: */
+	uint64_t archive_bytes, archive_left_out;
+	int archive_errnum;
 	struct buf changes_list; /* plan/change_list.h */
 
 	bool has_enforced;	   /* false before WIRE_STARTED: enforced is null */
@@ -90,7 +93,8 @@ void result_set_error(struct task_result *r, const struct err *e);
 /* A new object, or NULL when there is no memory. */
 json_t *result_to_json(const struct task_result *r);
 
-/* result_changes.c: {"added","modified","deleted","bytes","left_out","list","truncated","error"};
+/* result_changes.c: {"added","modified","deleted","bytes","left_out","list","truncated","error",
+ * "archive"};
  * NULL when there is no memory. */
 json_t *result_changes_to_json(const struct task_result *r);
 

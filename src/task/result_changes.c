@@ -98,6 +98,30 @@ static json_t *why_unknown(int errnum)
 	}
 }
 
+static json_t *why_cut(int errnum)
+{
+	switch (errnum) {
+	case 0:
+		return json_null();
+	case ETIME:
+		return json_string("it took too long");
+	case EPIPE:
+	case ECONNRESET:
+		return json_string("nobody reads it any more");
+	default:
+		return json_string(strerror(errnum));
+	}
+}
+
+static json_t *archive_to_json(const struct task_result *r)
+{
+	if (!r->has_archive)
+		return json_null();
+	return json_pack("{s:I,s:I,s:b,s:o}", "bytes", (json_int_t)r->archive_bytes, "left_out",
+		(json_int_t)r->archive_left_out, "complete", r->archive_errnum == 0, "error",
+		why_cut(r->archive_errnum));
+}
+
 json_t *result_changes_to_json(const struct task_result *r)
 {
 	const struct {
@@ -114,6 +138,7 @@ json_t *result_changes_to_json(const struct task_result *r)
 		{ "truncated",
 			r->changes_added.is_known ? json_boolean(r->is_changes_cut) : json_null() },
 		{ "error", why_unknown(r->changes_errnum) },
+		{ "archive", archive_to_json(r) },
 	};
 	json_t *object = json_object();
 	bool failed = !object;

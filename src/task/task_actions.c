@@ -302,7 +302,10 @@ static void act_arm_kill(struct task *t, const struct occurrence *o)
 
 static void act_arm_collect(struct task *t, const struct occurrence *o)
 {
-	task_arm(t, EVENT_COLLECT_OVER, COLLECT_MS);
+	/* When that is over there is no more of it. */
+	uint64_t extra_ms = t->build.changes_ms;
+	t->build.changes_ms = 0;
+	task_arm(t, EVENT_COLLECT_OVER, COLLECT_MS + extra_ms);
 }
 
 static void act_check_collected(struct task *t, const struct occurrence *o)

@@ -226,6 +226,19 @@ TEST(webhooks_are_listed_with_their_events)
 	dayfly_task_free(t);
 }
 
+static void changes_go_to_a_descriptor(void **state)
+{
+	struct dayfly_task *t = dayfly_task_new();
+	assert_int_equal(dayfly_task_set_changes(t, -1, NULL, NULL), -EBADF);
+	assert_int_equal(dayfly_task_set_changes(t, 1, "\377", NULL), -EILSEQ);
+	expect(t, "{}");
+	assert_int_equal(dayfly_task_set_changes(t, 1, NULL, NULL), 0);
+	expect(t, "{\"changes\":{\"fd\":0}}");
+	assert_int_equal(dayfly_task_set_changes(t, 1, "1MiB", "5s"), 0);
+	expect(t, "{\"changes\":{\"bytes\":\"1MiB\",\"timeout\":\"5s\",\"fd\":0}}");
+	dayfly_task_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -238,6 +251,7 @@ int main(void)
 		cmocka_unit_test(files_and_secrets_go_as_text_or_base64),
 		cmocka_unit_test(parts_of_a_workspace_are_left_out),
 		cmocka_unit_test(a_tar_is_a_descriptor_or_what_comes_on_stdin),
+		cmocka_unit_test(changes_go_to_a_descriptor),
 	};
 	return RUN_TESTS(tests);
 }

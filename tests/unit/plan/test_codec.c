@@ -48,6 +48,9 @@ static void assert_plan_equal(const struct plan *a, const struct plan *b)
 	assert_int_equal(a->rows, b->rows);
 	assert_int_equal(a->cols, b->cols);
 	assert_int_equal(a->has_stdin, b->has_stdin);
+	assert_int_equal(a->changes_fd_index, b->changes_fd_index);
+	assert_true(a->changes_bytes == b->changes_bytes);
+	assert_int_equal(a->changes_ms, b->changes_ms);
 	assert_int_equal(a->n_inputs, b->n_inputs);
 	assert_int_equal(a->n_tars, b->n_tars);
 	for (size_t i = 0; i < a->n_tars; i++) {
@@ -83,6 +86,11 @@ TEST(a_plan_survives_encoding_and_decoding)
 	auto_plan struct plan *small = sample_small();
 	auto_plan struct plan *full = sample_full();
 	assert_round_trip(small);
+	assert_round_trip(full);
+	full->workspace.mode = PLAN_MODE_COW;
+	full->changes_fd_index = 3;
+	full->changes_bytes = UINT64_MAX;
+	full->changes_ms = 1;
 	assert_round_trip(full);
 }
 

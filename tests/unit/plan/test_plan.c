@@ -60,6 +60,13 @@ TEST(sources_are_counted_by_the_highest_descriptor_in_use)
 	assert_int_equal(plan_source_count(full), 1);
 }
 
+TEST(the_descriptor_for_changes_is_one_of_the_sources)
+{
+	auto_plan struct plan *p = sample_small();
+	p->changes_fd_index = 7;
+	assert_int_equal(plan_source_count(p), 8);
+}
+
 static void assert_refused(const struct plan *p, const char *field)
 {
 	struct err e;
@@ -262,6 +269,31 @@ TEST(what_is_hidden_is_bounded)
 	assert_refused(p, "task.workspace.hide");
 }
 
+TEST(changes_need_a_private_workspace_and_bounds)
+{
+	auto_plan struct plan *p = sample_full();
+	strv_free(p->hidden);
+	p->hidden = NULL;
+	p->changes_fd_index = 1;
+	p->changes_bytes = p->changes_ms = 1;
+	assert_refused(p, "task.changes");
+	p->workspace.mode = PLAN_MODE_COW;
+	assert_int_equal(plan_check(p, NULL), 0);
+	p->changes_ms = LIMIT_CHANGES_MS + 1;
+	assert_refused(p, "task.changes");
+	p->changes_ms = 0;
+	assert_refused(p, "task.changes");
+	p->changes_ms = LIMIT_CHANGES_MS;
+	p->changes_bytes = 0;
+	assert_refused(p, "task.changes");
+	p->changes_bytes = 1;
+	p->changes_fd_index = LIMIT_REQUEST_FDS;
+	assert_refused(p, "task.changes.fd");
+	p->changes_fd_index = 1;
+	p->has_workspace = false;
+	assert_refused(p, "task.changes");
+}
+
 TEST(words_out_of_range_are_refused)
 {
 	for (int i = 0; i < 4; i++) {
@@ -322,6 +354,8 @@ int main(void)
 		cmocka_unit_test(any_directory_can_be_copy_on_write),
 		cmocka_unit_test(what_is_hidden_lies_in_a_workspace_that_is_not_written_to),
 		cmocka_unit_test(what_is_hidden_is_bounded),
+		cmocka_unit_test(the_descriptor_for_changes_is_one_of_the_sources),
+		cmocka_unit_test(changes_need_a_private_workspace_and_bounds),
 		cmocka_unit_test(words_out_of_range_are_refused),
 		cmocka_unit_test(i5_limits_that_must_hold_are_never_zero),
 		cmocka_unit_test(too_many_mounts_are_refused),

@@ -72,7 +72,8 @@ static void what_is_not_known_is_null(void **state)
 		"\"output\":{\"stdout\":{\"bytes\":null,\"dropped\":null,\"truncated\":null},"
 		"\"stderr\":{\"bytes\":null,\"dropped\":null,\"truncated\":null}},"
 		"\"changes\":{\"added\":null,\"modified\":null,\"deleted\":null,\"bytes\":null,"
-		"\"left_out\":null,\"list\":null,\"truncated\":null,\"error\":null},"
+		"\"left_out\":null,\"list\":null,\"truncated\":null,\"error\":null,"
+		"\"archive\":null},"
 		"\"enforced\":null,\"degraded\":[],\"pool\":\"off\",\"pool_miss\":null}");
 }
 

@@ -1,0 +1,276 @@
+/* Reading a tar of changes: see change_tar.h. */
+#include "cli/change_tar.h"
+
+#include "base/beneath.h"
+#include "base/cleanup.h"
+#include "base/limits.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#define BLOCK	    512
+#define NAME_SIZE   100
+#define ENTRIES_MAX 2000000
+#define WHITEOUT    ".wh."
+
+struct header {
+	char name[NAME_SIZE], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8];
+	char type, link[NAME_SIZE], magic[8], uname[32], gname[32], devmajor[8], devminor[8];
+	char unused[167];
+};
+_Static_assert(sizeof(struct header) == BLOCK, "a header is a block");
+
+struct reader {
+	int fd;
+	off_t at;
+	char *path, *link; /* of a long name that came before its header */
+};
+
+static int broken(struct err *e, const struct reader *r, const char *what)
+{
+	return err_set(e, ERR_PROTOCOL, EPROTO, "the tar of the changes has %s at byte %lld", what,
+		(long long)r->at);
+}
+
+static int read_at(struct reader *r, void *to, size_t len, struct err *e)
+{
+	ssize_t n = pread(r->fd, to, len, r->at);
+	if (n < 0)
+		return err_set(e, ERR_INTERNAL, errno, "read the tar of the changes");
+	if ((size_t)n != len)
+		return broken(e, r, "its end too early");
+	r->at += (off_t)len;
+	return 0;
+}
+
+static int get_number(const char *field, size_t size, uint64_t *ret)
+{
+	uint64_t v = 0;
+	if ((unsigned char)field[0] == 0x80) {
+		for (size_t i = 1; i < size; i++) {
+			if (v >> 55)
+				return -EPROTO;
+			v = v << 8 | (unsigned char)field[i];
+		}
+		*ret = v;
+		return 0;
+	}
+	size_t i = 0;
+	for (; i < size && field[i] >= '0' && field[i] <= '7'; i++)
+		v = v << 3 | (uint64_t)(field[i] - '0');
+	if (i == 0 || (i < size && field[i] && field[i] != ' '))
+		return -EPROTO;
+	*ret = v;
+	return 0;
+}
+
+static bool is_sum_right(const struct header *h)
+{
+	struct header copy = *h;
+	uint64_t want;
+	unsigned sum = 0;
+	memset(copy.checksum, ' ', sizeof(copy.checksum));
+	for (size_t i = 0; i < sizeof(copy); i++)
+		sum += ((const unsigned char *)&copy)[i];
+	return get_number(h->checksum, sizeof(h->checksum), &want) == 0 && want == sum;
+}
+
+static bool is_zero(const struct header *h)
+{
+	static const struct header zero;
+	return !memcmp(h, &zero, sizeof(zero));
+}
+
+static int skip(struct reader *r, uint64_t bytes, struct err *e)
+{
+	uint64_t padded = (bytes + BLOCK - 1) / BLOCK * BLOCK;
+	if (padded < bytes || padded > INT64_MAX - (uint64_t)r->at)
+		return broken(e, r, "an impossible size");
+	r->at += (off_t)padded;
+	return 0;
+}
+
+/* The text behind a header of type L or K. */
+static int read_long(struct reader *r, uint64_t size, char **ret, struct err *e)
+{
+	off_t begin = r->at;
+	if (*ret || size < 2 || size > LIMIT_PATH_BYTES + sizeof(WHITEOUT))
+		return broken(e, r, "a bad long name");
+	auto_free char *text = malloc((size_t)size);
+	if (!text)
+		return err_set(e, ERR_INTERNAL, ENOMEM, "read the tar of the changes");
+	int n = read_at(r, text, (size_t)size, e);
+	if (n < 0)
+		return n;
+	if (memchr(text, '\0', (size_t)size) != text + size - 1)
+		return broken(e, r, "a bad long name");
+	r->at = begin;
+	*ret = take_ptr(text);
+	return skip(r, size, e);
+}
+
+/* "dir/.wh.name" -> "dir/name". Returns whether it was one. */
+static bool cut_whiteout(char *path)
+{
+	char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	size_t len = strlen(WHITEOUT);
+	if (strncmp(name, WHITEOUT, len) != 0)
+		return false;
+	memmove(name, name + len, strlen(name + len) + 1);
+	return true;
+}
+
+static int set_type(
+	struct reader *r, const struct header *h, struct change_tar_entry *c, struct err *e)
+{
+	size_t len = strlen(c->path);
+	switch (h->type) {
+	case '0':
+		c->type = cut_whiteout(c->path) ? CHANGE_TAR_DELETED : CHANGE_TAR_FILE;
+		break;
+	case '2':
+		c->type = CHANGE_TAR_LINK;
+		break;
+	case '5':
+		c->type = CHANGE_TAR_DIRECTORY;
+		if (len && c->path[len - 1] == '/')
+			c->path[len - 1] = '\0';
+		break;
+	default:
+		return broken(e, r, "an entry of an unknown type");
+	}
+	if (!beneath_path_is_clean(c->path))
+		return broken(e, r, "a path that leads elsewhere");
+	if (c->bytes && c->type != CHANGE_TAR_FILE)
+		return broken(e, r, "contents where there can be none");
+	return 0;
+}
+
+static int take_entry(
+	struct reader *r, const struct header *h, struct change_tar_entry *c, struct err *e)
+{
+	uint64_t mode = 0, bytes = 0, mtime = 0, minor = 0;
+	if (get_number(h->mode, sizeof(h->mode), &mode) < 0 ||
+		get_number(h->size, sizeof(h->size), &bytes) < 0 ||
+		get_number(h->mtime, sizeof(h->mtime), &mtime) < 0 ||
+		get_number(h->devminor, sizeof(h->devminor), &minor) < 0)
+		return broken(e, r, "a bad number");
+	c->path = r->path ? take_ptr(r->path) : strndup(h->name, sizeof(h->name));
+	c->link = r->link ? take_ptr(r->link) : strndup(h->link, sizeof(h->link));
+	if (!c->path || !c->link)
+		return err_set(e, ERR_INTERNAL, ENOMEM, "read the tar of the changes");
+	c->mode = (unsigned)mode & 0777;
+	c->bytes = bytes;
+	c->mtime = mtime > INT64_MAX ? 0 : (int64_t)mtime;
+	c->replaces = minor == 1;
+	c->at = r->at;
+	int n = set_type(r, h, c, e);
+	return n < 0 ? n : skip(r, bytes, e);
+}
+
+static struct change_tar_entry *next_place(struct change_tar *t, size_t *cap)
+{
+	if (t->n == *cap) {
+		size_t more = *cap ? 2 * *cap : 64;
+		void *grown = reallocarray(t->entries, more, sizeof(*t->entries));
+		if (!grown)
+			return NULL;
+		t->entries = grown;
+		*cap = more;
+	}
+	t->entries[t->n] = (struct change_tar_entry){ 0 };
+	return &t->entries[t->n++];
+}
+
+static int read_entries(struct reader *r, struct change_tar *t, struct err *e)
+{
+	size_t cap = 0;
+	for (;;) {
+		struct header h;
+		uint64_t size;
+		int n = read_at(r, &h, sizeof(h), e);
+		if (n < 0)
+			return n;
+		if (is_zero(&h))
+			return r->path || r->link ? broken(e, r, "a long name of nothing") : 0;
+		if (!is_sum_right(&h) || get_number(h.size, sizeof(h.size), &size) < 0)
+			return broken(e, r, "a bad header");
+		if (h.type == 'L' || h.type == 'K') {
+			n = read_long(r, size, h.type == 'L' ? &r->path : &r->link, e);
+		} else {
+			struct change_tar_entry *c =
+				t->n < ENTRIES_MAX ? next_place(t, &cap) : NULL;
+			n = c ? take_entry(r, &h, c, e)
+			      : err_set(e, ERR_TOO_LARGE, ENOMEM, "too many changes");
+		}
+		if (n < 0)
+			return n;
+	}
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct change_tar_entry *x = *(struct change_tar_entry *const *)a,
+				      *y = *(struct change_tar_entry *const *)b;
+	int order = strcmp(x->path, y->path);
+	return order ? order : (int)x->type - (int)y->type;
+}
+
+static int sort_entries(struct change_tar *t, struct err *e)
+{
+	t->sorted = calloc(t->n + 1, sizeof(t->sorted[0]));
+	if (!t->sorted)
+		return err_set(e, ERR_INTERNAL, ENOMEM, "read the tar of the changes");
+	for (size_t i = 0; i < t->n; i++)
+		t->sorted[i] = &t->entries[i];
+	qsort(t->sorted, t->n, sizeof(t->sorted[0]), compare);
+	return 0;
+}
+
+int change_tar_read(int fd, struct change_tar *ret, struct err *e)
+{
+	struct reader r = { .fd = fd };
+	struct change_tar t = { .fd = fd };
+	int n = read_entries(&r, &t, e);
+	if (n == 0)
+		n = sort_entries(&t, e);
+	free(r.path);
+	free(r.link);
+	if (n < 0)
+		change_tar_finish(&t);
+	else
+		*ret = t;
+	return n;
+}
+
+void change_tar_finish(struct change_tar *t)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		free(t->entries[i].path);
+		free(t->entries[i].link);
+	}
+	free(t->entries);
+	free(t->sorted);
+	*t = (struct change_tar){ .fd = -1 };
+}
+
+bool change_tar_has(const struct change_tar *t, const char *path, enum change_tar_type type)
+{
+	const struct change_tar_entry key = { .path = (char *)path, .type = type }, *at = &key;
+	return t->n && bsearch(&at, t->sorted, t->n, sizeof(t->sorted[0]), compare);
+}
+
+bool change_tar_is_git(const struct change_tar_entry *c)
+{
+	for (const char *p = c->path; *p;) {
+		size_t len = strcspn(p, "/");
+		if (len == 4 && !strncasecmp(p, ".git", 4))
+			return true;
+		p += len;
+		p += *p == '/';
+	}
+	return false;
+}

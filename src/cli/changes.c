@@ -1,0 +1,347 @@
+/* Where changes go: see changes.h. */
+#include "cli/changes.h"
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "cli/change_tar.h"
+#include "cli/daemon.h"
+#include "cli/message.h"
+#include "cli/patch.h"
+#include "cli/sources.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- options ---- */
+
+static bool has_ending(const char *text, const char *ending)
+{
+	size_t n = strlen(text), m = strlen(ending);
+	return n > m && !strcmp(text + n - m, ending);
+}
+
+/* "tar", "patch", or NULL. */
+static const char *format_of(const struct changes *c)
+{
+	if (c->format)
+		return c->format;
+	if (has_ending(c->file, ".tar"))
+		return "tar";
+	return has_ending(c->file, ".patch") || has_ending(c->file, ".diff") ? "patch" : NULL;
+}
+
+int changes_check_file(const char *text, struct err *e)
+{
+	if (strcmp(text, "-") != 0)
+		return *text ? 0 : err_set(e, ERR_BAD_VALUE, 0, "the name of the file is empty");
+	err_set(e, ERR_BAD_VALUE, 0,
+		"they go to a file: on stdout they would mix with the task's output");
+	err_hint(e, "give a file (./- is one)");
+	return -EINVAL;
+}
+
+int changes_check_format(const char *text, struct err *e)
+{
+	if (!strcmp(text, "tar") || !strcmp(text, "patch"))
+		return 0;
+	return err_set(e, ERR_BAD_VALUE, 0, "\"%s\" is neither tar nor patch", text);
+}
+
+static bool is_private(const char *workspace)
+{
+	struct source_arg s;
+	struct err e;
+	if (!workspace || source_parse_workspace(workspace, &s, &e) < 0)
+		return false;
+	bool is = s.mode == DAYFLY_MODE_COW;
+	source_arg_finish(&s);
+	return is;
+}
+
+int changes_check(const struct changes *c, bool is_detached)
+{
+	const char *why = NULL, *fix = "";
+	if (!c->file && c->format) {
+		why = "--changes-format without --changes";
+		fix = "say with --changes FILE where they go";
+	} else if (!c->file) {
+		return 0;
+	} else if (is_detached) {
+		why = "--detach and --changes: nobody is here to take them when the task ends";
+	} else if (!is_private(c->workspace)) {
+		why = "--changes: only a workspace of mode cow has changes to be taken";
+		fix = "add --workspace DIR";
+	} else if (!format_of(c)) {
+		why = "--changes: the ending of the file does not say whether it is a tar or a "
+		      "patch";
+		fix = "call it .tar, .patch or .diff, or add --changes-format";
+	}
+	if (!why)
+		return 0;
+	message_error("%s", why);
+	message_detail("fix", fix);
+	return -EINVAL;
+}
+
+/* ---- before the task ---- */
+
+static int failed(const struct changes *c, int r, const char *what)
+{
+	message_error("--changes %s: %s: %s", c->file, what, strerror(-r));
+	return r;
+}
+
+/* A new file beside another, or in the directory for temporary ones (NULL). */
+static int make_temporary(const char *beside, char **ret_path)
+{
+	const char *base = getenv("TMPDIR");
+	char *path = NULL;
+	int n = beside ? asprintf(&path, "%s.XXXXXX", beside)
+		       : asprintf(&path, "%s/dayfly-changes-XXXXXX.tar",
+				 base && *base ? base : "/tmp");
+	if (n < 0)
+		return -ENOMEM;
+	int fd = mkostemps(path, beside ? 0 : 4, O_CLOEXEC);
+	if (fd < 0) {
+		int r = -errno;
+		free(path);
+		return r;
+	}
+	*ret_path = path;
+	return fd;
+}
+
+static int open_files(struct changes *c)
+{
+	struct stat st;
+	c->is_patch = !strcmp(format_of(c), "patch");
+	c->is_special = stat(c->file, &st) == 0 && !S_ISREG(st.st_mode);
+	if (S_ISDIR(c->is_special ? st.st_mode : 0))
+		return failed(c, -EISDIR, "write it");
+	/* A link is followed to what it names: rename would replace the link itself. */
+	auto_free char *real = realpath(c->file, NULL);
+	c->out_fd = make_temporary(c->is_special ? NULL : real ? real : c->file, &c->out_path);
+	if (c->out_fd < 0)
+		return failed(c, c->out_fd, "make a file beside it");
+	c->tar_fd = c->is_patch ? make_temporary(NULL, &c->tar_path)
+				: fcntl(c->out_fd, F_DUPFD_CLOEXEC, 3);
+	return c->tar_fd < 0 ? failed(c, c->tar_fd, "make a temporary file") : 0;
+}
+
+static int open_workspace(struct changes *c)
+{
+	struct source_arg s;
+	struct err e;
+	int r = source_parse_workspace(c->workspace, &s, &e);
+	if (r < 0)
+		return failed(c, r, "open the workspace");
+	c->workspace_fd = open(s.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = c->workspace_fd < 0 ? -errno : 0;
+	source_arg_finish(&s);
+	return r < 0 ? failed(c, r, "open the workspace") : 0;
+}
+
+/* The child: what comes goes into the file, until there is an end. Exits with an errno. */
+static _Noreturn void read_pipe(int from, int to)
+{
+	char buffer[65536];
+	ssize_t n;
+	int r = 0;
+	/* Ctrl-C is for the task, which may have something to tell yet. */
+	const int ours[] = { SIGINT, SIGTERM, SIGQUIT, SIGHUP };
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+		signal(ours[i], SIG_IGN);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while ((n = read(from, buffer, sizeof(buffer))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		/* To the end, also when nothing can be written: the jail waits for us. */
+		if (n < 0)
+			_exit(errno & 0xff);
+		r = r < 0 ? r : fd_write_all(to, buffer, (size_t)n);
+	}
+	_exit(-r & 0xff);
+}
+
+int changes_begin(struct changes *c, struct dayfly_task *t)
+{
+	int ends[2];
+	c->tar_fd = c->out_fd = c->workspace_fd = -1;
+	if (!c->file)
+		return 0;
+	int r = open_files(c);
+	if (r == 0)
+		r = open_workspace(c);
+	if (r < 0)
+		return r;
+	r = fd_pipe(ends);
+	if (r < 0)
+		return failed(c, r, "make a pipe");
+	c->reader = fork();
+	if (c->reader == 0) {
+		fd_close(&ends[1]);
+		read_pipe(ends[0], c->tar_fd);
+	}
+	r = c->reader < 0 ? -errno : dayfly_task_set_changes(t, ends[1], NULL, NULL);
+	fd_close_many(ends, 2);
+	return r < 0 ? failed(c, r, "make ready for them") : 0;
+}
+
+/* ---- after it ---- */
+
+void changes_note(struct changes *c, const struct dayfly_event *last)
+{
+	int64_t complete = 0;
+	c->has_archive =
+		dayfly_event_result_number(last, "changes.archive.bytes", &c->wanted_bytes) == 0;
+	dayfly_event_result_number(last, "changes.archive.complete", &complete);
+	dayfly_event_result_number(last, "changes.archive.left_out", &c->left_out);
+	const char *why = dayfly_event_result_text(last, "changes.archive.error");
+	snprintf(c->why, sizeof(c->why), "%s", why ? why : "");
+	c->is_complete = complete == 1;
+	/* A task that ran and whose jail died before it could say anything. */
+	if (!c->has_archive && dayfly_event_result_text(last, "time.started")) {
+		c->has_archive = true;
+		snprintf(c->why, sizeof(c->why), "they died with the jail (%s)",
+			dayfly_event_cause(last));
+	}
+}
+
+/* Returns an errno of the child, or 0. */
+static int end_reader(struct changes *c)
+{
+	int status = 0;
+	if (c->reader <= 0)
+		return 0;
+	while (waitpid(c->reader, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
+}
+
+static int check_whole(const struct changes *c, int errnum)
+{
+	struct stat st = { 0 };
+	if (errnum)
+		return failed(c, -errnum, "write it");
+	if (!c->is_complete) {
+		message_error("--changes %s: the changes could not be taken out: %s", c->file,
+			c->why[0] ? c->why : "the daemon does not say why");
+		return -EIO;
+	}
+	if (fstat(c->tar_fd, &st) < 0 || st.st_size != c->wanted_bytes) {
+		message_error("--changes %s: %lld of %" PRIi64
+			      " bytes came: they went to an earlier request",
+			c->file, (long long)st.st_size, c->wanted_bytes);
+		return -EIO;
+	}
+	if (c->left_out)
+		message_error("--changes %s: %" PRIi64
+			      " of the changes left out: special files, too deep or too large",
+			c->file, c->left_out);
+	return 0;
+}
+
+static int make_patch(const struct changes *c, const struct command *cmd, const char *socket)
+{
+	struct change_tar tar = { .fd = -1 };
+	struct patch_result result = { 0 };
+	struct err e = { 0 };
+	int r = change_tar_read(c->tar_fd, &tar, &e);
+	struct dayfly_client *client = r == 0 ? daemon_connect(cmd, socket, 0) : NULL;
+	if (r == 0 && !client)
+		r = err_set(&e, ERR_INTERNAL, ECONNREFUSED, "ask for git");
+	if (r == 0)
+		r = patch_write(client, &tar, c->workspace_fd, c->out_fd, &result, &e);
+	dayfly_client_free(client);
+	change_tar_finish(&tar);
+	if (r < 0) {
+		message_error("--changes %s: %s", c->file, e.msg);
+		message_detail("fix", e.hint);
+	} else if (result.git_entries) {
+		message_error("--changes %s: %zu of the changes left out: they are git's own, "
+			      "below .git, which a tar can hold and a patch cannot",
+			c->file, result.git_entries);
+	}
+	return r;
+}
+
+static int copy_to_special(const struct changes *c)
+{
+	auto_close int to = open(c->file, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	char buffer[65536];
+	ssize_t n;
+	int r = to < 0 ? -errno : 0;
+	for (off_t at = 0; r == 0 && (n = pread(c->out_fd, buffer, sizeof(buffer), at)) != 0;
+		at += n)
+		r = n < 0 ? -errno : fd_write_all(to, buffer, (size_t)n);
+	return r;
+}
+
+static int put_in_place(struct changes *c)
+{
+	if (c->is_special) {
+		int r = copy_to_special(c);
+		return r < 0 ? failed(c, r, "write it") : 0;
+	}
+	auto_free char *real = realpath(c->file, NULL);
+	mode_t mask = umask(0);
+	umask(mask);
+	if (fchmod(c->out_fd, 0666 & ~mask) < 0 || rename(c->out_path, real ? real : c->file) < 0)
+		return failed(c, -errno, "put it in place");
+	free(c->out_path);
+	c->out_path = NULL;
+	return 0;
+}
+
+/* Nothing is lost for want of a patch. */
+static void keep_tar(struct changes *c)
+{
+	if (!c->is_patch || !c->tar_path)
+		return;
+	message_detail("why", "the changes themselves are whole, as a tar:");
+	message_detail("fix", c->tar_path);
+	free(c->tar_path);
+	c->tar_path = NULL;
+}
+
+static int deliver(struct changes *c, int errnum, const struct command *cmd, const char *socket)
+{
+	int r = check_whole(c, errnum);
+	if (r < 0)
+		return r;
+	if (c->is_patch)
+		r = make_patch(c, cmd, socket);
+	if (r == 0)
+		r = put_in_place(c);
+	if (r < 0)
+		keep_tar(c);
+	return r;
+}
+
+int changes_end(struct changes *c, const struct command *cmd, const char *socket)
+{
+	if (!c->file)
+		return 0;
+	int errnum = end_reader(c);
+	int r = c->has_archive ? deliver(c, errnum, cmd, socket) : 0;
+	char **const paths[] = { &c->tar_path, &c->out_path };
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		if (*paths[i])
+			unlink(*paths[i]);
+		free(*paths[i]);
+	}
+	int *const fds[] = { &c->tar_fd, &c->out_fd, &c->workspace_fd };
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		fd_close(fds[i]);
+	return r;
+}

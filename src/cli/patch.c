@@ -1,0 +1,273 @@
+/* Making a patch: see patch.h. */
+#include "cli/patch.h"
+
+#include "base/beneath.h"
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "cli/place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* git keeps of the permissions whether a file can be executed; all else is ours, so that it can be
+ * read. */
+#define SCRATCH_MODE(mode) (((mode)&0100) ? 0700 : 0600)
+#define SHOWN_AT	   "/changes"
+#define DEFAULT_OUTPUT	   (64ull << 20)
+
+/* ---- the files before and after ---- */
+
+struct scratch {
+	char path[PATH_MAX]; /* "" for none */
+	int before_fd, after_fd;
+	uint64_t bytes; /* of all files in it */
+};
+
+static void scratch_remove(struct scratch *s)
+{
+	fd_close(&s->before_fd);
+	fd_close(&s->after_fd);
+	if (s->path[0])
+		place_remove_tree(AT_FDCWD, s->path);
+}
+
+static int scratch_make(struct scratch *s, struct err *e)
+{
+	const char *base = getenv("TMPDIR");
+	*s = (struct scratch){ .before_fd = -1, .after_fd = -1 };
+	snprintf(s->path, sizeof(s->path), "%.4000s/dayfly-patch-XXXXXX",
+		base && *base ? base : "/tmp");
+	if (!mkdtemp(s->path)) {
+		int errnum = errno;
+		s->path[0] = '\0';
+		return err_set(e, ERR_INTERNAL, errnum, "make a directory for the patch");
+	}
+	auto_close int top = open(s->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (top < 0 || mkdirat(top, "a", 0700) < 0 || mkdirat(top, "b", 0700) < 0)
+		return err_set(e, ERR_INTERNAL, errno, "make a directory for the patch");
+	s->before_fd = beneath_open(top, "a", O_RDONLY | O_DIRECTORY);
+	s->after_fd = beneath_open(top, "b", O_RDONLY | O_DIRECTORY);
+	return s->before_fd < 0 || s->after_fd < 0
+		       ? err_set(e, ERR_INTERNAL, EMFILE, "open a directory for the patch")
+		       : 0;
+}
+
+/* Opens the directory in which an entry is to be made, which is made first. */
+static int open_place(int root_fd, const char *path, const char **ret_name)
+{
+	int r = place_parents(root_fd, path);
+	return r < 0 ? r : beneath_open_parent(root_fd, path, ret_name);
+}
+
+static int add_after(
+	struct scratch *s, const struct change_tar *tar, const struct change_tar_entry *c)
+{
+	const char *name;
+	auto_close int dir = open_place(s->after_fd, c->path, &name);
+	if (dir < 0)
+		return dir;
+	if (c->type == CHANGE_TAR_LINK)
+		return place_link(dir, name, c->link, NULL);
+	const struct place_content content = {
+		.fd = tar->fd, .at = c->at, .bytes = c->bytes, .mode = SCRATCH_MODE(c->mode)
+	};
+	s->bytes += c->bytes;
+	return place_file(dir, name, &content, NULL);
+}
+
+static int copy_link(int from, const char *name, int to_dir, const char *to_name)
+{
+	char text[PATH_MAX];
+	ssize_t n = readlinkat(from, name, text, sizeof(text) - 1);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	return place_link(to_dir, to_name, text, NULL);
+}
+
+/* The file or link as it is in the workspace. One that has gone is as one that never was. */
+static int add_before(struct scratch *s, int workspace_fd, const char *path)
+{
+	const char *name, *to_name;
+	struct stat st;
+	auto_close int from = beneath_open_parent(workspace_fd, path, &name);
+	if (from < 0 || fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+		return 0;
+	auto_close int to = open_place(s->before_fd, path, &to_name);
+	if (to < 0)
+		return to;
+	if (S_ISLNK(st.st_mode))
+		return copy_link(from, name, to, to_name);
+	auto_close int fd = beneath_open(from, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fd < 0 ? fd : -errno;
+	const struct place_content content = {
+		.fd = fd, .bytes = (uint64_t)st.st_size, .mode = SCRATCH_MODE(st.st_mode)
+	};
+	s->bytes += content.bytes;
+	return S_ISREG(st.st_mode) ? place_file(to, to_name, &content, NULL) : 0;
+}
+
+/* What git writes down by the way and nobody misses: its index, objects that nothing names yet. */
+static bool is_by_the_way(const char *path)
+{
+	const char *git = strstr(path, ".git/");
+	return git && (!strcmp(git, ".git/index") || str_starts(git, ".git/objects/"));
+}
+
+static int fill(struct scratch *s, const struct change_tar *tar, int workspace_fd,
+	struct patch_result *result, struct err *e)
+{
+	for (size_t i = 0; i < tar->n; i++) {
+		const struct change_tar_entry *c = &tar->entries[i];
+		int r = 0;
+		if (change_tar_is_git(c)) {
+			result->git_entries +=
+				c->type != CHANGE_TAR_DIRECTORY && !is_by_the_way(c->path);
+			continue;
+		}
+		if (c->type == CHANGE_TAR_DIRECTORY)
+			continue;
+		if (c->type == CHANGE_TAR_DELETED || c->replaces)
+			r = add_before(s, workspace_fd, c->path);
+		if (r == 0 && c->type != CHANGE_TAR_DELETED)
+			r = add_after(s, tar, c);
+		if (r < 0)
+			return err_set(e, ERR_INTERNAL, -r, "copy %s for the patch", c->path);
+	}
+	return 0;
+}
+
+/* ---- git ---- */
+
+static int describe(struct dayfly_task *t, const struct scratch *s, struct dayfly_error *e)
+{
+	static const char *const argv[] = { "git", "-c", "core.quotePath=true", "-c",
+		"core.bigFileThreshold=256m", "diff", "--no-index", "--no-prefix", "--binary",
+		"--no-renames", "--no-color", "--no-ext-diff", "--no-textconv", "a", "b", NULL };
+	static const char *const env[][2] = { { "GIT_CONFIG_NOSYSTEM", "1" },
+		{ "GIT_CONFIG_GLOBAL", "/dev/null" }, { "GIT_ATTR_NOSYSTEM", "1" },
+		{ "LC_ALL", "C" } };
+	char output[32];
+	int r = dayfly_task_set_argv(t, argv);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(env); i++)
+		r = dayfly_task_set_env(t, env[i][0], env[i][1]);
+	if (r == 0)
+		r = dayfly_task_set_cwd(t, SHOWN_AT);
+	/* Each byte may come twice, as two letters; and the headers. */
+	uint64_t most = 4 * s->bytes + DEFAULT_OUTPUT / 2;
+	snprintf(output, sizeof(output), "%" PRIu64, most);
+	if (r == 0 && most > DEFAULT_OUTPUT)
+		r = dayfly_task_set_limit(t, "output", output);
+	return r < 0 ? r : dayfly_task_add_mount(t, s->path, SHOWN_AT, DAYFLY_MODE_RO, e);
+}
+
+static void from_library(struct err *e, const struct dayfly_error *de)
+{
+	err_set(e, ERR_INTERNAL, 0, "%.200s", de->message);
+	err_hint(e, "%.200s", de->hint);
+}
+
+/* Returns 1 for an event that is the last, 0, or -errno with *e. */
+static int take_event(struct dayfly_event *ev, int out_fd, char *said, size_t size, struct err *e)
+{
+	size_t len;
+	const char *data = dayfly_event_data(ev, &len);
+	int r;
+	switch (dayfly_event_type(ev)) {
+	case DAYFLY_EVENT_OUTPUT:
+		if (dayfly_event_truncated(ev))
+			return err_set(e, ERR_TOO_LARGE, 0, "the patch is too large");
+		if (dayfly_event_stream(ev) != DAYFLY_STREAM_STDOUT) {
+			snprintf(said, size, "%.*s", (int)(len < size ? len : size - 1), data);
+			return 0;
+		}
+		r = fd_write_all(out_fd, data, len);
+		return r < 0 ? err_set(e, ERR_INTERNAL, -r, "write the patch") : 0;
+	case DAYFLY_EVENT_RESULT:
+	case DAYFLY_EVENT_ERROR:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+static int judge(const struct dayfly_event *last, const char *said, struct err *e)
+{
+	struct dayfly_error de;
+	int64_t code = -1, dropped = -1;
+	if (dayfly_event_error(last, &de)) {
+		from_library(e, &de);
+		err_wrap(e, "git");
+		if (!strcmp(dayfly_event_cause(last), "exec"))
+			err_hint(e, "a patch is made by git, which tasks must be able to run here; "
+				    "or take a tar");
+		return -EINVAL;
+	}
+	dayfly_event_result_number(last, "exit.code", &code);
+	dayfly_event_result_number(last, "output.stdout.dropped", &dropped);
+	/* As diff does: 1 says that there are differences. */
+	if (code != 0 && code != 1)
+		return err_set(e, ERR_INTERNAL, 0, "git ended with %s%s%s",
+			dayfly_event_cause(last), said[0] ? ": " : "", said);
+	return dropped == 0 ? 0 : err_set(e, ERR_TOO_LARGE, 0, "the patch is too large");
+}
+
+static int run_git(struct dayfly_client *c, const struct dayfly_task *t, int out_fd, struct err *e)
+{
+	struct dayfly_error de;
+	uint64_t request = 0;
+	char said[200] = "";
+	if (dayfly_run(c, t, 0, &request, &de) < 0) {
+		from_library(e, &de);
+		return -EIO;
+	}
+	for (;;) {
+		struct dayfly_event *ev = NULL;
+		if (dayfly_next(c, -1, &ev, &de) < 0) {
+			from_library(e, &de);
+			return -EIO;
+		}
+		if (!ev)
+			continue;
+		int r = dayfly_event_request(ev) == request
+				? take_event(ev, out_fd, said, sizeof(said), e)
+				: 0;
+		if (r == 1)
+			r = judge(ev, said, e) < 0 ? -EIO : 1;
+		dayfly_event_free(ev);
+		if (r != 0)
+			return r == 1 ? 0 : r;
+	}
+}
+
+int patch_write(struct dayfly_client *c, const struct change_tar *tar, int workspace_fd, int out_fd,
+	struct patch_result *ret, struct err *e)
+{
+	struct scratch s;
+	struct dayfly_error de = { 0 };
+	*ret = (struct patch_result){ 0 };
+	int r = scratch_make(&s, e);
+	if (r == 0)
+		r = fill(&s, tar, workspace_fd, ret, e);
+	struct dayfly_task *t = r == 0 ? dayfly_task_new() : NULL;
+	if (t && describe(t, &s, &de) < 0) {
+		from_library(e, &de);
+		r = -EIO;
+	} else if (r == 0) {
+		r = t ? run_git(c, t, out_fd, e)
+		      : err_set(e, ERR_INTERNAL, ENOMEM, "make the patch");
+	}
+	dayfly_task_free(t);
+	scratch_remove(&s);
+	return r;
+}

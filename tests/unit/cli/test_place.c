@@ -1,0 +1,107 @@
+/* Putting files in place. */
+#include "harness.h"
+
+#include "cli/place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char top[32];
+static int dir, content;
+
+static int start(void **state)
+{
+	snprintf(top, sizeof(top), "/tmp/dayfly-unit-XXXXXX");
+	if (!mkdtemp(top))
+		return -1;
+	dir = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	content = memfd_create("content", MFD_CLOEXEC);
+	return write(content, "xxhello", 7) == 7 ? 0 : -1;
+}
+
+static int finish(void **state)
+{
+	close(dir);
+	close(content);
+	place_remove_tree(AT_FDCWD, top);
+	return access(top, F_OK) == 0 ? -1 : 0;
+}
+
+static struct place_content hello(void)
+{
+	return (struct place_content){
+		.fd = content, .at = 2, .bytes = 5, .mode = 0751, .mtime = 77
+	};
+}
+
+static void a_file_has_its_content_mode_and_time(void **state)
+{
+	const struct place_content c = hello();
+	struct stat st;
+	char text[6] = "";
+	assert_int_equal(place_file(dir, "f", &c, NULL), 0);
+	assert_int_equal(fstatat(dir, "f", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0751);
+	assert_int_equal(st.st_mtime, 77);
+	int fd = openat(dir, "f", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(read(fd, text, 5), 5);
+	assert_string_equal(text, "hello");
+	close(fd);
+}
+
+static void what_was_not_known_is_not_overwritten(void **state)
+{
+	const struct place_content c = hello();
+	struct stat st;
+	assert_int_equal(symlinkat("/etc/passwd", dir, "f"), 0);
+	assert_int_equal(place_file(dir, "f", &c, NULL), -EEXIST);
+	assert_int_equal(place_link(dir, "f", "x", NULL), -EEXIST);
+	/* Known, it makes room: the link itself, not what it names. */
+	assert_int_equal(fstatat(dir, "f", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_int_equal(place_file(dir, "f", &c, &st), 0);
+	assert_int_equal(fstatat(dir, "f", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_true(S_ISREG(st.st_mode));
+	assert_int_equal(place_link(dir, "f", "/nowhere", &st), 0);
+	assert_int_equal(unlinkat(dir, "f", 0), 0);
+}
+
+static void a_content_that_ends_early_leaves_nothing(void **state)
+{
+	struct place_content c = hello();
+	struct stat st;
+	c.bytes = 100;
+	assert_int_equal(place_file(dir, "f", &c, NULL), -EIO);
+	assert_int_equal(fstatat(dir, "f", &st, 0), -1);
+	assert_int_equal(rmdir(top), 0);
+	assert_int_equal(mkdir(top, 0700), 0);
+}
+
+static void A18_parents_are_made_beneath_and_through_no_link(void **state)
+{
+	assert_int_equal(place_parents(dir, "a/b/c"), 0);
+	assert_int_equal(place_parents(dir, "a/b/d"), 0);
+	assert_int_equal(faccessat(dir, "a/b", F_OK, 0), 0);
+	assert_int_equal(faccessat(dir, "a/b/c", F_OK, 0), -1);
+	assert_int_equal(symlinkat("/tmp", dir, "out"), 0);
+	assert_int_equal(place_parents(dir, "out/x/y"), -ENOTDIR);
+	assert_int_equal(place_parents(dir, "plain"), 0);
+}
+
+#define PLACE_TEST(name) cmocka_unit_test_setup_teardown(name, start, finish)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		PLACE_TEST(a_file_has_its_content_mode_and_time),
+		PLACE_TEST(what_was_not_known_is_not_overwritten),
+		PLACE_TEST(a_content_that_ends_early_leaves_nothing),
+		PLACE_TEST(A18_parents_are_made_beneath_and_through_no_link),
+	};
+	return RUN_TESTS(tests);
+}
