@@ -72,15 +72,14 @@ UV_LIBS      := $(call pkg,--libs,libuv)
 JANSSON_LIBS := $(call pkg,--libs,jansson)
 SECCOMP_LIBS := $(call pkg,--libs,libseccomp)
 INIH_LIBS    := $(call pkg,--libs,inih)
-CURL_LIBS    := $(call pkg,--libs,libcurl)
-CRYPTO_LIBS  := $(call pkg,--libs,libcrypto)
+NETTLE_LIBS  := $(call pkg,--libs,nettle)
 ifeq ($(LIBSYSTEMD),yes)
 SYSTEMD_LIBS := $(call pkg,--libs,libsystemd)
 SYSTEMD_CPPFLAGS := $(call pkg,--cflags,libsystemd) -DDAYFLY_LIBSYSTEMD
 endif
 CMOCKA_LIBS  := $(call pkg,--libs,cmocka)
 LIB_CFLAGS   := $(sort $(call pkg,--cflags,libuv) $(call pkg,--cflags,jansson) \
-	$(call pkg,--cflags,libseccomp) $(call pkg,--cflags,inih) $(call pkg,--cflags,libcurl) $(call pkg,--cflags,libcrypto))
+	$(call pkg,--cflags,libseccomp) $(call pkg,--cflags,inih) $(call pkg,--cflags,libcurl) $(call pkg,--cflags,nettle))
 
 DF_CPPFLAGS = -D_GNU_SOURCE -Isrc -Iinclude -include base/banned.h $(LIB_CFLAGS) $(SYSTEMD_CPPFLAGS) $(MODE_CPPFLAGS) \
 	-DDAYFLY_VERSION='"$(VERSION)"' -DDAYFLY_LIBEXECDIR='"$(LIBEXECDIR)"' \
@@ -124,8 +123,8 @@ LIBS_unpack :=
 LIBS_jail   := $(SECCOMP_LIBS)
 LIBS_task   := $(UV_LIBS) $(JANSSON_LIBS)
 LIBS_sched  := $(UV_LIBS) $(JANSSON_LIBS)
-LIBS_http   := $(UV_LIBS) $(JANSSON_LIBS) $(CURL_LIBS) $(CRYPTO_LIBS)
-LIBS_daemon := $(UV_LIBS) $(JANSSON_LIBS) $(INIH_LIBS) $(CURL_LIBS) $(CRYPTO_LIBS) $(SYSTEMD_LIBS)
+LIBS_http   := $(UV_LIBS) $(JANSSON_LIBS) $(NETTLE_LIBS) -ldl
+LIBS_daemon := $(UV_LIBS) $(JANSSON_LIBS) $(INIH_LIBS) $(NETTLE_LIBS) -ldl $(SYSTEMD_LIBS)
 LIBS_client := $(JANSSON_LIBS)
 LIBS_cli    := $(JANSSON_LIBS)
 
@@ -168,8 +167,8 @@ say = @$(if $(IS_SILENT)$(filter 1,$(V)),:,printf '  %-5s %s\n' $(1) $@)
 # A change of compiler or flags rebuilds everything: the stamp is written anew only when its text changes.
 $(BUILD)/.flags: FORCE
 	@mkdir -p $(@D)
-	@$(PKG_CONFIG) --exists libuv jansson libseccomp inih libarchive libcurl libcrypto || { \
-		echo "dayfly: pkg-config does not find libuv, jansson, libseccomp, inih, libarchive, libcurl and libcrypto;" \
+	@$(PKG_CONFIG) --exists libuv jansson libseccomp inih libarchive libcurl nettle || { \
+		echo "dayfly: pkg-config does not find libuv, jansson, libseccomp, inih, libarchive, libcurl and nettle;" \
 			"to install what is missing: sh contrib/install-deps.sh build" >&2; exit 1; }
 	@printf '%s\n' '$(call shell_escape,$(CC) $(DF_CPPFLAGS) $(DF_CFLAGS) $(DF_LDFLAGS) $(UNPACK_LINK))' "$$($(CC) -dumpfullversion -dumpmachine)" \
 		>$@.new; if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi

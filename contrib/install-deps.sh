@@ -59,7 +59,7 @@ build archive liblzma.a     liblzma-dev      xz-static           -              
 build archive libbz2.a      libbz2-dev       bzip2-static        -                 bzip2-static
 build archive libz.a        zlib1g-dev       zlib-static         -                 zlib-static
 build library libcurl       libcurl4-openssl-dev libcurl-devel    curl              curl-dev
-build library libcrypto     libssl-dev       openssl-devel       openssl           openssl-dev
+build library nettle        nettle-dev       nettle-devel        nettle            nettle-dev
 build library libsystemd    libsystemd-dev   systemd-devel       systemd-libs      -
 test  library cmocka        libcmocka-dev    libcmocka-devel     cmocka            cmocka-dev
 test  archive libc.a        libc6-dev        glibc-static        glibc             musl-dev

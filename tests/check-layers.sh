@@ -26,8 +26,7 @@ BEGIN {
   lib["seccomp.h"] = "jail"
   lib["archive.h"] = lib["archive_entry.h"] = "unpack"
   lib["ini.h"] = "daemon"
-  lib["curl/curl.h"] = "http"
-  lib["openssl/evp.h"] = lib["openssl/hmac.h"] = "http"
+  lib["curl/curl.h"] = lib["nettle/hmac.h"] = "http"
   lib["pthread.h"] = "task sched daemon client"
 }
 function has(list, word) { return index(" " list " ", " " word " ") > 0 }

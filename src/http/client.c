@@ -4,14 +4,17 @@
 #include "base/cleanup.h"
 #include "base/list.h"
 #include "http/addr.h"
+#include "http/curl.h"
 #include "http/retry.h"
 #include "task/watch.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+/* Since the first http_create(). */
+static const struct curl *curl;
 
 struct http {
 	uv_loop_t *loop;
@@ -92,7 +95,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *owner)
 	if (c->is_answered)
 		return len;
 	read_header(c, data, len);
-	if (len > 2 || curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK ||
+	if (len > 2 || curl->easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK ||
 		status < 200)
 		return len;
 	c->is_answered = true;
@@ -111,7 +114,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *owner)
 
 static void set_cause(struct http_call *c, CURLcode code)
 {
-	const char *cause = c->error[0] ? c->error : curl_easy_strerror(code);
+	const char *cause = c->error[0] ? c->error : curl->easy_strerror(code);
 	if (c->is_too_long)
 		cause = "the headers of the answer are too long";
 	else if (c->is_denied && code == CURLE_COULDNT_CONNECT)
@@ -123,10 +126,10 @@ static void free_call(struct http_call *c)
 {
 	list_remove(&c->link);
 	if (c->easy) {
-		curl_multi_remove_handle(c->http->multi, c->easy);
-		curl_easy_cleanup(c->easy);
+		curl->multi_remove_handle(c->http->multi, c->easy);
+		curl->easy_cleanup(c->easy);
 	}
-	curl_slist_free_all(c->headers);
+	curl->slist_free_all(c->headers);
 	free(c);
 }
 
@@ -147,12 +150,12 @@ static void end_finished(struct http *h)
 {
 	CURLMsg *m;
 	int left;
-	while ((m = curl_multi_info_read(h->multi, &left))) {
+	while ((m = curl->multi_info_read(h->multi, &left))) {
 		struct http_call *c = NULL;
 		CURLcode code = m->data.result;
 		if (m->msg != CURLMSG_DONE)
 			continue;
-		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &c);
+		curl->easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &c);
 		end_call(c, code);
 	}
 }
@@ -160,7 +163,7 @@ static void end_finished(struct http *h)
 static void go_on(struct http *h, curl_socket_t fd, int events)
 {
 	int running;
-	curl_multi_socket_action(h->multi, fd, events, &running);
+	curl->multi_socket_action(h->multi, fd, events, &running);
 	end_finished(h);
 }
 
@@ -204,7 +207,7 @@ static struct http_socket *add_socket(struct http *h, curl_socket_t fd)
 	s->fd = fd;
 	list_append(&h->sockets, &s->link);
 	if (watch_create(h->loop, fd, on_socket_event, s, &s->watch) == 0 &&
-		curl_multi_assign(h->multi, fd, s) == CURLM_OK)
+		curl->multi_assign(h->multi, fd, s) == CURLM_OK)
 		return s;
 	free_socket(s);
 	return NULL;
@@ -218,7 +221,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *owner, void *
 	if (what == CURL_POLL_REMOVE) {
 		if (s)
 			free_socket(s);
-		curl_multi_assign(h->multi, fd, NULL);
+		curl->multi_assign(h->multi, fd, NULL);
 		return 0;
 	}
 	if (!s)
@@ -233,7 +236,10 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *owner, void *
 
 int http_create(uv_loop_t *loop, struct http **ret)
 {
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+	curl = curl_load();
+	if (!curl)
+		return -ELIBACC;
+	if (curl->global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return -ENOMEM;
 	struct http *h = calloc(1, sizeof(*h));
 	if (!h)
@@ -241,16 +247,16 @@ int http_create(uv_loop_t *loop, struct http **ret)
 	h->loop = loop;
 	list_init(&h->calls);
 	list_init(&h->sockets);
-	h->multi = curl_multi_init();
+	h->multi = curl->multi_init();
 	int r = h->multi ? alarm_create(loop, on_alarm, h, &h->alarm) : -ENOMEM;
 	if (r < 0) {
 		http_destroy(&h);
 		return r;
 	}
-	curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-	curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
-	curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
-	curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
+	curl->multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+	curl->multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
+	curl->multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
+	curl->multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
 	*ret = h;
 	return 0;
 }
@@ -262,7 +268,7 @@ void http_destroy(struct http **h)
 	list_for_each_safe (pos, &(*h)->calls)
 		free_call(list_entry(pos, struct http_call, link));
 	if ((*h)->multi)
-		curl_multi_cleanup((*h)->multi);
+		curl->multi_cleanup((*h)->multi);
 	list_for_each_safe (pos, &(*h)->sockets)
 		free_socket(list_entry(pos, struct http_socket, link));
 	alarm_destroy(&(*h)->alarm);
@@ -278,7 +284,7 @@ static CURLcode set_options(struct http_call *c, const struct http_post *p)
 #define SET(option, value)                                                                         \
 	do {                                                                                       \
 		if (code == CURLE_OK)                                                              \
-			code = curl_easy_setopt(e, CURLOPT_##option, value);                       \
+			code = curl->easy_setopt(e, CURLOPT_##option, value);                      \
 	} while (0)
 	SET(PRIVATE, c);
 	SET(URL, p->url);
@@ -320,7 +326,7 @@ static CURLcode set_options(struct http_call *c, const struct http_post *p)
 static int add_headers(struct http_call *c, const char *const *headers)
 {
 	for (; headers && *headers; headers++) {
-		struct curl_slist *more = curl_slist_append(c->headers, *headers);
+		struct curl_slist *more = curl->slist_append(c->headers, *headers);
 		if (!more)
 			return -ENOMEM;
 		c->headers = more;
@@ -339,13 +345,13 @@ int http_post(struct http *h, const struct http_post *post, http_fn fn, void *ow
 	c->owner = owner;
 	c->may_be_private = post->may_be_private;
 	list_append(&h->calls, &c->link);
-	c->easy = curl_easy_init();
+	c->easy = curl->easy_init();
 	int r = c->easy ? add_headers(c, post->headers) : -ENOMEM;
 	if (r == 0) {
 		CURLcode code = set_options(c, post);
 		r = code == CURLE_OK ? 0 : code == CURLE_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
 	}
-	if (r == 0 && curl_multi_add_handle(h->multi, c->easy) != CURLM_OK)
+	if (r == 0 && curl->multi_add_handle(h->multi, c->easy) != CURLM_OK)
 		r = -ENOMEM;
 	if (r < 0) {
 		free_call(c);

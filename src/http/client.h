@@ -1,9 +1,9 @@
 /*
- * HTTP out of the daemon: libcurl's multi interface on the loop, so that nothing waits. libcurl has
- * threads of its own for names only. What it connects to is asked of addr.h at the moment of
- * connecting: a name that resolves to something else than before gains nothing. Redirects are
- * answers like others and never followed; there are no proxies, cookies or stored passwords; TLS is
- * 1.2 or later, and verified.
+ * HTTP out of the daemon: libcurl's multi interface (curl.h) on the loop, so that nothing waits.
+ * libcurl has threads of its own for names only. What it connects to is asked of addr.h at the
+ * moment of connecting: a name that resolves to something else than before gains nothing. Redirects
+ * are answers like others and never followed; there are no proxies, cookies or stored passwords;
+ * TLS is 1.2 or later, and verified.
  *
  * An answer is bounded in bytes and time, whatever the server does, and nothing of it is kept but
  * its status and Retry-After.

@@ -2,8 +2,7 @@
 #include "http/retry.h"
 
 #include "base/units.h"
-
-#include <curl/curl.h>
+#include "http/curl.h"
 
 uint64_t retry_delay_ms(unsigned attempts, uint64_t random, uint64_t asked_ms)
 {
@@ -23,7 +22,8 @@ uint64_t retry_after_ms(const char *value, int64_t now_s)
 	uint64_t seconds;
 	if (units_parse_uint(value, UINT32_MAX, &seconds) == 0)
 		return seconds * 1000;
+	const struct curl *curl = curl_load();
 	/* Always of GMT. */
-	int64_t at = curl_getdate(value, NULL);
+	int64_t at = curl ? curl->getdate(value, NULL) : -1;
 	return at > now_s ? (uint64_t)(at - now_s) * 1000 : 0;
 }

@@ -7,8 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <nettle/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,13 +129,15 @@ int signature_make(const struct signature_keys *k, const char *id, int64_t at_s,
 	memcpy(data, head, (size_t)n);
 	memcpy(data + n, body, body_len);
 	for (size_t i = 0; i < k->n; i++) {
-		uint8_t mac[EVP_MAX_MD_SIZE];
-		unsigned mac_len = 0;
-		if (!HMAC(EVP_sha256(), k->key[i], (int)k->len[i], data, len, mac, &mac_len))
-			return -ENOMEM;
+		struct hmac_sha256_ctx hmac;
+		uint8_t mac[SHA256_DIGEST_SIZE];
+		hmac_sha256_set_key(&hmac, k->len[i], k->key[i]);
+		hmac_sha256_update(&hmac, len, data);
+		hmac_sha256_digest(&hmac, sizeof(mac), mac);
+		explicit_bzero(&hmac, sizeof(hmac));
 		at += (size_t)snprintf(out + at, SIGNATURE_TEXT_SIZE - at, "%sv1,", i ? " " : "");
-		base64_encode(mac, mac_len, out + at);
-		at += base64_encoded_size(mac_len);
+		base64_encode(mac, sizeof(mac), out + at);
+		at += base64_encoded_size(sizeof(mac));
 	}
 	out[at] = '\0';
 	return 0;

@@ -3,13 +3,16 @@
 
 #include "base/limits.h"
 #include "base/units.h"
+#include "http/curl.h"
 
 #include <ctype.h>
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Since the first url_parse(). */
+static const struct curl *curl;
 
 static int refuse(struct err *e, const char *cause, const char *fix)
 {
@@ -22,10 +25,10 @@ static int refuse(struct err *e, const char *cause, const char *fix)
 static char *part_of(CURLU *u, CURLUPart part, unsigned flags)
 {
 	char *curls = NULL;
-	if (curl_url_get(u, part, &curls, flags) != CURLUE_OK)
+	if (curl->url_get(u, part, &curls, flags) != CURLUE_OK)
 		return NULL;
 	char *copy = strdup(curls);
-	curl_free(curls);
+	curl->free(curls);
 	return copy;
 }
 
@@ -95,17 +98,23 @@ int url_parse(const char *text, struct url *ret, struct err *e)
 	int r = check_text(text, e);
 	if (r < 0)
 		return r;
-	CURLU *u = curl_url();
+	curl = curl_load();
+	if (!curl) {
+		err_set(e, ERR_UNSUPPORTED, 0, "libcurl cannot be loaded");
+		err_hint(e, "install it (of Debian: libcurl4), and start dayflyd again");
+		return -EINVAL;
+	}
+	CURLU *u = curl->url();
 	if (!u)
 		return err_set(e, ERR_INTERNAL, ENOMEM, "read an address");
-	CURLUcode code = curl_url_set(u, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME);
+	CURLUcode code = curl->url_set(u, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME);
 	if (code == CURLUE_OUT_OF_MEMORY)
 		r = err_set(e, ERR_INTERNAL, ENOMEM, "read an address");
 	else if (code != CURLUE_OK)
-		r = refuse(e, curl_url_strerror(code), "write it as https://HOST/PATH");
+		r = refuse(e, curl->url_strerror(code), "write it as https://HOST/PATH");
 	else
 		r = take_parts(u, &parsed, e);
-	curl_url_cleanup(u);
+	curl->url_cleanup(u);
 	if (r < 0)
 		url_finish(&parsed);
 	else
