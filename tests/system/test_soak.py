@@ -133,7 +133,7 @@ class ShortSoak(OwnDaemons):
         return daemon
 
     def test_J15_beside_idle_and_deaf_clients_every_number_stays_flat(self):
-        done, problems = soak_tasks(self.soaked_daemon(), 3)
+        done, problems = soak_tasks(self.soaked_daemon(), 3 * SCALE)
         self.assertEqual(problems, [])
         self.assertGreater(done, 50)
 
