@@ -135,7 +135,7 @@ class ShortSoak(OwnDaemons):
     def test_J15_beside_idle_and_deaf_clients_every_number_stays_flat(self):
         done, problems = soak_tasks(self.soaked_daemon(), 3 * SCALE)
         self.assertEqual(problems, [])
-        self.assertGreater(done, 50)
+        self.assertGreater(done, 10)
 
     def test_J16_beside_noisy_neighbours_trivial_tasks_go_on(self):
         """How much slower is printed; `make soak` holds it to a bound."""
