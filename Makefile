@@ -73,13 +73,14 @@ JANSSON_LIBS := $(call pkg,--libs,jansson)
 SECCOMP_LIBS := $(call pkg,--libs,libseccomp)
 INIH_LIBS    := $(call pkg,--libs,inih)
 NETTLE_LIBS  := $(call pkg,--libs,nettle)
+SQLITE_LIBS  := $(call pkg,--libs,sqlite3)
 ifeq ($(LIBSYSTEMD),yes)
 SYSTEMD_LIBS := $(call pkg,--libs,libsystemd)
 SYSTEMD_CPPFLAGS := $(call pkg,--cflags,libsystemd) -DDAYFLY_LIBSYSTEMD
 endif
 CMOCKA_LIBS  := $(call pkg,--libs,cmocka)
 LIB_CFLAGS   := $(sort $(call pkg,--cflags,libuv) $(call pkg,--cflags,jansson) \
-	$(call pkg,--cflags,libseccomp) $(call pkg,--cflags,inih) $(call pkg,--cflags,libcurl) $(call pkg,--cflags,nettle))
+	$(call pkg,--cflags,libseccomp) $(call pkg,--cflags,inih) $(call pkg,--cflags,sqlite3) $(call pkg,--cflags,libcurl) $(call pkg,--cflags,nettle))
 
 DF_CPPFLAGS = -D_GNU_SOURCE -Isrc -Iinclude -include base/banned.h $(LIB_CFLAGS) $(SYSTEMD_CPPFLAGS) $(MODE_CPPFLAGS) \
 	-DDAYFLY_VERSION='"$(VERSION)"' -DDAYFLY_LIBEXECDIR='"$(LIBEXECDIR)"' \
@@ -97,7 +98,7 @@ UNPACK_STATIC := $(UNPACK_STATIC)
 UNPACK_LINK   := $(if $(filter yes,$(UNPACK_STATIC)),-static $(UNPACK_DEPS),$(call pkg,--libs,libarchive))
 
 # ---- sources: a folder is a layer --------------------------------------------------------------
-LAYERS := base proto plan unpack jail task sched http daemon client cli
+LAYERS := base proto plan unpack jail task sched history http daemon client cli
 srcs = $(sort $(filter-out %/main.c,$(wildcard src/$(1)/*.c)))
 objs = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(1))
 lib  = $(BUILD)/obj/lib$(1).a
@@ -112,7 +113,8 @@ LINK_jail   := jail plan base
 LINK_task   := task plan proto base
 LINK_sched  := sched $(LINK_task)
 LINK_http   := http $(LINK_task)
-LINK_daemon := daemon http $(LINK_sched)
+LINK_history := history base
+LINK_daemon := daemon history http $(LINK_sched)
 LINK_client := client proto base
 LINK_cli    := cli $(LINK_client)
 
@@ -124,7 +126,8 @@ LIBS_jail   := $(SECCOMP_LIBS)
 LIBS_task   := $(UV_LIBS) $(JANSSON_LIBS)
 LIBS_sched  := $(UV_LIBS) $(JANSSON_LIBS)
 LIBS_http   := $(UV_LIBS) $(JANSSON_LIBS) $(NETTLE_LIBS) -ldl
-LIBS_daemon := $(UV_LIBS) $(JANSSON_LIBS) $(INIH_LIBS) $(NETTLE_LIBS) -ldl $(SYSTEMD_LIBS)
+LIBS_history := $(UV_LIBS) $(SQLITE_LIBS)
+LIBS_daemon := $(UV_LIBS) $(JANSSON_LIBS) $(INIH_LIBS) $(SQLITE_LIBS) $(NETTLE_LIBS) -ldl $(SYSTEMD_LIBS)
 LIBS_client := $(JANSSON_LIBS)
 LIBS_cli    := $(JANSSON_LIBS)
 
@@ -167,8 +170,8 @@ say = @$(if $(IS_SILENT)$(filter 1,$(V)),:,printf '  %-5s %s\n' $(1) $@)
 # A change of compiler or flags rebuilds everything: the stamp is written anew only when its text changes.
 $(BUILD)/.flags: FORCE
 	@mkdir -p $(@D)
-	@$(PKG_CONFIG) --exists libuv jansson libseccomp inih libarchive libcurl nettle || { \
-		echo "dayfly: pkg-config does not find libuv, jansson, libseccomp, inih, libarchive, libcurl and nettle;" \
+	@$(PKG_CONFIG) --exists libuv jansson libseccomp inih libarchive libcurl nettle "sqlite3 >= 3.38" || { \
+		echo "dayfly: pkg-config does not find libuv, jansson, libseccomp, inih, libarchive, libcurl, nettle and sqlite3 (3.38 or later);" \
 			"to install what is missing: sh contrib/install-deps.sh build" >&2; exit 1; }
 	@printf '%s\n' '$(call shell_escape,$(CC) $(DF_CPPFLAGS) $(DF_CFLAGS) $(DF_LDFLAGS) $(UNPACK_LINK))' "$$($(CC) -dumpfullversion -dumpmachine)" \
 		>$@.new; if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
@@ -247,7 +250,7 @@ endef
 $(foreach l,$(LAYERS),$(eval $(call unit_rule,$(l))))
 
 # A fuzz target runs over its saved corpus as a test; with clang the same source is a libFuzzer program.
-FUZZ_LAYERS  := daemon http sched task jail plan proto base
+FUZZ_LAYERS  := daemon history http sched task jail plan proto base
 FUZZ_ARCHIVE := $(foreach l,$(FUZZ_LAYERS),$(call lib,$(l)))
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/main.o $(FUZZ_ARCHIVE)
 	$(call say,LINK)

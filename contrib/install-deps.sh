@@ -51,6 +51,7 @@ build header  linux/mount.h linux-libc-dev   kernel-headers      linux-api-heade
 build library libuv         libuv1-dev       libuv-devel         libuv             libuv-dev
 build library jansson       libjansson-dev   jansson-devel       jansson           jansson-dev
 build library inih          libinih-dev      inih-devel          libinih           inih-dev
+build library sqlite3       libsqlite3-dev   sqlite-devel        sqlite            sqlite-dev
 build library libseccomp    libseccomp-dev   libseccomp-devel    libseccomp        libseccomp-dev
 build library libarchive    libarchive-dev   libarchive-devel    libarchive        libarchive-dev
 build archive libacl.a      libacl1-dev      -                   -                 acl-static

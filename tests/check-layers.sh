@@ -14,14 +14,16 @@ BEGIN {
   allow["task"]   = "task plan proto base"
   allow["sched"]  = "sched task plan proto base"
   allow["http"]   = "http task plan proto base"
-  allow["daemon"] = "daemon http sched task plan proto base"
+  allow["history"] = "history base"
+  allow["daemon"] = "daemon history http sched task plan proto base"
   allow["client"] = "client proto base dayfly"
   allow["cli"]    = "cli client proto base dayfly"
   # plan/build turns a request into a plan: the one place of plan/ that knows proto/, and not for the warden.
   allow_file["src/plan/build.c"] = allow_file["src/plan/build.h"] = "plan proto base"
   deny["jail"] = "plan/build.h"
 
-  lib["uv.h"] = "task sched http daemon"
+  lib["uv.h"] = "task sched history http daemon"
+  lib["sqlite3.h"] = "history"
   lib["jansson.h"] = "proto task sched daemon client cli"
   lib["seccomp.h"] = "jail"
   lib["archive.h"] = lib["archive_entry.h"] = "unpack"

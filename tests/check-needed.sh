@@ -27,7 +27,7 @@ if command -v readelf >/dev/null 2>&1; then
   # Static where it can be: then nothing.
   check dayfly-unpack libarchive
   check dayfly libjansson
-  check dayflyd libuv libjansson libinih libnettle libsystemd
+  check dayflyd libuv libjansson libinih libsqlite3 libnettle libsystemd
   check libdayfly.so libjansson
   names=$(nm -D --defined-only "$BUILD/libdayfly.so" 2>/dev/null | awk '$2 != "A" { print $3 }' |
     grep -v '^dayfly_\|^__asan\|^__ubsan\|^_init$\|^_fini$')

@@ -3,7 +3,7 @@ _dayfly() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]} options=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'run ps logs attach wait kill inspect top events doctor info stats drain config version' -- "$word"))
+    COMPREPLY=($(compgen -W 'run ps logs attach wait kill inspect history top events doctor info stats drain config version' -- "$word"))
     return
   fi
   case $before in
@@ -51,6 +51,12 @@ _dayfly() {
     --socket) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --after) return ;;
     --signal|-s) COMPREPLY=($(compgen -W 'TERM KILL INT HUP QUIT USR1 USR2' -- "$word")); return ;;
+    --outcome) return ;;
+    --cause) return ;;
+    --state) return ;;
+    --since) return ;;
+    --until) return ;;
+    --limit|-n) return ;;
     --interval|-d) return ;;
     --iterations|-n) return ;;
     --sort|-s) return ;;
@@ -65,6 +71,7 @@ _dayfly() {
     wait) options='--json --result --socket --help -h' ;;
     kill) options='--signal --socket --help -s -h' ;;
     inspect) options='--socket --help -h' ;;
+    history) options='--outcome --cause --state --label --name --since --until --user --all-users --limit --quiet --no-trunc --json --socket --help -l -u -a -n -q -h' ;;
     top) options='--interval --iterations --once --sort --all --label --json --socket --help -d -n -s -a -l -h' ;;
     events) options='--all --label --snapshot --json --socket --help -a -l -s -h' ;;
     doctor) options='--json --state-dir --help -h' ;;
@@ -78,7 +85,7 @@ _dayfly() {
     COMPREPLY=($(compgen -W "$options" -- "$word"))
   elif [ "$verb" = run ]; then
     COMPREPLY=($(compgen -c -- "$word"))
-  elif [[ " attach events inspect kill logs wait " = *" $verb "* ]]; then
+  elif [[ " attach events history inspect kill logs wait " = *" $verb "* ]]; then
     COMPREPLY=($(compgen -W "$(dayfly ps -q -a 2>/dev/null)" -- "$word"))
   elif [ "$verb" = config ]; then
     COMPREPLY=($(compgen -W show -- "$word"))

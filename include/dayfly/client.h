@@ -411,6 +411,20 @@ DAYFLY_API int dayfly_unsubscribe(struct dayfly_client *c, uint64_t subscription
 DAYFLY_API int dayfly_inspect(
 	struct dayfly_client *c, const char *task, uint64_t *ret_request, struct dayfly_error *e);
 
+/*
+ * What the daemon remembers of the caller's tasks, also from before its last start, the newest
+ * first: "tasks", and "next", which is null at the end. `filters` is a NULL-terminated list of
+ * "name=value", or NULL: "outcome=failed", "cause=oom", "name=NAME", "state=done" or
+ * "state=active", "label=KEY" or "label=KEY=VALUE", "since=2026-01-31T09:05:00Z", "until=...",
+ * "limit=100", "before=NEXT" (NEXT of the answer before); for root and the daemon's own user
+ * "uid=1000" and "all=true": of every user. With "task=TASK" all about one, as
+ * dayfly_inspect() has it.
+ *
+ * Errors: -EINVAL for what is no "name=value", or a number that is none.
+ */
+DAYFLY_API int dayfly_history(struct dayfly_client *c, const char *const *filters,
+	uint64_t *ret_request, struct dayfly_error *e);
+
 /* The daemon: version, mode, limits, counts. */
 DAYFLY_API int dayfly_info(struct dayfly_client *c, uint64_t *ret_request, struct dayfly_error *e);
 
@@ -433,6 +447,9 @@ enum dayfly_event_type {
 	DAYFLY_EVENT_MISSED, /* dayfly_events(): dayfly_event_missed() of them were left out */
 	DAYFLY_EVENT_SUBSCRIBED, /* dayfly_events(): it has begun; all that is known was told */
 	DAYFLY_EVENT_OTHER,	 /* from a newer daemon: dayfly_event_json() */
+	/* dayfly_logs(), dayfly_attach(): the output is not kept any more; dayfly_event_error()
+	 * says why. The result follows. */
+	DAYFLY_EVENT_GONE,
 };
 
 enum dayfly_stream {

@@ -26,6 +26,7 @@ static const struct {
 	{ "wait", verb_wait, "wait for the end of a task and exit as it did" },
 	{ "kill", verb_kill, "end a task, or send it a signal" },
 	{ "inspect", verb_inspect, "print everything known of a task" },
+	{ "history", verb_history, "list the tasks that are remembered, also of earlier daemons" },
 	{ "top", verb_top, "watch tasks and what they use" },
 	{ "events", verb_events, "print each change of state of tasks, as it comes" },
 	{ "doctor", verb_doctor, "check what this machine can do, and say how to mend the rest" },

@@ -67,6 +67,9 @@ static int print_logs(const struct logs_options *o, struct dayfly_client *c, con
 		message_report(&command, &e);
 		status = command.failure_status;
 	}
+	/* What was asked for was not there. */
+	if (status == 0 && s.is_gone)
+		status = command.failure_status;
 	dayfly_event_free(last);
 	return status;
 }

@@ -122,6 +122,13 @@ static void tell_waiting(const struct dayfly_event *ev)
 	message_plain(text);
 }
 
+static void tell_gone(const struct stream *s, const struct dayfly_event *ev)
+{
+	struct dayfly_error e;
+	dayfly_event_error(ev, &e);
+	message_report(s->command, &e);
+}
+
 static int handle_event(struct stream *s, struct dayfly_event *take_ev)
 {
 	enum dayfly_event_type type = dayfly_event_type(take_ev);
@@ -137,6 +144,7 @@ static int handle_event(struct stream *s, struct dayfly_event *take_ev)
 		return 0;
 	}
 	note_task(s, take_ev);
+	s->is_gone |= type == DAYFLY_EVENT_GONE;
 	if (is_last)
 		s->last = take_ev;
 	if (s->prints_json)
@@ -145,6 +153,8 @@ static int handle_event(struct stream *s, struct dayfly_event *take_ev)
 		return print_output(s, take_ev);
 	else if (type == DAYFLY_EVENT_STATE)
 		tell_waiting(take_ev);
+	else if (type == DAYFLY_EVENT_GONE)
+		tell_gone(s, take_ev);
 	if (!is_last)
 		dayfly_event_free(take_ev);
 	return r;

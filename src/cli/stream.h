@@ -35,6 +35,7 @@ struct stream {
 	/* Its own. */
 	char task[64]; /* the id, once known */
 	bool is_running;
+	bool is_gone; /* the task's output is not kept any more; that was said */
 	int signal_fd;
 	struct terminal terminal;
 	struct sink out, errors;

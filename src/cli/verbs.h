@@ -15,6 +15,7 @@ int verb_attach(int argc, char **argv);
 int verb_wait(int argc, char **argv);
 int verb_kill(int argc, char **argv);
 int verb_inspect(int argc, char **argv);
+int verb_history(int argc, char **argv);
 int verb_top(int argc, char **argv);
 int verb_events(int argc, char **argv);
 int verb_doctor(int argc, char **argv);

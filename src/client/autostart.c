@@ -44,8 +44,8 @@ static int find_daemon(char ret[PATH_MAX], struct dayfly_error *e)
  * near a task. */
 static char **clean_environment(void)
 {
-	static const char *const kept[] = { "PATH", "HOME", "XDG_RUNTIME_DIR", "LANG", "TZ",
-		"USER" };
+	static const char *const kept[] = { "PATH", "HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME",
+		"LANG", "TZ", "USER" };
 	char **env = NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
 		const char *value = getenv(kept[i]);

@@ -21,6 +21,8 @@ static const char *const type_names[] = {
 	[DAYFLY_EVENT_TASK] = "task",
 	[DAYFLY_EVENT_MISSED] = "missed",
 	[DAYFLY_EVENT_SUBSCRIBED] = "subscribed",
+	[DAYFLY_EVENT_OTHER] = "", /* no event has this name */
+	[DAYFLY_EVENT_GONE] = "gone",
 };
 
 static int not_understood(struct dayfly_error *e, const char *what)
@@ -270,7 +272,7 @@ const char *dayfly_event_cause(const struct dayfly_event *ev)
 int dayfly_event_error(const struct dayfly_event *ev, struct dayfly_error *ret)
 {
 	const json_t *error = NULL;
-	if (ev->type == DAYFLY_EVENT_ERROR)
+	if (ev->type == DAYFLY_EVENT_ERROR || ev->type == DAYFLY_EVENT_GONE)
 		error = json_object_get(ev->json, "error");
 	else if (ev->type == DAYFLY_EVENT_RESULT)
 		error = result_member(ev, "error");

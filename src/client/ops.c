@@ -1,11 +1,14 @@
 /* The requests, one function each. */
+#include "base/cleanup.h"
 #include "base/str.h"
+#include "base/units.h"
 #include "client/client_priv.h"
 #include "client/error.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static int bad_text(struct dayfly_error *e, const char *what)
 {
@@ -187,6 +190,47 @@ int dayfly_inspect(
 	struct dayfly_client *c, const char *task, uint64_t *ret_request, struct dayfly_error *e)
 {
 	return send_for_task(c, json_pack("{s:s}", "op", "inspect"), task, ret_request, e);
+}
+
+/* Adds "name=value" to the request: numbers and words as what they are. */
+static int add_filter(json_t *request, const char *filter, struct dayfly_error *e)
+{
+	static const char *const numbers[] = { "uid", "limit" };
+	const char *eq = strchr(filter, '=');
+	char key[32];
+	uint64_t n;
+	if (!eq || eq == filter || (size_t)(eq - filter) >= sizeof(key))
+		return error_text(e, ERR_BAD_VALUE, EINVAL, "a filter is not name=value");
+	memcpy(key, filter, (size_t)(eq - filter));
+	key[eq - filter] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		if (strcmp(key, numbers[i]))
+			continue;
+		if (units_parse_uint(eq + 1, INT64_MAX, &n) < 0)
+			return error_text(e, ERR_BAD_VALUE, EINVAL, "%s is not a number", key);
+		return json_object_set_new(request, key, json_integer((json_int_t)n)) < 0
+			       ? error_set(e, ERR_INTERNAL, ENOMEM, "write a request")
+			       : 0;
+	}
+	if (strcmp(key, "all"))
+		return set_text(request, key, eq + 1, e);
+	return json_object_set_new(request, key, json_boolean(!strcmp(eq + 1, "true"))) < 0
+		       ? error_set(e, ERR_INTERNAL, ENOMEM, "write a request")
+		       : 0;
+}
+
+int dayfly_history(struct dayfly_client *c, const char *const *filters, uint64_t *ret_request,
+	struct dayfly_error *e)
+{
+	json_t *request = json_pack("{s:s}", "op", "history");
+	int r = request ? 0 : error_set(e, ERR_INTERNAL, ENOMEM, "write a request");
+	for (; r == 0 && filters && *filters; filters++)
+		r = add_filter(request, *filters, e);
+	if (r < 0) {
+		json_decref(request);
+		return r;
+	}
+	return send_plain(c, request, ret_request, e);
 }
 
 int dayfly_info(struct dayfly_client *c, uint64_t *ret_request, struct dayfly_error *e)

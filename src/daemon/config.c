@@ -32,6 +32,7 @@ static const struct {
 		"dayflyd does not start with one of these" },
 	{ "pool", "Jails that are made before their task comes. Each is used once, by one task" },
 	{ "webhooks", "Who may be told of tasks over HTTP. Without a host here nobody is" },
+	{ "history", "What is remembered of every task, beyond the life of dayflyd" },
 	{ "ids", "The user and group ids of tasks in root mode" },
 };
 
@@ -161,6 +162,16 @@ const struct config_key config_keys[] = {
 		.doc = "events of one user's tasks that may wait; what comes beyond is given up" },
 	{ KEY("webhooks", "max_bytes_per_user", CONFIG_SIZE, hooks.max_bytes_uid), .min = 64 << 10, .max = 32 << 20, .fallback = "4MiB", .is_live = true,
 		.doc = "the same for their bytes" },
+
+	{ KEY("history", "record", CONFIG_BOOL, keep_history), .fallback = "yes",
+		.doc = "write down every task with its request and its result; secrets, files of the request and values of the environment stay out" },
+	{ KEY("history", "dir", CONFIG_PATH, history_dir), .fallback = "",
+		.computed = "`state_dir`; without one `/var/lib/dayfly` as root, else `$XDG_STATE_HOME/dayfly` or `~/.local/state/dayfly`; none where dayflyd has a socket of its own",
+		.doc = "where the folder `dayfly-UID.history` is made" },
+	{ KEY("history", "max_age", CONFIG_DURATION, history_age_ms), .min = 1000, .max = 100 * YEAR_MS, .may_be_none = true, .fallback = "30d",
+		.is_live = true, .doc = "tasks that were accepted and done longer ago are forgotten" },
+	{ KEY("history", "max_bytes", CONFIG_SIZE, history_bytes), .min = 1 << 20, .max = 1ull << 40, .may_be_none = true, .fallback = "256MiB",
+		.is_live = true, .doc = "beyond this the oldest tasks of the user who has most are forgotten" },
 
 	{ NUMBER("ids", "base", ids_base, 65536, 4294901760u), .option = "ids-base", .fallback = "1879048192",
 		.doc = "first id; its 65536 are dayfly's own, and each task at one time has the next 65536" },

@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "daemon/jobs.h"
+#include "daemon/past.h"
 #include "daemon/server.h"
 #include "daemon/stream.h"
 #include "daemon/subscription.h"
@@ -102,7 +103,8 @@ void connection_count_out(struct connection *c)
 static bool has_more_to_say(const struct connection *c)
 {
 	return buf_len(&c->out) || !list_empty(&c->streams) || !list_empty(&c->subscriptions) ||
-	       !list_empty(&c->usage_waits) || !list_empty(&c->acks) || c->feed.is_active;
+	       !list_empty(&c->usage_waits) || !list_empty(&c->past_waits) ||
+	       !list_empty(&c->acks) || c->feed.is_active;
 }
 
 static void set_watch(struct connection *c)
@@ -124,6 +126,7 @@ static bool pump(struct connection *c)
 		bool has_added = subscription_fill(c);
 		has_added |= stream_fill(c);
 		has_added |= usage_fill(c);
+		has_added |= past_fill(c);
 		if (c->is_dead || !flush(c))
 			return false;
 		if (!has_added && !was_full)
@@ -193,7 +196,7 @@ bool connection_may_read(const struct connection *c)
 	if (c->feed.is_active)
 		return c->feed.raw_left &&
 		       !(c->feed.job && streams_input_is_full(&c->feed.job->task->streams));
-	if (c->n_usage_waits >= USAGE_WAITS_MAX)
+	if (c->n_usage_waits >= USAGE_WAITS_MAX || c->n_past_waits >= PAST_WAITS_CONNECTION)
 		return false;
 	/* Of one whose uid is over its part also nothing that is small. */
 	return buf_len(&c->out) < CONNECTION_OUT_HIGH && c->tenant->out_bytes < TENANT_OUT_BYTES;
@@ -225,7 +228,8 @@ void connection_close_soon(struct connection *c)
 static bool is_at_rest(const struct connection *c)
 {
 	return list_empty(&c->streams) && list_empty(&c->subscriptions) &&
-	       list_empty(&c->usage_waits) && list_empty(&c->acks) && !c->feed.is_active;
+	       list_empty(&c->usage_waits) && list_empty(&c->past_waits) && list_empty(&c->acks) &&
+	       !c->feed.is_active;
 }
 
 void connection_finish(struct connection *c)
@@ -292,6 +296,7 @@ int connection_create(struct server *server, int take_fd, uid_t uid, gid_t gid, 
 	list_init(&c->streams);
 	list_init(&c->subscriptions);
 	list_init(&c->usage_waits);
+	list_init(&c->past_waits);
 	list_init(&c->acks);
 	list_init(&c->jobs);
 	buf_init(&c->out, CONNECTION_OUT_MAX);
@@ -317,6 +322,7 @@ void connection_destroy(struct connection *c)
 	stream_finish_all(c);
 	subscription_finish_all(c);
 	usage_forget(c);
+	past_forget(c);
 	intake_finish(c);
 	list_for_each_safe (pos, &c->jobs) {
 		list_remove(pos);

@@ -82,14 +82,16 @@ struct connection {
 	size_t n_fds;
 	bool has_too_many_fds;
 	struct feed feed;
-	size_t n_open; /* requests that wait for an answer: streams, subscriptions, acks and lists
-			  with usage */
+	size_t n_open; /* requests that wait for an answer: streams, subscriptions, acks, lists
+			  with usage, questions to the history */
 	size_t n_usage_waits; /* the lists with usage among them */
+	size_t n_past_waits;  /* the questions to the history among them */
 	size_t n_skipped;     /* bytes that came after the end */
 	struct buf out;
 	struct list streams;	   /* stream.conn_link */
 	struct list subscriptions; /* subscription.conn_link */
 	struct list usage_waits;   /* usage_wait.conn_link */
+	struct list past_waits;	   /* past_wait.conn_link */
 	struct list acks;	   /* ack.conn_link */
 	struct list jobs;	   /* job.conn_link: die with the connection */
 	bool is_read_closed;	   /* the client has said all that it will say */

@@ -64,8 +64,7 @@ static json_t *strings(char *const *v, size_t max_count, size_t max_bytes)
 	return list;
 }
 
-/* {"key":"value"} of "key=value" strings. */
-static json_t *labels(char *const *v)
+json_t *describe_labels(char *const *v)
 {
 	json_t *o = json_object();
 	for (; o && v && *v; v++) {
@@ -215,12 +214,14 @@ static json_t *changes(const struct task_spec *spec)
 		(json_int_t)(c->timeout_ms ? c->timeout_ms : DEFAULT_CHANGES_MS));
 }
 
-static json_t *spec_to_json(const struct task_spec *spec)
+json_t *describe_spec(const struct task_spec *spec, size_t max_argv_bytes, bool *ret_is_cut)
 {
+	json_t *argv = strings(spec->argv, SIZE_MAX, max_argv_bytes);
+	*ret_is_cut = json_array_size(argv) < strv_len(spec->argv);
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:o, "
 			 "s:o, s:o, s:o, s:o, s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:o}",
-		"argv", strings(spec->argv, SIZE_MAX, SIZE_MAX), "env_names", env_names(spec->env),
-		"labels", labels(spec->labels), "name", text_or_null(spec->name), "cwd",
+		"argv", argv, "env_names", env_names(spec->env), "labels",
+		describe_labels(spec->labels), "name", text_or_null(spec->name), "cwd",
 		text_or_null(spec->cwd), "image", spec->image ? spec->image : "host", "user",
 		plan_user_name((enum plan_user)spec->user), "network",
 		plan_network_name((enum plan_network)spec->network), "profile",
@@ -237,12 +238,19 @@ static json_t *spec_to_json(const struct task_spec *spec)
 }
 
 /* Of a task of an earlier daemon: what the journal keeps. */
-static json_t *known_spec_to_json(const struct job *j)
+json_t *describe_known_spec(const struct task_spec *spec, bool argv_is_cut)
 {
-	const struct task_spec *spec = j->task->spec;
-	return json_pack("{s:o, s:b, s:o, s:o}", "argv", strings(spec->argv, SIZE_MAX, SIZE_MAX),
-		"argv_is_cut", j->argv_is_cut, "labels", labels(spec->labels), "name",
-		text_or_null(spec->name));
+	bool is_cut = false;
+	json_t *argv = describe_argv(spec, &is_cut);
+	return json_pack("{s:o, s:b, s:o, s:o}", "argv", argv, "argv_is_cut", is_cut || argv_is_cut,
+		"labels", describe_labels(spec->labels), "name", text_or_null(spec->name));
+}
+
+json_t *describe_argv(const struct task_spec *spec, bool *ret_is_cut)
+{
+	json_t *argv = strings(spec->argv, LIST_ARGV_COUNT, LIST_ARGV_BYTES);
+	*ret_is_cut = json_array_size(argv) < strv_len(spec->argv);
+	return argv;
 }
 
 /* ---- list ---- */
@@ -260,7 +268,9 @@ static void put_waiting(json_t **o, const struct sched *s, const struct job *j)
 json_t *describe_job(const struct server *s, struct job *j)
 {
 	const struct task *t = j->task;
-	json_t *spec = j->is_recovered ? known_spec_to_json(j) : spec_to_json(t->spec);
+	bool is_cut;
+	json_t *spec = j->is_recovered ? describe_known_spec(t->spec, j->argv_is_cut)
+				       : describe_spec(t->spec, SIZE_MAX, &is_cut);
 	json_t *o = json_pack("{s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:I, s:o}", "task", t->id,
 		"state", task_state_name(t->state), "uid", (json_int_t)t->uid, "recovered",
 		j->is_recovered, "created", stamp_or_null(t->result->created_ns), "started",
@@ -311,13 +321,13 @@ static json_t *list_entry_of(const struct sched *s, const struct job *j)
 {
 	const struct task *t = j->task;
 	const struct task_result *r = t->result;
-	json_t *argv = strings(t->spec->argv, LIST_ARGV_COUNT, LIST_ARGV_BYTES);
-	bool is_cut = j->argv_is_cut || json_array_size(argv) < strv_len(t->spec->argv);
+	bool is_cut;
+	json_t *argv = describe_argv(t->spec, &is_cut);
 	json_t *o = json_pack("{s:s, s:o, s:s, s:I, s:o, s:b, s:o, s:o, s:o, s:o}", "task", t->id,
 		"name", text_or_null(t->spec->name), "state", task_state_name(t->state), "uid",
-		(json_int_t)t->uid, "argv", argv, "argv_is_cut", is_cut, "labels",
-		labels(t->spec->labels), "created", stamp_or_null(r->created_ns), "started",
-		stamp_or_null(r->started_ns), "finished", stamp_or_null(r->finished_ns));
+		(json_int_t)t->uid, "argv", argv, "argv_is_cut", is_cut || j->argv_is_cut, "labels",
+		describe_labels(t->spec->labels), "created", stamp_or_null(r->created_ns),
+		"started", stamp_or_null(r->started_ns), "finished", stamp_or_null(r->finished_ns));
 	put_waiting(&o, s, j);
 	if (o && task_is_done(t))
 		put_end(&o, r);
@@ -329,7 +339,7 @@ json_t *describe_event(const struct job *j, bool is_snapshot)
 	const struct task *t = j->task;
 	json_t *o = json_pack("{s:s, s:o, s:I, s:o, s:o, s:I}", "state", task_state_name(t->state),
 		"name", text_or_null(t->spec->name), "uid", (json_int_t)t->uid, "labels",
-		labels(t->spec->labels), "at", stamp_or_null(j->state_real_ns), "boot_us",
+		describe_labels(t->spec->labels), "at", stamp_or_null(j->state_real_ns), "boot_us",
 		(json_int_t)(j->state_boot_ns / NS_PER_US));
 	if (o && is_snapshot)
 		json_build_put(&o, "snapshot", json_true());
@@ -447,7 +457,7 @@ json_t *describe_server(const struct server *s, uid_t uid)
 {
 	return json_pack(
 		"{s:s, s:i, s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, "
-		"s:o, s:o, s:o, s:b, s:o, s:o}",
+		"s:o, s:o, s:o, s:b, s:o, s:o, s:o}",
 		"version", DAYFLY_VERSION, "protocol", 1, "mode",
 		s->start->is_root_mode ? "root" : "rootless", "uid", (json_int_t)geteuid(), "pid",
 		(int)getpid(), "socket", s->start->listener.path, "warden", warden_info(&s->warden),
@@ -459,7 +469,7 @@ json_t *describe_server(const struct server *s, uid_t uid)
 					 : json_null(),
 		"config", config_to_json(s->options), "probes", probes(&s->probe), "probes_made",
 		stamp_or_null(s->probe.made_ns), "draining", s->takes_none, "pool",
-		pool_info(s, uid), "webhooks", webhooks_to_json(s));
+		pool_info(s, uid), "webhooks", webhooks_to_json(s), "history", past_info(&s->past));
 }
 
 /* ---- stats ---- */

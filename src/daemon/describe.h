@@ -24,6 +24,15 @@ json_t *describe_job(const struct server *s, struct job *j);
  * those that have it; usage: what they use now (usage.h). */
 json_t *describe_list(
 	const struct server *s, uid_t uid, bool all, const char *label, bool with_usage);
+/* What was asked for, without secrets, files and values of the environment; of the command at most
+ * so many bytes: *ret_is_cut. */
+json_t *describe_spec(const struct task_spec *spec, size_t max_argv_bytes, bool *ret_is_cut);
+/* {"argv","argv_is_cut","labels","name"} */
+json_t *describe_known_spec(const struct task_spec *spec, bool argv_is_cut);
+/* The command's first words, as lists have them. */
+json_t *describe_argv(const struct task_spec *spec, bool *ret_is_cut);
+/* {"key":"value"} of "key=value" strings. */
+json_t *describe_labels(char *const *v);
 /* The members of an event about a task: its state, since when, and how it ended. */
 json_t *describe_event(const struct job *j, bool is_snapshot);
 json_t *describe_server(const struct server *s, uid_t uid);

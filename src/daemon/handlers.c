@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "daemon/describe.h"
 #include "daemon/jobs.h"
+#include "daemon/past.h"
 #include "daemon/policy.h"
 #include "daemon/recovery.h"
 #include "daemon/server.h"
@@ -31,10 +32,17 @@ static int find(struct connection *c, const struct request *rq, struct job **ret
 	return jobs_find(&c->server->jobs, c->uid, rq->task, ret, e);
 }
 
+static bool is_unknown(int r, struct connection *c)
+{
+	return r == -ENOENT && past_is_there(&c->server->past);
+}
+
 static int handle_follow(struct connection *c, struct request *rq, size_t line_len, struct err *e)
 {
 	struct job *j;
 	int r = find(c, rq, &j, e);
+	if (is_unknown(r, c))
+		return past_find(c, rq, e);
 	if (r < 0)
 		return r;
 	r = stream_create(c, j, rq);
@@ -82,6 +90,9 @@ static int handle_inspect(struct connection *c, struct request *rq, size_t line_
 {
 	struct job *j;
 	int r = find(c, rq, &j, e);
+	/* Of a task of an earlier daemon the history knows more. */
+	if (is_unknown(r, c) || (r == 0 && j->is_recovered && past_is_there(&c->server->past)))
+		return past_find(c, rq, e);
 	if (r == 0)
 		connection_send_result(c, rq->id, NULL, describe_job(c->server, j));
 	return r;
@@ -110,8 +121,7 @@ static int handle_ping(struct connection *c, struct request *rq, size_t line_len
 	return 0;
 }
 
-/* Of the whole daemon, not of one user's tasks. */
-static int check_owner(const struct connection *c, struct err *e)
+int handlers_check_owner(const struct connection *c, struct err *e)
 {
 	uid_t owner = c->server->start->is_root_mode ? 0 : geteuid();
 	if (c->uid == 0 || c->uid == owner)
@@ -121,7 +131,7 @@ static int check_owner(const struct connection *c, struct err *e)
 
 static int handle_stats(struct connection *c, struct request *rq, size_t line_len, struct err *e)
 {
-	int r = check_owner(c, e);
+	int r = handlers_check_owner(c, e);
 	if (r == 0)
 		connection_send_result(c, rq->id, NULL, describe_stats(c->server));
 	return r;
@@ -130,7 +140,7 @@ static int handle_stats(struct connection *c, struct request *rq, size_t line_le
 static int handle_events(struct connection *c, struct request *rq, size_t line_len, struct err *e)
 {
 	struct job *only = NULL;
-	int r = rq->all ? check_owner(c, e) : 0;
+	int r = rq->all ? handlers_check_owner(c, e) : 0;
 	if (r == 0 && rq->all && rq->task)
 		return err_set_field(e, ERR_BAD_VALUE, "all", "is not allowed beside \"task\"");
 	if (r == 0 && rq->task)
@@ -150,7 +160,7 @@ static int handle_unsubscribe(
 static int handle_drain(struct connection *c, struct request *rq, size_t line_len, struct err *e)
 {
 	struct server *s = c->server;
-	int r = check_owner(c, e);
+	int r = handlers_check_owner(c, e);
 	if (r < 0)
 		return r;
 	if (s->takes_none != rq->on)
@@ -161,6 +171,11 @@ static int handle_drain(struct connection *c, struct request *rq, size_t line_le
 		json_pack("{s:b, s:I, s:I}", "draining", s->takes_none, "running",
 			(json_int_t)s->sched.n_running, "waiting", (json_int_t)s->sched.n_ready));
 	return 0;
+}
+
+static int handle_history(struct connection *c, struct request *rq, size_t line_len, struct err *e)
+{
+	return past_list(c, rq, e);
 }
 
 static int (*const handlers[OP_COUNT])(
@@ -180,6 +195,7 @@ static int (*const handlers[OP_COUNT])(
 	[OP_STATS] = handle_stats,
 	[OP_EVENTS] = handle_events,
 	[OP_UNSUBSCRIBE] = handle_unsubscribe,
+	[OP_HISTORY] = handle_history,
 };
 
 int handle_request(struct connection *c, struct request *rq, size_t line_len, struct err *e)

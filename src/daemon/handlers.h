@@ -16,4 +16,8 @@
  */
 int handle_request(struct connection *c, struct request *rq, size_t line_len, struct err *e);
 
+/* Of the whole daemon, not of one user's tasks: root and the daemon's own user may. Returns 0, or
+ * -errno with *e. */
+int handlers_check_owner(const struct connection *c, struct err *e);
+
 #endif

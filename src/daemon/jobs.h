@@ -88,6 +88,7 @@ struct job {
 	uint64_t state_real_ns, state_boot_ns;
 	bool is_recovered; /* of an earlier daemon: little of the request is known */
 	bool argv_is_cut;
+	bool is_in_history;  /* not done, and the history knows it */
 	bool is_unwritten;   /* done, and the journal does not say so */
 	bool has_run_stream; /* somebody has asked for it on this daemon */
 	bool is_superseded;

@@ -48,6 +48,9 @@ struct options {
 	char *socket_path; /* absolute */
 	char *state_dir;   /* NULL: none given */
 	bool keep_journal;
+	bool keep_history;
+	char *history_dir; /* NULL: none given */
+	uint64_t history_age_ms, history_bytes;
 	char *warden_path; /* NULL: none given */
 	char *runtime_dir; /* NULL: none given */
 	char *user;	   /* root mode: NULL: "dayfly" if there is such a user, else an id without

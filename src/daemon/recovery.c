@@ -90,8 +90,7 @@ static char *text_without_list(const struct task_result *r, json_t **ret_full)
 	return full ? json_dumps(full, JSON_COMPACT) : NULL;
 }
 
-/* A result that is too long loses its details. */
-static char *result_text(struct server *s, const struct task_result *r)
+char *recovery_result_text(struct server *s, const struct task_result *r)
 {
 	static const char *const details[] = { "degraded", "enforced", "error" };
 	json_t *full = s ? server_result_to_json(s, r) : result_to_json(r);
@@ -117,8 +116,7 @@ static const char *doing(enum task_state state)
 	return state == TASK_STATE_QUEUED ? "waiting for its turn" : task_state_name(state);
 }
 
-/* What is known of a task whose daemon died. */
-static struct task_result *lost_result(const struct journal_task *t)
+struct task_result *recovery_lost_result(const struct journal_task *t)
 {
 	struct task_result *r = result_create();
 	struct err e;
@@ -143,11 +141,11 @@ static struct task_result *lost_result(const struct journal_task *t)
 
 static int set_lost(struct journal_task *t)
 {
-	struct task_result *r = lost_result(t);
+	struct task_result *r = recovery_lost_result(t);
 	if (!r)
 		return -ENOMEM;
 	t->finished_ns = r->finished_ns;
-	t->result = result_text(NULL, r);
+	t->result = recovery_result_text(NULL, r);
 	result_destroy(r);
 	log_info("task %s: lost: the daemon died while it was %s", t->id, doing(t->state));
 	return t->result ? 0 : -ENOMEM;
@@ -218,6 +216,8 @@ static int take_in(struct server *s, struct journal_task *t)
 		return r;
 	struct task_result *result = stored_result(t);
 	struct task_spec *spec = result ? known_spec(t) : NULL;
+	if (spec)
+		past_note_recovered(&s->past, t, result);
 	if (!spec) {
 		result_destroy(result);
 		return -ENOMEM;
@@ -277,15 +277,14 @@ void recovery_note_state(struct server *s, const struct job *j)
 		journal_state(&s->start->journal, j->task->id, state, clock_real_ns());
 }
 
-void recovery_note_done(struct server *s, struct job *j)
+void recovery_note_done(struct server *s, struct job *j, const char *result)
 {
 	if (!s->start->journal.is_on)
 		return;
-	auto_free char *text = result_text(s, j->task->result);
 	int r = -ENOMEM;
-	if (text)
+	if (result)
 		r = journal_finish(
-			&s->start->journal, j->task->id, j->task->result->finished_ns, text);
+			&s->start->journal, j->task->id, j->task->result->finished_ns, result);
 	if (r < 0 && !j->is_unwritten)
 		log_task(LOG_LEVEL_WARNING, j->task->id,
 			"its end is not in the journal yet, and the next daemon would take it for "
@@ -302,7 +301,9 @@ void recovery_write_rest(struct server *s)
 	s->has_unwritten = false;
 	list_for_each (pos, &s->jobs.done) {
 		struct job *j = list_entry(pos, struct job, link);
-		if (j->is_unwritten)
-			recovery_note_done(s, j);
+		if (!j->is_unwritten)
+			continue;
+		auto_free char *text = recovery_result_text(s, j->task->result);
+		recovery_note_done(s, j, text);
 	}
 }

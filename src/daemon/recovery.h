@@ -10,6 +10,7 @@
 #include "daemon/journal.h"
 #include "daemon/options.h"
 #include "daemon/privileges.h"
+#include "task/result.h"
 
 #include <sys/types.h>
 
@@ -28,10 +29,17 @@ int recovery_choose_dir(const struct options *o, const char *socket_path,
  * -errno. */
 int recovery_start(struct server *s, struct journal_image *m);
 
+/* A result as the journal and the history keep it: without its details where it is too long. On the
+ * heap, or NULL. s: NULL, where it is not of the task that was just done. */
+char *recovery_result_text(struct server *s, const struct task_result *r);
+/* What is known of a task whose daemon died; NULL without memory. */
+struct task_result *recovery_lost_result(const struct journal_task *t);
+
 /* What the journal is told of a task. Each returns 0, or -errno with *e. */
 int recovery_note_accepted(struct server *s, const struct job *j, struct err *e);
 void recovery_note_state(struct server *s, const struct job *j);
-void recovery_note_done(struct server *s, struct job *j);
+/* result: its JSON; NULL: there was no memory for it. */
+void recovery_note_done(struct server *s, struct job *j, const char *result);
 /* What there was no memory or room for is tried again. */
 void recovery_write_rest(struct server *s);
 

@@ -93,6 +93,7 @@ static void apply(struct server *s)
 	log_init("dayflyd", (enum log_level)s->options->log_level);
 	submit_check_again(s);
 	server_set_pool(s);
+	past_reload(&s->past);
 	accept_check_limit(s);
 	outbox_check_again(&s->webhooks.outbox);
 	alarm_set(s->tick, server_tick_ms(s));

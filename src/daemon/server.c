@@ -182,7 +182,9 @@ static void host_on_done(void *owner, struct task *t)
 	forget_fresh(s);
 	s->fresh_json = result_to_json(r);
 	s->fresh = r;
-	recovery_note_done(s, j);
+	auto_free char *text = recovery_result_text(s, r);
+	recovery_note_done(s, j, text);
+	past_note_done(&s->past, j, text);
 	jobs_set_done(&s->jobs, j, clock_boot_ns());
 	stream_on_done(j);
 	subscription_on_state(s, j);
@@ -442,6 +444,7 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 {
 	memset(s, 0, sizeof(*s));
 	s->loop = loop;
+	s->started_ns = clock_real_ns();
 	s->options = o;
 	s->start = start;
 	s->reserve_fd = -1;
@@ -480,7 +483,11 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 	if (r == 0)
 		r = probe_init(&s->probe, loop, start);
 	if (r == 0)
+		r = past_init(&s->past, s, start->history_dir, start->history_makes_dirs);
+	if (r == 0)
 		r = recovery_start(s, &start->journal_image);
+	if (r == 0)
+		past_start(&s->past);
 	if (r == 0)
 		r = webhooks_start(s);
 	if (r == 0)
@@ -538,6 +545,7 @@ void server_finish(struct server *s)
 	recovery_write_rest(s);
 	journal_close(&s->start->journal);
 	webhooks_finish(s);
+	past_finish(&s->past);
 	list_for_each (pos, &s->jobs.active)
 		sched_remove(&s->sched, &list_entry(pos, struct job, link)->sched);
 	jobs_finish(&s->jobs);

@@ -12,6 +12,7 @@
 #include "daemon/jobs.h"
 #include "daemon/metrics.h"
 #include "daemon/options.h"
+#include "daemon/past.h"
 #include "daemon/pool_view.h"
 #include "daemon/probe.h"
 #include "daemon/startup.h"
@@ -86,8 +87,10 @@ struct server {
 	struct usage usage;
 	struct pool_view pool;
 	struct webhooks webhooks;
+	struct past past;
 	struct metrics metrics;
 	struct turn turn;
+	uint64_t started_ns;	/* CLOCK_REALTIME */
 	uint64_t idle_since_ns; /* CLOCK_BOOTTIME; 0: not idle */
 };
 

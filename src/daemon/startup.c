@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/sig.h"
 #include "daemon/activation.h"
+#include "daemon/past.h"
 #include "daemon/privileges.h"
 #include "daemon/recovery.h"
 #include "daemon/webhooks.h"
@@ -217,6 +218,9 @@ int startup_run(struct startup *s, const struct options *o, struct err *e)
 			o, s->listener.path, s->is_root_mode ? &id : NULL, &journal_dir, e);
 	if (r == 0)
 		r = webhooks_read_keys(o, s->is_root_mode ? id.uid : geteuid(), &s->hook_keys, e);
+	if (r == 0)
+		past_choose_dir(o, s->listener.path, s->is_root_mode, journal_dir, &s->history_dir,
+			&s->history_makes_dirs);
 	if (r == 0 && s->is_root_mode)
 		r = privileges_drop(&id, e);
 	if (r == 0)
@@ -241,5 +245,6 @@ void startup_finish(struct startup *s)
 	free(s->outbox_dir);
 	s->outbox_dir = NULL;
 	free(s->warden_path);
-	s->warden_path = NULL;
+	free(s->history_dir);
+	s->warden_path = s->history_dir = NULL;
 }

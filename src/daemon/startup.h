@@ -36,6 +36,8 @@ struct startup {
 	struct journal journal;
 	char *outbox_dir; /* where webhooks wait; NULL: in memory */
 	struct signature_keys hook_keys;
+	char *history_dir; /* NULL: there is to be none */
+	bool history_makes_dirs;
 	struct journal_image journal_image; /* what it says of an earlier daemon */
 };
 

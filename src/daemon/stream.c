@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "daemon/describe.h"
+#include "daemon/past.h"
 #include "daemon/server.h"
 #include "proto/answer.h"
 
@@ -25,6 +26,18 @@ void stream_finish_all(struct connection *c)
 {
 	list_for_each_safe (pos, &c->streams)
 		stream_destroy(list_entry(pos, struct stream, conn_link));
+}
+
+/* Of a task of an earlier daemon there is no output: not even none, unless its result says so. */
+static void tell_if_gone(const struct stream *s)
+{
+	const struct job *j = s->job;
+	struct err e;
+	if (!j->is_recovered || (s->op != OP_LOGS && s->op != OP_ATTACH) ||
+		past_is_silent(j->task->result))
+		return;
+	past_explain_gone(s->conn->server, j->task->id, 0, &e);
+	connection_answered(s->conn, answer_gone(&s->conn->out, s->tag, j->task->id, &e));
 }
 
 int stream_create(struct connection *c, struct job *j, const struct request *rq)
@@ -57,6 +70,7 @@ int stream_create(struct connection *c, struct job *j, const struct request *rq)
 	if (s->wants_states && !s->is_held && !task_is_done(j->task))
 		connection_answered(c, answer_state(&c->out, s->tag, j->task->id,
 					       task_state_name(j->task->state)));
+	tell_if_gone(s);
 	connection_kick(c);
 	return 0;
 }

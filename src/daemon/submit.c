@@ -439,6 +439,7 @@ static int submit(struct connection *c, struct request *rq, size_t line_len, str
 	if (r < 0)
 		return r;
 	log_accepted(t);
+	past_note_accepted(&s->past);
 	metrics_add(&s->metrics, METRIC_ACCEPTED, 1);
 	subscription_on_state(s, j);
 	r = stream_create(c, j, rq);

@@ -287,6 +287,15 @@ int answer_result(struct buf *b, const char *id, const char *task, const json_t 
 	return line_end(&l);
 }
 
+int answer_result_text(
+	struct buf *b, const char *id, const char *task, const char *json, size_t len)
+{
+	struct line l = event_begin(b, id, "result", task);
+	add_str(&l, ",\"result\":");
+	add(&l, json, len);
+	return line_end(&l);
+}
+
 int answer_members(
 	struct buf *b, const char *id, const char *event, const char *task, const json_t *members)
 {
@@ -307,25 +316,37 @@ int answer_missed(struct buf *b, const char *id, uint64_t missed)
 	return line_end(&l);
 }
 
+static void add_error(struct line *l, const struct err *e)
+{
+	add_str(l, ",\"error\":{\"code\":");
+	add_any_text(l, err_code_name(e->code));
+	add_text(l, "message", e->msg);
+	if (e->field[0])
+		add_text(l, "field", e->field);
+	if (e->errnum)
+		add_uint(l, "errno", (uint64_t)e->errnum);
+	if (e->depth)
+		add_uint(l, "depth", e->depth);
+	if (e->retry_ms)
+		add_uint(l, "retry_after_ms", e->retry_ms);
+	if (e->step[0])
+		add_text(l, "step", e->step);
+	if (e->hint[0])
+		add_text(l, "hint", e->hint);
+	add(l, "}", 1);
+}
+
 int answer_error(struct buf *b, const char *id, const struct err *e)
 {
 	struct line l = event_begin(b, id, "error", NULL);
-	add_str(&l, ",\"error\":{\"code\":");
-	add_any_text(&l, err_code_name(e->code));
-	add_text(&l, "message", e->msg);
-	if (e->field[0])
-		add_text(&l, "field", e->field);
-	if (e->errnum)
-		add_uint(&l, "errno", (uint64_t)e->errnum);
-	if (e->depth)
-		add_uint(&l, "depth", e->depth);
-	if (e->retry_ms)
-		add_uint(&l, "retry_after_ms", e->retry_ms);
-	if (e->step[0])
-		add_text(&l, "step", e->step);
-	if (e->hint[0])
-		add_text(&l, "hint", e->hint);
-	add(&l, "}", 1);
+	add_error(&l, e);
+	return line_end(&l);
+}
+
+int answer_gone(struct buf *b, const char *id, const char *task, const struct err *why)
+{
+	struct line l = event_begin(b, id, "gone", task);
+	add_error(&l, why);
 	return line_end(&l);
 }
 

@@ -66,6 +66,13 @@ int answer_truncated(
 /* The end of a request. task may be NULL; result is borrowed. */
 int answer_result(struct buf *b, const char *id, const char *task, const json_t *result);
 
+/* The same with a result that is JSON already, on one line. */
+int answer_result_text(
+	struct buf *b, const char *id, const char *task, const char *json, size_t len);
+
+/* The output of a task is not kept any more: why. Its result follows. */
+int answer_gone(struct buf *b, const char *id, const char *task, const struct err *why);
+
 /* The end of a request that failed. id may be NULL: the tag could not be read. */
 int answer_error(struct buf *b, const char *id, const struct err *e);
 

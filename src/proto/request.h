@@ -29,6 +29,7 @@ enum op {
 	OP_STATS,
 	OP_EVENTS,
 	OP_UNSUBSCRIBE,
+	OP_HISTORY,
 	OP_COUNT,
 };
 const char *op_name(enum op op);
@@ -176,29 +177,43 @@ struct task_spec {
 	struct spec_changes changes;
 };
 
+/* Which tasks of the history. */
+struct spec_history {
+	int state;     /* enum history_state by value: 0 any, 1 done, 2 active */
+	char *outcome; /* NULL: any */
+	char *cause;   /* likewise */
+	char *name;    /* likewise */
+	bool has_uid;
+	uint64_t uid;
+	uint64_t since_ns, until_ns; /* CLOCK_REALTIME; 0: any time */
+	uint64_t limit;		     /* 0: the default */
+	char *before;		     /* "next" of the answer before; NULL: the newest */
+};
+
 struct request {
 	enum op op;
 	char *id; /* the client's tag, repeated in every answer; never NULL after a successful parse
 		   */
-	int framing;	/* run attach logs: enum framing */
-	bool detach;	/* run: accepted is the last event; the task outlives the connection */
-	char *task;	/* all that name a task: id, unique prefix of an id, or name; events: may be
-			   NULL */
-	uint64_t after; /* attach logs: replay what has a higher seq */
-	bool follow;	/* logs: go on until the end */
-	bool all;	/* list: finished tasks too; events: of every user */
-	bool usage;	/* list: what running tasks use now */
-	bool snapshot;	/* events: first the tasks that are not done */
-	char *request;	/* unsubscribe: the tag of the events request */
-	bool on;	/* drain: or no longer */
-	char *label;	/* list events: only tasks with this "key=value" or "key" */
-	char *signal;	/* signal: "TERM", "SIGTERM" or a number as text */
+	int framing;	     /* run attach logs: enum framing */
+	bool detach;	     /* run: accepted is the last event; the task outlives the connection */
+	char *task;	     /* all that name a task: id, unique prefix of an id, or name; events,
+				history: may be NULL */
+	uint64_t after;	     /* attach logs: replay what has a higher seq */
+	bool follow;	     /* logs: go on until the end */
+	bool all;	     /* list: finished tasks too; events, history: of every user */
+	bool usage;	     /* list: what running tasks use now */
+	bool snapshot;	     /* events: first the tasks that are not done */
+	char *request;	     /* unsubscribe: the tag of the events request */
+	bool on;	     /* drain: or no longer */
+	char *label;	     /* list events history: only tasks with this "key=value" or "key" */
+	char *signal;	     /* signal: "TERM", "SIGTERM" or a number as text */
 	uint64_t rows, cols; /* resize */
 	char *data;	     /* input: the bytes (from text or base64), or NULL */
 	size_t data_len;
-	uint64_t bytes;		/* input: so many raw bytes follow the line */
-	bool eof;		/* input: end of input after these bytes */
-	struct task_spec *spec; /* run */
+	uint64_t bytes;		     /* input: so many raw bytes follow the line */
+	bool eof;		     /* input: end of input after these bytes */
+	struct spec_history history; /* history */
+	struct task_spec *spec;	     /* run */
 };
 
 /*

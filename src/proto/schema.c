@@ -37,6 +37,8 @@ static const struct {
 	[OP_EVENTS] = { "events",
 		"tells each change of state of the user's tasks, until it is ended" },
 	[OP_UNSUBSCRIBE] = { "unsubscribe", "ends an `events` request of the same connection" },
+	[OP_HISTORY] = { "history",
+		"shows what is remembered of the user's tasks, the newest first" },
 	[OP_DRAIN] = { "drain",
 		"root and the daemon's own user: takes no new tasks, or takes them again" },
 };
@@ -79,6 +81,8 @@ static const struct schema_word output_limit_words[] = { { "drop", ON_OUTPUT_LIM
 	{ "kill", ON_OUTPUT_LIMIT_KILL }, { NULL, 0 } };
 static const struct schema_word concurrency_words[] = { { "queue", CONCURRENCY_QUEUE },
 	{ "supersede", CONCURRENCY_SUPERSEDE }, { NULL, 0 } };
+static const struct schema_word history_words[] = { { "any", 0 }, { "done", 1 }, { "active", 2 },
+	{ NULL, 0 } };
 const struct schema_word schema_best_effort_words[] = { { "memory", BEST_EFFORT_MEMORY },
 	{ "cpus", BEST_EFFORT_CPUS }, { "pids", BEST_EFFORT_PIDS },
 	{ "cpu_time", BEST_EFFORT_CPU_TIME }, { "memory_high", BEST_EFFORT_MEMORY_HIGH },
@@ -287,8 +291,9 @@ static const struct schema_field task_fields[] = {
 
 #define REQUEST(member, field_name, field_kind) \
 	.name = (field_name), .kind = (field_kind), .offset = offsetof(struct request, member)
+#define HISTORY(member, field_name, field_kind) REQUEST(history.member, field_name, field_kind), .ops = OP_BIT(OP_HISTORY)
 #define OPS_STREAM (OP_BIT(OP_RUN) | OP_BIT(OP_ATTACH) | OP_BIT(OP_LOGS))
-#define OPS_TASK   (OPS_ALL & ~(OP_BIT(OP_RUN) | OP_BIT(OP_LIST) | OP_BIT(OP_INFO) | OP_BIT(OP_PING) | OP_BIT(OP_DRAIN) | OP_BIT(OP_STATS) | OP_BIT(OP_EVENTS) | OP_BIT(OP_UNSUBSCRIBE)))
+#define OPS_TASK   (OPS_ALL & ~(OP_BIT(OP_RUN) | OP_BIT(OP_LIST) | OP_BIT(OP_INFO) | OP_BIT(OP_PING) | OP_BIT(OP_DRAIN) | OP_BIT(OP_STATS) | OP_BIT(OP_EVENTS) | OP_BIT(OP_UNSUBSCRIBE) | OP_BIT(OP_HISTORY)))
 
 static const struct schema_field request_fields[] = {
 	{ REQUEST(op, "op", KIND_OP), .ops = OPS_ALL, .required = OPS_ALL,
@@ -301,6 +306,8 @@ static const struct schema_field request_fields[] = {
 		.doc = "the task: its id, the beginning of its id if no other task has it, or its name" },
 	{ REQUEST(task, "task", KIND_NAME), .ops = OP_BIT(OP_EVENTS), .min = 1, .max = LIMIT_NAME_BYTES, .absent = "every task",
 		.doc = "only this task, named as elsewhere; the request then ends when the task is done. Not beside `all`" },
+	{ REQUEST(task, "task", KIND_NAME), .ops = OP_BIT(OP_HISTORY), .min = 1, .max = LIMIT_NAME_BYTES, .absent = "a list",
+		.doc = "all about this one task, named as elsewhere; the conditions beside it but `uid` and `all` do not count" },
 	{ REQUEST(framing, "framing", KIND_WORD), .ops = OPS_STREAM, .words = framing_words,
 		.doc = "how output comes: as JSON text or base64, or as raw bytes after the event" },
 	{ REQUEST(detach, "detach", KIND_BOOL), .ops = OP_BIT(OP_RUN), .absent = "false",
@@ -335,7 +342,27 @@ static const struct schema_field request_fields[] = {
 		.doc = "the tag of the `events` request" },
 	{ REQUEST(on, "on", KIND_BOOL), .ops = OP_BIT(OP_DRAIN), .absent = "true",
 		.doc = "true: no new tasks; false: as before" },
-	{ REQUEST(label, "label", KIND_STRING), .ops = OP_BIT(OP_LIST) | OP_BIT(OP_EVENTS), .min = 1, .max = LIMIT_NAME_BYTES + 1 + LIMIT_LABEL_BYTES,
+	{ REQUEST(all, "all", KIND_BOOL), .ops = OP_BIT(OP_HISTORY), .absent = "false",
+		.doc = "root and the daemon's own user: tasks of every user" },
+	{ HISTORY(uid, "uid", KIND_UINT), .offset2 = offsetof(struct request, history.has_uid), .max = UINT32_MAX - 1, .absent = "the client's own",
+		.doc = "tasks of this user; another than the client's own only for root and the daemon's own user. Not beside `all`" },
+	{ HISTORY(state, "state", KIND_WORD), .words = history_words,
+		.doc = "`done`, or `active`: tasks that are not done, once they are a second old" },
+	{ HISTORY(outcome, "outcome", KIND_STRING), .min = 1, .max = 15, .absent = "any",
+		.doc = "only tasks with this outcome" },
+	{ HISTORY(cause, "cause", KIND_STRING), .min = 1, .max = 23, .absent = "any",
+		.doc = "only tasks with this cause" },
+	{ HISTORY(name, "name", KIND_NAME), .min = 1, .max = LIMIT_NAME_BYTES, .absent = "any",
+		.doc = "only tasks that had this name" },
+	{ HISTORY(since_ns, "since", KIND_TIME), .absent = "any time",
+		.doc = "only tasks that were accepted then or later: \"2026-01-31T09:05:00Z\"" },
+	{ HISTORY(until_ns, "until", KIND_TIME), .absent = "any time",
+		.doc = "only tasks that were accepted before" },
+	{ HISTORY(limit, "limit", KIND_UINT), .min = 1, .max = 1000, .absent = "100",
+		.doc = "at most so many; fewer where the answer would be longer than 256 KiB" },
+	{ HISTORY(before, "before", KIND_STRING), .min = 1, .max = 47, .absent = "the newest",
+		.doc = "those after the ones of an earlier answer: its `next`" },
+	{ REQUEST(label, "label", KIND_STRING), .ops = OP_BIT(OP_LIST) | OP_BIT(OP_EVENTS) | OP_BIT(OP_HISTORY), .min = 1, .max = LIMIT_NAME_BYTES + 1 + LIMIT_LABEL_BYTES,
 		.absent = "every task", .doc = "only tasks with this label: \"key\" or \"key=value\"" },
 };
 

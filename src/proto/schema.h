@@ -28,10 +28,11 @@ enum schema_kind {
 	KIND_SIZE,	/* bytes, as a number or as text with a unit (uint64_t) */
 	KIND_DURATION,	/* seconds as a number, or text with a unit; kept in ms (uint64_t) */
 	KIND_CPUS,	/* a decimal number, as a number or text; kept in thousandths (uint64_t) */
-	KIND_UINT,	/* a whole number (uint64_t) */
+	KIND_UINT,	/* a whole number (uint64_t); offset2: a bool that it was given, or 0 */
 	KIND_INT,	/* a whole number that may be below 0, as its bounds may (int64_t) */
 	KIND_FD,	/* place of a descriptor among those sent; absent: -1 (int64_t) */
 	KIND_MODE,	/* permissions of a file as octal text: "0644" (uint64_t) */
+	KIND_TIME,	/* a moment as text of RFC 3339; kept in ns since 1970 (uint64_t) */
 	KIND_BOOL,	/* true or false; absent: false, unless `absent` is "true" (bool) */
 	KIND_WORD,	/* one of `words`; absent: the first word (an enum or int) */
 	KIND_WORDS,	/* a list of `words`; the bits of their values (uint32_t) */

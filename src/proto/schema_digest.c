@@ -64,6 +64,7 @@ static void add_field(uint64_t *sum, const struct schema_field *f, const char *b
 	case KIND_CPUS:
 	case KIND_UINT:
 	case KIND_MODE:
+	case KIND_TIME:
 	case KIND_INT:
 	case KIND_FD:
 		add_bytes(sum, member, sizeof(uint64_t));

@@ -22,6 +22,7 @@ static const char *const types[KIND_COUNT] = {
 	[KIND_INT] = "integer",
 	[KIND_FD] = "integer",
 	[KIND_MODE] = "string",
+	[KIND_TIME] = "time",
 	[KIND_BOOL] = "boolean",
 	[KIND_WORD] = "string",
 	[KIND_WORDS] = "list of strings",
@@ -80,6 +81,9 @@ static void print_allowed(FILE *out, const struct schema_field *f)
 	case KIND_INT:
 	case KIND_FD:
 		print_range(out, f);
+		break;
+	case KIND_TIME:
+		fputs("a moment as RFC 3339 has it", out);
 		break;
 	case KIND_MODE:
 		fprintf(out, "an octal number from %04o to %04o", (unsigned)f->min,

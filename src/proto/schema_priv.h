@@ -56,6 +56,8 @@ int schema_read_int(struct reader *r, const struct schema_field *f, json_t *v, c
 	const struct place *at);
 int schema_read_mode(struct reader *r, const struct schema_field *f, json_t *v, char *base,
 	const struct place *at);
+int schema_read_time(struct reader *r, const struct schema_field *f, json_t *v, char *base,
+	const struct place *at);
 int schema_read_bool(struct reader *r, const struct schema_field *f, json_t *v, char *base,
 	const struct place *at);
 int schema_read_word(struct reader *r, const struct schema_field *f, json_t *v, char *base,

@@ -267,6 +267,7 @@ static const read_fn readers[KIND_COUNT] = {
 	[KIND_INT] = schema_read_int,
 	[KIND_FD] = schema_read_uint,
 	[KIND_MODE] = schema_read_mode,
+	[KIND_TIME] = schema_read_time,
 	[KIND_BOOL] = schema_read_bool,
 	[KIND_WORD] = schema_read_word,
 	[KIND_WORDS] = schema_read_words,

@@ -2,6 +2,7 @@
  * See schema.h. */
 #include "proto/schema_priv.h"
 
+#include "base/clock.h"
 #include "base/id.h"
 #include "base/str.h"
 #include "base/units.h"
@@ -278,6 +279,8 @@ int schema_read_uint(struct reader *r, const struct schema_field *f, json_t *v, 
 	int rc = read_integer(r, f, v, 1, at, &value);
 	if (rc < 0)
 		return rc;
+	if (f->offset2)
+		*(bool *)(base + f->offset2) = true;
 	if (f->kind == KIND_FD)
 		*(int64_t *)(base + f->offset) = (int64_t)value;
 	else
@@ -324,6 +327,20 @@ int schema_read_mode(struct reader *r, const struct schema_field *f, json_t *v, 
 			(unsigned)f->max);
 	*(uint64_t *)(base + f->offset) = mode;
 	return 0;
+}
+
+int schema_read_time(struct reader *r, const struct schema_field *f, json_t *v, char *base,
+	const struct place *at)
+{
+	char shown[SHOWN_SIZE];
+	if (!json_is_string(v))
+		return reader_wrong_type(r, at, v, "a moment as text");
+	if (clock_parse_rfc3339(json_string_value(v), (uint64_t *)(base + f->offset)) == 0)
+		return 0;
+	reader_fail(r, ERR_BAD_VALUE, at, "%s is not a moment",
+		reader_show(json_string_value(v), shown));
+	err_hint(r->e, "write it as 2026-01-31T09:05:00Z");
+	return -EINVAL;
 }
 
 int schema_read_bool(struct reader *r, const struct schema_field *f, json_t *v, char *base,

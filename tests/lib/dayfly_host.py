@@ -327,8 +327,8 @@ class Daemon:
             os.close(ready_read)
 
     def state_files(self):
-        """What lies in the state directory, but for the journal, which has to stay."""
-        return [name for name in os.listdir(self.state_dir) if not name.endswith(".journal")]
+        """What lies in the state directory, but for the journal and the history, which have to stay."""
+        return [name for name in os.listdir(self.state_dir) if not name.endswith((".journal", ".history"))]
 
     def warm_up(self):
         """The first task and the first connection make what stays: buffers, caches."""
@@ -502,7 +502,9 @@ class Leaks:
         found = []
         for top in (self.daemon.run_dir, self.daemon.home, self.daemon.state_dir):
             for path, dirs, files in os.walk(top):
-                found += [os.path.join(path, name) for name in dirs + files]
+                # What the history has beside its file comes and goes as SQLite likes.
+                if not path.endswith(".history"):
+                    found += [os.path.join(path, name) for name in dirs + files]
         return sorted(found)
 
     @staticmethod

@@ -175,8 +175,10 @@ class Replay:
             self.client.finish(tag, task)
         self.assertLessEqual(len(self.client.call("list", all=True)["tasks"]), 256)
         with self.assertRaises(DaemonError) as caught:
-            self.client.call("inspect", task=first.task)
+            self.client.call("cancel", task=first.task)
         self.assertEqual(caught.exception.code, "not_found")
+        # It is remembered all the same.
+        self.assertEqual(self.client.call("inspect", task=first.task)["kept"], "history")
 
 
 @in_modes

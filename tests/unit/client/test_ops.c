@@ -82,6 +82,19 @@ TEST(each_request_is_one_line_with_its_own_tag)
 	expect(&f, "{\"op\":\"unsubscribe\",\"id\":\"14\",\"request\":\"12\"}");
 	assert_int_equal(dayfly_list_usage(f.c, 0, "k", NULL, NULL), 0);
 	expect(&f, "{\"op\":\"list\",\"id\":\"15\",\"all\":false,\"usage\":true,\"label\":\"k\"}");
+	static const char *const filters[] = { "outcome=failed", "label=team=ci", "limit=5",
+		"uid=1000", "all=true", "before=1.2", NULL };
+	assert_int_equal(dayfly_history(f.c, filters, &f.request, &f.e), 0);
+	expect(&f, "{\"op\":\"history\",\"id\":\"16\",\"outcome\":\"failed\",\"label\":\"team=ci\","
+		   "\"limit\":5,\"uid\":1000,\"all\":true,\"before\":\"1.2\"}");
+	assert_int_equal(dayfly_history(f.c, NULL, NULL, NULL), 0);
+	expect(&f, "{\"op\":\"history\",\"id\":\"17\"}");
+	static const char *const odd[] = { "outcome", "=x", "limit=many", "limit=-1",
+		"uid=", "a_name_that_is_far_too_long_for_any_field=1" };
+	for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
+		const char *const one[] = { odd[i], NULL };
+		assert_int_equal(dayfly_history(f.c, one, NULL, &f.e), -EINVAL);
+	}
 	end(&f);
 }
 

@@ -58,6 +58,13 @@ TEST(events_are_the_lines_of_the_protocol)
 	json_decref(none);
 	assert_int_equal(answer_missed(&b, "1", 7), 0);
 	assert_lines(&b, "{\"id\":\"1\",\"event\":\"missed\",\"missed\":7}\n");
+	assert_int_equal(answer_result_text(&b, "1", NULL, "{\"x\":[]}", 8), 0);
+	assert_lines(&b, "{\"id\":\"1\",\"event\":\"result\",\"result\":{\"x\":[]}}\n");
+	struct err why;
+	err_set(&why, ERR_OUTPUT_GONE, 0, "it is \"gone\"");
+	assert_int_equal(answer_gone(&b, "1", "t-0", &why), 0);
+	assert_lines(&b, "{\"id\":\"1\",\"event\":\"gone\",\"task\":\"t-0\",\"error\":{\"code\":"
+			 "\"output_gone\",\"message\":\"it is \\\"gone\\\"\"}}\n");
 	assert_int_equal(answer_output_header(&b, &chunk, 65536), 0);
 	assert_lines(&b, "{\"id\":\"1\",\"event\":\"output\",\"task\":\"t-0\",\"seq\":7,\"stream\":"
 			 "\"stdout\",\"bytes\":65536}\n");
