@@ -203,8 +203,11 @@ class Random(Cases):
             # git knows of no empty directories: as a checkout has none, neither has this.
             self.sh(edits.script(60) + "\nfind . -mindepth 1 -type d -empty -delete", self.work)
             script = edits.script(40)
-            self.run_cli(script + "\n:", "p.patch")
-            want = tree(self.seen(script))
+            # It says itself what it sees: hard links, for one, are not the same in an overlay.
+            done = self.run_cli(script + "\ntar -cf - .", "p.patch")
+            seen = self.make_dir()
+            subprocess.run(["tar", "-x", "-C", seen], input=done.stdout, check=True)
+            want = tree(seen)
             try:
                 self.assertEqual(tree(self.patched("p.patch")), want)
             except AssertionError as e:
