@@ -223,11 +223,11 @@ static int walk_deleted(struct walk *w, int lower, const char *name, const struc
 	return r < 0 ? r : tell(w, CHANGE_DELETED, st, -1, name);
 }
 
-static int walk_dir(struct walk *w, int upper, int lower);
+static int walk_dir(struct walk *w, int upper, int lower, bool is_hidden);
 
 /* Where we are is a directory of the upper layer; l: what the lower one has there, or NULL. */
 static int enter_dir(struct walk *w, int upper, int lower, const char *name, const struct stat *u,
-	const struct stat *l)
+	const struct stat *l, bool is_hidden)
 {
 	auto_close int up = open_dir(upper, name);
 	auto_close int low = l && S_ISDIR(l->st_mode) ? open_dir(lower, name) : -1;
@@ -244,10 +244,10 @@ static int enter_dir(struct walk *w, int upper, int lower, const char *name, con
 		r = tell(w, CHANGE_ADDED, u, upper, name);
 	else if (r == 0 && (u->st_mode & 07777) != (l->st_mode & 07777))
 		r = tell(w, CHANGE_MODIFIED, u, upper, name);
-	return r < 0 ? r : walk_dir(w, up, low);
+	return r < 0 ? r : walk_dir(w, up, low, is_hidden);
 }
 
-static int walk_entry(struct walk *w, int upper, int lower, const char *name)
+static int walk_entry(struct walk *w, int upper, int lower, const char *name, bool is_hidden)
 {
 	struct stat u, l;
 	if (fstatat(upper, name, &u, AT_SYMLINK_NOFOLLOW) < 0)
@@ -256,7 +256,7 @@ static int walk_entry(struct walk *w, int upper, int lower, const char *name)
 	if (is_whiteout(&u))
 		return had ? walk_deleted(w, lower, name, &l) : 0;
 	if (S_ISDIR(u.st_mode))
-		return enter_dir(w, upper, lower, name, &u, had ? &l : NULL);
+		return enter_dir(w, upper, lower, name, &u, had ? &l : NULL, is_hidden);
 	if (!had)
 		return tell(w, CHANGE_ADDED, &u, upper, name);
 	if (S_ISDIR(l.st_mode)) {
@@ -268,9 +268,13 @@ static int walk_entry(struct walk *w, int upper, int lower, const char *name)
 	return clock_mono_ns() > w->in->until_ns ? -ETIME : 0;
 }
 
-/* lower: the directory that lies below this one, or -1. */
-static int walk_dir(struct walk *w, int upper, int lower)
+/*
+ * lower: the directory that lies below this one, or -1. is_hidden: a directory on the way hides all
+ * of it; then those in it bear no mark of their own.
+ */
+static int walk_dir(struct walk *w, int upper, int lower, bool is_hidden)
 {
+	is_hidden = is_hidden || is_opaque(upper);
 	if (w->depth >= CHANGES_MAX_DEPTH) {
 		w->left_out++;
 		return 0;
@@ -286,11 +290,11 @@ static int walk_dir(struct walk *w, int upper, int lower)
 		r = check_bounds(w);
 		if (r < 0 || !enter(w, entry->d_name, &before))
 			continue;
-		r = walk_entry(w, upper, lower, entry->d_name);
+		r = walk_entry(w, upper, lower, entry->d_name, is_hidden);
 		leave(w, before);
 	}
 	w->depth--;
-	if (r == 0 && lower >= 0 && is_opaque(upper))
+	if (r == 0 && lower >= 0 && is_hidden)
 		r = delete_children(w, lower, upper);
 	return r;
 }
@@ -298,7 +302,7 @@ static int walk_dir(struct walk *w, int upper, int lower)
 int changes_walk(const struct changes_walk *walk, uint64_t *ret_left_out)
 {
 	struct walk w = { .in = walk };
-	int r = walk_dir(&w, walk->upper_fd, walk->lower_fd);
+	int r = walk_dir(&w, walk->upper_fd, walk->lower_fd, false);
 	*ret_left_out = w.left_out;
 	return r;
 }

@@ -168,6 +168,20 @@ static void directories_are_merged_unless_opaque(void **state)
 	expect(1, 1, 0);
 }
 
+static void what_is_hidden_is_hidden_all_the_way_down(void **state)
+{
+	tree_dir(lower, "d");
+	tree_dir(lower, "d/e");
+	tree_file(lower, "d/e/1", "1");
+	tree_file(lower, "d/e/2", "2");
+	tree_dir(upper, "d");
+	tree_dir(upper, "d/e");
+	tree_file(upper, "d/e/1", "1");
+	make_opaque("d");
+	/* The mark is on the outer one alone. */
+	expect(0, 0, 1);
+}
+
 static void a_directory_in_place_of_a_file_counts_both(void **state)
 {
 	tree_file(lower, "x", "1");
@@ -327,6 +341,7 @@ int main(void)
 		TREE_TEST(a_copy_with_the_same_bytes_is_no_change),
 		TREE_TEST(a_changed_mode_is_a_change),
 		TREE_TEST(directories_are_merged_unless_opaque),
+		TREE_TEST(what_is_hidden_is_hidden_all_the_way_down),
 		TREE_TEST(a_directory_in_place_of_a_file_counts_both),
 		TREE_TEST(a_file_in_place_of_a_directory_counts_both),
 		TREE_TEST(a_deleted_directory_is_told_after_what_was_in_it),
