@@ -180,7 +180,8 @@ class Edits:
             "rm -rf %s" % p,
             "mv -T -- %s %s" % (p, q),
             "cp -a -T -- %s %s" % (p, q),
-            'mkdir -p "$(dirname -- %s)" && { rm -rf %s; ln -s %s %s; }' % (p, p, q, p),
+            # To nowhere: git takes no path behind a link that leads in circles, not even when the patch removes it.
+            'mkdir -p "$(dirname -- %s)" && { rm -rf %s; ln -s nowhere/%s %s; }' % (p, p, q, p),
             "[ -L %s ] || [ -d %s ] || chmod %s %s" % (p, p, r.choice(("644", "755", "600", "700")), p),
             "mkdir -p %s" % p,
             "ln -f -T -- %s %s" % (p, q))) + " || :"
