@@ -58,7 +58,7 @@ class Document:
 
     def test_the_result_record_has_the_members_of_the_document(self):
         with open(ROOT + "/docs/protocol.md", encoding="utf-8") as f:
-            section = f.read().split("## The result record", 1)[1].split("| `cause` | Meaning |", 1)[0]
+            section = re.split(r"^\| `\w+` \| Meaning \|", f.read().split("## The result record", 1)[1], 1, re.M)[0]
         documented = set()
         for cell in re.findall(r"^\| (`.*?`(?:, `.*?`)*) \|", section, re.M):
             documented |= set(re.findall(r"`(\w+)`", cell))
