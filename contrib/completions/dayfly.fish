@@ -3,6 +3,7 @@ complete -c dayfly -f
 complete -c dayfly -n __fish_use_subcommand -a run -d 'run a command in a jail of its own'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l workspace -x -a '(__fish_complete_directories)' -d 'show it this directory: cow (default: discards writes), ro or rw'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l hide-ignored -d 'show the workspace without what git ignores there, such as .env'
+complete -c dayfly -n '__fish_seen_subcommand_from run' -l no-git-dir -d 'of a linked worktree or submodule: only itself, git will not work'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l mount -x -a '(__fish_complete_directories)' -d 'show it one more directory or file: ro (default), rw or cow'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l file -x -d 'make this file of ours at PATH in the jail; with its mode'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l secret -x -d 'show FILE, or our variable NAME, as /run/secrets/NAME'

@@ -30,7 +30,7 @@ struct run_options {
 	const char *disk, *inodes, *output_limit, *open_files, *file_size, *core;
 	const char *priority, *concurrency, *idempotency_key;
 	const char *result, *socket, *webhook_on, *changes_file, *changes_format;
-	bool hide_ignored, no_queue, interactive, tty, detach, json, keep, no_autostart,
+	bool hide_ignored, no_git_dir, no_queue, interactive, tty, detach, json, keep, no_autostart,
 		kill_on_output_limit;
 };
 
@@ -79,6 +79,8 @@ static const struct option_def options[] = {
 		"show it this directory: cow (default: discards writes), ro or rw" },
 	{ OPTION_FLAG, 0,   "hide-ignored",  NULL,               AT(hide_ignored),  NULL,                   "task.workspace.hide",
 		"show the workspace without what git ignores there, such as .env" },
+	{ OPTION_FLAG, 0,   "no-git-dir",    NULL,               AT(no_git_dir),    NULL,                   NULL,
+		"of a linked worktree or submodule: only itself, git will not work" },
 	{ OPTION_LIST, 0,   "mount",         "SRC[:DST][:MODE]", AT(mounts),        source_check_mount,     "task.mounts",
 		"show it one more directory or file: ro (default), rw or cow" },
 	{ OPTION_LIST, 0,   "file",          "PATH=FILE",        AT(files),         input_check_file,       "task.files",
@@ -326,8 +328,9 @@ static int set_sources(struct dayfly_task *t, const struct run_options *o)
 	struct dayfly_error e;
 	struct err bad;
 	int r = 0;
+	const struct workspace_options workspace = { o->workspace, o->hide_ignored, o->no_git_dir };
 	if (o->workspace)
-		r = workspace_add(t, o->workspace, o->hide_ignored);
+		r = workspace_add(t, &workspace);
 	for (char **p = o->mounts; r == 0 && p && *p; p++) {
 		r = source_parse_mount(*p, &s, &bad);
 		if (r == 0)

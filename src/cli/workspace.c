@@ -52,12 +52,12 @@ static int hide_ignored(struct dayfly_task *t, const char *dir)
 	return r;
 }
 
-int workspace_add(struct dayfly_task *t, const char *text, bool hides_ignored)
+int workspace_add(struct dayfly_task *t, const struct workspace_options *o)
 {
 	struct source_arg s;
 	struct dayfly_error e;
 	struct err bad;
-	int r = source_parse_workspace(text, &s, &bad);
+	int r = source_parse_workspace(o->text, &s, &bad);
 	if (r < 0) {
 		message_error("--workspace: %s", bad.msg);
 		source_arg_finish(&s);
@@ -66,12 +66,12 @@ int workspace_add(struct dayfly_task *t, const char *text, bool hides_ignored)
 	r = dayfly_task_set_workspace(t, s.path, NULL, s.mode, &e);
 	if (r < 0)
 		message_error("--workspace: %s", e.message);
-	else
+	else if (!o->has_no_git_dir)
 		r = add_git_dir(t, &s);
-	if (r == 0 && hides_ignored && s.mode == DAYFLY_MODE_RW) {
+	if (r == 0 && o->hides_ignored && s.mode == DAYFLY_MODE_RW) {
 		message_error("--hide-ignored: what is shown rw is shown as it is; use cow or ro");
 		r = -EINVAL;
-	} else if (r == 0 && hides_ignored)
+	} else if (r == 0 && o->hides_ignored)
 		r = hide_ignored(t, s.path);
 	source_arg_finish(&s);
 	return r;

@@ -6,11 +6,15 @@
 
 #include <stdbool.h>
 
-/*
- * text: DIR[:MODE]. A linked worktree and a submodule have their git directory elsewhere: it is
- * shown in the same mode, or git would not work. hides_ignored: without what git ignores there.
- * Returns 0, or a negative errno after a message.
- */
-int workspace_add(struct dayfly_task *t, const char *text, bool hides_ignored);
+struct workspace_options {
+	const char *text;   /* DIR[:MODE] */
+	bool hides_ignored; /* without what git ignores there */
+	/* A linked worktree and a submodule have their git directory elsewhere. It is shown in the
+	 * same mode, or git would not work; but not with this. */
+	bool has_no_git_dir;
+};
+
+/* Returns 0, or a negative errno after a message. */
+int workspace_add(struct dayfly_task *t, const struct workspace_options *o);
 
 #endif

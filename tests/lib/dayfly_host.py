@@ -340,7 +340,7 @@ class Daemon:
 
     def settle(self):
         """Until nothing but the programs themselves is there; the probes after a start take a while."""
-        deadline = time.monotonic() + 10 * SCALE
+        deadline = time.monotonic() + 60 * SCALE
         while len(self.processes()) > 3 and time.monotonic() < deadline:
             time.sleep(0.01)
 

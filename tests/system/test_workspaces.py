@@ -6,6 +6,8 @@ import subprocess
 from dayfly_host import read
 from dayfly_test import in_modes
 
+from test_config import Configured
+
 IDENTITY = ("-c", "user.name=n", "-c", "user.email=n@example.org", "-c", "init.defaultBranch=main", "-c", "protocol.file.allow=always")
 
 
@@ -82,6 +84,8 @@ class Git(WithGit):
         script = "git status --porcelain; git rev-parse --abbrev-ref HEAD; git log --format=%s; git worktree list | wc -l"
         for mode in ("cow", "ro", "rw"):
             self.assertEqual(self.inside(tree, script, mode), (" M changed\n?? untracked\nside\none\n2\n", ""), mode)
+        done = self.cli("run", "--no-git-dir", "--workspace", tree, "--", "ls", repo, cwd="/")
+        self.assertEqual((done.returncode, done.stdout), (2, b""), done)
         # The other worktree's files are not shown with it.
         self.assertEqual(self.inside(tree, "ls -A " + repo)[0], ".git\n")
 
@@ -256,6 +260,27 @@ class Hidden(WithGit):
         self.assertEqual(self.client.call("inspect", task=task)["spec"]["workspace"]["hidden"], 2)
         self.client.call("cancel", task=task)
         self.client.finish(tag, task)
+
+
+@in_modes
+class Rooted(WithGit, Configured):
+    def setUp(self):
+        super().setUp()
+        self.repo = self.make_repo()
+        self.tree = self.make_worktree(self.repo)
+
+    def log_with(self, *roots):
+        self.configured("[workspaces]\n" + "".join("roots = %s\n" % root for root in roots))
+        return self.cli("run", "--workspace", self.tree, "--", "git", "log", "--format=%s", cwd="/")
+
+    def test_A18_a_git_directory_lies_where_the_administrator_allows(self):
+        done = self.log_with(self.tree, self.repo + "x")
+        self.assertEqual((done.returncode, b"allows" in done.stderr), (125, True), done)
+        self.assertEqual(self.cli("run", "--no-git-dir", "--workspace", self.tree, "--", "true", cwd="/").returncode, 0)
+
+    def test_A18_the_control(self):
+        done = self.log_with(self.tree, self.repo)
+        self.assertEqual((done.returncode, done.stdout), (0, b"one\n"), done)
 
 
 @in_modes
