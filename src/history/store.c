@@ -30,7 +30,7 @@ static const char settings[] = "PRAGMA journal_mode = WAL;"
 			       "PRAGMA synchronous = NORMAL;"
 			       "PRAGMA wal_autocheckpoint = 256;"
 			       "PRAGMA journal_size_limit = 1048576;"
-			       "PRAGMA cache_size = -1024;"
+			       "PRAGMA cache_size = -256;"
 			       "PRAGMA temp_store = MEMORY;"
 			       /* What is forgotten is gone from the disk too. */
 			       "PRAGMA secure_delete = ON;"
