@@ -125,12 +125,19 @@ static int open_files(struct changes *c)
 {
 	struct stat st;
 	c->is_patch = !strcmp(format_of(c), "patch");
-	c->is_special = stat(c->file, &st) == 0 && !S_ISREG(st.st_mode);
+	bool is_there = stat(c->file, &st) == 0;
+	/* A link of another user's, say, that the kernel does not follow for us. */
+	if (!is_there && errno != ENOENT)
+		return failed(c, -errno, "look at it");
+	c->is_special = is_there && !S_ISREG(st.st_mode);
 	if (S_ISDIR(c->is_special ? st.st_mode : 0))
 		return failed(c, -EISDIR, "write it");
-	/* A link is followed to what it names: rename would replace the link itself. */
-	auto_free char *real = realpath(c->file, NULL);
-	c->out_fd = make_temporary(c->is_special ? NULL : real ? real : c->file, &c->out_path);
+	/* A link is followed to what it names, as rename would replace the link itself. Not again
+	 * after the task: who can write in that directory could lead us anywhere by then. */
+	c->place = is_there ? realpath(c->file, NULL) : strdup(c->file);
+	if (!c->place)
+		return failed(c, -errno, "find its place");
+	c->out_fd = make_temporary(c->is_special ? NULL : c->place, &c->out_path);
 	if (c->out_fd < 0)
 		return failed(c, c->out_fd, "make a file beside it");
 	c->tar_fd = c->is_patch ? make_temporary(NULL, &c->tar_path)
@@ -293,10 +300,9 @@ static int put_in_place(struct changes *c)
 		int r = copy_to_special(c);
 		return r < 0 ? failed(c, r, "write it") : 0;
 	}
-	auto_free char *real = realpath(c->file, NULL);
 	mode_t mask = umask(0);
 	umask(mask);
-	if (fchmod(c->out_fd, 0666 & ~mask) < 0 || rename(c->out_path, real ? real : c->file) < 0)
+	if (fchmod(c->out_fd, 0666 & ~mask) < 0 || rename(c->out_path, c->place) < 0)
 		return failed(c, -errno, "put it in place");
 	free(c->out_path);
 	c->out_path = NULL;
@@ -340,6 +346,7 @@ int changes_end(struct changes *c, const struct command *cmd, const char *socket
 			unlink(*paths[i]);
 		free(*paths[i]);
 	}
+	free(c->place);
 	int *const fds[] = { &c->tar_fd, &c->out_fd, &c->workspace_fd };
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		fd_close(fds[i]);

@@ -18,6 +18,7 @@ struct changes {
 
 	/* Its own. */
 	bool is_patch, is_special; /* the file is no regular one: written at the end */
+	char *place; /* where the file is to be; a link was followed once, before the task */
 	char *tar_path, *out_path; /* temporary files, or NULL; the same where the tar is wanted */
 	int tar_fd, out_fd;
 	int workspace_fd;

@@ -38,7 +38,8 @@ static char **git_environment(void)
 	static const char *const kept[] = { "GIT_CONFIG_GLOBAL=", "GIT_CONFIG_SYSTEM=",
 		"GIT_CONFIG_NOSYSTEM=", "GIT_CEILING_DIRECTORIES=", "GIT_EXEC_PATH=" };
 	static char *const added[] = { "GIT_OPTIONAL_LOCKS=0", "GIT_NO_LAZY_FETCH=1",
-		"GIT_TERMINAL_PROMPT=0", "LC_ALL=C" };
+		/* Above any protocol.NAME.allow of the repository's own. */
+		"GIT_ALLOW_PROTOCOL=none", "GIT_TERMINAL_PROMPT=0", "LC_ALL=C" };
 	char **env = calloc(strv_len(environ) + ARRAY_SIZE(added) + 1, sizeof(*env));
 	size_t n = 0;
 	for (char **v = environ; env && v && *v; v++) {
@@ -60,7 +61,7 @@ static int spawn_git(const char *dir, const char *const *args, int out_fd, int e
 		/* A program of the repository's that would be asked what has changed. */
 		"-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null",
 		/* In a partial clone, for an object that is not there. */
-		"-c", "protocol.allow=never", "ls-files", "-z" };
+		"-c", "protocol.allow=never" };
 	size_t n = 0;
 	while (argv[n])
 		n++;
@@ -113,8 +114,15 @@ static int explain(const char *dir, int err_fd, int status, struct err *e)
 		WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
-/* `git ls-files -z` with these arguments. Returns the length of *ret (the caller's) or -errno. */
-static ssize_t list_files(const char *dir, const char *const *args, char **ret, struct err *e)
+/* Rules in an object that a partial clone has not got: git warns, and goes on without them. */
+static bool lacks_objects(int err_fd)
+{
+	auto_free char *said = NULL;
+	return read_back(err_fd, &said) < 0 || strstr(said, "lazy fetching disabled");
+}
+
+/* git with these arguments. Returns the length of *ret (the caller's) or -errno. */
+static ssize_t run_git(const char *dir, const char *const *args, char **ret, struct err *e)
 {
 	pid_t pid;
 	int status = 0;
@@ -130,6 +138,12 @@ static ssize_t list_files(const char *dir, const char *const *args, char **ret, 
 			return err_set(e, ERR_INTERNAL, errno, "wait for git");
 	if (status != 0)
 		return explain(dir, err, status, e);
+	if (lacks_objects(err)) {
+		err_set(e, ERR_SOURCE, 0,
+			"git in %.300s lacks objects that may say what is ignored", dir);
+		err_hint(e, "`git status` there fetches them");
+		return -ENODATA;
+	}
 	ssize_t n = read_back(out, ret);
 	return n < 0 ? err_set(e, ERR_INTERNAL, (int)-n, "read what git has said") : n;
 }
@@ -142,16 +156,21 @@ static char *join(const char *a, const char *b)
 
 static int collect(struct search *s, const char *rel, int depth, struct err *e);
 
+static int tell_elsewhere(const struct search *s, struct err *e)
+{
+	return err_set(e, ERR_SOURCE, 0,
+		"git has its work tree elsewhere than in %.300s (core.worktree)", s->root);
+}
+
 /* What git says is a path below: else its work tree is not this directory. */
 static int check_path(const struct search *s, const char *path, struct err *e)
 {
 	if (!strcmp(path, "./"))
 		return err_set(e, ERR_SOURCE, 0,
 			"git ignores the whole of %.300s, in the repository around it", s->root);
-	if (path[0] == '/' || !strcmp(path, "..") || str_starts(path, "../"))
-		return err_set(e, ERR_SOURCE, 0,
-			"git has its work tree elsewhere than in %.300s (core.worktree)", s->root);
-	return 0;
+	return path[0] == '/' || !strcmp(path, "..") || str_starts(path, "../")
+		       ? tell_elsewhere(s, e)
+		       : 0;
 }
 
 /* A repository of its own below this one, if it is there. */
@@ -177,14 +196,26 @@ static ssize_t list_below(
 	const struct search *s, const char *rel, const char *const *args, char **ret, struct err *e)
 {
 	auto_free char *dir = *rel ? join(s->root, rel) : strdup(s->root);
-	return dir ? list_files(dir, args, ret, e)
+	return dir ? run_git(dir, args, ret, e)
 		   : err_set(e, ERR_INTERNAL, ENOMEM, "go through repositories");
+}
+
+/* core.worktree may lead git anywhere: then it lists what is there, by names as innocent as ours.
+ */
+static int check_inside(const struct search *s, const char *rel, struct err *e)
+{
+	static const char *const args[] = { "rev-parse", "--is-inside-work-tree", NULL };
+	auto_free char *out = NULL;
+	ssize_t n = list_below(s, rel, args, &out, e);
+	if (n < 0)
+		return (int)n;
+	return strcmp(out, "true\n") != 0 ? tell_elsewhere(s, e) : 0;
 }
 
 static int tell_ignored(struct search *s, const char *rel, struct err *e)
 {
-	static const char *const args[] = { "--others", "--ignored", "--exclude-standard",
-		"--directory", NULL };
+	static const char *const args[] = { "ls-files", "-z", "--others", "--ignored",
+		"--exclude-standard", "--directory", NULL };
 	auto_free char *out = NULL;
 	ssize_t n = list_below(s, rel, args, &out, e);
 	for (char *p = out; n >= 0 && p < out + n; p += strlen(p) + 1) {
@@ -201,7 +232,7 @@ static int tell_ignored(struct search *s, const char *rel, struct err *e)
 /* Submodules are entries of the index of mode 160000: "160000 SHA STAGE\tPATH". */
 static int search_submodules(struct search *s, const char *rel, int depth, struct err *e)
 {
-	static const char *const args[] = { "--stage", NULL };
+	static const char *const args[] = { "ls-files", "-z", "--stage", NULL };
 	auto_free char *out = NULL;
 	ssize_t n = list_below(s, rel, args, &out, e);
 	int r = n < 0 ? (int)n : 0;
@@ -216,7 +247,8 @@ static int search_submodules(struct search *s, const char *rel, int depth, struc
 /* Other repositories are shown as directories, and only those. */
 static int search_others(struct search *s, const char *rel, int depth, struct err *e)
 {
-	static const char *const args[] = { "--others", "--exclude-standard", NULL };
+	static const char *const args[] = { "ls-files", "-z", "--others", "--exclude-standard",
+		NULL };
 	auto_free char *out = NULL;
 	ssize_t n = list_below(s, rel, args, &out, e);
 	int r = n < 0 ? (int)n : 0;
@@ -232,7 +264,9 @@ static int collect(struct search *s, const char *rel, int depth, struct err *e)
 		return err_set(e, ERR_TOO_LARGE, 0,
 			"%.300s has too many repositories in it, or too many below each other",
 			s->root);
-	int r = tell_ignored(s, rel, e);
+	int r = check_inside(s, rel, e);
+	if (r == 0)
+		r = tell_ignored(s, rel, e);
 	if (r == 0)
 		r = search_submodules(s, rel, depth, e);
 	return r == 0 ? search_others(s, rel, depth, e) : r;

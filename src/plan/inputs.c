@@ -54,6 +54,18 @@ static bool is_in_shared(const struct plan *p, const char *path)
 	return false;
 }
 
+/* An entry of a tar can lead to any place below. */
+static bool has_shared_below(const struct plan *p, const char *dir)
+{
+	if (p->has_workspace && p->workspace.mode != PLAN_MODE_COW &&
+		is_at_or_below(p->workspace.target, dir))
+		return true;
+	for (size_t i = 0; i < p->n_mounts; i++)
+		if (p->mounts[i].mode != PLAN_MODE_COW && is_at_or_below(p->mounts[i].target, dir))
+			return true;
+	return false;
+}
+
 static int check_file(
 	const struct plan *p, const struct plan_input *in, const char *field, struct err *e)
 {
@@ -142,10 +154,10 @@ static int check_tar(const struct plan *p, const struct plan_tar *t, size_t nth,
 			"nothing can be unpacked at %.200s: the jail makes /proc, /sys, /dev and "
 			"" PLAN_SECRETS_DIR " itself",
 			t->target);
-	if (is_in_shared(p, t->target)) {
+	if (is_in_shared(p, t->target) || has_shared_below(p, t->target)) {
 		err_set_field(e, ERR_BAD_VALUE, field,
-			"%.200s is in a directory that is shown ro or rw: it would be written to "
-			"the host",
+			"%.200s is in a directory that is shown ro or rw, or has one below it: it "
+			"would be written to the host",
 			t->target);
 		err_hint(e, "choose another place, or show that directory as cow");
 		return -EINVAL;
@@ -180,6 +192,26 @@ static int check_tars(const struct plan *p, struct err *e)
 	return r;
 }
 
+/* Each is read or written to its end, by one. */
+static int check_shared_numbers(const struct plan *p, struct err *e)
+{
+	for (size_t i = 0; i < p->n_tars; i++) {
+		int fd = p->tars[i].fd_index;
+		bool is_twice = fd >= 0 && fd == p->changes_fd_index;
+		for (size_t j = 0; j < i; j++)
+			is_twice = is_twice || (fd >= 0 && fd == p->tars[j].fd_index);
+		if (is_twice) {
+			char field[48];
+			snprintf(field, sizeof(field), "task.tars[%zu].fd", i);
+			return err_set_field(e, ERR_BAD_VALUE, field,
+				"descriptor %d is named twice: each tar, and the changes, need one "
+				"of their own",
+				fd);
+		}
+	}
+	return 0;
+}
+
 int plan_check_inputs(const struct plan *p, struct err *e)
 {
 	size_t counts[PLAN_INPUT_COUNT] = { 0 };
@@ -203,5 +235,7 @@ int plan_check_inputs(const struct plan *p, struct err *e)
 			return r;
 	}
 	int r = counts[PLAN_INPUT_SECRET] ? check_secrets_dir(p, e) : 0;
-	return r < 0 ? r : check_tars(p, e);
+	if (r == 0)
+		r = check_tars(p, e);
+	return r == 0 ? check_shared_numbers(p, e) : r;
 }

@@ -43,7 +43,8 @@ const char *entry_refusal(const struct entry *en, struct entry_room *room)
 	if (room->entries == 0)
 		return "there are more entries than limits.inodes allows";
 	room->entries--;
-	if (!S_ISREG(en->type) || en->hardlink)
+	/* A hard link of pax may bring contents, which go into the file. */
+	if (!S_ISREG(en->type) && !en->hardlink)
 		return NULL;
 	if (en->size < 0 || (uint64_t)en->size > room->bytes)
 		return "it would be more bytes than limits.disk allows";

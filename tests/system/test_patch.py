@@ -7,7 +7,10 @@ import shutil
 import subprocess
 import tarfile
 
+from dayfly_host import read
 from dayfly_test import in_modes
+
+from common import start_cli
 
 TREE = """printf 'one\\ntwo\\nthree\\n' > text; printf '\\0\\1\\2' > binary; echo 1 > del; echo 1 > mode; echo tool > tool; chmod 755 tool
 mkdir -p dir/sub gone/deep; echo 1 > dir/a; echo 1 > dir/sub/b; echo 1 > gone/x; echo 1 > gone/deep/y; ln -s text link; ln -s text relink
@@ -238,6 +241,19 @@ class File(Cases):
         self.assertTrue(os.path.islink(self.path("link.tar")))
         self.assertTrue(tarfile.is_tarfile(self.path("real.tar")))
         self.assertEqual(self.run_cli("echo 2 > del", "../../../../../../../dev/null", "--changes-format", "patch").stderr, b"")
+
+    def test_A9_a_link_that_comes_while_the_task_runs_leads_nowhere(self):
+        """Who can write in the folder must not choose which of the user's files becomes the patch."""
+        precious = self.make_file(self.path("precious"), "mine")
+        run = start_cli(self, "run", "-i", "--workspace", self.work, "--changes", self.path("c.patch"), "--", "sh", "-c",
+                        "echo 2 > del; echo up; read x", stdin=subprocess.PIPE)
+        self.assertEqual(run.stdout.readline(), b"up\n")
+        os.symlink("precious", self.path("c.patch"))
+        _, err = run.communicate(b"\n", timeout=60)
+        self.assertEqual(run.returncode, 0, err)
+        self.assertEqual(read(precious), "mine")
+        self.assertFalse(os.path.islink(self.path("c.patch")))
+        self.assertIn("diff --git", read(self.path("c.patch")))
 
     def test_what_cannot_be_written_is_known_before_the_task_runs(self):
         for name in ("none/c.tar", "."):

@@ -225,6 +225,11 @@ class Hidden(WithGit):
             self.assertEqual((done.returncode, text in done.stderr), (125, True), (args, done))
         done = self.cli("run", "--hide-ignored", "--workspace", repo, "--", "true", env={"PATH": plain})
         self.assertEqual((done.returncode, b"git" in done.stderr), (125, True), done)
+        # Its names are those of another place, and look like ours.
+        other = self.make_ignoring()
+        self.git(other, "config", "core.worktree", self.make_dir())
+        done = self.cli("run", "--hide-ignored", "--workspace", other, "--", "true")
+        self.assertEqual((done.returncode, b"work tree elsewhere" in done.stderr), (125, True), done)
         for hide in (["/etc"], ["../x"], [""], ["."], ["a/../b"]):
             self.refused("bad_value", field="task.workspace.hide", workspace={"path": repo, "target": "/w", "hide": hide})
         self.refused("bad_value", field="task.workspace.hide", workspace={"path": repo, "target": "/w", "mode": "rw", "hide": ["a"]})

@@ -209,6 +209,26 @@ TEST(a_tar_is_unpacked_in_what_is_the_task_s_own)
 	assert_int_equal(plan_source_count(p), 2);
 }
 
+TEST(A10_a_tar_is_not_unpacked_above_what_is_shared)
+{
+	auto_plan struct plan *p = sample_small();
+	share(p, "/home/agent/data", PLAN_MODE_RW);
+	add_tar(p, 1, "/home/agent/other");
+	assert_int_equal(plan_check(p, NULL), 0);
+	add_tar(p, 2, "/home/agent");
+	assert_refused(p, "task.tars[1].target");
+}
+
+TEST(a_descriptor_is_one_tar_only)
+{
+	auto_plan struct plan *p = sample_small();
+	add_tar(p, 1, "/a");
+	add_tar(p, 2, "/b");
+	assert_int_equal(plan_check(p, NULL), 0);
+	p->tars[1].fd_index = 1;
+	assert_refused(p, "task.tars[1].fd");
+}
+
 TEST(one_tar_may_come_on_stdin)
 {
 	auto_plan struct plan *p = sample_small();
@@ -248,6 +268,8 @@ int main(void)
 		cmocka_unit_test(bytes_are_bounded_each_and_together),
 		cmocka_unit_test(their_number_is_bounded),
 		cmocka_unit_test(a_tar_is_unpacked_in_what_is_the_task_s_own),
+		cmocka_unit_test(A10_a_tar_is_not_unpacked_above_what_is_shared),
+		cmocka_unit_test(a_descriptor_is_one_tar_only),
 		cmocka_unit_test(one_tar_may_come_on_stdin),
 		cmocka_unit_test(tars_are_few),
 	};
