@@ -79,8 +79,9 @@ static void look_as(uid_t uid, gid_t gid)
 
 static int add_image(struct stamp *s, const struct pool_key *key, int image_fd, bool never_waits)
 {
-	static const char *const seen[] = { "etc", "etc/passwd", "etc/group", "home",
-		"home/" PLAN_AGENT_NAME, "var", "var/tmp" };
+	static const char agent_home[] = "home/" PLAN_AGENT_NAME;
+	static const char *const seen[] = { "etc", "etc/passwd", "etc/group", "home", agent_home,
+		"var", "var/tmp" };
 	bool is_other = geteuid() == 0 && key->uid != 0;
 	int r = add_file(s, image_fd, "");
 	if (is_other)
