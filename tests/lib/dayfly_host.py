@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 
-from dayfly_client import SCALE, Client
+from dayfly_client import SCALE, Client, DaemonError
 
 # A plain user for when the tests run as root: an id that nobody has.
 USER = 61234 if os.geteuid() == 0 else os.geteuid()
@@ -331,9 +331,11 @@ class Daemon:
         return [name for name in os.listdir(self.state_dir) if not name.endswith((".journal", ".history"))]
 
     def warm_up(self):
-        """The first task and the first connection make what stays: buffers, caches."""
+        """The first task and the first connection make what stays: buffers, caches, the files of the history, which opens when it is asked."""
         for _ in range(3):
             self.client().run({"argv": ["true"]}, timeout=30)
+        with contextlib.suppress(DaemonError):  # there may be none
+            self.client().call("history", limit=1)
         self.close_client()
         self.settle()
         self.baseline_rss = rss_kib(self.process.pid)
