@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Since the first http_create(). */
 static const struct curl *curl;
@@ -276,6 +277,20 @@ void http_destroy(struct http **h)
 	*h = NULL;
 }
 
+/*
+ * One file, and nothing else: a directory that libcurl has by itself would vouch beside the given
+ * file, and with one it reads the whole file for each call anew, here on the loop.
+ */
+static CURLcode set_vouching(CURL *e, const char *ca_file)
+{
+	char *bundle = NULL;
+	if (!ca_file && (curl->easy_getinfo(e, CURLINFO_CAINFO, &bundle) != CURLE_OK || !bundle ||
+				access(bundle, R_OK) < 0))
+		return CURLE_OK;
+	CURLcode code = curl->easy_setopt(e, CURLOPT_CAPATH, (char *)NULL);
+	return code == CURLE_OK && ca_file ? curl->easy_setopt(e, CURLOPT_CAINFO, ca_file) : code;
+}
+
 /* The first that fails decides; strings are copied by libcurl, but for the body. */
 static CURLcode set_options(struct http_call *c, const struct http_post *p)
 {
@@ -317,10 +332,8 @@ static CURLcode set_options(struct http_call *c, const struct http_post *p)
 	SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(SSL_VERIFYPEER, 1L);
 	SET(SSL_VERIFYHOST, 2L);
-	if (p->ca_file)
-		SET(CAINFO, p->ca_file);
 #undef SET
-	return code;
+	return code == CURLE_OK ? set_vouching(e, p->ca_file) : code;
 }
 
 static int add_headers(struct http_call *c, const char *const *headers)

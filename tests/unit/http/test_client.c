@@ -3,6 +3,7 @@
 #include "loop.h"
 
 #include "http/client.h"
+#include "http/curl.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -323,6 +324,78 @@ TEST(a_call_can_be_taken_back_at_any_time)
 	server_stop(&s);
 }
 
+/* ---- who vouches: what libcurl is told ---- */
+
+static __typeof__(&curl_easy_setopt) real_setopt;
+static bool has_ca_path;
+static char ca_info[128];
+
+static CURLcode noted_setopt(CURL *e, CURLoption option, ...)
+{
+	va_list ap;
+	CURLcode code;
+	va_start(ap, option);
+	if (option < CURLOPTTYPE_OBJECTPOINT) {
+		code = real_setopt(e, option, va_arg(ap, long));
+	} else if (option >= CURLOPTTYPE_OFF_T && option < CURLOPTTYPE_BLOB) {
+		code = real_setopt(e, option, va_arg(ap, curl_off_t));
+	} else {
+		void *value = va_arg(ap, void *);
+		code = real_setopt(e, option, value);
+		if (option == CURLOPT_CAPATH)
+			has_ca_path = value;
+		else if (option == CURLOPT_CAINFO)
+			snprintf(ca_info, sizeof(ca_info), "%s", (const char *)value);
+	}
+	va_end(ap);
+	return code;
+}
+
+static void see_who_vouches(const char *ca_file)
+{
+	uv_loop_t loop;
+	struct http *h;
+	struct http_call *c;
+	struct outcome o = { 0 };
+	const struct http_post p = { .url = "https://127.0.0.1:1/",
+		.body = "",
+		.may_be_private = true,
+		.timeout_ms = 1000,
+		.ca_file = ca_file };
+	has_ca_path = true;
+	ca_info[0] = '\0';
+	uv_loop_init(&loop);
+	assert_int_equal(http_create(&loop, &h), 0);
+	assert_int_equal(http_post(h, &p, on_answer, &o, &c), 0);
+	http_destroy(&h);
+	loop_assert_empty(&loop);
+}
+
+TEST(M8_only_one_file_vouches_and_it_is_read_once)
+{
+	/* What curl_load() gives is not constant by itself. */
+	union {
+		const struct curl *given;
+		struct curl *curl;
+	} u = { curl_load() };
+	char *bundle = NULL;
+	assert_non_null(u.curl);
+	real_setopt = u.curl->easy_setopt;
+	u.curl->easy_setopt = noted_setopt;
+	see_who_vouches("/some/ca.pem");
+	assert_false(has_ca_path);
+	assert_string_equal(ca_info, "/some/ca.pem");
+	/* The system's own, where it has them in one file. */
+	CURL *e = u.curl->easy_init();
+	assert_int_equal(u.curl->easy_getinfo(e, CURLINFO_CAINFO, &bundle), CURLE_OK);
+	bool is_one_file = bundle && access(bundle, R_OK) == 0;
+	u.curl->easy_cleanup(e);
+	see_who_vouches(NULL);
+	assert_int_equal(has_ca_path, !is_one_file);
+	assert_string_equal(ca_info, "");
+	u.curl->easy_setopt = real_setopt;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -337,6 +410,7 @@ int main(void)
 		cmocka_unit_test(M5_a_length_that_lies_changes_nothing),
 		cmocka_unit_test(M1_what_is_no_answer_has_a_cause),
 		cmocka_unit_test(a_call_can_be_taken_back_at_any_time),
+		cmocka_unit_test(M8_only_one_file_vouches_and_it_is_read_once),
 	};
 	return RUN_TESTS(tests);
 }
