@@ -145,7 +145,7 @@ void pool_make(struct warden *w, struct pool_kind *k)
 {
 	bool is_dir = k->key.image == PLAN_IMAGE_DIR;
 	if (is_dir && w->pool.n_leaving >= LEAVING_MAX) {
-		pool_make_failed(w, k, "others are being removed");
+		try_again(k); /* it is not to blame for others that are being removed */
 		return;
 	}
 	/* Before anything of it is looked at. */
