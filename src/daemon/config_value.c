@@ -412,9 +412,13 @@ char *config_format_public(const struct options *o, size_t key, size_t nth)
 {
 	char *text = config_format(o, key, nth);
 	struct url u;
-	if (!text || config_keys[key].kind != CONFIG_URLS || url_parse(text, &u, NULL) < 0)
+	if (!text || config_keys[key].kind != CONFIG_URLS)
 		return text;
+	int r = url_parse(text, &u, NULL);
 	free(text);
+	/* What cannot be told apart is not told at all. */
+	if (r < 0)
+		return strdup("?");
 	text = take_ptr(u.origin);
 	url_finish(&u);
 	return text;

@@ -165,6 +165,23 @@ TEST(the_words_stand_in_the_order_of_their_values)
 	assert_string_equal(options_upper_name(OPTIONS_UPPER_DISK), "disk");
 }
 
+TEST(of_an_address_only_the_origin_is_public)
+{
+	char first[] = "https://h.example/hush?token=hush", second[] = "https://h.example:hush/";
+	char *urls[] = { first, second, NULL };
+	struct options o;
+	begin(&o);
+	o.hooks.endpoints = urls;
+	size_t endpoints = key("webhooks", "endpoints");
+	auto_free char *good = config_format_public(&o, endpoints, 0);
+	assert_string_equal(good, "https://h.example:443");
+	/* One that cannot be read would never be taken: it is not shown either. */
+	auto_free char *bad = config_format_public(&o, endpoints, 1);
+	assert_string_equal(bad, "?");
+	o.hooks.endpoints = NULL;
+	options_finish(&o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +190,7 @@ int main(void)
 		cmocka_unit_test(an_empty_text_empties_a_list),
 		cmocka_unit_test(a_list_is_bounded),
 		cmocka_unit_test(the_words_stand_in_the_order_of_their_values),
+		cmocka_unit_test(of_an_address_only_the_origin_is_public),
 	};
 	return RUN_TESTS(tests);
 }
