@@ -21,6 +21,7 @@
 #define ARGV_BYTES    (32u << 10)
 /* Rows of active tasks that are made in one turn of the loop. */
 #define ACTIVE_AT_ONCE 64
+#define ACTIVE_WORK_NS (5 * NS_PER_MS)
 
 /* ---- where ---- */
 
@@ -88,9 +89,19 @@ static void put_spec(struct history_row *r, const struct task_spec *spec, bool a
 	r->labels = spec->labels && spec->labels[0] ? dump(describe_labels(spec->labels)) : NULL;
 }
 
+/* Only they can be so many. */
+static bool has_too_long_names(const struct task_spec *spec)
+{
+	size_t bytes = 0;
+	for (char **v = spec->env; v && *v && bytes <= REQUEST_BYTES; v++)
+		bytes += strcspn(*v, "=") + sizeof("\"\",") - 1;
+	return bytes > REQUEST_BYTES;
+}
+
 static void put_request(struct history_row *r, const struct task_spec *spec)
 {
-	r->request = dump(describe_spec(spec, ARGV_BYTES, &r->request_is_cut));
+	if (!has_too_long_names(spec))
+		r->request = dump(describe_spec(spec, ARGV_BYTES, &r->request_is_cut));
 	if (r->request && strlen(r->request) <= REQUEST_BYTES)
 		return;
 	free(r->request);
@@ -151,15 +162,17 @@ static bool is_due(const struct job *j, uint64_t now_ns)
 static void on_alarm(void *owner)
 {
 	struct past *p = owner;
-	uint64_t now_ns = clock_real_ns();
+	uint64_t now_ns = clock_real_ns(), begun_ns = clock_mono_ns();
 	size_t n = 0;
-	bool has_more = false;
+	bool has_more = false, is_enough = false;
 	p->is_alarm_set = false;
 	list_for_each (pos, &p->server->jobs.active) {
 		struct job *j = list_entry(pos, struct job, link);
 		if (j->is_in_history)
 			continue;
-		has_more = !is_due(j, now_ns) || n == ACTIVE_AT_ONCE;
+		is_enough =
+			n == ACTIVE_AT_ONCE || (n && clock_mono_ns() - begun_ns >= ACTIVE_WORK_NS);
+		has_more = is_enough || !is_due(j, now_ns);
 		if (has_more)
 			break;
 		note(p, row_of(p, j, NULL));
@@ -169,7 +182,7 @@ static void on_alarm(void *owner)
 	if (!has_more)
 		return;
 	p->is_alarm_set = true;
-	alarm_set(p->alarm, n == ACTIVE_AT_ONCE ? 1 : PAST_ACTIVE_MS);
+	alarm_set(p->alarm, is_enough ? 1 : PAST_ACTIVE_MS);
 }
 
 void past_note_accepted(struct past *p)

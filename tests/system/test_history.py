@@ -199,6 +199,23 @@ class AfterARestart(Remembering):
 
 
 @in_modes
+class LongRequests(Remembering):
+    def test_a_request_with_very_many_names_is_kept_without_details(self):
+        daemon = self.configured()
+        client = daemon.client()
+        tasks = {}
+        for n in (10, 700):
+            env = {"%03d%s" % (i, "N" * 100): "" for i in range(n)}
+            tasks[n] = client.run({"argv": ["true"], "env": env, "cwd": "/tmp"})[0]
+        self.written(daemon, 2)
+        client = self.restart(daemon, signal.SIGTERM, self.without_journal(daemon))
+        few, many = (client.call("inspect", task=tasks[n]) for n in (10, 700))
+        self.assertEqual((few["request_is_cut"], len(few["spec"]["env_names"]), few["spec"]["cwd"]), (False, 10, "/tmp"))
+        self.assertEqual((many["request_is_cut"], many["spec"]["argv"]), (True, ["true"]))
+        self.assertNotIn("env_names", many["spec"])
+
+
+@in_modes
 class AfterACrash(Remembering):
     def detached(self, client, argv, **more):
         return list(client.events(client.send("run", detach=True, task=dict(argv=argv, **more))))[0]["task"]
