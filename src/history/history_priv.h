@@ -30,6 +30,7 @@ struct history {
 	struct store store;
 	uint64_t retry_ns, expire_ns; /* when it is next tried; CLOCK_MONOTONIC */
 	bool has_lost;		      /* tasks of an earlier daemon may still be active */
+	int64_t lost_after;	      /* those up to this row were given to on_lost */
 	struct list lost;	      /* history_row.link: for on_lost */
 
 	/* Everybody's, with the mutex. */

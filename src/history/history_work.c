@@ -234,10 +234,11 @@ static void add_lost(void *owner, struct history_row *take_row)
 static void find_lost(struct history *h)
 {
 	size_t n = 0;
-	if (!h->has_lost || !is_open(h))
+	/* Only this thread writes the mode. What comes back is to be written, too. */
+	if (!h->has_lost || !is_open(h) || h->status.mode != HISTORY_ON)
 		return;
-	enum store_fault fault =
-		store_each_active(&h->store, h->epoch_ns, LOST_AT_ONCE, add_lost, h);
+	enum store_fault fault = store_each_active(
+		&h->store, h->epoch_ns, &h->lost_after, LOST_AT_ONCE, add_lost, h);
 	deal_with(h, fault);
 	uv_mutex_lock(&h->mutex);
 	while (!list_empty(&h->lost)) {
@@ -363,6 +364,19 @@ static void expire_soon(struct history *h, const struct round *round)
 		h->expire_ns = 0;
 }
 
+/* On a full disk rows would wait for ever where only what is old could make room for them. */
+static void make_space(struct history *h, const struct round *round)
+{
+	uint64_t retry_ns = h->retry_ns;
+	if (h->status.mode != HISTORY_FAULTY || round->is_last || !round->rows.n)
+		return;
+	expire_soon(h, round);
+	expire(h, &round->bounds);
+	/* Writing is tried all the same, and says when it is tried next. */
+	if (is_open(h))
+		h->retry_ns = retry_ns;
+}
+
 /* ---- the thread ---- */
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -442,6 +456,7 @@ void history_work(void *arg)
 		if (round.is_last)
 			h->retry_ns = 0; /* one more try */
 		open_if_due(h);
+		make_space(h, &round);
 		do_write(h, &round);
 		find_lost(h);
 		if (round.query)

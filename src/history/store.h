@@ -90,8 +90,9 @@ struct store_wanted {
 enum store_fault store_find(
 	struct store *s, const struct store_wanted *w, struct store_found *ret, struct buf *out);
 
-/* Up to max tasks that were not done when an earlier daemon ended: fn gets each. */
-enum store_fault store_each_active(struct store *s, uint64_t before_ns, size_t max,
+/* Up to max tasks that were not done when an earlier daemon ended: fn gets each. *after (0 at
+ * first) says where to go on. */
+enum store_fault store_each_active(struct store *s, uint64_t before_ns, int64_t *after, size_t max,
 	void (*fn)(void *owner, struct history_row *take_row), void *owner);
 
 #endif

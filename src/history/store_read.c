@@ -221,23 +221,25 @@ static struct history_row *read_active(sqlite3_stmt *stmt)
 	return r;
 }
 
-enum store_fault store_each_active(struct store *s, uint64_t before_ns, size_t max,
+enum store_fault store_each_active(struct store *s, uint64_t before_ns, int64_t *after, size_t max,
 	void (*fn)(void *owner, struct history_row *take_row), void *owner)
 {
 	auto_stmt sqlite3_stmt *stmt = NULL;
 	int code = SQLITE_OK;
 	enum store_fault fault = store_prepare(s,
-		"SELECT id, uid, name, created, started FROM task "
-		"WHERE result IS NULL AND created < ?1 LIMIT ?2",
+		"SELECT id, uid, name, created, started, n FROM task "
+		"WHERE result IS NULL AND created < ?1 AND n > ?3 ORDER BY n LIMIT ?2",
 		&stmt);
 	if (fault != STORE_OK)
 		return fault;
 	sqlite3_bind_int64(stmt, 1, (int64_t)before_ns);
 	sqlite3_bind_int64(stmt, 2, (int64_t)max);
+	sqlite3_bind_int64(stmt, 3, *after);
 	while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
 		struct history_row *r = read_active(stmt);
 		if (!r)
 			return no_room(s);
+		*after = sqlite3_column_int64(stmt, 5);
 		fn(owner, r);
 	}
 	return store_note(s, code, "ask");

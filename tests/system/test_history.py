@@ -697,6 +697,26 @@ class NoSpace(Remembering):
         self.assertEqual(client.run({"argv": ["true"]})[1]["outcome"], "ok")
         self.tell("end")
 
+    def test_J6_a_smaller_bound_makes_room_on_a_full_disk(self):
+        daemon = self.on_tmpfs("size=8m,mode=700")
+        client = daemon.client()
+
+        def is_full():
+            client.run({"argv": ["true"] + ["x" * 1000] * 30})
+            return self.info(daemon)["state"] == "faulty"
+
+        self.assertTrue(wait_until(is_full, 60), self.info(daemon))
+        self.assertGreater(self.info(daemon)["bytes"], 1.5 * (1 << 20))
+        with open(daemon.args[daemon.args.index("--config") + 1], "a") as f:
+            f.write("max_bytes = 1MiB\n")
+        daemon.process.send_signal(signal.SIGHUP)
+        # Nobody makes room there.
+        self.assertTrue(wait_until(lambda: self.info(daemon)["state"] == "on" and self.info(daemon)["waiting"] == 0, 40), self.info(daemon))
+        self.assertTrue(wait_until(lambda: self.info(daemon)["bytes"] <= 1 << 20, 10), self.info(daemon))
+        last = client.run({"argv": ["true"]})[0]
+        self.assertTrue(wait_until(lambda: last in self.ids(client), 10), self.info(daemon))
+        self.tell("end")
+
     def test_J6_full_from_the_start(self):
         daemon = self.on_tmpfs("size=256k,mode=700", "dd if=/dev/zero of=%(place)s/ballast bs=4k 2>/dev/null")
         client = daemon.client()

@@ -271,8 +271,16 @@ TEST(tasks_that_were_not_done_are_told)
 	begin(&w);
 	for (unsigned i = 1; i < 10; i++)
 		write_row(&w, rows_make(i, 1, i % 2 ? "{}" : NULL));
+	int64_t after = 0;
 	assert_int_equal(
-		store_each_active(&w.store, 7 * ROWS_SECOND, 100, collect, &sum), STORE_OK);
+		store_each_active(&w.store, 7 * ROWS_SECOND, &after, 2, collect, &sum), STORE_OK);
+	assert_int_equal(sum, 2 + 4);
+	/* Nothing was done about them, and they do not come again. */
+	assert_int_equal(
+		store_each_active(&w.store, 7 * ROWS_SECOND, &after, 2, collect, &sum), STORE_OK);
+	assert_int_equal(sum, 2 + 4 + 6);
+	assert_int_equal(
+		store_each_active(&w.store, 7 * ROWS_SECOND, &after, 2, collect, &sum), STORE_OK);
 	assert_int_equal(sum, 2 + 4 + 6);
 	end(&w);
 }
