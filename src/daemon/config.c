@@ -159,7 +159,7 @@ const struct config_key config_keys[] = {
 	{ KEY("webhooks", "deadline", CONFIG_DURATION, hooks.deadline_ms), .min = 1000, .max = 30 * 86400 * 1000ull, .fallback = "1d", .is_live = true,
 		.doc = "how long attempts are made; then the event is given up" },
 	{ NUMBER("webhooks", "max_waiting_per_user", hooks.max_count_uid, 1, 8192), .fallback = "1024", .is_live = true,
-		.doc = "events of one user's tasks that may wait; what comes beyond is given up" },
+		.doc = "events of one user's tasks that may wait, and as many for `endpoints`; what comes beyond is given up" },
 	{ KEY("webhooks", "max_bytes_per_user", CONFIG_SIZE, hooks.max_bytes_uid), .min = 64 << 10, .max = 32 << 20, .fallback = "4MiB", .is_live = true,
 		.doc = "the same for their bytes" },
 

@@ -29,17 +29,18 @@ static void file_name(const struct outbox_event *ev, char out[OUTBOX_NAME_MAX])
 
 /* ---- events and whose they are ---- */
 
-static struct outbox_owner *get_owner(struct outbox *o, uid_t uid)
+static struct outbox_owner *get_owner(struct outbox *o, uid_t uid, bool is_admins)
 {
 	list_for_each (pos, &o->owners) {
 		struct outbox_owner *w = list_entry(pos, struct outbox_owner, link);
-		if (w->uid == uid)
+		if (w->uid == uid && w->is_admins == is_admins)
 			return w;
 	}
 	struct outbox_owner *w = calloc(1, sizeof(*w));
 	if (!w)
 		return NULL;
 	w->uid = uid;
+	w->is_admins = is_admins;
 	list_append(&o->owners, &w->link);
 	return w;
 }
@@ -47,6 +48,32 @@ static struct outbox_owner *get_owner(struct outbox *o, uid_t uid)
 static uint64_t bytes_of(const struct outbox_event *ev)
 {
 	return EVENT_BYTES + strlen(ev->url) + strlen(ev->origin) + ev->body_len;
+}
+
+static void count_in(struct outbox_event *ev)
+{
+	struct outbox *o = ev->outbox;
+	uint64_t bytes = bytes_of(ev);
+	o->count++;
+	o->bytes += bytes;
+	o->n_unstored++;
+	o->users_count += !ev->owner->is_admins;
+	o->users_bytes += ev->owner->is_admins ? 0 : bytes;
+	ev->owner->count++;
+	ev->owner->bytes += bytes;
+}
+
+static void count_out(struct outbox_event *ev)
+{
+	struct outbox *o = ev->outbox;
+	uint64_t bytes = bytes_of(ev);
+	o->count--;
+	o->bytes -= bytes;
+	o->n_unstored -= !ev->is_stored;
+	o->users_count -= !ev->owner->is_admins;
+	o->users_bytes -= ev->owner->is_admins ? 0 : bytes;
+	ev->owner->count--;
+	ev->owner->bytes -= bytes;
 }
 
 static void note_call_over(struct outbox_event *ev)
@@ -60,18 +87,13 @@ static void note_call_over(struct outbox_event *ev)
 /* The owner goes with the last event. */
 static void free_event(struct outbox_event *ev)
 {
-	struct outbox *o = ev->outbox;
 	struct outbox_owner *w = ev->owner;
 	if (ev->call) {
 		http_cancel(&ev->call);
 		note_call_over(ev);
 	}
 	list_remove(&ev->link);
-	o->count--;
-	o->bytes -= bytes_of(ev);
-	o->n_unstored -= !ev->is_stored;
-	w->count--;
-	w->bytes -= bytes_of(ev);
+	count_out(ev);
 	if (!w->count) {
 		list_remove(&w->link);
 		free(w);
@@ -110,8 +132,9 @@ static void store_event(struct outbox_event *ev)
 	if (!o->store.path)
 		return;
 	file_name(ev, name);
-	json_t *head = json_pack("{s:s, s:s, s:I, s:I}", "id", ev->id, "url", ev->url, "uid",
-		(json_int_t)ev->owner->uid, "created_ns", (json_int_t)ev->created_ns);
+	json_t *head = json_pack("{s:s, s:s, s:I, s:b, s:I}", "id", ev->id, "url", ev->url, "uid",
+		(json_int_t)ev->owner->uid, "is_admins", ev->owner->is_admins, "created_ns",
+		(json_int_t)ev->created_ns);
 	int r = head ? outbox_store_write(&o->store, name, head, ev->body, ev->body_len) : -ENOMEM;
 	json_decref(head);
 	if (r < 0 && -r != o->fault)
@@ -192,6 +215,9 @@ static void try_later(struct outbox_event *ev, const struct http_answer *a)
 		return;
 	}
 	ev->next_ns = clock_boot_ns() + ms * NS_PER_MS;
+	/* Its turn is over: what is newer is not to wait for what fails again and again. */
+	list_remove(&ev->link);
+	list_append(&o->events, &ev->link);
 	units_format_duration(ms * NS_PER_MS, wait);
 	log_line(ev->attempts == 1 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
 		"event %s for %s was not taken: %s; again in %s", ev->id, ev->origin, shown, wait);
@@ -283,12 +309,16 @@ static void attempt(struct outbox_event *ev)
 /* One host that answers to nobody does not keep others waiting. */
 static bool has_room(const struct outbox *o, const struct outbox_event *ev)
 {
-	size_t n = 0;
+	size_t n = 0, n_own = 0;
 	if (ev->owner->n_calls >= OUTBOX_CALLS_UID)
 		return false;
-	list_for_each (pos, &o->calls)
-		n += !strcmp(list_entry(pos, struct outbox_event, call_link)->origin, ev->origin);
-	return n < OUTBOX_CALLS_HOST;
+	list_for_each (pos, &o->calls) {
+		const struct outbox_event *other = list_entry(pos, struct outbox_event, call_link);
+		bool is_there = !strcmp(other->origin, ev->origin);
+		n += is_there;
+		n_own += is_there && other->owner == ev->owner;
+	}
+	return n < OUTBOX_CALLS_HOST && n_own < OUTBOX_CALLS_HOST_UID;
 }
 
 static void run_due(struct outbox *o)
@@ -323,12 +353,14 @@ static void on_alarm(void *owner)
 /* ---- adding ---- */
 
 /* NULL: no memory. */
-static struct outbox_event *make_event(struct outbox *o, uid_t uid, const char *id,
+static struct outbox_event *make_event(struct outbox *o, uid_t uid, bool is_admins, const char *id,
 	const char *text, uint64_t created_ns, size_t body_len)
 {
 	struct url u = { 0 };
+	struct outbox_owner *w = NULL;
 	struct outbox_event *ev = calloc(1, sizeof(*ev));
-	struct outbox_owner *w = ev && url_parse(text, &u, NULL) == 0 ? get_owner(o, uid) : NULL;
+	if (ev && url_parse(text, &u, NULL) == 0)
+		w = get_owner(o, uid, is_admins);
 	if (!w) {
 		url_finish(&u);
 		free(ev);
@@ -344,36 +376,91 @@ static struct outbox_event *make_event(struct outbox *o, uid_t uid, const char *
 	ev->body_len = body_len;
 	list_append(&o->events, &ev->link);
 	list_init(&ev->call_link);
-	o->count++;
-	o->bytes += bytes_of(ev);
-	o->n_unstored++;
-	w->count++;
-	w->bytes += bytes_of(ev);
+	count_in(ev);
 	return ev;
 }
 
 static bool is_too_much(const struct outbox *o, const struct outbox_owner *w)
 {
 	const struct hook_options *h = &o->options->hooks;
-	return o->count > OUTBOX_COUNT_MAX || o->bytes > OUTBOX_BYTES_MAX ||
-	       w->count > h->max_count_uid || w->bytes > h->max_bytes_uid;
+	return w->count > h->max_count_uid || w->bytes > h->max_bytes_uid;
+}
+
+static bool are_users_too_much(const struct outbox *o)
+{
+	return o->users_count > OUTBOX_COUNT_USERS || o->users_bytes > OUTBOX_BYTES_USERS;
+}
+
+static bool is_whole_too_much(const struct outbox *o)
+{
+	return o->count > OUTBOX_COUNT_MAX || o->bytes > OUTBOX_BYTES_MAX;
 }
 
 /* Once until there is room again. */
 static void tell_full(struct outbox_owner *w)
 {
 	if (!w->is_full)
-		log_warning("user id %u: %zu events wait already (%" PRIu64
+		log_warning("user id %u%s: %zu events wait already (%" PRIu64
 			    " bytes); more are given up until there is room",
-			(unsigned)w->uid, w->count - 1, w->bytes);
+			(unsigned)w->uid, w->is_admins ? ", for the administrator" : "",
+			w->count - 1, w->bytes);
 	w->is_full = true;
 }
 
-void outbox_add(
-	struct outbox *o, uid_t uid, const char *id, const char *url, char *take_body, size_t len)
+static void tell_whole_full(struct outbox *o, bool is_users)
+{
+	if (!o->is_full)
+		log_warning("%zu events of all users wait already (%" PRIu64
+			    " bytes%s); until there is room, the newest of who has most are given "
+			    "up",
+			is_users ? o->users_count - 1 : o->count - 1,
+			is_users ? o->users_bytes : o->bytes,
+			is_users ? ", without the administrator's own" : "");
+	o->is_full = true;
+}
+
+/* The newest that is not under way, of the account that has most; NULL: all are. */
+static struct outbox_event *find_newest_of_most(struct outbox *o, bool is_users)
+{
+	const struct outbox_owner *most = NULL;
+	struct outbox_event *newest = NULL;
+	list_for_each (pos, &o->owners) {
+		const struct outbox_owner *w = list_entry(pos, struct outbox_owner, link);
+		if (w->count > w->n_calls && !(is_users && w->is_admins) &&
+			(!most || w->bytes > most->bytes))
+			most = w;
+	}
+	list_for_each (pos, &o->events) {
+		struct outbox_event *ev = list_entry(pos, struct outbox_event, link);
+		if (ev->owner == most && !ev->call &&
+			(!newest || ev->created_ns >= newest->created_ns))
+			newest = ev;
+	}
+	return newest;
+}
+
+/* Returns whether the new one is still there. */
+static bool make_room(struct outbox *o, const struct outbox_event *new)
+{
+	bool is_there = true, is_users;
+	o->is_full &= are_users_too_much(o) || is_whole_too_much(o);
+	while ((is_users = are_users_too_much(o)) || is_whole_too_much(o)) {
+		struct outbox_event *ev = find_newest_of_most(o, is_users);
+		if (!ev)
+			break;
+		tell_whole_full(o, is_users);
+		is_there &= ev != new;
+		metrics_add(o->metrics, METRIC_HOOKS_FULL, 1);
+		remove_event(ev);
+	}
+	return is_there;
+}
+
+void outbox_add(struct outbox *o, uid_t uid, bool is_admins, const char *id, const char *url,
+	char *take_body, size_t len)
 {
 	struct outbox_event *ev =
-		take_body ? make_event(o, uid, id, url, clock_real_ns(), len) : NULL;
+		take_body ? make_event(o, uid, is_admins, id, url, clock_real_ns(), len) : NULL;
 	if (!ev) {
 		free(take_body);
 		log_warning("event %s is given up: no memory", id);
@@ -388,6 +475,8 @@ void outbox_add(
 		return;
 	}
 	ev->owner->is_full = false;
+	if (!make_room(o, ev))
+		return;
 	store_event(ev);
 	alarm_set(o->alarm, 0);
 }
@@ -433,7 +522,8 @@ static void take_in(void *owner, const char *name, const json_t *head, size_t bo
 		log_warning("%s/%s is not of this version, and left as it is", o->store.path, name);
 		return;
 	}
-	struct outbox_event *ev = make_event(o, (uid_t)json_integer_value(uid), id, url,
+	struct outbox_event *ev = make_event(o, (uid_t)json_integer_value(uid),
+		json_is_true(json_object_get(head, "is_admins")), id, url,
 		(uint64_t)json_integer_value(created), body_len);
 	if (!ev) {
 		log_warning("%s/%s cannot be taken in, and is left as it is", o->store.path, name);

@@ -8,8 +8,10 @@
  *   added ──▶ waiting ──due, room──▶ under way ──2xx──▶ gone
  *                ▲──────backoff────────┘ └─410, 3xx, deadline──▶ given up
  *
- * Bounded: events and bytes of each uid and of all, attempts at one time of each uid, of each host
- * and of all.
+ * What the administrator wants to be told is not of the same account as what a user wants of the
+ * same task: no user's hooks take the room of the administrator's. Bounded: events and bytes of
+ * each account, of all users' and of all; attempts at one time of each account, of each host and of
+ * all.
  */
 #ifndef DAYFLY_DAEMON_OUTBOX_H
 #define DAYFLY_DAEMON_OUTBOX_H
@@ -31,14 +33,20 @@
 #define OUTBOX_ID_SIZE	 72
 #define OUTBOX_COUNT_MAX 8192
 #define OUTBOX_BYTES_MAX (32u << 20)
+/* Of all users' hooks together: the rest is the administrator's. */
+#define OUTBOX_COUNT_USERS (OUTBOX_COUNT_MAX / 2)
+#define OUTBOX_BYTES_USERS (OUTBOX_BYTES_MAX / 2)
 /* Attempts at one time. */
 #define OUTBOX_CALLS	  16
 #define OUTBOX_CALLS_UID  8
 #define OUTBOX_CALLS_HOST 4
+/* Of one account, so that another gets through as well. */
+#define OUTBOX_CALLS_HOST_UID (OUTBOX_CALLS_HOST - 1)
 
-/* One uid that has events. */
+/* One account: events of the tasks of one uid that he, or the administrator, is to be told. */
 struct outbox_owner {
 	uid_t uid;
+	bool is_admins;
 	struct list link; /* outbox.owners */
 	size_t count, n_calls;
 	uint64_t bytes;
@@ -47,7 +55,7 @@ struct outbox_owner {
 
 struct outbox_event {
 	struct outbox *outbox;
-	struct list link;      /* outbox.events, oldest first */
+	struct list link;      /* outbox.events: in their turn, what failed last at the end */
 	struct list call_link; /* outbox.calls */
 	char id[OUTBOX_ID_SIZE];
 	struct outbox_owner *owner;
@@ -73,6 +81,9 @@ struct outbox {
 	struct list calls; /* outbox_event.call_link: those under way */
 	size_t count, n_calls, n_unstored;
 	uint64_t bytes;
+	size_t users_count; /* of those: of users' hooks */
+	uint64_t users_bytes;
+	bool is_full; /* told already that it was */
 	struct alarm *alarm;
 	int fault; /* errno of the last write to the store; 0: all is well */
 };
@@ -83,10 +94,13 @@ int outbox_init(struct outbox *o, uv_loop_t *loop, const struct options *options
 	const struct signature_keys *keys, struct metrics *metrics, const char *dir);
 void outbox_finish(struct outbox *o);
 
-/* Takes the body over. What there is no room for is given up, counted, and told in the log. url: as
- * url_parse() takes it. */
-void outbox_add(
-	struct outbox *o, uid_t uid, const char *id, const char *url, char *take_body, size_t len);
+/*
+ * Takes the body over. What there is no room for is given up, counted, and told in the log: the new
+ * one where its account is full, the newest of the account that has most where the whole is.
+ * is_admins: it is the administrator who is to be told. url: as url_parse() takes it.
+ */
+void outbox_add(struct outbox *o, uid_t uid, bool is_admins, const char *id, const char *url,
+	char *take_body, size_t len);
 bool outbox_has(const struct outbox *o, const char *id);
 
 /* From time to time: what could not be written is tried again. */

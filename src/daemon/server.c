@@ -379,7 +379,7 @@ static void on_tick(void *owner)
 	jobs_expire(&s->jobs, clock_boot_ns());
 	recovery_write_rest(s);
 	journal_tick(&s->start->journal);
-	outbox_tick(&s->webhooks.outbox);
+	webhooks_tick(s);
 	alarm_set(s->tick, server_tick_ms(s));
 	if (s->state != SERVER_RUNNING)
 		return;

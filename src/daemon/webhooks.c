@@ -25,6 +25,13 @@
 struct hook {
 	const char *url;
 	uint32_t events;
+	bool is_admins;
+};
+
+/* One that was kept, and whose record is to go. */
+struct promise {
+	struct list link; /* webhooks.over */
+	char task[ID_TASK_SIZE];
 };
 
 /* ---- keys ---- */
@@ -82,11 +89,11 @@ static size_t hooks_of(
 		return 0;
 	for (size_t i = 0; i < spec->n_webhooks && n < LIMIT_WEBHOOKS; i++) {
 		uint32_t events = spec->webhooks[i].events;
-		out[n++] =
-			(struct hook){ spec->webhooks[i].url, events ? events : WEBHOOK_FINISHED };
+		out[n++] = (struct hook){ spec->webhooks[i].url, events ? events : WEBHOOK_FINISHED,
+			false };
 	}
 	for (char **url = s->options->hooks.endpoints; url && *url && n < HOOKS_MAX; url++)
-		out[n++] = (struct hook){ *url, endpoint_events(s->options) };
+		out[n++] = (struct hook){ *url, endpoint_events(s->options), true };
 	return n;
 }
 
@@ -99,7 +106,7 @@ static void tell(
 			continue;
 		webhook_id(f->task, f->event, i, id);
 		char *body = webhook_body(f, id, s->webhooks.source);
-		outbox_add(&s->webhooks.outbox, f->uid, id, hooks[i].url, body,
+		outbox_add(&s->webhooks.outbox, f->uid, hooks[i].is_admins, id, hooks[i].url, body,
 			body ? strlen(body) : 0);
 	}
 }
@@ -134,8 +141,9 @@ static void make_promise(struct server *s, const struct job *j, const struct hoo
 	json_t *list = json_array(), *words = json_array();
 	for (size_t i = 0; i < n; i++) {
 		events |= hooks[i].events;
-		json_build_add(&list, json_pack("{s:s, s:I}", "url", hooks[i].url, "events",
-					      (json_int_t)hooks[i].events));
+		json_build_add(&list,
+			json_pack("{s:s, s:I, s:b}", "url", hooks[i].url, "events",
+				(json_int_t)hooks[i].events, "is_admins", hooks[i].is_admins));
 	}
 	for (char **label = t->spec->labels; label && *label; label++)
 		json_build_add(&words, json_string(*label));
@@ -161,6 +169,43 @@ static void forget_promise(struct server *s, const char *task)
 	outbox_store_remove(&s->webhooks.outbox.store, name);
 }
 
+static void forget_all_over(struct server *s)
+{
+	list_for_each_safe (pos, &s->webhooks.over) {
+		struct promise *p = list_entry(pos, struct promise, link);
+		list_remove(pos);
+		forget_promise(s, p->task);
+		free(p);
+	}
+}
+
+/* The end is told. While that is in memory only, the promise stays: whatever this daemon takes with
+ * it, the next one tells. Without memory for a note it does, too. */
+static void end_promise(struct server *s, const char *task)
+{
+	struct webhooks *w = &s->webhooks;
+	char name[OUTBOX_NAME_MAX];
+	if (!w->outbox.n_unstored) {
+		forget_promise(s, task);
+		return;
+	}
+	promise_name(task, name);
+	/* It could not be made, perhaps. */
+	bool is_there = faccessat(w->outbox.store.dir_fd, name, F_OK, 0) == 0;
+	struct promise *p = is_there ? calloc(1, sizeof(*p)) : NULL;
+	if (!p)
+		return;
+	snprintf(p->task, sizeof(p->task), "%s", task);
+	list_append(&w->over, &p->link);
+}
+
+void webhooks_tick(struct server *s)
+{
+	outbox_tick(&s->webhooks.outbox);
+	if (!s->webhooks.outbox.n_unstored)
+		forget_all_over(s);
+}
+
 /* ---- the life of a task ---- */
 
 static void on_done(struct server *s, struct job *j, const struct hook *hooks, size_t n)
@@ -171,7 +216,7 @@ static void on_done(struct server *s, struct job *j, const struct hook *hooks, s
 	f.at_ns = j->task->result->finished_ns;
 	tell(s, hooks, n, &f);
 	json_decref(result);
-	forget_promise(s, j->task->id);
+	end_promise(s, j->task->id);
 }
 
 void webhooks_on_accepted(struct server *s, struct job *j)
@@ -231,7 +276,8 @@ static size_t read_hooks(const json_t *head, struct hook out[HOOKS_MAX])
 		const char *url = json_string_value(json_object_get(entry, "url"));
 		if (url && n < HOOKS_MAX)
 			out[n++] = (struct hook){ url,
-				(uint32_t)json_integer_value(json_object_get(entry, "events")) };
+				(uint32_t)json_integer_value(json_object_get(entry, "events")),
+				json_is_true(json_object_get(entry, "is_admins")) };
 	}
 	return n;
 }
@@ -283,7 +329,7 @@ static void keep_promise(void *owner, const char *file, const json_t *head, size
 	tell(s, hooks, n, &f);
 	json_decref(result);
 	strv_free(labels);
-	forget_promise(s, task);
+	end_promise(s, task);
 	p->n_kept++;
 }
 
@@ -301,6 +347,7 @@ int webhooks_start(struct server *s)
 	struct outbox *o = &s->webhooks.outbox;
 	size_t n_bad = 0;
 	set_source(&s->webhooks);
+	list_init(&s->webhooks.over);
 	int r = outbox_init(
 		o, s->loop, s->options, &s->start->hook_keys, &s->metrics, s->start->outbox_dir);
 	if (r < 0)
@@ -315,6 +362,14 @@ int webhooks_start(struct server *s)
 
 void webhooks_finish(struct server *s)
 {
+	/* It was never started. */
+	if (!s->webhooks.over.next)
+		return;
+	if (!s->webhooks.outbox.n_unstored)
+		forget_all_over(s);
+	/* What is lost with this daemon is told by the next one. */
+	list_for_each_safe (pos, &s->webhooks.over)
+		free(list_entry(pos, struct promise, link));
 	outbox_finish(&s->webhooks.outbox);
 }
 

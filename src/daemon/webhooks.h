@@ -22,6 +22,7 @@ struct server;
 struct webhooks {
 	struct outbox outbox;
 	char source[300]; /* "dayfly://HOST" */
+	struct list over; /* promise.link: kept, but by events that are not all on the disk */
 };
 
 /* What they are signed with, by the settings: before root's rights are given up. None at all is no
@@ -32,6 +33,8 @@ int webhooks_read_keys(
 /* After recovery_start(): what an earlier daemon had promised is told. Returns 0 or -errno. */
 int webhooks_start(struct server *s);
 void webhooks_finish(struct server *s);
+/* From time to time: what could not be written is tried again. */
+void webhooks_tick(struct server *s);
 
 /* Whether a request's can be: what policy_check() does not know. Returns 0 or -errno with *e. */
 int webhooks_check(const struct server *s, const struct task_spec *spec, struct err *e);

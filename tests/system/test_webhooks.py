@@ -504,6 +504,47 @@ class Kept(Hooked):
         self.assert_told(receiver, "finished", task, len(receiver.events("finished", task)) + 1)
         self.wait_empty(daemon)
 
+    def test_M3_what_is_in_memory_only_is_told_by_its_promise(self):
+        receiver = self.receiver()
+        daemon = self.hooked(receiver)
+        client = daemon.client()
+        receiver.default = answer(503)
+
+        def start():
+            tag = client.send("run", detach=True, task={"argv": ["sleep", "97531"], "webhooks": [{"url": receiver.url()}]})
+            task = [e for e in client.events(tag) if e["event"] == "accepted"][0]["task"]
+            self.assertTrue(wait_until(lambda: task + ".promise" in self.outbox(daemon), 10))
+            return task
+
+        def end(task):
+            client.call("cancel", task=task)
+            self.assertTrue(wait_until(lambda: receiver.events("finished", task), 10))
+
+        first, second = start(), start()
+        path = client.call("info")["webhooks"]["outbox"]
+        events = {task: os.path.join(path, "evt_%s_finished_0.event" % task[2:]) for task in (first, second)}
+        # A folder in the place of its file: it cannot be written.
+        os.mkdir(events[first])
+        end(first)
+        self.assertTrue(client.call("info")["webhooks"]["fault"])
+        self.assertIn(first + ".promise", self.outbox(daemon))
+        # When it can be, the event takes the promise's place.
+        os.rmdir(events[first])
+        self.assertTrue(wait_until(lambda: os.path.isfile(events[first]) and first + ".promise" not in self.outbox(daemon), 15), self.outbox(daemon))
+        self.assertIn(second + ".promise", self.outbox(daemon))
+        # And where this daemon dies before that, the next one tells.
+        os.mkdir(events[second])
+        end(second)
+        kill_daemon(daemon, signal.SIGKILL)
+        daemon.close_client()
+        os.rmdir(events[second])
+        receiver.default = OK
+        before = len(receiver.events("finished", second))
+        daemon.start()
+        self.assert_told(receiver, "finished", second, before + 1)
+        self.wait_empty(daemon)
+        self.assertEqual(self.outbox(daemon), [])
+
     def test_who_has_nothing_else_to_do_stays_until_it_is_told(self):
         receiver = self.receiver()
         daemon = self.hooked(receiver, args=("--idle-exit", "1s"))
