@@ -126,6 +126,11 @@ class OwnDaemons:
         for daemon in self.daemons:
             if daemon.process and daemon.process.poll() is None:
                 daemon.process.terminate()
+        # All of them first: what one leaves is looked for everywhere, and another that has just ended is no trace of it.
+        for daemon in self.daemons:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                if daemon.process:
+                    daemon.process.wait(timeout=15 * SCALE)
         for daemon in self.daemons:
             problems += daemon.stop()
         try:
