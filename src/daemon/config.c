@@ -153,7 +153,7 @@ const struct config_key config_keys[] = {
 		.computed = "the credential `webhook_secret` that the service manager passes (`LoadCredential=`)",
 		.doc = "what they are signed with: a file with lines of `whsec_` and the base64 of 24 to 64 bytes, that only root and dayflyd's user may read. With several each signs" },
 	{ KEY("webhooks", "ca_file", CONFIG_PATH, hooks.ca_file), .fallback = "", .is_live = true,
-		.computed = "whom the system trusts", .doc = "certificates (PEM) of those who vouch for the hosts" },
+		.computed = "whom the system trusts", .doc = "certificates (PEM) of those who vouch for the hosts; a changed file is read within a minute" },
 	{ KEY("webhooks", "timeout", CONFIG_DURATION, hooks.timeout_ms), .min = 100, .max = 600000, .fallback = "30s", .is_live = true,
 		.doc = "how long one attempt may take" },
 	{ KEY("webhooks", "deadline", CONFIG_DURATION, hooks.deadline_ms), .min = 1000, .max = 30 * 86400 * 1000ull, .fallback = "1d", .is_live = true,

@@ -288,6 +288,10 @@ static CURLcode set_vouching(CURL *e, const char *ca_file)
 				access(bundle, R_OK) < 0))
 		return CURLE_OK;
 	CURLcode code = curl->easy_setopt(e, CURLOPT_CAPATH, (char *)NULL);
+#if LIBCURL_VERSION_NUM >= 0x075700
+	/* Where it is not known, nothing is kept. */
+	curl->easy_setopt(e, CURLOPT_CA_CACHE_TIMEOUT, (long)HTTP_CA_S);
+#endif
 	return code == CURLE_OK && ca_file ? curl->easy_setopt(e, CURLOPT_CAINFO, ca_file) : code;
 }
 

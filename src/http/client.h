@@ -20,7 +20,9 @@
 #define HTTP_HEADERS_MAX (32u << 10)
 #define HTTP_BODY_MAX	 (64u << 10)
 #define HTTP_CONNECT_MS	 10000
-#define HTTP_CAUSE_SIZE	 256
+/* Who vouches is read again after so long. */
+#define HTTP_CA_S	60
+#define HTTP_CAUSE_SIZE 256
 
 struct http;
 struct http_call;
