@@ -16,6 +16,7 @@ BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build/release"))
 
 # What the shells offer for an option's argument. Others that take one get nothing.
 WORDS = {"network": "none host", "user": "agent root", "profile": "dev strict", "image": "host", "signal": "TERM KILL INT HUP QUIT USR1 USR2",
+         "apply": "ask always",
          "best-effort": "memory cpus pids cpu_time memory_high swap cpu_weight io_read io_write disk inodes"}
 FOLDERS = {"workspace", "mount", "workdir"}
 FILES = {"result", "socket", "config"}
@@ -23,14 +24,15 @@ TASKS = {"logs", "attach", "wait", "kill", "inspect", "events", "history"}
 
 
 class Option:
-    def __init__(self, short, name, argument, text):
-        self.short, self.name, self.argument, self.text = short, name, argument, text
+    def __init__(self, short, name, optional, argument, text):
+        self.short, self.name, self.argument, self.text = short, name, optional or argument, text
+        self.is_optional = optional is not None  # --name or --name=ARGUMENT
 
 
 class Help:
     """The parts of a --help text."""
 
-    LINE = re.compile(r"^  (?:-(\w), |    |)--([\w-]+)(?: (\S+))?(?:  +(.*))?$")
+    LINE = re.compile(r"^  (?:-(\w), |    |)--([\w-]+)(?:\[=(\w+)\]| (\S+))?(?:  +(.*))?$")
 
     def __init__(self, argv):
         text = subprocess.run(argv, stdout=subprocess.PIPE, check=True, text=True).stdout
@@ -87,7 +89,8 @@ def option_list(options):
     lines = []
     for o in options:
         names = ["\\fB\\-%s\\fR" % o.short] if o.short else []
-        names.append("\\fB\\-\\-%s\\fR%s" % (roff(o.name), " \\fI%s\\fR" % roff(o.argument) if o.argument else ""))
+        form = "[=\\fI%s\\fR]" if o.is_optional else " \\fI%s\\fR"
+        names.append("\\fB\\-\\-%s\\fR%s" % (roff(o.name), form % roff(o.argument) if o.argument else ""))
         lines.append(".TP\n%s\n%s" % (", ".join(names), roff(o.text or "")))
     return "\n".join(lines) + "\n"
 
@@ -153,7 +156,7 @@ def bash(helps):
     for name, _, h in helps:
         words = " ".join("--" + o.name for o in h.all()) + "".join(" -" + o.short for o in h.all() if o.short)
         arms.append("    %s) options=%s ;;" % (name, quoted(words)))
-        options += [o for o in h.all() if o.argument]
+        options += [o for o in h.all() if o.argument and not o.is_optional]
     cases, seen = [], set()
     for o in options:
         if o.name in seen:
@@ -210,6 +213,9 @@ def zsh(helps):
                 what = ("(%s)" % WORDS[o.name] if o.name in WORDS else "_directories" if o.name in FOLDERS else
                         "_files" if o.name in FILES else " ")
                 action = ":%s:%s" % (zsh_text(o.argument), what)
+            if o.is_optional:
+                specs.append("      '*--%s=-[%s]:%s'" % (o.name, zsh_text(o.text), action))
+                continue
             for flag in ["--" + o.name] + (["-" + o.short] if o.short else []):
                 specs.append("      '*%s[%s]%s'" % (flag, zsh_text(o.text), action))
         last = {"run": "      '*::command:_normal'", "config": "      '1:what:(show)'"}.get(name)
@@ -252,7 +258,9 @@ def fish(helps):
         for o in h.all():
             line = "complete -c dayfly -n '__fish_seen_subcommand_from %s' -l %s" % (name, o.name)
             line += " -s %s" % o.short if o.short else ""
-            if o.argument:
+            if o.is_optional:
+                line += " -a %s" % fish_quoted(WORDS[o.name])
+            elif o.argument:
                 line += (" -x -a %s" % fish_quoted(WORDS[o.name]) if o.name in WORDS else " -x -a '(__fish_complete_directories)'"
                          if o.name in FOLDERS else " -r -F" if o.name in FILES else " -x")
             out.append(line + " -d %s" % fish_quoted(o.text or ""))

@@ -4,6 +4,7 @@
 #include "base/beneath.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "base/str.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -257,10 +258,13 @@ void change_tar_finish(struct change_tar *t)
 	*t = (struct change_tar){ .fd = -1 };
 }
 
-bool change_tar_has(const struct change_tar *t, const char *path, enum change_tar_type type)
+const struct change_tar_entry *change_tar_find(
+	const struct change_tar *t, const char *path, enum change_tar_type type)
 {
 	const struct change_tar_entry key = { .path = (char *)path, .type = type }, *at = &key;
-	return t->n && bsearch(&at, t->sorted, t->n, sizeof(t->sorted[0]), compare);
+	struct change_tar_entry **found =
+		t->n ? bsearch(&at, t->sorted, t->n, sizeof(t->sorted[0]), compare) : NULL;
+	return found ? *found : NULL;
 }
 
 bool change_tar_is_git(const struct change_tar_entry *c)
@@ -273,4 +277,10 @@ bool change_tar_is_git(const struct change_tar_entry *c)
 		p += *p == '/';
 	}
 	return false;
+}
+
+bool change_tar_is_by_the_way(const struct change_tar_entry *c)
+{
+	const char *git = strstr(c->path, ".git/");
+	return git && (!strcmp(git, ".git/index") || str_starts(git, ".git/objects/"));
 }

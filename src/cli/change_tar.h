@@ -38,10 +38,16 @@ struct change_tar {
 int change_tar_read(int fd, struct change_tar *ret, struct err *e);
 void change_tar_finish(struct change_tar *t);
 
-/* Whether there is an entry of this type with this path. */
-bool change_tar_has(const struct change_tar *t, const char *path, enum change_tar_type type);
+/* The entry of this type with this path, or NULL. */
+const struct change_tar_entry *change_tar_find(
+	const struct change_tar *t, const char *path, enum change_tar_type type);
 
-/* Whether it lies in a directory ".git", or is one: git's own data, which no patch may touch. */
+/* Whether it lies in a directory ".git", or is one: git's own data, which no patch may touch
+ * and nobody writes back. */
 bool change_tar_is_git(const struct change_tar_entry *c);
+
+/* Of these, what git writes down by the way and nobody misses: its index, objects that nothing
+ * names yet. */
+bool change_tar_is_by_the_way(const struct change_tar_entry *c);
 
 #endif

@@ -68,27 +68,42 @@ static bool is_private(const char *workspace)
 	return is;
 }
 
-int changes_check(const struct changes *c, bool is_detached)
+static bool is_wanted(const struct changes *c)
 {
-	const char *why = NULL, *fix = "";
+	return c->file || c->back.when;
+}
+
+/* The option to name. */
+static const char *option(const struct changes *c)
+{
+	return c->file ? "--changes" : "--apply";
+}
+
+int changes_check(const struct changes *c, bool is_detached, bool is_kept)
+{
+	const char *why = NULL, *fix = "", *what = "";
 	if (!c->file && c->format) {
 		why = "--changes-format without --changes";
 		fix = "say with --changes FILE where they go";
-	} else if (!c->file) {
+	} else if (!is_wanted(c)) {
 		return 0;
 	} else if (is_detached) {
-		why = "--detach and --changes: nobody is here to take them when the task ends";
+		what = option(c);
+		why = ": nobody is here to take them when the task ends (--detach)";
+	} else if (is_kept && c->back.when) {
+		why = "--apply: nobody may be here to write when the task ends (--keep)";
 	} else if (!is_private(c->workspace)) {
-		why = "--changes: only a workspace of mode cow has changes to be taken";
+		what = option(c);
+		why = ": only a workspace of mode cow has changes to be taken";
 		fix = "add --workspace DIR";
-	} else if (!format_of(c)) {
+	} else if (c->file && !format_of(c)) {
 		why = "--changes: the ending of the file does not say whether it is a tar or a "
 		      "patch";
 		fix = "call it .tar, .patch or .diff, or add --changes-format";
 	}
 	if (!why)
 		return 0;
-	message_error("%s", why);
+	message_error("%s%s", what, why);
 	message_detail("fix", fix);
 	return -EINVAL;
 }
@@ -97,7 +112,8 @@ int changes_check(const struct changes *c, bool is_detached)
 
 static int failed(const struct changes *c, int r, const char *what)
 {
-	message_error("--changes %s: %s: %s", c->file, what, strerror(-r));
+	message_error("%s%s%s: %s: %s", option(c), c->file ? " " : "", c->file ? c->file : "", what,
+		strerror(-r));
 	return r;
 }
 
@@ -124,6 +140,10 @@ static int make_temporary(const char *beside, char **ret_path)
 static int open_files(struct changes *c)
 {
 	struct stat st;
+	if (!c->file) {
+		c->tar_fd = make_temporary(NULL, &c->tar_path);
+		return c->tar_fd < 0 ? failed(c, c->tar_fd, "make a temporary file") : 0;
+	}
 	c->is_patch = !strcmp(format_of(c), "patch");
 	bool is_there = stat(c->file, &st) == 0;
 	/* A link of another user's, say, that the kernel does not follow for us. */
@@ -153,9 +173,10 @@ static int open_workspace(struct changes *c)
 	if (r < 0)
 		return failed(c, r, "open the workspace");
 	c->workspace_fd = open(s.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	r = c->workspace_fd < 0 ? -errno : 0;
+	r = c->workspace_fd < 0 ? failed(c, -errno, "open the workspace")
+				: write_back_begin(&c->back, s.path, c->workspace_fd);
 	source_arg_finish(&s);
-	return r < 0 ? failed(c, r, "open the workspace") : 0;
+	return r;
 }
 
 /* The child: what comes goes into the file, until there is an end. Exits with an errno. */
@@ -183,8 +204,8 @@ static _Noreturn void read_pipe(int from, int to)
 int changes_begin(struct changes *c, struct dayfly_task *t)
 {
 	int ends[2];
-	c->tar_fd = c->out_fd = c->workspace_fd = -1;
-	if (!c->file)
+	c->tar_fd = c->out_fd = c->workspace_fd = c->back.tty_fd = -1;
+	if (!is_wanted(c))
 		return 0;
 	int r = open_files(c);
 	if (r == 0)
@@ -214,6 +235,9 @@ void changes_note(struct changes *c, const struct dayfly_event *last)
 	dayfly_event_result_number(last, "changes.archive.complete", &complete);
 	dayfly_event_result_number(last, "changes.archive.left_out", &c->left_out);
 	const char *why = dayfly_event_result_text(last, "changes.archive.error");
+	const char *outcome = dayfly_event_result_text(last, "outcome");
+	c->is_ok = outcome && !strcmp(outcome, "ok");
+	snprintf(c->cause, sizeof(c->cause), "%s", dayfly_event_cause(last));
 	snprintf(c->why, sizeof(c->why), "%s", why ? why : "");
 	c->is_complete = complete == 1;
 	/* A task that ran and whose jail died before it could say anything. */
@@ -241,20 +265,19 @@ static int check_whole(const struct changes *c, int errnum)
 	if (errnum)
 		return failed(c, -errnum, "write it");
 	if (!c->is_complete) {
-		message_error("--changes %s: the changes could not be taken out: %s", c->file,
+		message_error("%s: the changes could not be taken out: %s", option(c),
 			c->why[0] ? c->why : "the daemon does not say why");
 		return -EIO;
 	}
 	if (fstat(c->tar_fd, &st) < 0 || st.st_size != c->wanted_bytes) {
-		message_error("--changes %s: %lld of %" PRIi64
-			      " bytes came: they went to an earlier request",
-			c->file, (long long)st.st_size, c->wanted_bytes);
+		message_error("%s: %lld of %" PRIi64 " bytes came: they went to an earlier request",
+			option(c), (long long)st.st_size, c->wanted_bytes);
 		return -EIO;
 	}
 	if (c->left_out)
-		message_error("--changes %s: %" PRIi64
+		message_error("%s: %" PRIi64
 			      " of the changes left out: special files, too deep or too large",
-			c->file, c->left_out);
+			option(c), c->left_out);
 	return 0;
 }
 
@@ -320,6 +343,22 @@ static void keep_tar(struct changes *c)
 	c->tar_path = NULL;
 }
 
+static int apply(struct changes *c)
+{
+	bool keeps = false;
+	const struct write_back_tar t = { .fd = c->tar_fd,
+		.path = c->tar_path ? c->tar_path : c->file,
+		.workspace_fd = c->workspace_fd,
+		.is_ok = c->is_ok,
+		.cause = c->cause };
+	int r = write_back_end(&c->back, &t, &keeps);
+	if (keeps) {
+		free(c->tar_path);
+		c->tar_path = NULL;
+	}
+	return r;
+}
+
 static int deliver(struct changes *c, int errnum, const struct command *cmd, const char *socket)
 {
 	int r = check_whole(c, errnum);
@@ -327,16 +366,17 @@ static int deliver(struct changes *c, int errnum, const struct command *cmd, con
 		return r;
 	if (c->is_patch)
 		r = make_patch(c, cmd, socket);
-	if (r == 0)
+	if (r == 0 && c->file)
 		r = put_in_place(c);
 	if (r < 0)
 		keep_tar(c);
-	return r;
+	/* A patch is about the workspace as it was: first that, then this. */
+	return r == 0 && c->back.when ? apply(c) : r;
 }
 
 int changes_end(struct changes *c, const struct command *cmd, const char *socket)
 {
-	if (!c->file)
+	if (!is_wanted(c))
 		return 0;
 	int errnum = end_reader(c);
 	int r = c->has_archive ? deliver(c, errnum, cmd, socket) : 0;
@@ -350,5 +390,6 @@ int changes_end(struct changes *c, const struct command *cmd, const char *socket
 	int *const fds[] = { &c->tar_fd, &c->out_fd, &c->workspace_fd };
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		fd_close(fds[i]);
+	write_back_finish(&c->back);
 	return r;
 }

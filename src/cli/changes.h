@@ -1,9 +1,10 @@
-/* dayfly run --changes: what the task changed comes as a tar through a pipe, and goes where it was
- * asked for when the task is over. */
+/* dayfly run --changes and --apply: what the task changed comes as a tar through a pipe, and goes
+ * where it was asked for when the task is over. */
 #ifndef DAYFLY_CLI_CHANGES_H
 #define DAYFLY_CLI_CHANGES_H
 
 #include "cli/options.h"
+#include "cli/write_back.h"
 
 #include <dayfly/client.h>
 #include <stdbool.h>
@@ -12,9 +13,10 @@
 
 struct changes {
 	/* Set by the caller. */
-	const char *file;      /* --changes FILE */
-	const char *format;    /* "tar" or "patch"; NULL: by the ending of the file */
-	const char *workspace; /* as --workspace has it */
+	const char *file;	/* --changes FILE */
+	const char *format;	/* "tar" or "patch"; NULL: by the ending of the file */
+	const char *workspace;	/* as --workspace has it */
+	struct write_back back; /* --apply */
 
 	/* Its own. */
 	bool is_patch, is_special; /* the file is no regular one: written at the end */
@@ -24,9 +26,9 @@ struct changes {
 	int workspace_fd;
 	pid_t reader; /* a child that takes what comes; 0: none */
 	/* From the result. */
-	bool has_archive, is_complete;
+	bool has_archive, is_complete, is_ok;
 	int64_t wanted_bytes, left_out;
-	char why[128];
+	char why[128], cause[32];
 };
 
 /* Checks for the option table. */
@@ -34,7 +36,7 @@ int changes_check_file(const char *text, struct err *e);
 int changes_check_format(const char *text, struct err *e);
 
 /* Whether the options go together. Returns 0 or -EINVAL after a message. */
-int changes_check(const struct changes *c, bool is_detached);
+int changes_check(const struct changes *c, bool is_detached, bool is_kept);
 
 /*
  * Makes the temporary files, so that what cannot be written is known before the task runs, and has

@@ -112,8 +112,8 @@ static int store(const struct option_def *o, const char *value, void *values, st
 
 static int needs_value(const struct option_def *o, struct err *e)
 {
-	return err_set(
-		e, ERR_BAD_VALUE, 0, "--%s needs a value: --%s %s", o->name, o->name, o->arg);
+	return err_set(e, ERR_BAD_VALUE, 0, "--%s needs a value: --%s%c%s", o->name, o->name,
+		o->kind == OPTION_WHEN ? '=' : ' ', o->arg);
 }
 
 /* --name, --name=value, --name value. Moves *i past what it took. */
@@ -134,6 +134,9 @@ static int parse_long(
 		*(bool *)((char *)values + o->offset) = true;
 		return OPTIONS_OK;
 	}
+	if (o->kind == OPTION_WHEN)
+		return value && !*value ? needs_value(o, e)
+					: store(o, value ? value : "", values, e);
 	if (!value && *i + 1 >= argc)
 		return needs_value(o, e);
 	return store(o, value ? value : argv[++*i], values, e);
@@ -236,8 +239,12 @@ void options_print_help(const struct command *cmd, FILE *out)
 		}
 		if (o->letter)
 			snprintf(letter, sizeof(letter), "-%c, ", o->letter);
-		snprintf(head, sizeof(head), "%s--%s%s%s", letter, o->name, o->arg ? " " : "",
-			o->arg ? o->arg : "");
+		const char *arg = o->arg ? o->arg : "";
+		if (o->kind == OPTION_WHEN)
+			snprintf(head, sizeof(head), "%s--%s[=%s]", letter, o->name, arg);
+		else
+			snprintf(head, sizeof(head), "%s--%s%s%s", letter, o->name, *arg ? " " : "",
+				arg);
 		fprintf(out, "  %-32s %s\n", head, o->help);
 	}
 	fprintf(out, "  %-32s %s\n", "-h, --help", "print this text");

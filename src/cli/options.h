@@ -16,6 +16,7 @@ enum option_kind {
 	OPTION_HEADING, /* no option: `help` is a title in --help */
 	OPTION_FLAG,	/* bool */
 	OPTION_TEXT,	/* const char *, of argv */
+	OPTION_WHEN,	/* the same, but only as --name=VALUE; --name alone is "" */
 	OPTION_LIST,	/* char **: strv of copies; may be given many times */
 };
 

@@ -117,13 +117,6 @@ static int add_before(struct scratch *s, int workspace_fd, const char *path)
 	return S_ISREG(st.st_mode) ? place_file(to, to_name, &content, NULL) : 0;
 }
 
-/* What git writes down by the way and nobody misses: its index, objects that nothing names yet. */
-static bool is_by_the_way(const char *path)
-{
-	const char *git = strstr(path, ".git/");
-	return git && (!strcmp(git, ".git/index") || str_starts(git, ".git/objects/"));
-}
-
 static int fill(struct scratch *s, const struct change_tar *tar, int workspace_fd,
 	struct patch_result *result, struct err *e)
 {
@@ -132,7 +125,7 @@ static int fill(struct scratch *s, const struct change_tar *tar, int workspace_f
 		int r = 0;
 		if (change_tar_is_git(c)) {
 			result->git_entries +=
-				c->type != CHANGE_TAR_DIRECTORY && !is_by_the_way(c->path);
+				c->type != CHANGE_TAR_DIRECTORY && !change_tar_is_by_the_way(c);
 			continue;
 		}
 		if (c->type == CHANGE_TAR_DIRECTORY)

@@ -44,12 +44,15 @@ static int copy(const struct place_content *c, int to)
 	return 0;
 }
 
-/* Whose it shall be; only root can give it away. */
+/* Whose it shall be; only root can give it away, and others perhaps to the group that it had. */
 static int give(int dirfd, const char *name, const struct stat *old)
 {
 	struct stat dir;
-	if (geteuid() != 0)
+	if (geteuid() != 0) {
+		if (old && fchownat(dirfd, name, (uid_t)-1, old->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+			return errno == EPERM || errno == EINVAL ? 0 : -errno;
 		return 0;
+	}
 	if (!old && fstat(dirfd, &dir) < 0)
 		return -errno;
 	const struct stat *owner = old ? old : &dir;
@@ -57,10 +60,26 @@ static int give(int dirfd, const char *name, const struct stat *old)
 											    : 0;
 }
 
+/* Whether it is what `old` describes. It may have taken a while to make what comes in its place. */
+static int check_still(int dirfd, const char *name, const struct stat *old)
+{
+	struct stat now;
+	if (fstatat(dirfd, name, &now, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? -ESTALE : -errno;
+	return now.st_ino == old->st_ino && now.st_dev == old->st_dev &&
+			       now.st_size == old->st_size &&
+			       now.st_ctim.tv_sec == old->st_ctim.tv_sec &&
+			       now.st_ctim.tv_nsec == old->st_ctim.tv_nsec
+		       ? 0
+		       : -ESTALE;
+}
+
 static int move_in_place(int dirfd, const char *from, const char *name, const struct stat *old)
 {
-	if (old)
-		return renameat(dirfd, from, dirfd, name) < 0 ? -errno : 0;
+	if (old) {
+		int r = check_still(dirfd, name, old);
+		return r < 0 ? r : renameat(dirfd, from, dirfd, name) < 0 ? -errno : 0;
+	}
 	if (renameat2(dirfd, from, dirfd, name, RENAME_NOREPLACE) == 0)
 		return 0;
 	if (errno != EINVAL)
@@ -116,6 +135,16 @@ int place_link(int dirfd, const char *name, const char *to, const struct stat *o
 	if (r < 0)
 		return r;
 	return finish(dirfd, temporary, give(dirfd, temporary, old), name, old);
+}
+
+int place_directory(int dirfd, const char *name)
+{
+	if (mkdirat(dirfd, name, 0700) < 0)
+		return -errno;
+	int r = give(dirfd, name, NULL);
+	if (r < 0)
+		unlinkat(dirfd, name, AT_REMOVEDIR);
+	return r;
 }
 
 int place_parents(int root_fd, const char *path)

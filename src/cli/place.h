@@ -20,11 +20,15 @@ struct place_content {
 
 /*
  * dirfd/name, in place of what `old` describes; NULL: of nothing, and then -EEXIST where something
- * is there after all. Root leaves a file to the owner that it had, a new one to that of the
- * directory. Return 0 or -errno.
+ * is there after all; -ESTALE where it is not that any more. Root leaves a file to the owner that
+ * it had, a new one to that of the directory. Return 0 or -errno.
  */
 int place_file(int dirfd, const char *name, const struct place_content *c, const struct stat *old);
 int place_link(int dirfd, const char *name, const char *to, const struct stat *old);
+
+/* Makes a directory of mode 0700, which belongs to the owner of the one that it lies in. Returns 0
+ * or -errno. */
+int place_directory(int dirfd, const char *name);
 
 /* Makes the directories that lead to a clean path below root_fd. Returns 0 or -errno. */
 int place_parents(int root_fd, const char *path);

@@ -29,7 +29,7 @@ struct run_options {
 	const char *memory, *memory_high, *swap, *cpus, *cpu_weight, *pids, *io_read, *io_write;
 	const char *disk, *inodes, *output_limit, *open_files, *file_size, *core;
 	const char *priority, *concurrency, *idempotency_key;
-	const char *result, *socket, *webhook_on, *changes_file, *changes_format;
+	const char *result, *socket, *webhook_on, *changes_file, *changes_format, *apply;
 	bool hide_ignored, no_git_dir, no_queue, interactive, tty, detach, json, keep, no_autostart,
 		kill_on_output_limit;
 };
@@ -123,6 +123,8 @@ static const struct option_def options[] = {
 		"write what it changed in the workspace there: a .tar or a .patch" },
 	{ OPTION_TEXT, 0,   "changes-format", "FORMAT",          AT(changes_format), changes_check_format,  NULL,
 		"tar or patch, whatever the name of the file" },
+	{ OPTION_WHEN, 0,   "apply",         "WHEN",             AT(apply),         write_back_check,       NULL,
+		"write it back to the workspace if it succeeds; or: ask, always" },
 
 	{ OPTION_HEADING, .help = "Limits (the task does not run if one cannot be held)" },
 	{ OPTION_TEXT, 0,   "timeout",       "TIME",             AT(timeout),       options_check_duration, "task.limits.wall",
@@ -322,13 +324,14 @@ static int set_best_effort(struct dayfly_task *t, const struct run_options *o)
 	return setter_failed("--best-effort", r);
 }
 
-static int set_sources(struct dayfly_task *t, const struct run_options *o)
+static int set_sources(struct dayfly_task *t, const struct run_options *o, struct write_back *back)
 {
 	struct source_arg s;
 	struct dayfly_error e;
 	struct err bad;
 	int r = 0;
-	const struct workspace_options workspace = { o->workspace, o->hide_ignored, o->no_git_dir };
+	const struct workspace_options workspace = { o->workspace, o->hide_ignored, o->no_git_dir,
+		back };
 	if (o->workspace)
 		r = workspace_add(t, &workspace);
 	for (char **p = o->mounts; r == 0 && p && *p; p++) {
@@ -374,7 +377,8 @@ static int set_stdio(struct dayfly_task *t, const struct run_options *o)
 }
 
 /* NULL after a message. */
-static struct dayfly_task *make_task(const struct run_options *o, char **argv)
+static struct dayfly_task *make_task(
+	const struct run_options *o, char **argv, struct write_back *back)
 {
 	struct dayfly_task *t = dayfly_task_new();
 	int r = t ? dayfly_task_set_argv(t, (const char *const *)argv) : -ENOMEM;
@@ -394,7 +398,7 @@ static struct dayfly_task *make_task(const struct run_options *o, char **argv)
 	if (r == 0)
 		r = set_stdio(t, o);
 	if (r == 0)
-		r = set_sources(t, o);
+		r = set_sources(t, o, back);
 	if (r == 0)
 		r = set_inputs(t, o->files, "file", input_add_file);
 	if (r == 0)
@@ -528,14 +532,19 @@ static int check_options(const struct run_options *o)
 static int run(const struct run_options *o, char **argv)
 {
 	struct changes changes = {
-		.file = o->changes_file, .format = o->changes_format, .workspace = o->workspace
+		.file = o->changes_file,
+		.format = o->changes_format,
+		.workspace = o->workspace,
+		.back = { .when = o->apply, .files = o->files, .tty_fd = -1 },
 	};
-	if (check_options(o) < 0 || changes_check(&changes, o->detach) < 0)
+	if (check_options(o) < 0 || changes_check(&changes, o->detach, o->keep) < 0)
 		return STATUS_FAILURE;
 	/* The task first: a mistake in it must not start a daemon. */
-	struct dayfly_task *t = make_task(o, argv);
-	if (!t)
+	struct dayfly_task *t = make_task(o, argv, &changes.back);
+	if (!t) {
+		write_back_finish(&changes.back);
 		return STATUS_FAILURE;
+	}
 	struct dayfly_client *c = NULL;
 	int status = STATUS_FAILURE;
 	if (changes_begin(&changes, t) == 0)

@@ -38,15 +38,23 @@ static int add_git_dir(struct dayfly_task *t, const struct source_arg *workspace
 	return r;
 }
 
-static int hide_one(void *task, const char *path)
+struct hiding {
+	struct dayfly_task *task;
+	struct write_back *back;
+};
+
+static int hide_one(void *owner, const char *path)
 {
-	return dayfly_task_hide(task, path);
+	struct hiding *h = owner;
+	int r = dayfly_task_hide(h->task, path);
+	return r == 0 && h->back ? write_back_note_hidden(h->back, path) : r;
 }
 
-static int hide_ignored(struct dayfly_task *t, const char *dir)
+static int hide_ignored(struct dayfly_task *t, const char *dir, struct write_back *back)
 {
 	struct err e;
-	int r = ignored_each(dir, hide_one, t, &e);
+	struct hiding h = { t, back };
+	int r = ignored_each(dir, hide_one, &h, &e);
 	if (r < 0)
 		message_error("--hide-ignored: %s", e.msg);
 	return r;
@@ -72,7 +80,7 @@ int workspace_add(struct dayfly_task *t, const struct workspace_options *o)
 		message_error("--hide-ignored: what is shown rw is shown as it is; use cow or ro");
 		r = -EINVAL;
 	} else if (r == 0 && o->hides_ignored)
-		r = hide_ignored(t, s.path);
+		r = hide_ignored(t, s.path, o->back);
 	source_arg_finish(&s);
 	return r;
 }

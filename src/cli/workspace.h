@@ -2,6 +2,8 @@
 #ifndef DAYFLY_CLI_WORKSPACE_H
 #define DAYFLY_CLI_WORKSPACE_H
 
+#include "cli/write_back.h"
+
 #include <dayfly/client.h>
 
 #include <stdbool.h>
@@ -12,6 +14,7 @@ struct workspace_options {
 	/* A linked worktree and a submodule have their git directory elsewhere. It is shown in the
 	 * same mode, or git would not work; but not with this. */
 	bool has_no_git_dir;
+	struct write_back *back; /* is told of what is hidden; may be NULL */
 };
 
 /* Returns 0, or a negative errno after a message. */

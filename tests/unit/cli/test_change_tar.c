@@ -108,9 +108,9 @@ static void entries_come_in_their_order(void **state)
 	assert_int_equal(t.entries[3].type, CHANGE_TAR_DELETED);
 	assert_string_equal(t.entries[3].path, "dir/gone");
 	assert_string_equal(t.entries[4].path, name);
-	assert_true(change_tar_has(&t, "dir/gone", CHANGE_TAR_DELETED));
-	assert_true(change_tar_has(&t, "dir", CHANGE_TAR_DIRECTORY));
-	assert_false(change_tar_has(&t, "dir", CHANGE_TAR_DELETED));
+	assert_ptr_equal(change_tar_find(&t, "dir/gone", CHANGE_TAR_DELETED), &t.entries[3]);
+	assert_non_null(change_tar_find(&t, "dir", CHANGE_TAR_DIRECTORY));
+	assert_null(change_tar_find(&t, "dir", CHANGE_TAR_DELETED));
 	change_tar_finish(&t);
 }
 
