@@ -190,9 +190,9 @@ static void show_all(const struct write_back *w, const struct write_back_tar *t,
 	/* Colours and the like that the task's output may have left. */
 	dprintf(w->tty_fd, "\033[0m");
 	for (size_t i = 0; i < tar->n && shown < LIST_MAX; i++) {
-		if (apply_skips(a, tar->entries[i].path))
+		if (apply_skips(a, tar->sorted[i]->path))
 			continue;
-		show(w->tty_fd, &tar->entries[i]);
+		show(w->tty_fd, tar->sorted[i]);
 		shown++;
 	}
 	if (n > shown)

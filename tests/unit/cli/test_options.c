@@ -8,9 +8,14 @@
 
 struct values {
 	bool flag, other;
-	const char *text, *size;
+	const char *text, *size, *when;
 	char **list;
 };
+
+static int check_when(const char *text, struct err *e)
+{
+	return strcmp(text, "never") != 0 ? 0 : err_set(e, ERR_BAD_VALUE, 0, "never is no time");
+}
 
 static const struct option_def table[] = {
 	{ OPTION_HEADING, .help = "Things" },
@@ -23,6 +28,8 @@ static const struct option_def table[] = {
 		"task.limits.size", "a size" },
 	{ OPTION_LIST, 'l', "list", "ITEM", offsetof(struct values, list), NULL, "task.list",
 		"items" },
+	{ OPTION_WHEN, 0, "when", "TIME", offsetof(struct values, when), check_when, NULL,
+		"a time, or at once" },
 };
 
 static const struct command permuting = {
@@ -79,6 +86,19 @@ TEST(values_come_in_every_form)
 	assert_false(v.flag);
 }
 
+TEST(a_value_that_may_be_missing_is_never_the_next_word)
+{
+	assert_int_equal(parse(&permuting, "-f"), OPTIONS_OK);
+	assert_null(v.when);
+	assert_int_equal(parse(&permuting, "--when now"), OPTIONS_OK);
+	assert_string_equal(v.when, "");
+	assert_string_equal(operands[0], "now");
+	assert_int_equal(parse(&permuting, "--when=later"), OPTIONS_OK);
+	assert_string_equal(v.when, "later");
+	assert_int_equal(parse(&permuting, "--when"), OPTIONS_OK);
+	assert_string_equal(v.when, "");
+}
+
 TEST(a_list_collects)
 {
 	assert_int_equal(parse(&permuting, "-l a --list=b -lc"), OPTIONS_OK);
@@ -123,6 +143,8 @@ TEST(mistakes_are_told_with_the_way_out)
 		{ "--flag=1", "--flag takes no value", "" },
 		{ "--text", "--text needs a value: --text TEXT", "" },
 		{ "-t", "--text needs a value: --text TEXT", "" },
+		{ "--when=", "--when needs a value: --when=TIME", "" },
+		{ "--when=never", "--when: never is no time", "" },
 		{ "--size big", "--size: \"big\" is not a size (such as 512MiB or 2g)", "" },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -166,6 +188,7 @@ TEST(help_lists_the_table)
 		assert_non_null(strstr(text, table[i].help));
 	}
 	assert_non_null(strstr(text, "  -t, --text TEXT"));
+	assert_non_null(strstr(text, "      --when[=TIME] "));
 }
 
 TEST(a_field_leads_to_its_option)
@@ -194,6 +217,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(values_come_in_every_form, drop),
+		cmocka_unit_test_teardown(a_value_that_may_be_missing_is_never_the_next_word, drop),
 		cmocka_unit_test_teardown(a_list_collects, drop),
 		cmocka_unit_test_teardown(operands_may_stand_between_options, drop),
 		cmocka_unit_test_teardown(a_command_keeps_its_own_options, drop),

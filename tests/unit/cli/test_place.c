@@ -71,6 +71,35 @@ static void what_was_not_known_is_not_overwritten(void **state)
 	assert_int_equal(unlinkat(dir, "f", 0), 0);
 }
 
+static void what_is_not_the_same_any_more_is_not_overwritten(void **state)
+{
+	const struct place_content c = hello();
+	struct stat st;
+	assert_int_equal(place_file(dir, "f", &c, NULL), 0);
+	assert_int_equal(fstatat(dir, "f", &st, 0), 0);
+	/* Another file of that name, of the same size and time. */
+	assert_int_equal(renameat(dir, "f", dir, "g"), 0);
+	assert_int_equal(place_file(dir, "f", &c, NULL), 0);
+	assert_int_equal(place_file(dir, "f", &c, &st), -ESTALE);
+	assert_int_equal(place_link(dir, "f", "x", &st), -ESTALE);
+	assert_int_equal(unlinkat(dir, "f", 0), 0);
+	assert_int_equal(place_file(dir, "f", &c, &st), -ESTALE);
+	assert_int_equal(unlinkat(dir, "g", 0), 0);
+	/* Nor is anything left beside it. */
+	assert_int_equal(rmdir(top), 0);
+	assert_int_equal(mkdir(top, 0700), 0);
+}
+
+static void a_directory_is_made_once(void **state)
+{
+	struct stat st;
+	assert_int_equal(place_directory(dir, "d"), 0);
+	assert_int_equal(fstatat(dir, "d", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_true(S_ISDIR(st.st_mode));
+	assert_int_equal(st.st_mode & 07777, 0700);
+	assert_int_equal(place_directory(dir, "d"), -EEXIST);
+}
+
 static void a_content_that_ends_early_leaves_nothing(void **state)
 {
 	struct place_content c = hello();
@@ -100,6 +129,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		PLACE_TEST(a_file_has_its_content_mode_and_time),
 		PLACE_TEST(what_was_not_known_is_not_overwritten),
+		PLACE_TEST(what_is_not_the_same_any_more_is_not_overwritten),
+		PLACE_TEST(a_directory_is_made_once),
 		PLACE_TEST(a_content_that_ends_early_leaves_nothing),
 		PLACE_TEST(A18_parents_are_made_beneath_and_through_no_link),
 	};
