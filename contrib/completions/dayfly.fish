@@ -24,6 +24,7 @@ complete -c dayfly -n '__fish_seen_subcommand_from run' -l webhook -x -d 'tell t
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l webhook-on -x -d 'of what: accepted,started,finished (default: finished)'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l changes -x -d 'write what it changed in the workspace there: a .tar or a .patch'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l changes-format -x -d 'tar or patch, whatever the name of the file'
+complete -c dayfly -n '__fish_seen_subcommand_from run' -l apply -a 'ask always' -d 'write it back to the workspace if it succeeds; or: ask, always'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l timeout -x -d 'end it after this time (default 10m)'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l idle-timeout -x -d 'end it when it has written nothing for this long'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l cpu-time -x -d 'CPU time of all its processes together'

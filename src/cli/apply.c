@@ -25,8 +25,9 @@
 /* What was at the place of an entry when it was checked. */
 struct apply_seen {
 	bool is_linked; /* a file with other names: writing one of them changes the others' ctime */
-	bool stays;	/* a directory that cannot go: something in it is left alone */
-	bool is_merged; /* a new directory, but there is one: that keeps its mode */
+	bool stays;	/* a directory that cannot go: something in it is left alone, */
+	size_t n_hidden; /* so much of it hidden */
+	bool is_merged;	 /* a new directory, but there is one: that keeps its mode */
 	ino_t ino;
 	off_t size;
 	struct timespec mtime;
@@ -39,23 +40,25 @@ static int compare(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void sort(char **list)
+static size_t sort(char **list)
 {
-	if (list)
-		qsort(list, strv_len(list), sizeof(list[0]), compare);
+	size_t n = list ? strv_len(list) : 0;
+	if (n)
+		qsort(list, n, sizeof(list[0]), compare);
+	return n;
 }
 
-static bool has(char **list, const char *path)
+static bool has(char **sorted, size_t n, const char *path)
 {
-	return list && bsearch(&path, list, strv_len(list), sizeof(list[0]), compare);
+	return n && bsearch(&path, sorted, n, sizeof(sorted[0]), compare);
 }
 
 /* Whether it is one of them, or lies below one. */
-static bool has_above(char **list, const char *path)
+static bool has_above(char **sorted, size_t n, const char *path)
 {
-	auto_free char *part = list ? strdup(path) : NULL;
+	auto_free char *part = n ? strdup(path) : NULL;
 	while (part) {
-		if (has(list, part))
+		if (has(sorted, n, part))
 			return true;
 		char *slash = strrchr(part, '/');
 		if (!slash)
@@ -68,7 +71,8 @@ static bool has_above(char **list, const char *path)
 bool apply_skips(const struct apply *a, const char *path)
 {
 	const struct change_tar_entry c = { .path = (char *)path };
-	return change_tar_is_git(&c) || has(a->inputs, path) || has_above(a->hidden, path);
+	return change_tar_is_git(&c) || has(a->inputs, a->n_inputs, path) ||
+	       has_above(a->hidden, a->n_hidden, path);
 }
 
 static void count_skipped(struct apply *a, const struct change_tar_entry *c)
@@ -77,7 +81,7 @@ static void count_skipped(struct apply *a, const struct change_tar_entry *c)
 		return;
 	if (change_tar_is_git(c))
 		a->git_entries += !change_tar_is_by_the_way(c);
-	else if (has(a->inputs, c->path))
+	else if (has(a->inputs, a->n_inputs, c->path))
 		a->input_entries++;
 	else
 		a->hidden_entries++;
@@ -142,11 +146,12 @@ static const char *look_at_child(const struct apply *a, const struct change_tar 
 		return strerror(ENOMEM);
 	}
 	const struct change_tar_entry *child = deletion_of(tar, path);
-	if (apply_skips(a, path) || (child && seen_of(a, tar, child)->stays))
-		seen_of(a, tar, c)->stays = true;
-	else if (!child)
-		return "something is in it that the task did not see";
-	return NULL;
+	struct apply_seen *seen = seen_of(a, tar, c);
+	bool is_skipped = apply_skips(a, path);
+	if (is_skipped || (child && seen_of(a, tar, child)->stays))
+		seen->stays = true;
+	seen->n_hidden += is_skipped && !child;
+	return is_skipped || child ? NULL : "something is in it that the task did not see";
 }
 
 /* A directory that was deleted: all that is in it must be known, and what is left alone keeps it.
@@ -236,6 +241,7 @@ static void note(struct apply *a, const struct change_tar *tar, const struct cha
 		seen->size = st->st_size;
 		seen->mtime = st->st_mtim;
 	}
+	a->hidden_entries += seen->n_hidden;
 	a->space_bytes += c->bytes;
 	if (st && S_ISREG(st->st_mode) && st->st_nlink == 1)
 		a->space_bytes -= (uint64_t)st->st_size < a->space_bytes ? (uint64_t)st->st_size
@@ -260,8 +266,8 @@ int apply_check(struct apply *a, const struct change_tar *tar)
 	a->seen = calloc(tar->n + 1, sizeof(a->seen[0]));
 	if (!a->seen)
 		return -ENOMEM;
-	sort(a->hidden);
-	sort(a->inputs);
+	a->n_hidden = sort(a->hidden);
+	a->n_inputs = sort(a->inputs);
 	for (size_t i = 0; i < tar->n; i++) {
 		struct stat st;
 		bool is_there;

@@ -23,7 +23,8 @@ struct apply {
 	void *owner;
 
 	/* Its own. */
-	struct apply_seen *seen; /* of each entry */
+	struct apply_seen *seen;   /* of each entry */
+	size_t n_hidden, n_inputs; /* of the lists, which are sorted */
 	size_t n_refused;
 	size_t written, deleted; /* files and links */
 	size_t reached;		 /* so many entries of the tar are done */
@@ -51,7 +52,7 @@ int apply_check(struct apply *a, const struct change_tar *tar);
  */
 int apply_write(struct apply *a, const struct change_tar *tar);
 
-/* Whether a change is one that is left alone. */
+/* Whether a change is one that is left alone. After the check. */
 bool apply_skips(const struct apply *a, const char *path);
 
 void apply_finish(struct apply *a);

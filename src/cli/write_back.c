@@ -133,8 +133,8 @@ static void tell_left_out(const struct apply *a)
 			      "not written back",
 			a->git_entries, s_of(a->git_entries));
 	if (a->hidden_entries)
-		message_error("--apply: %zu change%s left out: the task made something where "
-			      "--hide-ignored hides what is there",
+		message_error("--apply: %zu change%s left out: they are about what --hide-ignored "
+			      "hides",
 			a->hidden_entries, s_of(a->hidden_entries));
 	if (a->input_entries)
 		message_error("--apply: %zu file%s left out that came by --file", a->input_entries,

@@ -230,6 +230,7 @@ class Apply(Applying):
         self.assertEqual(whole(self.work), {**before, b"new": ("file", "0o644", b"x\n")})
         # A directory goes but for what the task did not see in it.
         done = self.apply("rm -r dir", "--hide-ignored")
+        self.assertIn(b"left out", done.stderr)
         self.assertEqual(sorted(os.listdir(self.in_work("dir"))), [".env", "build"] if os.path.exists(self.in_work("dir/build")) else [".env"])
         self.assertEqual(read(self.in_work("dir/.env")), "secret")
         # The control: without it they are files as others.

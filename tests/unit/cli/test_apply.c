@@ -403,7 +403,7 @@ static void what_was_hidden_is_left_alone(void **state)
 	assert_false(is_there("build/out"));
 	assert_false(is_there("given"));
 	expect_file(root, "src/.env", "secret");
-	assert_int_equal(a.hidden_entries, 2);
+	assert_int_equal(a.hidden_entries, 3);
 	assert_int_equal(a.input_entries, 1);
 }
 
