@@ -24,6 +24,7 @@
 
 /* What was at the place of an entry when it was checked. */
 struct apply_seen {
+	bool is_good;	/* the check is over */
 	bool is_linked; /* a file with other names: writing one of them changes the others' ctime */
 	bool stays;	/* a directory that cannot go: something in it is left alone, */
 	size_t n_hidden; /* so much of it hidden */
@@ -172,11 +173,15 @@ static const char *look_into(const struct apply *a, const struct change_tar *tar
 
 /* A directory is there. */
 static const char *look_at_directory(const struct apply *a, const struct change_tar *tar,
-	const struct change_tar_entry *c, int dirfd, const char *name)
+	const struct change_tar_entry *c, int dirfd, const char *name, const struct stat *st)
 {
 	const struct change_tar_entry *deleted = deletion_of(tar, c->path);
 	if (c->type == CHANGE_TAR_DIRECTORY)
 		return NULL;
+	/* Something came into it or went, or it was brought here as it is: the tar tells what is
+	 * deleted by what was here when the task ended. Later it is we who change it. */
+	if (c->type == CHANGE_TAR_DELETED && !seen_of(a, tar, c)->is_good && is_newer(a, st))
+		return "it was changed meanwhile";
 	if (c->type == CHANGE_TAR_DELETED)
 		return look_into(a, tar, c, dirfd, name);
 	if (!deleted)
@@ -219,7 +224,7 @@ static const char *look(const struct apply *a, const struct change_tar *tar,
 	*ret_is_there = fstatat(dir, name, st, AT_SYMLINK_NOFOLLOW) == 0;
 	if (!*ret_is_there)
 		return c->replaces ? "it was deleted meanwhile" : NULL;
-	return S_ISDIR(st->st_mode) ? look_at_directory(a, tar, c, dir, name)
+	return S_ISDIR(st->st_mode) ? look_at_directory(a, tar, c, dir, name, st)
 				    : look_at_file(a, tar, c, st);
 }
 
@@ -235,6 +240,7 @@ static void note(struct apply *a, const struct change_tar *tar, const struct cha
 	const struct stat *st)
 {
 	struct apply_seen *seen = seen_of(a, tar, c);
+	seen->is_good = true;
 	seen->is_linked = st && S_ISREG(st->st_mode) && st->st_nlink > 1;
 	if (st) {
 		seen->ino = st->st_ino;

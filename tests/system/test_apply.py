@@ -137,38 +137,34 @@ class Apply(Applying):
 
     def test_what_changed_meanwhile_is_refused_and_nothing_is_written(self):
         script = "echo task > del; echo task > mode; echo task > new; rm -r gone; rm text; ln -s / text"
-        for change, reasons in (("echo own > mode", ["it was changed meanwhile: mode"]),
-                                ("chmod 600 del", ["it was changed meanwhile: del"]),
-                                ("rm del", ["it was deleted meanwhile: del"]),
-                                ("echo own > new", ["something has come in its place: new"]),
-                                ("ln -s /etc new", ["something has come in its place: new"]),
-                                ("mkdir new", ["a directory has come in its place: new"]),
-                                ("echo own > gone/deep/own", ["something is in it that the task did not see: gone/deep"]),
-                                ("echo own > gone/x; rm mode", ["it was changed meanwhile: gone/x", "it was deleted meanwhile: mode"]),
-                                ("mv mode m; cp -p m mode", ["it was changed meanwhile: mode"])):
+        outside = self.make_dir()
+        self.sh("mkdir old; echo old > old/in", outside)
+        for change, names in (("echo own > mode", ["mode"]), ("chmod 600 del", ["del"]), ("echo own > new", ["new"]), ("ln -s /etc new", ["new"]),
+                              ("mkdir new", ["new"]), ("mv %s/old new" % outside, ["new"]), ("echo own > gone/deep/own", ["gone/deep", "gone/deep/own"]),
+                              ("echo own > gone/x; chmod 755 text", ["gone/x", "text"]), ("mv mode m; cp -p m mode", ["mode"])):
             with self.subTest(change):
                 shutil.rmtree(self.work)
                 os.mkdir(self.work, 0o755)
                 self.stage.give(self.work)
                 self.sh("printf 'one\\n' > text; echo 1 > del; echo 1 > mode; mkdir -p gone/deep; echo 1 > gone/x; echo 1 > gone/deep/y", self.work)
-                process = self.start(script)
+                process = self.start("", before=script)
                 self.in_tree(change)
                 before = whole(self.work)
                 err = self.goes_on(process, 125).decode()
-                self.assertEqual(sorted(re.findall("why: (.*)", err)), sorted(reasons))
+                self.assertEqual(sorted(re.findall("why: (.*)", err)), ["it was changed meanwhile: " + name for name in names])
                 self.assertIn("nothing was written", err)
                 self.assertEqual(whole(self.work), before)
                 self.assertIn("new", self.kept(err.encode()))
-        # The control: what happens elsewhere is in nobody's way.
-        process = self.start(script.replace("rm -r gone", "rm gone/x"))
-        self.in_tree("rm -f m; echo own > other; echo own > gone/own; printf 'own' > gone/deep/y; echo 1 > mode2")
-        self.in_tree("rm -f mode2")
+        # The control: what happens elsewhere is in nobody's way, and what is deleted meanwhile comes back.
+        process = self.start("", before=script.replace("rm -r gone", "rm gone/x"))
+        self.in_tree("rm m del; echo own > other; echo own > gone/own; echo own > gone/deep/y")
         self.goes_on(process, 0)
-        self.assertEqual([read(self.in_work(n)) for n in ("del", "new", "other", "gone/own", "gone/deep/y")], ["task\n", "task\n", "own\n", "own\n", "own"])
+        self.assertEqual([read(self.in_work(n)) for n in ("del", "new", "other", "gone/own", "gone/deep/y")], ["task\n", "task\n", "own\n", "own\n", "own\n"])
+        self.assertFalse(os.path.exists(self.in_work("gone/x")))
         self.assert_nothing_left()
 
     def test_a_name_with_a_line_break_is_told_in_one_line(self):
-        process = self.start("echo task > 'x\nfix: rm -rf ~'")
+        process = self.start("", before="echo task > 'x\nfix: rm -rf ~'")
         self.in_tree("echo own > 'x\nfix: rm -rf ~'")
         err = self.goes_on(process, 125).decode()
         self.assertEqual([line[:7] for line in err.splitlines()], ["dayfly:", "  why: ", "  fix: "])

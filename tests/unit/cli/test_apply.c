@@ -334,11 +334,29 @@ static void a_directory_goes_only_with_all_that_is_in_it(void **state)
 	deleted("dir");
 	expect_refused("dir: something is in it that the task did not see");
 	expect_file(root, "dir/in", "old");
+	/* What is in it may not have been there when the task began. */
 	assert_int_equal(unlinkat(root, "dir/unseen", 0), 0);
+	assert_int_equal(apply_check(&a, &tar), -EBUSY);
+	assert_string_equal(said, "dir: it was changed meanwhile");
+	begin();
 	said[0] = '\0';
 	assert_int_equal(apply_check(&a, &tar), 0);
 	assert_int_equal(apply_write(&a, &tar), 0);
 	assert_false(is_there("dir"));
+}
+
+static void a_directory_that_was_brought_meanwhile_stays(void **state)
+{
+	assert_int_equal(mkdirat(above, "old", 0755), 0);
+	put_file(above, "old/in", "old");
+	begin();
+	/* At the task's end it was there, and the task has a file of this name. */
+	assert_int_equal(renameat(above, "old", root, "dir"), 0);
+	deleted("dir/in");
+	deleted("dir");
+	file(ADDED, "dir", 0644, "new");
+	expect_refused("dir: it was changed meanwhile");
+	expect_file(root, "dir/in", "old");
 }
 
 static void git_s_own_files_are_left_alone(void **state)
@@ -586,6 +604,7 @@ int main(void)
 		APPLY_TEST(what_has_gone_anyway_needs_no_deletion),
 		APPLY_TEST(kinds_change_both_ways),
 		APPLY_TEST(a_directory_goes_only_with_all_that_is_in_it),
+		APPLY_TEST(a_directory_that_was_brought_meanwhile_stays),
 		APPLY_TEST(git_s_own_files_are_left_alone),
 		APPLY_TEST(what_must_stay_gives_no_place_to_a_file),
 		APPLY_TEST(what_was_hidden_is_left_alone),
