@@ -202,8 +202,9 @@ static const char *look_at_file(const struct apply *a, const struct change_tar *
 
 static const char *why_no_directory(int r)
 {
-	return r == -ENOENT ? "its directory was deleted meanwhile"
-			    : "its directory was replaced meanwhile";
+	return r == -ENOENT   ? "its directory was deleted meanwhile"
+	       : r == -EACCES ? "its directory cannot be reached"
+			      : "its directory was replaced meanwhile";
 }
 
 /* Why a change cannot be made to the tree as it is, or NULL. *st is filled where something is
@@ -219,9 +220,11 @@ static const char *look(const struct apply *a, const struct change_tar *tar,
 	if (dir < 0)
 		return dir == -ENOENT && c->type == CHANGE_TAR_DELETED ? NULL
 								       : why_no_directory(dir);
+	*ret_is_there = fstatat(dir, name, st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (!*ret_is_there && c->type == CHANGE_TAR_DELETED)
+		return NULL;
 	if (faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) < 0 && !is_parent_in(tar, c->path))
 		return errno == EROFS ? strerror(EROFS) : "its directory cannot be written to";
-	*ret_is_there = fstatat(dir, name, st, AT_SYMLINK_NOFOLLOW) == 0;
 	if (!*ret_is_there)
 		return c->replaces ? "it was deleted meanwhile" : NULL;
 	return S_ISDIR(st->st_mode) ? look_at_directory(a, tar, c, dir, name, st)

@@ -318,12 +318,15 @@ static int write_back(const struct write_back *w, const struct write_back_tar *t
 	if (r < 0)
 		return refused(w, t, a, r, ret_keeps);
 	tell_left_out(a);
-	if (asks(w)) {
-		show_all(w, t, a, tar, n);
-		r = ask(w, n);
-	}
-	if (r == 1 || !asks(w))
+	if (!asks(w))
 		return write_all(w, t, a, tar, ret_keeps);
+	show_all(w, t, a, tar, n);
+	r = ask(w, n);
+	if (r == 1) {
+		/* The answer may have taken its time. */
+		r = apply_check(a, tar);
+		return r < 0 ? refused(w, t, a, r, ret_keeps) : write_all(w, t, a, tar, ret_keeps);
+	}
 	message_error("--apply: nothing was written to %s: the answer was not yes", w->dir);
 	if (r < 0)
 		tell_kept(t, "nobody answered", ret_keeps);

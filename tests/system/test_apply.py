@@ -415,6 +415,17 @@ class Ask(Applying):
             self.assertIn("del", self.kept(seen))
         self.assertEqual(read(self.in_work("del")), "1\n")
 
+    def test_what_changes_while_it_asks_is_refused(self):
+        terminal = Terminal(self, self.SCRIPT)
+        terminal.wait(b"[y/N] ")
+        self.in_tree("echo own > mode")
+        before = whole(self.work)
+        terminal.answer(b"y\n")
+        seen = terminal.ended(125).replace(b"\r\n", b"\n")
+        self.assertIn(b"it was changed meanwhile: mode\n", seen)
+        self.assertEqual(whole(self.work), before)
+        self.kept(seen)
+
     def test_what_was_typed_before_is_no_answer(self):
         terminal = Terminal(self, "echo up; sleep 0.3; " + self.SCRIPT)
         terminal.wait(b"up")
