@@ -100,6 +100,32 @@ static void a_directory_is_made_once(void **state)
 	assert_int_equal(place_directory(dir, "d"), -EEXIST);
 }
 
+static void root_leaves_files_to_their_owners(void **state)
+{
+	const struct place_content c = hello();
+	struct stat st;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(place_file(dir, "f", &c, NULL), 0);
+	assert_int_equal(fchownat(dir, "f", 1, 2, 0), 0);
+	assert_int_equal(fstatat(dir, "f", &st, 0), 0);
+	assert_int_equal(place_file(dir, "f", &c, &st), 0);
+	assert_int_equal(fstatat(dir, "f", &st, 0), 0);
+	assert_int_equal(st.st_uid, 1);
+	assert_int_equal(st.st_gid, 2);
+	assert_int_equal(st.st_mode & 07777, 0751);
+	assert_int_equal(fchown(dir, 3, 4), 0);
+	assert_int_equal(place_file(dir, "g", &c, NULL), 0);
+	assert_int_equal(place_directory(dir, "d"), 0);
+	assert_int_equal(place_link(dir, "l", "x", NULL), 0);
+	static const char *const names[] = { "g", "d", "l" };
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		assert_int_equal(fstatat(dir, names[i], &st, AT_SYMLINK_NOFOLLOW), 0);
+		assert_int_equal(st.st_uid, 3);
+		assert_int_equal(st.st_gid, 4);
+	}
+}
+
 static void a_content_that_ends_early_leaves_nothing(void **state)
 {
 	struct place_content c = hello();
@@ -131,6 +157,7 @@ int main(void)
 		PLACE_TEST(what_was_not_known_is_not_overwritten),
 		PLACE_TEST(what_is_not_the_same_any_more_is_not_overwritten),
 		PLACE_TEST(a_directory_is_made_once),
+		PLACE_TEST(root_leaves_files_to_their_owners),
 		PLACE_TEST(a_content_that_ends_early_leaves_nothing),
 		PLACE_TEST(A18_parents_are_made_beneath_and_through_no_link),
 	};
