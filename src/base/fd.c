@@ -190,26 +190,18 @@ ssize_t fd_send(int sock, const void *data, size_t len, const int *fds, size_t n
 	return n < 0 ? -errno : n;
 }
 
-/* Takes the descriptors out of one control message; what does not fit is closed. */
+/* Takes the descriptors out of one control message. There is room for all that may come. */
 static void take_rights(const struct cmsghdr *c, int *fds, size_t *n)
 {
 	size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	for (size_t i = 0; i < count; i++) {
-		int fd;
-		memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-		if (*n < FD_PASS_MAX)
-			fds[(*n)++] = fd;
-		else
-			fd_close(&fd);
-	}
+	for (size_t i = 0; i < count && *n < FD_RECV_MAX; i++)
+		memcpy(&fds[(*n)++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
 }
 
-ssize_t fd_recv(int sock, void *data, size_t len, int *ret_fds, size_t *ret_n)
+ssize_t fd_recv_all(int sock, void *data, size_t len, int *ret_fds, size_t *ret_n)
 {
 	union {
-		/* Twice the room: more descriptors than we keep are received and closed, not left
-		 * to MSG_CTRUNC. */
-		char bytes[CMSG_SPACE(sizeof(int) * 256)];
+		char bytes[CMSG_SPACE(sizeof(int) * FD_RECV_MAX)];
 		struct cmsghdr align;
 	} control;
 	struct iovec iov = { .iov_base = data, .iov_len = len };
@@ -219,6 +211,7 @@ ssize_t fd_recv(int sock, void *data, size_t len, int *ret_fds, size_t *ret_n)
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof(control.bytes),
 	};
+	*ret_n = 0;
 	ssize_t n;
 	do
 		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
@@ -226,15 +219,26 @@ ssize_t fd_recv(int sock, void *data, size_t len, int *ret_fds, size_t *ret_n)
 	if (n < 0)
 		return -errno;
 
-	*ret_n = 0;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c))
 		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
 			take_rights(c, ret_fds, ret_n);
-	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-		fd_close_many(ret_fds, *ret_n);
-		*ret_n = 0;
-		return -EMSGSIZE;
-	}
+	return msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? -EMSGSIZE : n;
+}
+
+ssize_t fd_recv(int sock, void *data, size_t len, int *ret_fds, size_t *ret_n)
+{
+	/* More descriptors than we keep are received and closed, not left to MSG_CTRUNC. */
+	int fds[FD_RECV_MAX];
+	size_t n_fds;
+	ssize_t n = fd_recv_all(sock, data, len, fds, &n_fds);
+	size_t n_kept = n_fds < FD_PASS_MAX ? n_fds : FD_PASS_MAX;
+	if (n == -EMSGSIZE)
+		n_kept = 0;
+	fd_close_many(fds + n_kept, n_fds - n_kept);
+	if (n < 0 && n != -EMSGSIZE)
+		return n;
+	memcpy(ret_fds, fds, n_kept * sizeof(int));
+	*ret_n = n_kept;
 	return n;
 }
 

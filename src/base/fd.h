@@ -55,6 +55,8 @@ int fd_write_file(int dirfd, const char *path, const char *text);
 void fd_raise_limit(void);
 
 #define FD_PASS_MAX 64
+/* More than the kernel sends along with one message (SCM_MAX_FD). */
+#define FD_RECV_MAX 256
 
 /*
  * One message over a Unix socket with descriptors attached. Send: borrows the descriptors. Returns
@@ -65,6 +67,10 @@ void fd_raise_limit(void);
  */
 ssize_t fd_send(int sock, const void *data, size_t len, const int *fds, size_t n_fds);
 ssize_t fd_recv(int sock, void *data, size_t len, int *ret_fds, size_t *ret_n);
+
+/* Likewise, for whom closing is no small matter: all that arrive are in ret_fds (room for
+ * FD_RECV_MAX), also with -EMSGSIZE, and none is closed. *ret_n is always set. */
+ssize_t fd_recv_all(int sock, void *data, size_t len, int *ret_fds, size_t *ret_n);
 
 /* An anonymous file with these bytes, sealed against any change. Returns the descriptor or -errno.
  */

@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "proto/answer.h"
+#include "task/closer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -62,10 +63,15 @@ static size_t count_of_uid(const struct server *s, uid_t uid)
 	return n;
 }
 
+static void close_refused(struct server *s)
+{
+	for (size_t i = 0; i < SERVER_REFUSED_MAX; i++)
+		close_client(CLOSER_NOBODY, &s->refused[i]);
+}
+
 static void on_refused_over(void *owner)
 {
-	struct server *s = owner;
-	fd_close_many(s->refused, SERVER_REFUSED_MAX);
+	close_refused(owner);
 }
 
 /*
@@ -87,7 +93,7 @@ static void refuse(
 	buf_finish(&line);
 	shutdown(*fd, SHUT_WR);
 	int *place = &s->refused[s->n_refused++ % SERVER_REFUSED_MAX];
-	fd_close(place);
+	close_client(CLOSER_NOBODY, place);
 	*place = fd_take(fd);
 	alarm_set(s->refused_alarm, REFUSED_MS);
 }
@@ -126,6 +132,10 @@ static bool has_room(struct server *s, int *fd, uid_t uid)
 		refuse(s, fd, ERR_BUSY, "too many connections of this user",
 			"try again later, or raise max_connections_per_user in [daemon] of "
 			"dayflyd.conf");
+	else if (closer_is_full(uid, server_closes_max(s)))
+		refuse(s, fd, ERR_BUSY, "too many descriptors of this user wait to be closed",
+			"they do not let go (a socket that lingers, a file on FUSE): end what "
+			"holds them up");
 	else
 		return true;
 	return false;
@@ -133,12 +143,17 @@ static bool has_room(struct server *s, int *fd, uid_t uid)
 
 static void admit(struct server *s, int take_fd)
 {
-	auto_close int fd = take_fd;
+	int fd = take_fd;
+	const int yes = 1;
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 	struct connection *c;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+	/* A byte out of band is read with the descriptors on it, not thrown away by the kernel. */
+	if (setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &yes, sizeof(yes)) < 0 ||
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0) {
+		close_client(CLOSER_NOBODY, &fd);
 		return;
+	}
 	if (!may_connect(s, fd, &peer)) {
 		log_warning("client uid %u pid %d: not allowed", peer.uid, peer.pid);
 		refuse(s, &fd, ERR_NOT_ALLOWED, "this user may not use this daemon",
@@ -167,11 +182,10 @@ static int open_reserve(void)
  */
 static void refuse_one(struct server *s)
 {
-	fd_close_many(s->refused, SERVER_REFUSED_MAX);
+	close_refused(s);
 	if (s->reserve_fd >= 0) {
 		fd_close(&s->reserve_fd);
-		auto_close int fd =
-			accept4(s->start->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int fd = accept4(s->start->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0)
 			refuse(s, &fd, ERR_BUSY, "no descriptors are left",
 				"try again later, or raise the open files that dayflyd may have "
@@ -185,6 +199,12 @@ static void refuse_one(struct server *s)
 static void on_listener(void *owner, int events)
 {
 	struct server *s = owner;
+	/* Each of those who come now may leave another one behind. */
+	if (closer_waiting() > s->start->open_files_hard / 4) {
+		watch_set(s->listen_watch, 0);
+		alarm_set(s->listen_pause, PAUSE_MS);
+		return;
+	}
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
 		int fd = accept4(s->start->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0) {
@@ -233,6 +253,6 @@ void accept_stop(struct server *s)
 	watch_destroy(&s->listen_watch);
 	alarm_destroy(&s->listen_pause);
 	alarm_destroy(&s->refused_alarm);
-	fd_close_many(s->refused, SERVER_REFUSED_MAX);
+	close_refused(s);
 	fd_close(&s->reserve_fd);
 }

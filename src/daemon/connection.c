@@ -10,6 +10,7 @@
 #include "daemon/subscription.h"
 #include "daemon/usage.h"
 #include "proto/answer.h"
+#include "task/closer.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -160,11 +161,14 @@ static void leave(struct connection *c)
 /* What comes after the end is thrown away. */
 static void skip_input(struct connection *c)
 {
-	ssize_t n = recv(c->fd, c->server->read_scratch, OUTPUT_RECORD_MAX, MSG_DONTWAIT);
+	int fds[FD_RECV_MAX];
+	size_t n_fds = 0;
+	ssize_t n = fd_recv_all(c->fd, c->server->read_scratch, OUTPUT_RECORD_MAX, fds, &n_fds);
+	/* Left to the kernel they would be closed here and now. */
+	close_foreign(c->uid, fds, n_fds);
 	if (n > 0)
 		c->n_skipped += (size_t)n;
-	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) ||
-		c->n_skipped > LIMIT_REQUEST_BYTES)
+	if (n_fds || (n <= 0 && n != -EAGAIN) || c->n_skipped > LIMIT_REQUEST_BYTES)
 		connection_fail(c);
 }
 
@@ -281,7 +285,7 @@ int connection_create(struct server *server, int take_fd, uid_t uid, gid_t gid, 
 {
 	struct connection *c = calloc(1, sizeof(*c));
 	if (!c) {
-		fd_close(&take_fd);
+		close_client(uid, &take_fd);
 		return -ENOMEM;
 	}
 	c->magic = CONNECTION_MAGIC;
@@ -337,8 +341,7 @@ void connection_destroy(struct connection *c)
 		connection_count_out(c);
 	tenant_leave(&c->tenant);
 	/* A queued task may hold the same socket open for its sources' sake. */
-	shutdown(c->fd, SHUT_RDWR);
-	fd_close(&c->fd);
+	close_client(c->uid, &c->fd);
 	c->magic = 0;
 	free(c);
 }

@@ -81,6 +81,7 @@ struct connection {
 	int fds[LIMIT_REQUEST_FDS];
 	size_t n_fds;
 	bool has_too_many_fds;
+	bool has_unclosed_fds; /* of its user wait too many to be closed */
 	struct feed feed;
 	size_t n_open; /* requests that wait for an answer: streams, subscriptions, acks, lists
 			  with usage, questions to the history */

@@ -12,6 +12,7 @@
 #include "plan/build.h"
 #include "plan/plan.h"
 #include "proto/schema.h"
+#include "task/closer.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -490,6 +491,9 @@ json_t *describe_stats(const struct server *s)
 	json_build_add(
 		&list, gauge("webhooks_waiting_bytes", "what they take", s->webhooks.outbox.bytes));
 	json_build_add(&list, gauge("connections", "clients", s->n_connections));
+	json_build_add(
+		&list, gauge("closes_waiting", "descriptors of clients that are not closed yet",
+			       closer_waiting()));
 	json_build_add(
 		&list, gauge("draining", "1: no new tasks are taken", s->takes_none ? 1 : 0));
 	pool_view_add_metrics(&s->pool, &list);

@@ -12,6 +12,7 @@
 #include "daemon/handlers.h"
 #include "daemon/jobs.h"
 #include "daemon/server.h"
+#include "task/closer.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -37,9 +38,9 @@ static void count_in(struct connection *c)
 
 static void reset_line(struct connection *c)
 {
-	fd_close_many(c->fds, c->n_fds);
+	close_foreign(c->uid, c->fds, c->n_fds);
 	c->n_fds = 0;
-	c->has_too_many_fds = false;
+	c->has_too_many_fds = c->has_unclosed_fds = false;
 	if (!buf_len(&c->in))
 		buf_finish(&c->in);
 	count_in(c);
@@ -128,6 +129,14 @@ static void watch_time(struct connection *c, bool is_incomplete)
 	alarm_set(c->request_alarm, LIMIT_REQUEST_SECONDS * 1000);
 }
 
+/* ---- descriptors that come along ---- */
+
+/* Its user's descriptors are stuck where they are closed: no more of them. */
+static bool has_unclosed(const struct connection *c)
+{
+	return closer_is_full(c->uid, server_closes_max(c->server));
+}
+
 /* ---- input for a task ---- */
 
 static void fail_feed(struct connection *c, const struct err *e)
@@ -180,17 +189,18 @@ static bool read_raw(struct connection *c)
 {
 	struct feed *f = &c->feed;
 	char *scratch = c->server->read_scratch;
-	int fds[FD_PASS_MAX];
+	int fds[FD_RECV_MAX];
 	size_t n_fds = 0,
 	       want = f->raw_left < OUTPUT_RECORD_MAX ? (size_t)f->raw_left : OUTPUT_RECORD_MAX;
 	if (f->job && streams_input_is_full(&f->job->task->streams))
 		return false;
-	ssize_t n = fd_recv(c->fd, scratch, want, fds, &n_fds);
+	ssize_t n = fd_recv_all(c->fd, scratch, want, fds, &n_fds);
 	if (n == -EAGAIN)
 		return false;
-	if (n > 0)
-		fd_close_many(fds, n_fds); /* raw bytes have no use for descriptors */
-	if (n <= 0) {
+	/* Raw bytes have no use for descriptors. */
+	bool may_go_on = !n_fds || !has_unclosed(c);
+	close_foreign(c->uid, fds, n_fds);
+	if (n <= 0 || !may_go_on) {
 		connection_fail(c); /* cut off in the middle */
 		return false;
 	}
@@ -272,6 +282,11 @@ static void handle_line(struct connection *c, const char *line, size_t len)
 	r = request_parse(line, len, &rq, &id, &e);
 	/* Raw bytes may follow that nobody can count now. */
 	bool is_lost = r < 0 && memmem(line, len, "\"bytes\"", 7);
+	if (r == 0 && c->has_unclosed_fds)
+		r = err_set(&e, ERR_BUSY, 0,
+			"more than %zu descriptors that this user sent wait to be closed: they do "
+			"not let go (a socket that lingers, a file on FUSE)",
+			server_closes_max(c->server));
 	if (r == 0 && c->has_too_many_fds)
 		r = err_set(&e, ERR_TOO_LARGE, 0,
 			"at most %d descriptors may come with one request, and %llu with all that "
@@ -288,7 +303,7 @@ static void handle_line(struct connection *c, const char *line, size_t len)
 		r = handle_request(c, rq, len, &e);
 	if (r < 0 && !c->feed.is_active)
 		connection_send_error(c, rq ? rq->id : id, &e);
-	if (is_lost)
+	if (is_lost || c->has_unclosed_fds)
 		connection_close_soon(c);
 	request_destroy(rq);
 	free(id);
@@ -318,14 +333,13 @@ static void take_fds(struct connection *c, int *fds, size_t n)
 {
 	if (n && !may_hold(c, n))
 		c->has_too_many_fds = true;
-	for (size_t i = 0; i < n; i++) {
-		if (c->n_fds < LIMIT_REQUEST_FDS && !c->has_too_many_fds) {
-			c->fds[c->n_fds++] = fd_take(&fds[i]);
-		} else {
-			c->has_too_many_fds = true;
-			fd_close(&fds[i]);
-		}
-	}
+	if (n && has_unclosed(c))
+		c->has_too_many_fds = c->has_unclosed_fds = true;
+	size_t kept = 0;
+	while (kept < n && c->n_fds < LIMIT_REQUEST_FDS && !c->has_too_many_fds)
+		c->fds[c->n_fds++] = fds[kept++];
+	c->has_too_many_fds |= kept < n;
+	close_foreign(c->uid, fds + kept, n - kept);
 }
 
 /* Reads to the end of the current line, or what there is of it. Returns 1, 0 (nothing there), or
@@ -333,7 +347,7 @@ static void take_fds(struct connection *c, int *fds, size_t n)
 static int read_some(struct connection *c)
 {
 	char *scratch = c->server->read_scratch;
-	int fds[FD_PASS_MAX];
+	int fds[FD_RECV_MAX];
 	size_t n_fds = 0;
 	ssize_t n;
 	do
@@ -351,7 +365,9 @@ static int read_some(struct connection *c)
 	int r = buf_reserve(&c->in, want);
 	if (r < 0)
 		return r;
-	n = fd_recv(c->fd, c->in.data + c->in.end, want, fds, &n_fds);
+	n = fd_recv_all(c->fd, c->in.data + c->in.end, want, fds, &n_fds);
+	if (n <= 0)
+		close_foreign(c->uid, fds, n_fds);
 	if (n <= 0)
 		return n == -EAGAIN ? 0 : n == 0 ? -EPIPE : (int)n;
 	c->in.end += (size_t)n;

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "task/closer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -262,12 +263,13 @@ void listener_finish(struct listener *l)
 	l->path = NULL;
 }
 
+/* Who was not let in yet may have sent descriptors, and they go with it. */
 void listener_stop(struct listener *l)
 {
 	/* Without root's rights it stays; nobody listens any more, and the keeper removes it. */
 	if (!l->is_passed && l->dir_fd >= 0 && l->fd >= 0 && listener_is_reachable(l))
 		unlinkat(l->dir_fd, strrchr(l->path, '/') + 1, 0);
-	fd_close(&l->fd);
+	close_foreign(CLOSER_NOBODY, &l->fd, 1);
 }
 
 void listener_close(struct listener *l)

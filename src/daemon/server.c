@@ -12,6 +12,7 @@
 #include "daemon/submit.h"
 #include "daemon/subscription.h"
 #include "daemon/usage.h"
+#include "task/closer.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -27,7 +28,14 @@
 #define DUE_AT_ONCE 32
 /* Descriptors that the loop has room for from the start: more than the default limits let anybody
  * make us hold. */
-#define LOOP_FDS 16384
+#define LOOP_FDS   16384
+#define CLOSES_MAX 1024
+
+size_t server_closes_max(const struct server *s)
+{
+	uint64_t part = s->start->open_files_hard / 8;
+	return part < CLOSES_MAX ? (size_t)part : CLOSES_MAX;
+}
 
 /* ---- the end of a turn ---- */
 
@@ -114,10 +122,10 @@ static uint64_t host_new_jail(void *owner)
 	return warden_link_new_jail(&s->warden);
 }
 
-static int host_send(void *owner, const struct wire_request *rq, int *take_fds, size_t n_fds)
+static int host_send(void *owner, const struct wire_request *rq, const int *fds, size_t n_fds)
 {
 	struct server *s = owner;
-	return warden_link_send(&s->warden, rq, take_fds, n_fds);
+	return warden_link_send(&s->warden, rq, fds, n_fds);
 }
 
 static void host_on_state(void *owner, struct task *t)
@@ -469,7 +477,9 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 	if (!s->scratch || !s->read_scratch)
 		return -ENOMEM;
 	init_host(s);
-	int r = watch_reserve(loop, LOOP_FDS);
+	int r = closer_start();
+	if (r == 0)
+		r = watch_reserve(loop, LOOP_FDS);
 	if (r == 0)
 		r = deadline_heap_init(&s->deadlines);
 	if (r == 0)

@@ -116,6 +116,9 @@ uint64_t server_tick_ms(const struct server *s);
  */
 json_t *server_result_to_json(struct server *s, const struct task_result *r);
 
+/* So many descriptors of one user may wait to be closed before no more are taken. */
+size_t server_closes_max(const struct server *s);
+
 /* accept.c */
 int accept_init(struct server *s);
 /* Takes those who wait at the door. */

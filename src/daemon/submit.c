@@ -19,6 +19,8 @@
 #include "daemon/subscription.h"
 #include "plan/build.h"
 #include "proto/schema.h"
+#include "task/closer.h"
+#include "task/foreign.h"
 #include "task/inputs.h"
 #include "task/outputs.h"
 
@@ -154,6 +156,11 @@ static int build_task(struct connection *c, struct request *rq, struct sched_wan
 		r = plan_build(rq->spec, &in, &build, e);
 	if (r < 0)
 		return r;
+	r = foreign_check(rq->spec, c->fds, plan_source_count(build.plan), e);
+	if (r < 0) {
+		build_finish(&build);
+		return r;
+	}
 	want->memory_bytes = build.memory_bytes;
 	want->cpu_millis = build.cpu_millis;
 	struct task_origin origin = {
@@ -167,7 +174,7 @@ static int build_task(struct connection *c, struct request *rq, struct sched_wan
 	r = origin.take_client_fd < 0 ? -errno : inputs_seal(rq->spec, &origin.take_inputs_fd);
 	if (r < 0) {
 		err_set(e, ERR_BUSY, -r, "hold the connection and what came with the request");
-		fd_close(&origin.take_client_fd);
+		close_foreign(c->uid, &origin.take_client_fd, 1);
 		build_finish(&build);
 		return r;
 	}

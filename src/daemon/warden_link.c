@@ -7,6 +7,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -30,6 +31,8 @@ struct pending {
 	size_t n_fds;
 };
 
+/* Copies: the task has what it sent until the warden has answered or is lost, so that no close
+ * here or in the warden is the last one of a client's descriptor. */
 static void drop_pending(struct pending *p)
 {
 	list_remove(&p->link);
@@ -79,38 +82,40 @@ static void wait_for_room(struct warden_link *l, int r)
 }
 
 static int queue_record(
-	struct warden_link *l, const struct wire_request *rq, int *take_fds, size_t n_fds)
+	struct warden_link *l, const struct wire_request *rq, const int *fds, size_t n_fds)
 {
 	struct pending *p = l->n_out < OUT_MAX || rq->type == WIRE_KILL ? malloc(sizeof(*p)) : NULL;
 	if (!p || n_fds > FDS_MAX) {
 		free(p);
-		fd_close_many(take_fds, n_fds);
 		return -ENOBUFS;
 	}
 	p->rq = *rq;
-	p->n_fds = n_fds;
-	for (size_t i = 0; i < n_fds; i++)
-		p->fds[i] = fd_take(&take_fds[i]);
+	for (p->n_fds = 0; p->n_fds < n_fds; p->n_fds++) {
+		p->fds[p->n_fds] = fcntl(fds[p->n_fds], F_DUPFD_CLOEXEC, 3);
+		if (p->fds[p->n_fds] < 0) {
+			int r = -errno;
+			fd_close_many(p->fds, p->n_fds);
+			free(p);
+			return r;
+		}
+	}
 	list_append(&l->out, &p->link);
 	l->n_out++;
 	return 0;
 }
 
 int warden_link_send(
-	struct warden_link *l, const struct wire_request *rq, int *take_fds, size_t n_fds)
+	struct warden_link *l, const struct wire_request *rq, const int *fds, size_t n_fds)
 {
-	if (l->state != WARDEN_LINK_UP) {
-		fd_close_many(take_fds, n_fds);
+	if (l->state != WARDEN_LINK_UP)
 		return -ENOTCONN;
-	}
 	if (l->n_out)
-		return queue_record(l, rq, take_fds, n_fds);
-	int r = send_one(l, rq, take_fds, n_fds);
+		return queue_record(l, rq, fds, n_fds);
+	int r = send_one(l, rq, fds, n_fds);
 	if (must_wait(r)) {
 		wait_for_room(l, r);
-		return queue_record(l, rq, take_fds, n_fds);
+		return queue_record(l, rq, fds, n_fds);
 	}
-	fd_close_many(take_fds, n_fds);
 	/* A warden that has just died is seen by the reader, which tells everybody. */
 	return r == -EPIPE || r == -ECONNRESET ? 0 : r;
 }

@@ -61,9 +61,9 @@ void warden_link_finish(struct warden_link *l);
 bool warden_link_is_up(const struct warden_link *l);
 uint64_t warden_link_new_jail(struct warden_link *l);
 
-/* The descriptors are the link's from here on. Returns 0, -ENOTCONN (no warden), -ENOBUFS (queue
- * full) or another -errno. */
+/* Borrows the descriptors: what it has to keep it has copies of. Returns 0, -ENOTCONN (no warden),
+ * -ENOBUFS (queue full) or another -errno. */
 int warden_link_send(
-	struct warden_link *l, const struct wire_request *rq, int *take_fds, size_t n_fds);
+	struct warden_link *l, const struct wire_request *rq, const int *fds, size_t n_fds);
 
 #endif

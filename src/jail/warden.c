@@ -149,6 +149,9 @@ static void handle_start(struct warden *w, uint64_t id, int *fds, size_t n)
 		die_with_daemon(w);
 	list_append(&w->jails, &j->link);
 	int r = take_request(j, fds, n, &e);
+	/* Before a word goes up: then dayflyd lets go of its copies, and the last close may wait.
+	 */
+	fd_close_many(fds, n);
 	if (r == 0 && !has_paths(j->plan)) {
 		launch(w, j);
 		return;

@@ -44,6 +44,8 @@ static void finish_jail(struct warden *w, struct warden_jail *j)
 		ev.gone = j->end.gone;
 	ev.gone.init_status = j->init_status;
 	ev.gone.usage = j->usage;
+	/* Before the word: see handle_start(). */
+	jail_close_inputs(j);
 	name_forbidden_call(w, j, ev.gone.forbidden_call, sizeof(ev.gone.forbidden_call));
 	warden_tell(w, &ev, -1);
 	jail_destroy(j);

@@ -194,7 +194,7 @@ static const struct schema_field secret_fields[] = {
 
 static const struct schema_field tar_fields[] = {
 	{ TAR(fd, "fd", KIND_FD), .min = 0, .max = LIMIT_REQUEST_FDS - 1, .absent = "the tar is what `input` sends",
-		.doc = "place of an open file, pipe or socket among the descriptors sent with the request: it is read from where it stands to its end. Without it `stdin` must be `stream`, and the task itself reads nothing" },
+		.doc = "place of an open file, pipe or Unix stream socket among the descriptors sent with the request: it is read from where it stands to its end. Without it `stdin` must be `stream`, and the task itself reads nothing" },
 	{ TAR(target, "target", KIND_PATH), .min = 2, .max = LIMIT_PATH_BYTES - 1, .absent = "the workspace, or the home",
 		.doc = "directory inside the jail; a missing one is made. Not below /proc, /sys, /dev, /run/secrets, nor in or above a directory that is shown `ro` or `rw`" },
 };

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "task/closer.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -322,9 +323,9 @@ int task_create(const struct task_host *host, const struct task_origin *origin,
 	struct task *t = calloc(1, sizeof(*t));
 	int client_fd = origin->take_client_fd, inputs_fd = origin->take_inputs_fd;
 	if (!t) {
-		fd_close(&client_fd);
+		close_foreign(origin->uid, &client_fd, 1);
 		fd_close(&inputs_fd);
-		fd_close_many(origin->take_sources, origin->n_sources);
+		close_foreign(origin->uid, origin->take_sources, origin->n_sources);
 		build_finish(take_build);
 		task_spec_destroy(take_spec);
 		return -ENOMEM;

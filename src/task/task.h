@@ -41,9 +41,8 @@ struct task_host {
 
 	/* A number for a jail that was never used in this connection to the warden. */
 	uint64_t (*new_jail)(void *owner);
-	/* To the warden. The descriptors are the callee's from here on, also after a failure.
-	 * Returns 0 or -errno. */
-	int (*send)(void *owner, const struct wire_request *rq, int *take_fds, size_t n_fds);
+	/* To the warden. Borrows the descriptors. Returns 0 or -errno. */
+	int (*send)(void *owner, const struct wire_request *rq, const int *fds, size_t n_fds);
 
 	void (*on_state)(void *owner, struct task *t);
 	/* rec: what was kept of it. data is only there during the call. */
@@ -66,7 +65,9 @@ struct task {
 	enum task_state state;
 	struct task_spec *spec;
 	struct build build; /* build.plan: only until the jail is started */
-	int client_fd;	    /* whose rights open paths; likewise */
+	/* Whose rights open paths, and what came with the request: until the warden has told how
+	 * the start went, so that it never has the last copy of what may not close. */
+	int client_fd;
 	int sources[LIMIT_REQUEST_FDS];
 	size_t n_sources;
 	int inputs_fd; /* the contents of files and secrets, or -1; likewise */

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "task/closer.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -52,11 +53,21 @@ static void add_degraded(struct task *t)
 			t->build.degraded[i]);
 }
 
+/* The warden has closed its copies before it tells how a start went. */
+static void release_sources(struct task *t)
+{
+	close_foreign(t->uid, t->sources, t->n_sources);
+	t->n_sources = 0;
+	if (t->client_fd >= 0)
+		close_foreign(t->uid, &t->client_fd, 1);
+}
+
 static void act_record_started(struct task *t, const struct occurrence *o)
 {
 	t->started_ns = clock_mono_ns();
 	t->jail_pid = o->wire->started.pid;
 	t->facts.started = true;
+	release_sources(t);
 	t->result->started_ns = clock_real_ns();
 	result_set_started(t->result, o->wire);
 	add_degraded(t);
@@ -161,33 +172,36 @@ static int seal_plan(const struct task *t)
 	return fd;
 }
 
-/* START and its descriptors, in the order of wire.h. */
+/* START and its descriptors, in the order of wire.h. Only what is the daemon's own is closed here.
+ */
 static int send_start(struct task *t)
 {
 	int fds[2 + 3 + LIMIT_REQUEST_FDS + 1], ends[3] = { -1, -1, -1 };
 	size_t n = 0;
 	int r = t->build.plan->tty ? 0 : streams_open_pipes(&t->streams, ends);
-	int plan_fd = r < 0 ? r : seal_plan(t);
+	auto_close int plan_fd = r < 0 ? r : seal_plan(t);
 	if (plan_fd < 0) {
 		fd_close_many(ends, 3);
 		return plan_fd;
 	}
-	fds[n++] = fd_take(&t->client_fd);
+	fds[n++] = t->client_fd;
 	fds[n++] = plan_fd;
 	for (int i = 0; i < r; i++)
 		fds[n++] = ends[i];
 	for (size_t i = 0; i < t->n_sources; i++)
-		fds[n++] = fd_take(&t->sources[i]);
-	t->n_sources = 0;
+		fds[n++] = t->sources[i];
 	if (t->inputs_fd >= 0)
-		fds[n++] = fd_take(&t->inputs_fd);
+		fds[n++] = t->inputs_fd;
 	t->jail = t->host->new_jail(t->host->owner);
 	t->start_sent_ns = clock_mono_ns();
 	t->result->queued_us = known((t->start_sent_ns - t->created_ns) / NS_PER_US);
 
 	struct wire_request rq;
 	wire_request_init(&rq, WIRE_START, t->jail);
-	return t->host->send(t->host->owner, &rq, fds, n);
+	r = t->host->send(t->host->owner, &rq, fds, n);
+	fd_close_many(ends, 3);
+	fd_close(&t->inputs_fd);
+	return r;
 }
 
 static void act_start_jail(struct task *t, const struct occurrence *o)
@@ -316,10 +330,8 @@ static void act_check_collected(struct task *t, const struct occurrence *o)
 
 void task_release_start(struct task *t)
 {
-	fd_close(&t->client_fd);
+	release_sources(t);
 	fd_close(&t->inputs_fd);
-	fd_close_many(t->sources, t->n_sources);
-	t->n_sources = 0;
 	build_finish(&t->build);
 }
 

@@ -3,14 +3,16 @@ import contextlib
 import errno
 import json
 import os
+import signal
 import socket
+import struct
 import threading
 import time
 
 from dayfly_host import USER, count_fds
 from dayfly_test import DaemonError, IS_ROOT, MODES, in_modes, open_dir
 
-from common import plain_socket, raise_open_files, start_cli, wait_until
+from common import OwnDaemons, plain_socket, raise_open_files, start_cli, wait_until
 
 
 @in_modes
@@ -371,6 +373,143 @@ class Descriptors:
             client.close()
         self.client.call("ping")
         self.assertTrue(wait_until(lambda: count_fds(self.daemon.process.pid) <= before + 1), count_fds(self.daemon.process.pid))
+
+
+class LingeringSockets:
+    """Descriptors whose close sleeps until the peer resets them: whoever closes one last waits, and that must be nobody whom others need."""
+
+    def setUp(self):
+        super().setUp()
+        self.peers = []
+        self.addCleanup(self.reset_peers)
+
+    def reset_peers(self):
+        for peer in self.peers:
+            peer.close()
+        self.peers.clear()
+
+    def lingering(self):
+        listening = socket.socket()
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(1)
+        near = socket.create_connection(listening.getsockname())
+        far, _ = listening.accept()
+        listening.close()
+        self.peers.append(far)
+        near.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                near.send(bytes(65536))
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 600))
+        return near
+
+    def parcel(self):
+        """A Unix socket in which such a one lies, where nobody can switch that off."""
+        near, (left, right) = self.lingering(), socket.socketpair()
+        socket.send_fds(left, [b"x"], [near.fileno()])
+        near.close()
+        left.close()
+        return right
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """While nothing is read: else it might be this process that closes last."""
+        os.kill(self.daemon.process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.daemon.process.pid, signal.SIGCONT)
+
+
+@in_modes
+class SlowCloses(LingeringSockets):
+    def kinds(self):
+        return (("plain", self.lingering), ("in another", self.parcel))
+
+    def assert_answers(self):
+        for _ in range(3):
+            self.assertEqual(self.client.call("ping", timeout=20)["protocol"], 1)
+
+    def waiting(self):
+        owner = self.new_client(0) if self.mode == "root" else self.new_client()
+        found = [m["value"] for m in owner.call("stats", timeout=20)["metrics"] if m["name"] == "closes_waiting"]
+        owner.close()
+        return found[0]
+
+    def assert_all_close(self):
+        self.reset_peers()
+        self.assertTrue(wait_until(lambda: self.waiting() == 0, seconds=20), self.waiting())
+
+    def test_K9_the_control_such_a_close_sleeps(self):
+        for name, make in self.kinds():
+            with self.subTest(name):
+                closing = threading.Thread(target=make().close)
+                closing.start()
+                closing.join(1)
+                self.assertTrue(closing.is_alive())
+                self.reset_peers()
+                closing.join(20)
+                self.assertFalse(closing.is_alive())
+
+    def test_K9_a_descriptor_that_does_not_close_holds_up_nobody(self):
+        for name, make in self.kinds():
+            with self.subTest(name):
+                client = self.new_client()
+                for i in range(4):
+                    with self.stopped(), make() as sock:
+                        client.send_bytes(b'{"op":"ping","id":"p%d"}\n' % i, [sock.fileno()])
+                    self.assertEqual(client.next_for("p%d" % i)["event"], "result")
+                    self.assert_answers()
+                if name != "plain":
+                    self.assertTrue(wait_until(lambda: self.waiting() == 4), self.waiting())
+                # Those who do not send such ones have theirs closed.
+                with open_dir("/") as fd:
+                    self.client.call("ping", fds=[fd], timeout=20)
+                self.assert_all_close()
+                client.close()
+
+    def test_K9_nor_does_it_as_a_tar(self):
+        wrong = {"argv": ["true"], "tars": [{"fd": 0}], "workspace": {"path": "/nonexistent/place", "target": "/w"}}
+        for name, make in self.kinds():
+            with self.subTest(name):
+                client = self.new_client()
+                with self.stopped(), make() as sock:
+                    tag = client.send("run", fds=[sock.fileno()], task=wrong)
+                event = client.next_for(tag)
+                if name == "plain":
+                    self.assertEqual((event["error"]["code"], event["error"]["field"]), ("bad_value", "task.tars[0].fd"))
+                else:
+                    result = client.finish(tag, event["task"])[1]
+                    self.assertEqual(result["error"]["code"], "source_unavailable", result)
+                client.close()
+                self.assert_answers()
+                self.assert_ok(self.run_task(["true"]))
+                self.assert_all_close()
+
+    def test_K9_nor_where_it_was_not_read(self):
+        for name, make in self.kinds():
+            with self.subTest(name):
+                client = self.new_client()
+                with self.stopped():
+                    with make() as sock:
+                        client.send_bytes(b"".join(b'{"op":"ping","id":"p%d"}\n' % i for i in range(100)))
+                        client.send_bytes(b'{"op":"ping","id":"last"}\n', [sock.fileno()])
+                    client.close()
+                self.assert_answers()
+                self.assert_ok(self.run_task(["true"]))
+                self.assert_all_close()
+
+
+@in_modes
+class SlowEnd(OwnDaemons, LingeringSockets):
+    def test_K9_the_end_of_the_daemon_waits_for_no_close(self):
+        daemon = self.new_daemon()
+        client = self.connect_to(daemon)
+        with self.stopped(), self.parcel() as sock:
+            tag = client.send("ping", fds=[sock.fileno()])
+        self.assertEqual(client.next_for(tag)["event"], "result")
+        daemon.process.terminate()
+        self.assertEqual(daemon.process.wait(20), 0)
 
 
 @in_modes

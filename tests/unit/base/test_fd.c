@@ -214,6 +214,24 @@ TEST(k9_a_cut_off_message_is_refused_with_its_descriptors)
 	assert_int_equal(count_fds(), before);
 }
 
+TEST(k9_who_wants_to_close_them_elsewhere_gets_all_of_them)
+{
+	int pair[2], got[FD_RECV_MAX];
+	size_t n, before = count_fds();
+	char data[4];
+	make_pair(pair);
+	send_many(pair[0], pair[0], 253);
+	assert_int_equal(fd_recv_all(pair[1], data, sizeof(data), got, &n), 1);
+	assert_int_equal(n, 253);
+	fd_close_many(got, n);
+	assert_int_equal(fd_send(pair[0], "too long for four", 17, pair, 2), 17);
+	assert_int_equal(fd_recv_all(pair[1], data, sizeof(data), got, &n), -EMSGSIZE);
+	assert_int_equal(n, 2);
+	fd_close_many(got, n);
+	assert_int_equal(count_fds(), before + 2);
+	fd_close_many(pair, 2);
+}
+
 TEST(too_many_descriptors_are_not_sent)
 {
 	int pair[2], fds[FD_PASS_MAX + 1] = { 0 };
@@ -252,6 +270,7 @@ int main(void)
 		cmocka_unit_test(descriptors_go_over_a_socket_and_arrive_closed_on_exec),
 		cmocka_unit_test(k9_descriptors_over_the_room_are_closed_and_none_leaks),
 		cmocka_unit_test(k9_a_cut_off_message_is_refused_with_its_descriptors),
+		cmocka_unit_test(k9_who_wants_to_close_them_elsewhere_gets_all_of_them),
 		cmocka_unit_test(too_many_descriptors_are_not_sent),
 		cmocka_unit_test(a_sealed_file_cannot_be_changed),
 	};

@@ -15,7 +15,7 @@ static uint64_t new_jail(void *owner)
 	return 1;
 }
 
-static int send_record(void *owner, const struct wire_request *rq, int *take_fds, size_t n_fds)
+static int send_record(void *owner, const struct wire_request *rq, const int *fds, size_t n_fds)
 {
 	return -ENOTCONN;
 }

@@ -38,17 +38,15 @@ static uint64_t new_jail(void *owner)
 	return ++((struct world *)owner)->next_jail;
 }
 
-static int send_record(void *owner, const struct wire_request *rq, int *take_fds, size_t n_fds)
+static int send_record(void *owner, const struct wire_request *rq, const int *fds, size_t n_fds)
 {
 	struct world *w = owner;
-	if (w->send_error) {
-		fd_close_many(take_fds, n_fds);
+	if (w->send_error)
 		return w->send_error;
-	}
 	assert_in_range(w->n_sent, 0, SENT_MAX - 1);
 	w->sent[w->n_sent++] = *rq;
 	for (size_t i = 0; i < n_fds; i++)
-		w->start_fds[w->n_start_fds++] = fd_take(&take_fds[i]);
+		w->start_fds[w->n_start_fds++] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
 	return 0;
 }
 
