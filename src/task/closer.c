@@ -18,6 +18,8 @@
 #define STUCK_NS    NS_PER_S
 #define STACK_BYTES (256u << 10)
 #define QUEUE_MIN   256
+/* For threads that have nothing to do, to be gone when the process ends. */
+#define END_NS (NS_PER_S / 10)
 
 struct entry {
 	uid_t uid;
@@ -34,7 +36,8 @@ static struct {
 	struct entry busy[CLOSER_THREADS]; /* fd is -1: none */
 	size_t n_busy, n_threads;
 	uint64_t n_taken; /* out of the queue, since ever */
-	bool has_guard;
+	bool has_guard, is_ending;
+	pthread_t guard, threads[CLOSER_THREADS];
 } closer = {
 	.mutex = PTHREAD_MUTEX_INITIALIZER,
 	.has_work = PTHREAD_COND_INITIALIZER,
@@ -84,7 +87,7 @@ static void *run_closer(void *arg)
 {
 	struct entry *mine = arg;
 	pthread_mutex_lock(&closer.mutex);
-	for (;;) {
+	while (!closer.is_ending) {
 		if (!take(mine)) {
 			pthread_cond_wait(&closer.has_work, &closer.mutex);
 			continue;
@@ -100,21 +103,20 @@ static void *run_closer(void *arg)
 		if (closer.n)
 			pthread_cond_signal(&closer.has_work);
 	}
+	pthread_mutex_unlock(&closer.mutex);
 	return NULL;
 }
 
-static int start_thread(void *(*run)(void *), void *arg)
+static int start_thread(pthread_t *ret, void *(*run)(void *), void *arg)
 {
 	pthread_attr_t attr;
-	pthread_t thread;
 	sigset_t all, old;
 	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	/* Signals are the loop's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int r = pthread_create(&thread, &attr, run, arg);
+	int r = pthread_create(ret, &attr, run, arg);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
 	return -r;
@@ -124,7 +126,7 @@ static int add_closer(void)
 {
 	struct entry *mine = &closer.busy[closer.n_threads];
 	mine->fd = -1;
-	int r = start_thread(run_closer, mine);
+	int r = start_thread(&closer.threads[closer.n_threads], run_closer, mine);
 	if (r == 0)
 		closer.n_threads++;
 	return r;
@@ -134,18 +136,43 @@ static int add_closer(void)
 static void *run_guard(void *arg)
 {
 	pthread_mutex_lock(&closer.mutex);
-	for (;;) {
-		while (!closer.n || closer.n_threads == CLOSER_THREADS)
+	while (!closer.is_ending) {
+		if (!closer.n || closer.n_threads == CLOSER_THREADS) {
 			pthread_cond_wait(&closer.has_queue, &closer.mutex);
+			continue;
+		}
 		uint64_t taken = closer.n_taken, until = clock_mono_ns() + STUCK_NS;
 		const struct timespec at = { (time_t)(until / NS_PER_S), (long)(until % NS_PER_S) };
-		while (closer.n && closer.n_taken == taken &&
+		while (!closer.is_ending && closer.n && closer.n_taken == taken &&
 			pthread_cond_timedwait(&closer.has_queue, &closer.mutex, &at) != ETIMEDOUT)
 			;
-		if (closer.n && closer.n_taken == taken && closer.n_busy == closer.n_threads)
+		if (!closer.is_ending && closer.n && closer.n_taken == taken &&
+			closer.n_busy == closer.n_threads)
 			add_closer();
 	}
+	pthread_mutex_unlock(&closer.mutex);
 	return NULL;
+}
+
+static void join_until(pthread_t thread, uint64_t until)
+{
+	while (pthread_tryjoin_np(thread, NULL) == EBUSY && clock_mono_ns() < until)
+		usleep(500);
+}
+
+/* What is stuck by then is the kernel's to end. */
+static void end_all(void)
+{
+	uint64_t until = clock_mono_ns() + END_NS;
+	pthread_mutex_lock(&closer.mutex);
+	closer.is_ending = true;
+	pthread_cond_broadcast(&closer.has_work);
+	pthread_cond_broadcast(&closer.has_queue);
+	pthread_mutex_unlock(&closer.mutex);
+	/* First: it is the one that starts others. */
+	join_until(closer.guard, until);
+	for (size_t i = 0; i < closer.n_threads; i++)
+		join_until(closer.threads[i], until);
 }
 
 /* Below the mutex. */
@@ -158,8 +185,10 @@ static int start_all(void)
 		pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 		pthread_cond_init(&closer.has_queue, &attr);
 		pthread_condattr_destroy(&attr);
-		r = start_thread(run_guard, NULL);
+		r = start_thread(&closer.guard, run_guard, NULL);
 		closer.has_guard = r == 0;
+		if (r == 0)
+			atexit(end_all);
 	}
 	if (r == 0 && !closer.n_threads)
 		r = add_closer();

@@ -6,7 +6,8 @@
  *
  * A close that is stuck for a second gets another thread beside it, up to CLOSER_THREADS; closes of
  * one user have CLOSER_THREADS_UID of them at most, so that others go on. What finds no thread
- * waits in a queue. Nobody waits for the threads when the process ends.
+ * waits in a queue. The end of the process waits
+ * for no thread that is stuck.
  */
 #ifndef DAYFLY_TASK_CLOSER_H
 #define DAYFLY_TASK_CLOSER_H
