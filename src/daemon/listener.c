@@ -269,6 +269,9 @@ void listener_stop(struct listener *l)
 	/* Without root's rights it stays; nobody listens any more, and the keeper removes it. */
 	if (!l->is_passed && l->dir_fd >= 0 && l->fd >= 0 && listener_is_reachable(l))
 		unlinkat(l->dir_fd, strrchr(l->path, '/') + 1, 0);
+	/* One that was passed the service manager has too. */
+	if (l->is_passed)
+		fd_close(&l->fd);
 	close_foreign(CLOSER_NOBODY, &l->fd, 1);
 }
 
