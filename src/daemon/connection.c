@@ -208,7 +208,11 @@ bool connection_may_read(const struct connection *c)
 
 bool connection_has_time(const struct connection *c)
 {
-	return tenant_has_time(c->tenant) || c->server->state != SERVER_RUNNING;
+	if (c->server->state != SERVER_RUNNING)
+		return true;
+	/* Who sends descriptors faster than they are closed waits for that. */
+	return tenant_has_time(c->tenant) &&
+	       !closer_is_behind(c->uid, server_closes_max(c->server));
 }
 
 void connection_fail(struct connection *c)

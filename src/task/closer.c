@@ -34,6 +34,7 @@ static struct {
 	struct entry *queue;
 	size_t n, room;
 	struct entry busy[CLOSER_THREADS]; /* fd is -1: none */
+	uint64_t since_ns[CLOSER_THREADS];
 	size_t n_busy, n_threads;
 	uint64_t n_taken; /* out of the queue, since ever */
 	bool has_guard, is_ending;
@@ -92,6 +93,7 @@ static void *run_closer(void *arg)
 			pthread_cond_wait(&closer.has_work, &closer.mutex);
 			continue;
 		}
+		closer.since_ns[mine - closer.busy] = clock_mono_ns();
 		closer.n_busy++;
 		int fd = mine->fd;
 		pthread_mutex_unlock(&closer.mutex);
@@ -272,12 +274,42 @@ size_t closer_waiting(void)
 	return n;
 }
 
-bool closer_is_full(uid_t uid, size_t max)
+/* Below the mutex: whether more than max of this user wait. */
+static bool has_many(uid_t uid, size_t max)
 {
 	size_t n = 0;
-	pthread_mutex_lock(&closer.mutex);
 	for (size_t i = 0; closer.n > max && i < closer.n; i++)
 		n += closer.queue[i].uid == uid;
-	pthread_mutex_unlock(&closer.mutex);
 	return n > max;
+}
+
+/* Below the mutex: whether a close of this user hangs, or one in each thread. */
+static bool is_stuck(uid_t uid)
+{
+	uint64_t now = clock_mono_ns();
+	size_t n = 0;
+	for (size_t i = 0; i < closer.n_threads; i++) {
+		if (closer.busy[i].fd < 0 || now - closer.since_ns[i] < STUCK_NS)
+			continue;
+		if (closer.busy[i].uid == uid)
+			return true;
+		n++;
+	}
+	return n == CLOSER_THREADS;
+}
+
+bool closer_is_full(uid_t uid, size_t max)
+{
+	pthread_mutex_lock(&closer.mutex);
+	bool is_full = has_many(uid, max) && is_stuck(uid);
+	pthread_mutex_unlock(&closer.mutex);
+	return is_full;
+}
+
+bool closer_is_behind(uid_t uid, size_t max)
+{
+	pthread_mutex_lock(&closer.mutex);
+	bool is_behind = has_many(uid, max) && !is_stuck(uid);
+	pthread_mutex_unlock(&closer.mutex);
+	return is_behind;
 }

@@ -34,7 +34,9 @@ void close_client(uid_t uid, int *fd);
 /* How many descriptors are not closed yet, those included that are being closed. */
 size_t closer_waiting(void);
 
-/* Whether of this user more than max wait. */
+/* Whether of this user more than max wait. Full: since one is stuck; behind: they will be closed
+ * in a moment. */
 bool closer_is_full(uid_t uid, size_t max);
+bool closer_is_behind(uid_t uid, size_t max);
 
 #endif

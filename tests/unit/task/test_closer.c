@@ -142,7 +142,10 @@ TEST(one_user_has_a_part_of_the_threads_and_others_go_on)
 		close_foreign(2, p, 2);
 		assert_true(waits_for(MANY));
 	}
+	for (int i = 0; i < 20000 && !closer_is_full(1, MANY - CLOSER_THREADS_UID - 1); i++)
+		usleep(1000);
 	assert_true(closer_is_full(1, MANY - CLOSER_THREADS_UID - 1));
+	assert_false(closer_is_behind(1, 0));
 	assert_false(closer_is_full(1, MANY - CLOSER_THREADS_UID));
 	assert_false(closer_is_full(2, 0));
 	for (int i = 0; i < MANY; i++)
