@@ -24,9 +24,9 @@
 
 /* What was at the place of an entry when it was checked. */
 struct apply_seen {
-	bool is_good;	/* the check is over */
-	bool is_linked; /* a file with other names: writing one of them changes the others' ctime */
-	bool stays;	/* a directory that cannot go: something in it is left alone, */
+	bool is_good;	 /* the check is over */
+	bool is_linked;	 /* has other names: writing one of them changes the others' ctime */
+	bool stays;	 /* a directory that cannot go: something in it is left alone, */
 	size_t n_hidden; /* so much of it hidden */
 	bool is_merged;	 /* a new directory, but there is one: that keeps its mode */
 	ino_t ino;
@@ -244,7 +244,8 @@ static void note(struct apply *a, const struct change_tar *tar, const struct cha
 {
 	struct apply_seen *seen = seen_of(a, tar, c);
 	seen->is_good = true;
-	seen->is_linked = st && S_ISREG(st->st_mode) && st->st_nlink > 1;
+	/* Symbolic links can have several names too. */
+	seen->is_linked = st && !S_ISDIR(st->st_mode) && st->st_nlink > 1;
 	if (st) {
 		seen->ino = st->st_ino;
 		seen->size = st->st_size;

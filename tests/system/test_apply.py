@@ -201,6 +201,13 @@ class Apply(Applying):
         self.assertEqual([read(p) for p in (self.in_work("text"), self.in_work("other"), outside)], ["a\n", "b\n", "one\ntwo\nthree\n"])
         self.assertEqual(os.stat(self.in_work("binary2")).st_nlink, 1)
 
+    def test_A7_names_of_one_link_are_not_taken_for_changed_meanwhile(self):
+        """To take one away changes the times of the others."""
+        self.sh("ln -s text l1; ln -P l1 l2; ln -P l1 l3", self.work)
+        self.apply("rm l1; ln -sfn binary l2; rm l3; echo file > l3")
+        self.assertEqual((os.path.lexists(self.in_work("l1")), os.readlink(self.in_work("l2")), read(self.in_work("l3"))),
+                         (False, "binary", "file\n"))
+
     def test_set_user_id_bits_do_not_come_back(self):
         self.apply("echo x > new; chmod 4755 new 2>/dev/null; chmod 2755 dir 2>/dev/null; chmod 755 new")
         self.assertEqual(stat.S_IMODE(os.stat(self.in_work("new")).st_mode), 0o755)
