@@ -540,7 +540,7 @@ static int run(const struct run_options *o, char **argv)
 	if (check_options(o) < 0 || changes_check(&changes, o->detach, o->keep) < 0)
 		return STATUS_FAILURE;
 	/* The task first: a mistake in it must not start a daemon. */
-	struct dayfly_task *t = make_task(o, argv, &changes.back);
+	struct dayfly_task *t = make_task(o, argv, o->apply ? &changes.back : NULL);
 	if (!t) {
 		write_back_finish(&changes.back);
 		return STATUS_FAILURE;
