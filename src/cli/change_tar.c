@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/str.h"
+#include "base/tar.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,17 +13,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-#define BLOCK	    512
-#define NAME_SIZE   100
 #define ENTRIES_MAX 2000000
-#define WHITEOUT    ".wh."
-
-struct header {
-	char name[NAME_SIZE], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8];
-	char type, link[NAME_SIZE], magic[8], uname[32], gname[32], devmajor[8], devminor[8];
-	char unused[167];
-};
-_Static_assert(sizeof(struct header) == BLOCK, "a header is a block");
 
 struct reader {
 	int fd;
@@ -68,9 +59,9 @@ static int get_number(const char *field, size_t size, uint64_t *ret)
 	return 0;
 }
 
-static bool is_sum_right(const struct header *h)
+static bool is_sum_right(const struct tar_header *h)
 {
-	struct header copy = *h;
+	struct tar_header copy = *h;
 	uint64_t want;
 	unsigned sum = 0;
 	memset(copy.checksum, ' ', sizeof(copy.checksum));
@@ -79,15 +70,15 @@ static bool is_sum_right(const struct header *h)
 	return get_number(h->checksum, sizeof(h->checksum), &want) == 0 && want == sum;
 }
 
-static bool is_zero(const struct header *h)
+static bool is_zero(const struct tar_header *h)
 {
-	static const struct header zero;
+	static const struct tar_header zero;
 	return !memcmp(h, &zero, sizeof(zero));
 }
 
 static int skip(struct reader *r, uint64_t bytes, struct err *e)
 {
-	uint64_t padded = (bytes + BLOCK - 1) / BLOCK * BLOCK;
+	uint64_t padded = (bytes + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK;
 	if (padded < bytes || padded > INT64_MAX - (uint64_t)r->at)
 		return broken(e, r, "an impossible size");
 	r->at += (off_t)padded;
@@ -98,7 +89,7 @@ static int skip(struct reader *r, uint64_t bytes, struct err *e)
 static int read_long(struct reader *r, uint64_t size, char **ret, struct err *e)
 {
 	off_t begin = r->at;
-	if (*ret || size < 2 || size > LIMIT_PATH_BYTES + sizeof(WHITEOUT))
+	if (*ret || size < 2 || size > LIMIT_PATH_BYTES + sizeof(TAR_WHITEOUT))
 		return broken(e, r, "a bad long name");
 	auto_free char *text = malloc((size_t)size);
 	if (!text)
@@ -117,15 +108,15 @@ static int read_long(struct reader *r, uint64_t size, char **ret, struct err *e)
 static bool cut_whiteout(char *path)
 {
 	char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-	size_t len = strlen(WHITEOUT);
-	if (strncmp(name, WHITEOUT, len) != 0)
+	size_t len = strlen(TAR_WHITEOUT);
+	if (strncmp(name, TAR_WHITEOUT, len) != 0)
 		return false;
 	memmove(name, name + len, strlen(name + len) + 1);
 	return true;
 }
 
 static int set_type(
-	struct reader *r, const struct header *h, struct change_tar_entry *c, struct err *e)
+	struct reader *r, const struct tar_header *h, struct change_tar_entry *c, struct err *e)
 {
 	size_t len = strlen(c->path);
 	switch (h->type) {
@@ -151,7 +142,7 @@ static int set_type(
 }
 
 static int take_entry(
-	struct reader *r, const struct header *h, struct change_tar_entry *c, struct err *e)
+	struct reader *r, const struct tar_header *h, struct change_tar_entry *c, struct err *e)
 {
 	uint64_t mode = 0, bytes = 0, mtime = 0, minor = 0;
 	if (get_number(h->mode, sizeof(h->mode), &mode) < 0 ||
@@ -190,7 +181,7 @@ static int read_entries(struct reader *r, struct change_tar *t, struct err *e)
 {
 	size_t cap = 0;
 	for (;;) {
-		struct header h;
+		struct tar_header h;
 		uint64_t size;
 		int n = read_at(r, &h, sizeof(h), e);
 		if (n < 0)

@@ -174,24 +174,12 @@ static int print_table(const struct history_options *o, const json_t *tasks)
 	return command.failure_status;
 }
 
-static int print_ids(const json_t *tasks)
-{
-	size_t i;
-	json_t *task;
-	json_array_foreach ((json_t *)tasks, i, task) {
-		char id[64];
-		const char *text = task_text_of(task, "task");
-		str_escape(text, strlen(text), id, sizeof(id));
-		puts(id);
-	}
-	return fflush(stdout) == 0 ? 0 : command.failure_status;
-}
-
 static int print_answer(const struct history_options *o, const json_t *answer)
 {
 	const json_t *tasks = json_object_get(answer, "tasks");
 	if (!o->json)
-		return o->quiet ? print_ids(tasks) : print_table(o, tasks);
+		return o->quiet ? task_text_print_ids(tasks, command.failure_status)
+				: print_table(o, tasks);
 	auto_free char *text = json_dumps(answer, JSON_COMPACT);
 	if (text)
 		return daemon_print(&command, text);

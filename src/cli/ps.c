@@ -79,26 +79,14 @@ static int print_table(const struct ps_options *o, const json_t *tasks)
 	return command.failure_status;
 }
 
-static int print_ids(const json_t *tasks)
-{
-	size_t i;
-	json_t *task;
-	json_array_foreach ((json_t *)tasks, i, task) {
-		char id[64];
-		const char *text = task_text_of(task, "task");
-		str_escape(text, strlen(text), id, sizeof(id));
-		puts(id);
-	}
-	return fflush(stdout) == 0 ? 0 : command.failure_status;
-}
-
 static int print_tasks(const struct ps_options *o, struct dayfly_event *ev)
 {
 	if (o->json)
 		return daemon_print(&command, dayfly_event_result_json(ev));
 	json_t *answer = json_loads(dayfly_event_result_json(ev), JSON_DECODE_ANY, NULL);
 	const json_t *tasks = json_object_get(answer, "tasks");
-	int status = o->quiet ? print_ids(tasks) : print_table(o, tasks);
+	int status = o->quiet ? task_text_print_ids(tasks, command.failure_status)
+			      : print_table(o, tasks);
 	json_decref(answer);
 	return status;
 }

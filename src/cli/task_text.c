@@ -2,6 +2,7 @@
 #include "cli/task_text.h"
 
 #include "base/clock.h"
+#include "base/str.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -54,4 +55,17 @@ void task_text_state(const json_t *task, char *out, size_t size)
 		snprintf(out, size, "exit %" JSON_INTEGER_FORMAT, json_integer_value(code));
 	else
 		snprintf(out, size, "%s", cause);
+}
+
+int task_text_print_ids(const json_t *tasks, int failure_status)
+{
+	size_t i;
+	json_t *task;
+	json_array_foreach ((json_t *)tasks, i, task) {
+		char id[64];
+		const char *text = task_text_of(task, "task");
+		str_escape(text, strlen(text), id, sizeof(id));
+		puts(id);
+	}
+	return fflush(stdout) == 0 ? 0 : failure_status;
 }

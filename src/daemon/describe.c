@@ -36,22 +36,6 @@ json_t *describe_task_state(const struct task *t)
 	return describe_state(t, t->state);
 }
 
-/* Text of a client is UTF-8 by the rules of its request; a byte that is not makes null, not a
- * failure. */
-static json_t *text_or_null(const char *s)
-{
-	return s && str_is_utf8(s, strlen(s)) ? json_string(s) : json_null();
-}
-
-static json_t *stamp_or_null(uint64_t real_ns)
-{
-	char stamp[CLOCK_RFC3339_SIZE];
-	if (!real_ns)
-		return json_null();
-	clock_format_rfc3339(real_ns, stamp);
-	return json_string(stamp);
-}
-
 static json_t *strings(char *const *v, size_t max_count, size_t max_bytes)
 {
 	json_t *list = json_array();
@@ -60,7 +44,7 @@ static json_t *strings(char *const *v, size_t max_count, size_t max_bytes)
 		bytes += strlen(v[i]);
 		if (bytes > max_bytes)
 			break;
-		json_build_add(&list, text_or_null(v[i]));
+		json_build_add(&list, json_build_text(v[i]));
 	}
 	return list;
 }
@@ -75,7 +59,7 @@ json_t *describe_labels(char *const *v)
 			continue;
 		memcpy(key, *v, (size_t)(eq - *v));
 		key[eq - *v] = '\0';
-		json_build_put(&o, key, text_or_null(eq + 1));
+		json_build_put(&o, key, json_build_text(eq + 1));
 	}
 	return o;
 }
@@ -93,8 +77,8 @@ static json_t *env_names(char *const *v)
 
 static json_t *mount(const struct spec_mount *m)
 {
-	return json_pack("{s:o, s:o, s:s}", "path", text_or_null(m->source.path), "target",
-		text_or_null(m->target), "mode", plan_mode_name((enum plan_mode)m->mode));
+	return json_pack("{s:o, s:o, s:s}", "path", json_build_text(m->source.path), "target",
+		json_build_text(m->target), "mode", plan_mode_name((enum plan_mode)m->mode));
 }
 
 static json_t *workspace(const struct task_spec *spec)
@@ -120,11 +104,11 @@ static json_t *files(const struct task_spec *spec)
 	json_t *list = json_array();
 	for (size_t i = 0; list && i < spec->n_files; i++) {
 		const struct spec_file *f = &spec->files[i];
-		json_build_add(
-			&list, json_pack("{s:o, s:o, s:I}", "path", text_or_null(f->path), "mode",
-				       json_sprintf("%04o",
-					       (unsigned)(f->mode ? f->mode : DEFAULT_FILE_MODE)),
-				       "bytes", (json_int_t)f->data_len));
+		json_build_add(&list,
+			json_pack("{s:o, s:o, s:I}", "path", json_build_text(f->path), "mode",
+				json_sprintf(
+					"%04o", (unsigned)(f->mode ? f->mode : DEFAULT_FILE_MODE)),
+				"bytes", (json_int_t)f->data_len));
 	}
 	return list;
 }
@@ -133,7 +117,7 @@ static json_t *secret_names(const struct task_spec *spec)
 {
 	json_t *list = json_array();
 	for (size_t i = 0; list && i < spec->n_secrets; i++)
-		json_build_add(&list, text_or_null(spec->secrets[i].name));
+		json_build_add(&list, json_build_text(spec->secrets[i].name));
 	return list;
 }
 
@@ -141,9 +125,9 @@ static json_t *tars(const struct task_spec *spec)
 {
 	json_t *list = json_array();
 	for (size_t i = 0; list && i < spec->n_tars; i++)
-		json_build_add(
-			&list, json_pack("{s:o, s:s}", "target", text_or_null(spec->tars[i].target),
-				       "from", spec->tars[i].fd < 0 ? "stdin" : "descriptor"));
+		json_build_add(&list,
+			json_pack("{s:o, s:s}", "target", json_build_text(spec->tars[i].target),
+				"from", spec->tars[i].fd < 0 ? "stdin" : "descriptor"));
 	return list;
 }
 
@@ -198,8 +182,8 @@ static json_t *webhooks(const struct task_spec *spec)
 			if (bits & (uint32_t)w->value)
 				json_build_add(&events, json_string(w->name));
 		url_parse(h->url, &u, NULL);
-		json_build_add(&list,
-			json_pack("{s:o, s:o}", "url", text_or_null(u.origin), "events", events));
+		json_build_add(&list, json_pack("{s:o, s:o}", "url", json_build_text(u.origin),
+					      "events", events));
 		url_finish(&u);
 	}
 	return list;
@@ -222,8 +206,8 @@ json_t *describe_spec(const struct task_spec *spec, size_t max_argv_bytes, bool 
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:o, "
 			 "s:o, s:o, s:o, s:o, s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:o}",
 		"argv", argv, "env_names", env_names(spec->env), "labels",
-		describe_labels(spec->labels), "name", text_or_null(spec->name), "cwd",
-		text_or_null(spec->cwd), "image", spec->image ? spec->image : "host", "user",
+		describe_labels(spec->labels), "name", json_build_text(spec->name), "cwd",
+		json_build_text(spec->cwd), "image", spec->image ? spec->image : "host", "user",
 		plan_user_name((enum plan_user)spec->user), "network",
 		plan_network_name((enum plan_network)spec->network), "profile",
 		plan_profile_name((enum plan_profile)spec->profile), "tty", spec->tty, "stdin",
@@ -234,7 +218,7 @@ json_t *describe_spec(const struct task_spec *spec, size_t max_argv_bytes, bool 
 		spec->on_disconnect == ON_DISCONNECT_KEEP ? "keep" : "kill", "on_output_limit",
 		spec->on_output_limit == ON_OUTPUT_LIMIT_KILL ? "kill" : "drop", "priority",
 		(json_int_t)spec->priority, "queue", spec->may_queue, "concurrency",
-		concurrency(spec), "idempotency_key", text_or_null(spec->idempotency_key),
+		concurrency(spec), "idempotency_key", json_build_text(spec->idempotency_key),
 		"webhooks", webhooks(spec), "changes", changes(spec));
 }
 
@@ -244,7 +228,7 @@ json_t *describe_known_spec(const struct task_spec *spec, bool argv_is_cut)
 	bool is_cut = false;
 	json_t *argv = describe_argv(spec, &is_cut);
 	return json_pack("{s:o, s:b, s:o, s:o}", "argv", argv, "argv_is_cut", is_cut || argv_is_cut,
-		"labels", describe_labels(spec->labels), "name", text_or_null(spec->name));
+		"labels", describe_labels(spec->labels), "name", json_build_text(spec->name));
 }
 
 json_t *describe_argv(const struct task_spec *spec, bool *ret_is_cut)
@@ -274,8 +258,8 @@ json_t *describe_job(const struct server *s, struct job *j)
 				       : describe_spec(t->spec, SIZE_MAX, &is_cut);
 	json_t *o = json_pack("{s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:I, s:o}", "task", t->id,
 		"state", task_state_name(t->state), "uid", (json_int_t)t->uid, "recovered",
-		j->is_recovered, "created", stamp_or_null(t->result->created_ns), "started",
-		stamp_or_null(t->result->started_ns), "spec", spec, "last_seq",
+		j->is_recovered, "created", json_build_stamp(t->result->created_ns), "started",
+		json_build_stamp(t->result->started_ns), "spec", spec, "last_seq",
 		(json_int_t)output_log_last_seq(t->log), "result",
 		task_is_done(t) ? result_to_json(t->result) : json_null());
 	j->sched.position = sched_position(&s->sched, &j->sched);
@@ -310,7 +294,7 @@ static json_t *usage_of(const struct job *j)
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:{s:I, s:I}}", "cpu",
 		known_or_null(j, WIRE_NOW_CPU, now->cpu_us), "memory",
 		known_or_null(j, WIRE_NOW_MEMORY, now->memory_bytes), "pids",
-		known_or_null(j, WIRE_NOW_PIDS, now->pids), "source", text_or_null(source),
+		known_or_null(j, WIRE_NOW_PIDS, now->pids), "source", json_build_text(source),
 		"boot_us",
 		source ? json_integer((json_int_t)(now->at_ns / NS_PER_US)) : json_null(), "run",
 		(json_int_t)((clock_mono_ns() - t->started_ns) / NS_PER_US), "output", "stdout",
@@ -325,10 +309,11 @@ static json_t *list_entry_of(const struct sched *s, const struct job *j)
 	bool is_cut;
 	json_t *argv = describe_argv(t->spec, &is_cut);
 	json_t *o = json_pack("{s:s, s:o, s:s, s:I, s:o, s:b, s:o, s:o, s:o, s:o}", "task", t->id,
-		"name", text_or_null(t->spec->name), "state", task_state_name(t->state), "uid",
+		"name", json_build_text(t->spec->name), "state", task_state_name(t->state), "uid",
 		(json_int_t)t->uid, "argv", argv, "argv_is_cut", is_cut || j->argv_is_cut, "labels",
-		describe_labels(t->spec->labels), "created", stamp_or_null(r->created_ns),
-		"started", stamp_or_null(r->started_ns), "finished", stamp_or_null(r->finished_ns));
+		describe_labels(t->spec->labels), "created", json_build_stamp(r->created_ns),
+		"started", json_build_stamp(r->started_ns), "finished",
+		json_build_stamp(r->finished_ns));
 	put_waiting(&o, s, j);
 	if (o && task_is_done(t))
 		put_end(&o, r);
@@ -339,9 +324,9 @@ json_t *describe_event(const struct job *j, bool is_snapshot)
 {
 	const struct task *t = j->task;
 	json_t *o = json_pack("{s:s, s:o, s:I, s:o, s:o, s:I}", "state", task_state_name(t->state),
-		"name", text_or_null(t->spec->name), "uid", (json_int_t)t->uid, "labels",
-		describe_labels(t->spec->labels), "at", stamp_or_null(j->state_real_ns), "boot_us",
-		(json_int_t)(j->state_boot_ns / NS_PER_US));
+		"name", json_build_text(t->spec->name), "uid", (json_int_t)t->uid, "labels",
+		describe_labels(t->spec->labels), "at", json_build_stamp(j->state_real_ns),
+		"boot_us", (json_int_t)(j->state_boot_ns / NS_PER_US));
 	if (o && is_snapshot)
 		json_build_put(&o, "snapshot", json_true());
 	if (o && task_is_done(t))
@@ -391,7 +376,7 @@ static json_t *warden_info(const struct warden_link *l)
 	return json_pack("{s:b, s:s, s:b, s:i, s:o, s:o}", "is_up", warden_link_is_up(l), "mode",
 		warden_mode_name((enum warden_mode)l->hello.hello.mode), "upper_on_disk",
 		l->hello.hello.upper_on_disk != 0, "landlock_abi", l->hello.hello.landlock_abi,
-		"info", text_or_null(l->hello.hello.info), "pid",
+		"info", json_build_text(l->hello.hello.info), "pid",
 		l->pid > 0 ? json_integer(l->pid) : json_null());
 }
 
@@ -440,7 +425,7 @@ static json_t *service_info(const struct startup *s)
 static json_t *journal_info(const struct server *s)
 {
 	auto_free char *path = journal_path(&s->start->journal);
-	return path || !s->start->journal.is_on ? text_or_null(path) : NULL;
+	return path || !s->start->journal.is_on ? json_build_text(path) : NULL;
 }
 
 /* Of others' requests only root and the daemon's own user see what they are for. */
@@ -469,7 +454,7 @@ json_t *describe_server(const struct server *s, uid_t uid)
 		s->options->idle_exit_ms ? json_integer((json_int_t)s->options->idle_exit_ms)
 					 : json_null(),
 		"config", config_to_json(s->options), "probes", probes(&s->probe), "probes_made",
-		stamp_or_null(s->probe.made_ns), "draining", s->takes_none, "pool",
+		json_build_stamp(s->probe.made_ns), "draining", s->takes_none, "pool",
 		pool_info(s, uid), "webhooks", webhooks_to_json(s), "history", past_info(&s->past));
 }
 

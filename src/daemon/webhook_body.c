@@ -26,20 +26,6 @@ void webhook_id(const char *task, enum webhook_event event, size_t nth, char out
 	snprintf(out, OUTBOX_ID_SIZE, "evt_%.32s_%s_%zu", digits, webhook_event_name(event), nth);
 }
 
-static json_t *text_or_null(const char *s)
-{
-	return s && str_is_utf8(s, strlen(s)) ? json_string(s) : json_null();
-}
-
-static json_t *stamp_or_null(uint64_t real_ns)
-{
-	char stamp[CLOCK_RFC3339_SIZE];
-	if (!real_ns)
-		return json_null();
-	clock_format_rfc3339(real_ns, stamp);
-	return json_string(stamp);
-}
-
 static json_t *labels(char *const *v)
 {
 	json_t *o = json_object();
@@ -47,7 +33,7 @@ static json_t *labels(char *const *v)
 		size_t len = strcspn(*v, "=");
 		auto_free char *key = (*v)[len] ? strndup(*v, len) : NULL;
 		if (key)
-			json_build_put(&o, key, text_or_null(*v + len + 1));
+			json_build_put(&o, key, json_build_text(*v + len + 1));
 	}
 	return o;
 }
@@ -73,14 +59,14 @@ static char *make_text(
 	const struct webhook_facts *f, const char *id, const char *source, bool with_details)
 {
 	json_t *data = json_pack("{s:s, s:s, s:o, s:o, s:I, s:o, s:o}", "event",
-		webhook_event_name(f->event), "task", f->task, "name", text_or_null(f->name),
+		webhook_event_name(f->event), "task", f->task, "name", json_build_text(f->name),
 		"labels", labels(f->labels), "uid", (json_int_t)f->uid, "created",
-		stamp_or_null(f->created_ns), "started", stamp_or_null(f->started_ns));
+		json_build_stamp(f->created_ns), "started", json_build_stamp(f->started_ns));
 	if (data && f->result)
 		json_build_put(&data, "result", public_result(f->result, with_details));
 	json_t *o = json_pack("{s:s, s:s, s:s, s:s+, s:s, s:o, s:s, s:o}", "specversion", "1.0",
 		"id", id, "source", source, "type", "dayfly.task.", webhook_event_name(f->event),
-		"subject", f->task, "time", stamp_or_null(f->at_ns), "datacontenttype",
+		"subject", f->task, "time", json_build_stamp(f->at_ns), "datacontenttype",
 		"application/json", "data", data);
 	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 	json_decref(o);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/limits.h"
+#include "base/tar.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,17 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BLOCK	   512
-#define NAME_SIZE  100
 #define END_BLOCKS 2
-#define WHITEOUT   ".wh."
-
-struct header {
-	char name[NAME_SIZE], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8];
-	char type, link[NAME_SIZE], magic[8], uname[32], gname[32], devmajor[8], devminor[8];
-	char unused[167];
-};
-_Static_assert(sizeof(struct header) == BLOCK, "a header is a block");
 
 void archive_begin(struct archive *a, int fd, uint64_t until_ns, uint64_t max_bytes)
 {
@@ -89,16 +80,16 @@ static int put(struct archive *a, const void *data, size_t len)
 
 static int put_zeros(struct archive *a, size_t n)
 {
-	static const char zeros[BLOCK];
+	static const char zeros[TAR_BLOCK];
 	int r = 0;
-	for (; r == 0 && n; n -= n < BLOCK ? n : BLOCK)
-		r = put(a, zeros, n < BLOCK ? n : BLOCK);
+	for (; r == 0 && n; n -= n < TAR_BLOCK ? n : TAR_BLOCK)
+		r = put(a, zeros, n < TAR_BLOCK ? n : TAR_BLOCK);
 	return r;
 }
 
 static size_t padding(uint64_t bytes)
 {
-	return (size_t)(BLOCK - bytes % BLOCK) % BLOCK;
+	return (size_t)(TAR_BLOCK - bytes % TAR_BLOCK) % TAR_BLOCK;
 }
 
 /* ---- headers ---- */
@@ -116,7 +107,7 @@ static void set_number(char *field, size_t size, uint64_t value)
 	field[0] = (char)0x80;
 }
 
-static int put_header(struct archive *a, struct header *h, char type, uint64_t size)
+static int put_header(struct archive *a, struct tar_header *h, char type, uint64_t size)
 {
 	unsigned sum = 0;
 	h->type = type;
@@ -133,7 +124,7 @@ static int put_header(struct archive *a, struct header *h, char type, uint64_t s
 /* A text that is too long for its field comes before the header, as the contents of an entry. */
 static int put_long(struct archive *a, char type, const char *text)
 {
-	struct header h = { .name = "././@LongLink" };
+	struct tar_header h = { .name = "././@LongLink" };
 	size_t size = strlen(text) + 1;
 	int r = put_header(a, &h, type, size);
 	if (r == 0)
@@ -151,16 +142,16 @@ struct entry {
 
 static int put_entry(struct archive *a, const struct entry *e)
 {
-	struct header h = { 0 };
+	struct tar_header h = { 0 };
 	int r = 0;
-	if (strlen(e->path) > NAME_SIZE)
+	if (strlen(e->path) > TAR_NAME_SIZE)
 		r = put_long(a, 'L', e->path);
-	if (r == 0 && strlen(e->link) > NAME_SIZE)
+	if (r == 0 && strlen(e->link) > TAR_NAME_SIZE)
 		r = put_long(a, 'K', e->link);
 	if (r < 0)
 		return r;
-	memcpy(h.name, e->path, strnlen(e->path, NAME_SIZE));
-	memcpy(h.link, e->link, strnlen(e->link, NAME_SIZE));
+	memcpy(h.name, e->path, strnlen(e->path, TAR_NAME_SIZE));
+	memcpy(h.link, e->link, strnlen(e->link, TAR_NAME_SIZE));
 	set_number(h.mode, sizeof(h.mode), e->mode);
 	set_number(h.uid, sizeof(h.uid), 0);
 	set_number(h.gid, sizeof(h.gid), 0);
@@ -173,14 +164,14 @@ static int put_entry(struct archive *a, const struct entry *e)
 /* What an entry takes at most, without its contents. */
 static uint64_t entry_bytes(const char *path, const char *link)
 {
-	return 3 * BLOCK + strlen(path) + strlen(link) + 4 * BLOCK;
+	return 3 * TAR_BLOCK + strlen(path) + strlen(link) + 4 * TAR_BLOCK;
 }
 
 /* ---- changes ---- */
 
 static bool has_room(const struct archive *a, uint64_t bytes)
 {
-	const uint64_t used = a->bytes + a->len + END_BLOCKS * BLOCK;
+	const uint64_t used = a->bytes + a->len + END_BLOCKS * TAR_BLOCK;
 	return used <= a->max_bytes && bytes <= a->max_bytes - used;
 }
 
@@ -250,10 +241,11 @@ static int add_directory(struct archive *a, const struct change *c)
 
 static int add_whiteout(struct archive *a, const struct change *c)
 {
-	char path[LIMIT_PATH_BYTES + sizeof(WHITEOUT)];
+	char path[LIMIT_PATH_BYTES + sizeof(TAR_WHITEOUT)];
 	const char *slash = strrchr(c->entry.path, '/');
 	int dir = slash ? (int)(slash + 1 - c->entry.path) : 0;
-	snprintf(path, sizeof(path), "%.*s" WHITEOUT "%s", dir, c->entry.path, c->entry.path + dir);
+	snprintf(path, sizeof(path), "%.*s" TAR_WHITEOUT "%s", dir, c->entry.path,
+		c->entry.path + dir);
 	const struct entry e = { '0', path, "", 0, 0, 0, false };
 	return has_room(a, entry_bytes(path, "")) ? put_entry(a, &e) : -ENODATA;
 }
@@ -261,7 +253,7 @@ static int add_whiteout(struct archive *a, const struct change *c)
 /* A name that reads as something deleted. */
 static bool is_ambiguous(const char *path)
 {
-	return !strncmp(path, WHITEOUT, strlen(WHITEOUT)) || strstr(path, "/" WHITEOUT);
+	return !strncmp(path, TAR_WHITEOUT, strlen(TAR_WHITEOUT)) || strstr(path, "/" TAR_WHITEOUT);
 }
 
 int archive_add(void *owner, const struct change *c)
@@ -291,7 +283,7 @@ int archive_finish(struct archive *a)
 {
 	int r = -a->errnum;
 	if (r == 0)
-		r = put_zeros(a, END_BLOCKS * BLOCK);
+		r = put_zeros(a, END_BLOCKS * TAR_BLOCK);
 	if (r == 0)
 		r = flush(a);
 	a->errnum = -r;

@@ -42,27 +42,20 @@ static bool is_at_or_below(const char *path, const char *dir)
 	return plan_path_is_below(path, dirs);
 }
 
-/* A file there would be written to the host, or to where it cannot be. */
-static bool is_in_shared(const struct plan *p, const char *path)
+/* A file there would be written to the host, or to where it cannot be; is_tree: or one anywhere
+ * below, as an entry of a tar can lead to. */
+static bool is_in_shared(const struct plan *p, const char *path, bool is_tree)
 {
-	if (p->has_workspace && p->workspace.mode != PLAN_MODE_COW &&
-		is_at_or_below(path, p->workspace.target))
-		return true;
-	for (size_t i = 0; i < p->n_mounts; i++)
-		if (p->mounts[i].mode != PLAN_MODE_COW && is_at_or_below(path, p->mounts[i].target))
+	for (size_t i = 0; i <= p->n_mounts; i++) {
+		/* The workspace is one more. */
+		bool is_mount = i < p->n_mounts;
+		if (!is_mount && !p->has_workspace)
+			break;
+		const char *target = is_mount ? p->mounts[i].target : p->workspace.target;
+		if ((is_mount ? p->mounts[i].mode : p->workspace.mode) != PLAN_MODE_COW &&
+			(is_at_or_below(path, target) || (is_tree && is_at_or_below(target, path))))
 			return true;
-	return false;
-}
-
-/* An entry of a tar can lead to any place below. */
-static bool has_shared_below(const struct plan *p, const char *dir)
-{
-	if (p->has_workspace && p->workspace.mode != PLAN_MODE_COW &&
-		is_at_or_below(p->workspace.target, dir))
-		return true;
-	for (size_t i = 0; i < p->n_mounts; i++)
-		if (p->mounts[i].mode != PLAN_MODE_COW && is_at_or_below(p->mounts[i].target, dir))
-			return true;
+	}
 	return false;
 }
 
@@ -77,7 +70,7 @@ static int check_file(
 			"no file can be made at %.200s: the jail makes /proc, /sys, /dev and "
 			"" PLAN_SECRETS_DIR " itself",
 			in->path);
-	if (is_in_shared(p, in->path)) {
+	if (is_in_shared(p, in->path, false)) {
 		err_set_field(e, ERR_BAD_VALUE, field,
 			"%.200s is in a directory that is shown ro or rw: it would be written to "
 			"the host",
@@ -154,7 +147,7 @@ static int check_tar(const struct plan *p, const struct plan_tar *t, size_t nth,
 			"nothing can be unpacked at %.200s: the jail makes /proc, /sys, /dev and "
 			"" PLAN_SECRETS_DIR " itself",
 			t->target);
-	if (is_in_shared(p, t->target) || has_shared_below(p, t->target)) {
+	if (is_in_shared(p, t->target, true)) {
 		err_set_field(e, ERR_BAD_VALUE, field,
 			"%.200s is in a directory that is shown ro or rw, or has one below it: it "
 			"would be written to the host",

@@ -315,10 +315,10 @@ class Random(Applying):
             os.mkdir(self.work, 0o755)
             self.stage.give(self.work)
             self.sh("umask 022\n" + edits.script(60), self.work)
-            done = self.apply(edits.script(40) + "\ntar -cf - .")
-            seen = self.make_dir()
-            subprocess.run(["tar", "-xp", "-C", seen], input=done.stdout, check=True)
             try:
+                done = self.apply(edits.script(40) + "\ntar -cf - .")
+                seen = self.make_dir()
+                subprocess.run(["tar", "-xp", "-C", seen], input=done.stdout, check=True)
                 self.assertEqual(whole(self.work), whole(seen))
             except AssertionError as e:
                 raise AssertionError("DAYFLY_TEST_SEED=%d (round %d)" % (seed, n)) from e
