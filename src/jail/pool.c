@@ -160,6 +160,15 @@ void pool_drop(struct warden *w)
 	pool_leave_all(w, NULL, PLAN_IMAGE_COUNT);
 }
 
+void pool_on_mounts(struct warden *w)
+{
+	struct pool *p = &w->pool;
+	/* What had nothing to lose costs nothing. */
+	if (p->n_parked)
+		p->not_before_ns = pool_brake_note(&p->brake, clock_mono_ns());
+	pool_drop(w);
+}
+
 bool pool_give_way(struct warden *w)
 {
 	for (int turn = 0; turn < 2; turn++)
@@ -372,6 +381,10 @@ static bool refill(struct warden *w, uint64_t now_ns)
 		return false;
 	pool_kinds_allot(&p->kinds, now_ns, p->max, p->max_age_ns);
 	p->again_at_ns = next_try(&p->kinds, now_ns);
+	if (now_ns < p->not_before_ns) {
+		p->again_at_ns = p->not_before_ns;
+		return false;
+	}
 	struct pool_kind *wanting = pool_kinds_short(&p->kinds, now_ns);
 	if (!wanting)
 		return false;

@@ -37,13 +37,15 @@ struct pool {
 	unsigned max; /* 0: off */
 	uint64_t max_age_ns;
 	struct pool_kinds kinds;
-	int mounts_fd;	      /* tells when the host's mounts have changed; -1: none */
-	uint64_t view;	      /* host_view_sum() of those that are parked */
-	bool lacks_ids;	      /* one is wanted, and there was no range of ids for it */
-	bool is_unsettled;    /* something has happened: others may be wanted now */
-	uint64_t check_at_ns; /* when something is old at the earliest; 0: never */
-	uint64_t again_at_ns; /* when a kind may be made that could not be; 0: none */
-	bool has_news;	      /* of some kind */
+	int mounts_fd;		 /* tells when the host's mounts have changed; -1: none */
+	uint64_t view;		 /* host_view_sum() of those that are parked */
+	bool lacks_ids;		 /* one is wanted, and there was no range of ids for it */
+	bool is_unsettled;	 /* something has happened: others may be wanted now */
+	uint64_t check_at_ns;	 /* when something is old at the earliest; 0: never */
+	uint64_t again_at_ns;	 /* when a kind may be made that could not be; 0: none */
+	struct pool_brake brake; /* of mounts that come and go */
+	uint64_t not_before_ns;	 /* nothing is made; 0: no such time */
+	bool has_news;		 /* of some kind */
 	uint64_t told_ns;
 };
 
@@ -53,6 +55,12 @@ void pool_init(struct pool *p);
  * more. */
 void pool_set(struct warden *w, unsigned max, uint64_t max_age_ns);
 
+/*
+ * The host's mounts have changed. What is parked has all of them as they were, and would keep a
+ * filesystem in use that was unmounted: it goes. Where they change all the time, others are made
+ * later and later.
+ */
+void pool_on_mounts(struct warden *w);
 /* Kills all that is parked. */
 void pool_drop(struct warden *w);
 /* Kills one, for the range of ids that it holds. Returns false: there is none that dies at once. */

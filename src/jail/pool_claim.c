@@ -108,7 +108,7 @@ static void drop_stale(struct warden *w, const struct pool_kind *k)
 	struct pollfd mounts = { .fd = p->mounts_fd, .events = POLLPRI };
 	unsigned before = w->etc.generation;
 	if (poll(&mounts, 1, 0) != 0) {
-		pool_drop(w);
+		pool_on_mounts(w);
 	} else if (k->key.image == PLAN_IMAGE_HOST) {
 		bool is_stale = host_view_sum() != p->view;
 		is_stale |= etc_scan_refresh(&w->etc, &e) < 0 || w->etc.generation != before;

@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 
+#include <stdbool.h>
+
 /* The rate halves in so long without a request. */
 #define HALF_NS NS_PER_S
 
@@ -29,4 +31,19 @@ unsigned pool_size_wanted(const struct pool_demand *d, uint64_t now_ns, unsigned
 {
 	uint64_t ahead = pool_demand_rate(d, now_ns) * POOL_AHEAD_MS / 1000000;
 	return ahead + 1 < max ? (unsigned)ahead + 1 : max;
+}
+
+uint64_t pool_brake_note(struct pool_brake *b, uint64_t now_ns)
+{
+	bool is_soon = b->last_ns && now_ns - b->last_ns < POOL_BRAKE_MEMORY_NS;
+	if (!is_soon)
+		b->pause_ns = 0;
+	else if (!b->pause_ns)
+		b->pause_ns = POOL_BRAKE_FIRST_NS;
+	else if (b->pause_ns < POOL_BRAKE_MOST_NS / 2)
+		b->pause_ns *= 2;
+	else
+		b->pause_ns = POOL_BRAKE_MOST_NS;
+	b->last_ns = now_ns;
+	return now_ns + b->pause_ns;
 }

@@ -374,9 +374,7 @@ static void serve(struct warden *w)
 		if (watch->kind == WATCH_CONTROL)
 			on_control(w);
 		else if (watch->kind == WATCH_MOUNTS)
-			/* What is parked has all mounts as they were, and would keep a filesystem
-			 * in use that was unmounted. */
-			pool_drop(w);
+			pool_on_mounts(w);
 		else if (watch->kind == WATCH_STATUS)
 			on_status(w, watch->jail);
 		else

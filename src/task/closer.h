@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define CLOSER_THREADS	   8
+#define CLOSER_THREADS	   32
 #define CLOSER_THREADS_UID 2
 /* Of a client whose uid is not known. */
 #define CLOSER_NOBODY ((uid_t)-1)

@@ -274,6 +274,22 @@ if IS_ROOT:  # the host is root's
             subprocess.run(["umount", place], check=True)
             self.assertTrue(wait_until(lambda: not holders(), 5))
 
+        def test_mounts_that_come_and_go_do_not_keep_the_warden_busy(self):
+            """Each time the whole pool goes; it is not made anew for each."""
+            place = self.make_dir(owner=0)
+            self.pool()
+            self.warm()
+            made = set()
+            for _ in range(60):
+                subprocess.run(["mount", "-t", "tmpfs", "dayfly-test", place], check=True)
+                time.sleep(0.03)
+                made |= set(self.parked())
+                subprocess.run(["umount", place], check=True)
+                time.sleep(0.03)
+                made |= set(self.parked())
+            self.assertTrue(wait_until(self.parked), "the control: when it is over they are made again")
+            self.assertLess(len(made), 25)
+
         def test_another_directory_in_the_root_is_seen_at_once(self):
             path = "/libx32"
             if os.path.lexists(path):

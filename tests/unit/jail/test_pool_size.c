@@ -37,12 +37,32 @@ TEST(a_flood_and_a_clock_that_stands_still_are_bounded)
 	assert_true(pool_size_wanted(&d, 1, 256) <= 256);
 }
 
+TEST(what_happens_again_and_again_is_braked)
+{
+	struct pool_brake b = { 0 };
+	uint64_t now = 77 * NS_PER_S, pause = 0, before = 0;
+	assert_int_equal(pool_brake_note(&b, now), now);
+	now += NS_PER_MS;
+	assert_int_equal(pool_brake_note(&b, now), now + POOL_BRAKE_FIRST_NS);
+	for (int i = 0; i < 50; i++) {
+		before = pause;
+		now += pause + NS_PER_MS;
+		pause = pool_brake_note(&b, now) - now;
+		assert_true(pause >= before && pause <= POOL_BRAKE_MOST_NS);
+	}
+	assert_int_equal(pause, POOL_BRAKE_MOST_NS);
+	/* And is forgotten. */
+	now += POOL_BRAKE_MEMORY_NS;
+	assert_int_equal(pool_brake_note(&b, now), now);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_is_ready_for_who_comes_next),
 		cmocka_unit_test(more_demand_wants_more_up_to_the_bound),
 		cmocka_unit_test(a_flood_and_a_clock_that_stands_still_are_bounded),
+		cmocka_unit_test(what_happens_again_and_again_is_braked),
 	};
 	return RUN_TESTS(tests);
 }
