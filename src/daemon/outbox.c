@@ -257,7 +257,8 @@ static int post(struct outbox_event *ev, const struct url *u, bool may_be_privat
 	if (r == 0)
 		r = signature_make(
 			o->keys, ev->id, now_s, ev->body, ev->body_len, signature + name_len);
-	const struct http_post p = {
+	const struct http_request p = {
+		.method = "POST",
 		.url = u->text,
 		.headers = headers,
 		.body = ev->body,
@@ -266,7 +267,7 @@ static int post(struct outbox_event *ev, const struct url *u, bool may_be_privat
 		.timeout_ms = o->options->hooks.timeout_ms,
 		.ca_file = o->options->hooks.ca_file,
 	};
-	return r < 0 ? r : http_post(o->http, &p, on_answer, ev, &ev->call);
+	return r < 0 ? r : http_send(o->http, &p, on_answer, ev, &ev->call);
 }
 
 /* The event may be gone after this. */

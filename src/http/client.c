@@ -44,7 +44,12 @@ struct http_call {
 	bool is_denied;	  /* an address was */
 	bool is_answered; /* all headers of the real answer are there */
 	bool is_too_long;
-	size_t header_bytes, body_bytes;
+	bool is_unreadable; /* the file to send is */
+	int file;	    /* -1: the body is in memory */
+	uint64_t offset, body_len;
+	uint64_t sent;
+	size_t header_bytes, body_bytes, keep_max;
+	char *kept; /* of the answer's body */
 	struct http_answer answer;
 	char error[CURL_ERROR_SIZE];
 };
@@ -61,25 +66,37 @@ static curl_socket_t on_open_socket(void *owner, curlsocktype purpose, struct cu
 	return socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol);
 }
 
-static void read_header(struct http_call *c, const char *data, size_t len)
+/* The value of a header, if this is it: without the spaces around. Returns whether it is. */
+static bool read_header(const char *data, size_t len, const char *name, char *out, size_t out_size)
 {
-	static const char name[] = "retry-after:";
-	char value[64];
-	if (len < sizeof(name) || strncasecmp(data, name, sizeof(name) - 1) != 0)
-		return;
-	data += sizeof(name) - 1;
-	len -= sizeof(name) - 1;
+	size_t n = strlen(name);
+	if (len <= n || strncasecmp(data, name, n) != 0)
+		return false;
+	data += n;
+	len -= n;
 	while (len && (*data == ' ' || *data == '\t')) {
 		data++;
 		len--;
 	}
 	while (len && strchr("\r\n \t", data[len - 1]))
 		len--;
-	if (!len || len >= sizeof(value) || memchr(data, '\0', len))
-		return;
-	memcpy(value, data, len);
-	value[len] = '\0';
-	c->answer.retry_after_ms = retry_after_ms(value, time(NULL));
+	if (!len || len >= out_size)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (data[i] < ' ' || data[i] > '~')
+			return false;
+	memcpy(out, data, len);
+	out[len] = '\0';
+	return true;
+}
+
+static void note_header(struct http_call *c, const char *data, size_t len)
+{
+	char value[HTTP_ETAG_SIZE];
+	if (read_header(data, len, "retry-after:", value, sizeof(value)))
+		c->answer.retry_after_ms = retry_after_ms(value, time(NULL));
+	else if (read_header(data, len, "etag:", value, sizeof(value)))
+		memcpy(c->answer.etag, value, sizeof(value));
 }
 
 static size_t on_header(char *data, size_t size, size_t n, void *owner)
@@ -95,7 +112,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *owner)
 	/* Trailers may follow the body. */
 	if (c->is_answered)
 		return len;
-	read_header(c, data, len);
+	note_header(c, data, len);
 	if (len > 2 || curl->easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK ||
 		status < 200)
 		return len;
@@ -107,8 +124,41 @@ static size_t on_header(char *data, size_t size, size_t n, void *owner)
 static size_t on_body(char *data, size_t size, size_t n, void *owner)
 {
 	struct http_call *c = owner;
-	c->body_bytes += size * n;
-	return c->body_bytes > HTTP_BODY_MAX ? 0 : size * n;
+	size_t len = size * n, keep = 0;
+	if (c->kept && c->body_bytes < c->keep_max)
+		keep = len < c->keep_max - c->body_bytes ? len : c->keep_max - c->body_bytes;
+	if (keep) {
+		memcpy(c->kept + c->body_bytes, data, keep);
+		c->answer.body_len += keep;
+	}
+	c->body_bytes += len;
+	return c->body_bytes > HTTP_BODY_MAX ? 0 : len;
+}
+
+static size_t on_send(char *out, size_t size, size_t n, void *owner)
+{
+	struct http_call *c = owner;
+	size_t want = size * n;
+	if (want > c->body_len - c->sent)
+		want = (size_t)(c->body_len - c->sent);
+	ssize_t got = pread(c->file, out, want, (off_t)(c->offset + c->sent));
+	/* It has become shorter, or its disk is broken. */
+	if (got < 0 || (want && !got)) {
+		c->is_unreadable = true;
+		return CURL_READFUNC_ABORT;
+	}
+	c->sent += (uint64_t)got;
+	return (size_t)got;
+}
+
+/* To send it once more from its beginning, where a server wants that. */
+static int on_seek(void *owner, curl_off_t offset, int origin)
+{
+	struct http_call *c = owner;
+	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > c->body_len)
+		return CURL_SEEKFUNC_FAIL;
+	c->sent = (uint64_t)offset;
+	return CURL_SEEKFUNC_OK;
 }
 
 /* ---- the loop ---- */
@@ -120,6 +170,8 @@ static void set_cause(struct http_call *c, CURLcode code)
 		cause = "the headers of the answer are too long";
 	else if (c->is_denied && code == CURLE_COULDNT_CONNECT)
 		cause = "its name leads to an address that is not of the public Internet";
+	else if (c->is_unreadable)
+		cause = "what is to be sent cannot be read";
 	snprintf(c->answer.cause, sizeof(c->answer.cause), "%s", cause);
 }
 
@@ -131,7 +183,17 @@ static void free_call(struct http_call *c)
 		curl->easy_cleanup(c->easy);
 	}
 	curl->slist_free_all(c->headers);
+	free(c->kept);
 	free(c);
+}
+
+/* Whether the connection has had all of the body: a server may answer before. */
+static bool is_sent(struct http_call *c)
+{
+	curl_off_t n = 0;
+	return c->file < 0 ||
+	       (curl->easy_getinfo(c->easy, CURLINFO_SIZE_UPLOAD_T, &n) == CURLE_OK &&
+		       (uint64_t)n == c->body_len);
 }
 
 static void end_call(struct http_call *c, CURLcode code)
@@ -139,7 +201,10 @@ static void end_call(struct http_call *c, CURLcode code)
 	/* An answer is one, whatever becomes of its body. */
 	if (!c->is_answered)
 		set_cause(c, code == CURLE_OK ? CURLE_GOT_NOTHING : code);
-	const struct http_answer answer = c->answer;
+	c->answer.is_whole = code == CURLE_OK && is_sent(c);
+	struct http_answer answer = c->answer;
+	auto_free char *body = take_ptr(c->kept);
+	answer.body = body ? body : "";
 	http_fn fn = c->fn;
 	void *owner = c->owner;
 	free_call(c);
@@ -296,15 +361,42 @@ static CURLcode set_vouching(CURL *e, const char *ca_file)
 }
 
 /* The first that fails decides; strings are copied by libcurl, but for the body. */
-static CURLcode set_options(struct http_call *c, const struct http_post *p)
-{
-	CURLcode code = CURLE_OK;
-	CURL *e = c->easy;
 #define SET(option, value)                                                                         \
 	do {                                                                                       \
 		if (code == CURLE_OK)                                                              \
 			code = curl->easy_setopt(e, CURLOPT_##option, value);                      \
 	} while (0)
+
+static CURLcode set_body(struct http_call *c, const struct http_request *p)
+{
+	CURLcode code = CURLE_OK;
+	CURL *e = c->easy;
+	if (p->has_file) {
+		SET(UPLOAD, 1L);
+		SET(INFILESIZE_LARGE, (curl_off_t)p->body_len);
+		SET(READFUNCTION, on_send);
+		SET(READDATA, c);
+		SET(SEEKFUNCTION, on_seek);
+		SET(SEEKDATA, c);
+	} else if (p->body) {
+		SET(POST, 1L);
+		SET(POSTFIELDS, p->body);
+		SET(POSTFIELDSIZE_LARGE, (curl_off_t)p->body_len);
+	} else {
+		SET(HTTPGET, 1L);
+	}
+	SET(CUSTOMREQUEST, p->method);
+	if (p->stall_ms) {
+		SET(LOW_SPEED_LIMIT, (long)HTTP_STALL_BPS);
+		SET(LOW_SPEED_TIME, (long)((p->stall_ms + 999) / 1000));
+	}
+	return code;
+}
+
+static CURLcode set_options(struct http_call *c, const struct http_request *p)
+{
+	CURL *e = c->easy;
+	CURLcode code = set_body(c, p);
 	SET(PRIVATE, c);
 	SET(URL, p->url);
 	SET(PROTOCOLS_STR, "http,https");
@@ -316,9 +408,7 @@ static CURLcode set_options(struct http_call *c, const struct http_post *p)
 	/* Whose connection it was says who was asked about its address. */
 	SET(FRESH_CONNECT, 1L);
 	SET(FORBID_REUSE, 1L);
-	SET(POST, 1L);
-	SET(POSTFIELDS, p->body);
-	SET(POSTFIELDSIZE_LARGE, (curl_off_t)p->body_len);
+	SET(PATH_AS_IS, 1L);
 	SET(HTTPHEADER, c->headers);
 	SET(USERAGENT, "dayfly/" DAYFLY_VERSION);
 	SET(HEADERFUNCTION, on_header);
@@ -351,7 +441,7 @@ static int add_headers(struct http_call *c, const char *const *headers)
 	return 0;
 }
 
-int http_post(struct http *h, const struct http_post *post, http_fn fn, void *owner,
+int http_send(struct http *h, const struct http_request *request, http_fn fn, void *owner,
 	struct http_call **ret)
 {
 	struct http_call *c = calloc(1, sizeof(*c));
@@ -360,12 +450,17 @@ int http_post(struct http *h, const struct http_post *post, http_fn fn, void *ow
 	c->http = h;
 	c->fn = fn;
 	c->owner = owner;
-	c->may_be_private = post->may_be_private;
+	c->may_be_private = request->may_be_private;
+	c->file = request->has_file ? request->file : -1;
+	c->offset = request->offset;
+	c->body_len = request->body_len;
+	c->keep_max = request->answer_max < HTTP_BODY_MAX ? request->answer_max : HTTP_BODY_MAX;
 	list_append(&h->calls, &c->link);
+	c->kept = calloc(1, c->keep_max + 1);
 	c->easy = curl->easy_init();
-	int r = c->easy ? add_headers(c, post->headers) : -ENOMEM;
+	int r = c->easy && c->kept ? add_headers(c, request->headers) : -ENOMEM;
 	if (r == 0) {
-		CURLcode code = set_options(c, post);
+		CURLcode code = set_options(c, request);
 		r = code == CURLE_OK ? 0 : code == CURLE_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
 	}
 	if (r == 0 && curl->multi_add_handle(h->multi, c->easy) != CURLM_OK)
@@ -376,6 +471,11 @@ int http_post(struct http *h, const struct http_post *post, http_fn fn, void *ow
 	}
 	*ret = c;
 	return 0;
+}
+
+uint64_t http_sent(const struct http_call *c)
+{
+	return c->sent;
 }
 
 void http_cancel(struct http_call **c)

@@ -2,6 +2,8 @@
  */
 #include "loop.h"
 
+#include "base/cleanup.h"
+#include "base/fd.h"
 #include "http/client.h"
 #include "http/curl.h"
 
@@ -13,6 +15,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,6 +27,8 @@ struct server {
 	const char *answer;
 	size_t repeat; /* of the answer's last part, from its '~' on */
 	bool drips;    /* a byte now and then, for ever */
+	bool reads_none;
+	const char *until; /* NULL: "the end" */
 	pthread_t thread;
 	atomic_int n_connections;
 	atomic_bool is_over;
@@ -38,7 +43,7 @@ static void *serve(void *arg)
 	if (fd < 0)
 		return NULL;
 	s->n_connections++;
-	while (!strstr(s->request, "the end")) {
+	while (!s->reads_none && !strstr(s->request, s->until ? s->until : "the end")) {
 		ssize_t n = read(fd, s->request + len, sizeof(s->request) - 1 - len);
 		if (n <= 0)
 			break;
@@ -116,6 +121,7 @@ __attribute__((visibility("default"))) void freeaddrinfo(struct addrinfo *ai)
 
 struct outcome {
 	bool is_there;
+	char *body; /* room for 64 bytes, or NULL */
 	struct http_answer answer;
 };
 
@@ -125,6 +131,8 @@ static void on_answer(void *owner, const struct http_answer *a)
 	assert_false(o->is_there);
 	o->is_there = true;
 	o->answer = *a;
+	if (o->body)
+		snprintf(o->body, 64, "%s", a->body);
 }
 
 static struct http_answer call(
@@ -140,7 +148,8 @@ static struct http_answer call(
 	snprintf(url, sizeof(url), "http://%s:%u/path", host, port);
 	uv_loop_init(&loop);
 	assert_int_equal(http_create(&loop, &h), 0);
-	const struct http_post p = {
+	const struct http_request p = {
+		.method = "POST",
 		.url = url,
 		.headers = headers,
 		.body = body,
@@ -148,7 +157,7 @@ static struct http_answer call(
 		.may_be_private = may_be_private,
 		.timeout_ms = timeout_ms,
 	};
-	assert_int_equal(http_post(h, &p, on_answer, &o, &c), 0);
+	assert_int_equal(http_send(h, &p, on_answer, &o, &c), 0);
 	loop_run_until(&loop, o.is_there);
 	http_destroy(&h);
 	loop_assert_empty(&loop);
@@ -302,26 +311,134 @@ TEST(a_call_can_be_taken_back_at_any_time)
 	char url[64];
 	server_start(&s);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", s.port);
-	const struct http_post p = { .url = url,
+	const struct http_request p = { .method = "POST",
+		.url = url,
 		.body = "the end",
 		.body_len = 7,
 		.may_be_private = true,
 		.timeout_ms = 10000 };
 	uv_loop_init(&loop);
 	assert_int_equal(http_create(&loop, &h), 0);
-	assert_int_equal(http_post(h, &p, on_answer, &o, &c), 0);
+	assert_int_equal(http_send(h, &p, on_answer, &o, &c), 0);
 	loop_run_until(&loop, s.n_connections == 1);
 	loop_run_ms(&loop, 50);
 	http_cancel(&c);
 	assert_null(c);
 	http_cancel(&c);
 	/* And what is under way when all ends. */
-	assert_int_equal(http_post(h, &p, on_answer, &o, &late), 0);
+	assert_int_equal(http_send(h, &p, on_answer, &o, &late), 0);
 	loop_run_ms(&loop, 20);
 	http_destroy(&h);
 	loop_assert_empty(&loop);
 	assert_false(o.is_there);
 	server_stop(&s);
+}
+
+/* ---- a body from a file, and what comes back ---- */
+
+#define MIB (1u << 20)
+
+static struct http_answer put(
+	struct server *s, uint64_t offset, uint64_t len, uint64_t stall_ms, char body[64])
+{
+	static const char *const headers[] = { "Expect:", NULL };
+	auto_free char *data = malloc(MIB);
+	uv_loop_t loop;
+	struct http *h;
+	struct http_call *c;
+	struct outcome o = { 0 };
+	char url[64];
+	auto_close int fd = memfd_create("body", MFD_CLOEXEC);
+	memset(data, 'x', MIB);
+	memcpy(data + 100, "the end", 7);
+	assert_int_equal(write(fd, data, MIB), MIB);
+	server_start(s);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u/a/../b", s->port);
+	const struct http_request p = { .method = "PUT",
+		.url = url,
+		.headers = headers,
+		.has_file = true,
+		.file = fd,
+		.offset = offset,
+		.body_len = len,
+		.answer_max = 63,
+		.may_be_private = true,
+		.timeout_ms = 10000,
+		.stall_ms = stall_ms };
+	uv_loop_init(&loop);
+	assert_int_equal(http_create(&loop, &h), 0);
+	o.body = body;
+	assert_int_equal(http_send(h, &p, on_answer, &o, &c), 0);
+	assert_int_equal(http_sent(c), 0);
+	loop_run_until(&loop, o.is_there);
+	http_destroy(&h);
+	loop_assert_empty(&loop);
+	server_stop(s);
+	return o.answer;
+}
+
+TEST(a_part_of_a_file_goes_out_and_the_answer_comes_back)
+{
+	char body[64];
+	struct server s = {
+		.answer = "HTTP/1.1 200 OK\r\nETag: \"a-b\"\r\nContent-Length: 4\r\n\r\nabcd"
+	};
+	struct http_answer a = put(&s, 90, 17, 0, body);
+	assert_int_equal(a.status, 200);
+	assert_true(a.is_whole);
+	assert_string_equal(a.etag, "\"a-b\"");
+	assert_int_equal(a.body_len, 4);
+	assert_string_equal(body, "abcd");
+	assert_non_null(strstr(s.request, "PUT /a/../b HTTP/1.1\r\n"));
+	assert_non_null(strstr(s.request, "Content-Length: 17\r\n"));
+	assert_string_equal(strstr(s.request, "\r\n\r\n"), "\r\n\r\nxxxxxxxxxxthe end");
+	struct server empty = { .answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+		.until = "\r\n\r\n" };
+	a = put(&empty, 90, 0, 0, body);
+	assert_true(a.status == 200 && a.is_whole);
+	assert_non_null(strstr(empty.request, "Content-Length: 0\r\n"));
+}
+
+TEST(M5_of_an_answer_only_what_was_asked_for_is_kept)
+{
+	char body[64];
+	struct server s = {
+		.answer = "HTTP/1.1 200 OK\r\nETag: a\tb\r\nContent-Length: 500\r\n\r\n~0123456789",
+		.repeat = 50
+	};
+	struct http_answer a = put(&s, 90, 17, 0, body);
+	assert_true(a.is_whole);
+	assert_int_equal(a.body_len, 63);
+	assert_int_equal(strlen(body), 63);
+	/* What is no plain text is no ETag. */
+	assert_string_equal(a.etag, "");
+}
+
+TEST(M2_an_answer_before_its_time_or_cut_off_is_not_whole)
+{
+	char body[64];
+	struct server early = { .answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+		.reads_none = true };
+	assert_false(put(&early, 0, MIB, 0, body).is_whole);
+	struct server cut = { .answer = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc" };
+	struct http_answer a = put(&cut, 90, 17, 0, body);
+	assert_int_equal(a.status, 200);
+	assert_false(a.is_whole);
+	/* The file has become shorter: nothing else is sent in its place. */
+	struct server short_file = { .answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" };
+	a = put(&short_file, MIB - 5, 10, 0, body);
+	assert_false(a.is_whole);
+	assert_non_null(strstr(a.cause, "cannot be read"));
+}
+
+TEST(M5_who_neither_reads_nor_answers_is_left)
+{
+	char body[64];
+	uint64_t start = clock_mono_ns();
+	struct server s = { .answer = "", .drips = true };
+	struct http_answer a = put(&s, 90, 17, 1000, body);
+	assert_false(a.is_whole);
+	assert_true(clock_mono_ns() - start < 9 * NS_PER_S);
 }
 
 /* ---- who vouches: what libcurl is told ---- */
@@ -357,7 +474,8 @@ static void see_who_vouches(const char *ca_file)
 	struct http *h;
 	struct http_call *c;
 	struct outcome o = { 0 };
-	const struct http_post p = { .url = "https://127.0.0.1:1/",
+	const struct http_request p = { .method = "POST",
+		.url = "https://127.0.0.1:1/",
 		.body = "",
 		.may_be_private = true,
 		.timeout_ms = 1000,
@@ -366,7 +484,7 @@ static void see_who_vouches(const char *ca_file)
 	ca_info[0] = '\0';
 	uv_loop_init(&loop);
 	assert_int_equal(http_create(&loop, &h), 0);
-	assert_int_equal(http_post(h, &p, on_answer, &o, &c), 0);
+	assert_int_equal(http_send(h, &p, on_answer, &o, &c), 0);
 	http_destroy(&h);
 	loop_assert_empty(&loop);
 }
@@ -410,6 +528,10 @@ int main(void)
 		cmocka_unit_test(M5_a_length_that_lies_changes_nothing),
 		cmocka_unit_test(M1_what_is_no_answer_has_a_cause),
 		cmocka_unit_test(a_call_can_be_taken_back_at_any_time),
+		cmocka_unit_test(a_part_of_a_file_goes_out_and_the_answer_comes_back),
+		cmocka_unit_test(M5_of_an_answer_only_what_was_asked_for_is_kept),
+		cmocka_unit_test(M2_an_answer_before_its_time_or_cut_off_is_not_whole),
+		cmocka_unit_test(M5_who_neither_reads_nor_answers_is_left),
 		cmocka_unit_test(M8_only_one_file_vouches_and_it_is_read_once),
 	};
 	return RUN_TESTS(tests);
