@@ -3,7 +3,7 @@ _dayfly() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]} options=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'run ps logs attach wait kill inspect history top events doctor info stats drain config version' -- "$word"))
+    COMPREPLY=($(compgen -W 'run ps logs attach wait kill inspect history uploads top events doctor info stats drain config version' -- "$word"))
     return
   fi
   case $before in
@@ -72,6 +72,7 @@ _dayfly() {
     kill) options='--signal --socket --help -s -h' ;;
     inspect) options='--socket --help -h' ;;
     history) options='--outcome --cause --state --label --name --since --until --user --all-users --limit --quiet --no-trunc --json --socket --help -l -u -a -n -q -h' ;;
+    uploads) options='--wait --json --socket --help -h' ;;
     top) options='--interval --iterations --once --sort --all --label --json --socket --help -d -n -s -a -l -h' ;;
     events) options='--all --label --snapshot --json --socket --help -a -l -s -h' ;;
     doctor) options='--json --state-dir --help -h' ;;
@@ -85,7 +86,7 @@ _dayfly() {
     COMPREPLY=($(compgen -W "$options" -- "$word"))
   elif [ "$verb" = run ]; then
     COMPREPLY=($(compgen -c -- "$word"))
-  elif [[ " attach events history inspect kill logs wait " = *" $verb "* ]]; then
+  elif [[ " attach events history inspect kill logs uploads wait " = *" $verb "* ]]; then
     COMPREPLY=($(compgen -W "$(dayfly ps -q -a 2>/dev/null)" -- "$word"))
   elif [ "$verb" = config ]; then
     COMPREPLY=($(compgen -W show -- "$word"))

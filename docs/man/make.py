@@ -20,7 +20,7 @@ WORDS = {"network": "none host", "user": "agent root", "profile": "dev strict", 
          "best-effort": "memory cpus pids cpu_time memory_high swap cpu_weight io_read io_write disk inodes"}
 FOLDERS = {"workspace", "mount", "workdir"}
 FILES = {"result", "socket", "config"}
-TASKS = {"logs", "attach", "wait", "kill", "inspect", "events", "history"}
+TASKS = {"logs", "attach", "wait", "kill", "inspect", "events", "history", "uploads"}
 
 
 class Option:

@@ -425,6 +425,13 @@ DAYFLY_API int dayfly_inspect(
 DAYFLY_API int dayfly_history(struct dayfly_client *c, const char *const *filters,
 	uint64_t *ret_request, struct dayfly_error *e);
 
+/*
+ * The uploads of one task, or of all of the caller's (NULL): "uploads". With `watch` events of the
+ * kind upload tell how those of the task get on, and the request ends when they are over.
+ */
+DAYFLY_API int dayfly_uploads(struct dayfly_client *c, const char *task, int watch,
+	uint64_t *ret_request, struct dayfly_error *e);
+
 /* The daemon: version, mode, limits, counts. */
 DAYFLY_API int dayfly_info(struct dayfly_client *c, uint64_t *ret_request, struct dayfly_error *e);
 
@@ -450,6 +457,7 @@ enum dayfly_event_type {
 	/* dayfly_logs(), dayfly_attach(): the output is not kept any more; dayfly_event_error()
 	 * says why. The result follows. */
 	DAYFLY_EVENT_GONE,
+	DAYFLY_EVENT_UPLOAD, /* dayfly_uploads(): dayfly_event_json() has "path", "state", "sent" */
 };
 
 enum dayfly_stream {

@@ -27,6 +27,7 @@ static const struct {
 	{ "kill", verb_kill, "end a task, or send it a signal" },
 	{ "inspect", verb_inspect, "print everything known of a task" },
 	{ "history", verb_history, "list the tasks that are remembered, also of earlier daemons" },
+	{ "uploads", verb_uploads, "list artifacts on their way, or wait for them" },
 	{ "top", verb_top, "watch tasks and what they use" },
 	{ "events", verb_events, "print each change of state of tasks, as it comes" },
 	{ "doctor", verb_doctor, "check what this machine can do, and say how to mend the rest" },

@@ -16,6 +16,7 @@ int verb_wait(int argc, char **argv);
 int verb_kill(int argc, char **argv);
 int verb_inspect(int argc, char **argv);
 int verb_history(int argc, char **argv);
+int verb_uploads(int argc, char **argv);
 int verb_top(int argc, char **argv);
 int verb_events(int argc, char **argv);
 int verb_doctor(int argc, char **argv);

@@ -20,6 +20,7 @@ static const char *const type_names[] = {
 	[DAYFLY_EVENT_ERROR] = "error",
 	[DAYFLY_EVENT_TASK] = "task",
 	[DAYFLY_EVENT_MISSED] = "missed",
+	[DAYFLY_EVENT_UPLOAD] = "upload",
 	[DAYFLY_EVENT_SUBSCRIBED] = "subscribed",
 	[DAYFLY_EVENT_OTHER] = "", /* no event has this name */
 	[DAYFLY_EVENT_GONE] = "gone",

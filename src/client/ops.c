@@ -233,6 +233,18 @@ int dayfly_history(struct dayfly_client *c, const char *const *filters, uint64_t
 	return send_plain(c, request, ret_request, e);
 }
 
+int dayfly_uploads(struct dayfly_client *c, const char *task, int watch, uint64_t *ret_request,
+	struct dayfly_error *e)
+{
+	json_t *request = json_pack("{s:s, s:b}", "op", "uploads", "watch", watch);
+	int r = task ? set_text(request, "task", task, e) : 0;
+	if (r < 0) {
+		json_decref(request);
+		return r;
+	}
+	return send_plain(c, request, ret_request, e);
+}
+
 int dayfly_info(struct dayfly_client *c, uint64_t *ret_request, struct dayfly_error *e)
 {
 	return send_plain(c, json_pack("{s:s}", "op", "info"), ret_request, e);

@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/str.h"
 #include "daemon/options.h"
+#include "daemon/upload_target.h"
 #include "http/url.h"
 
 #include <errno.h>
@@ -32,6 +33,8 @@ static const struct {
 		"dayflyd does not start with one of these" },
 	{ "pool", "Jails that are made before their task comes. Each is used once, by one task" },
 	{ "webhooks", "Who may be told of tasks over HTTP. Without a host here nobody is" },
+	{ "uploads",
+		"Where artifacts of tasks may be sent. Without a target or a host here nowhere" },
 	{ "history", "What is remembered of every task, beyond the life of dayflyd" },
 	{ "ids", "The user and group ids of tasks in root mode" },
 };
@@ -163,6 +166,25 @@ const struct config_key config_keys[] = {
 	{ KEY("webhooks", "max_bytes_per_user", CONFIG_SIZE, hooks.max_bytes_uid), .min = 64 << 10, .max = 32 << 20, .fallback = "4MiB", .is_live = true,
 		.doc = "the same for their bytes" },
 
+	{ KEY("uploads", "target", CONFIG_TARGETS, uploads.targets), .fallback = "",
+		.doc = "a place that requests may name: `NAME KEY=VALUE ...`, where lines of one name add up. The keys stand in [uploads.md](uploads.md#targets)" },
+	{ KEY("uploads", "hosts", CONFIG_HOSTS, policy.upload_hosts), .fallback = "", .is_live = true,
+		.doc = "requests may also give addresses of these hosts: with https, at addresses of the public Internet. Without a port, 443" },
+	{ KEY("uploads", "private_hosts", CONFIG_HOSTS, policy.upload_private_hosts), .fallback = "", .is_live = true,
+		.doc = "the same for hosts on loopback or your own network: at any address, http too. Without a port, 443 and 80" },
+	{ KEY("uploads", "ca_file", CONFIG_PATH, uploads.ca_file), .fallback = "", .is_live = true,
+		.computed = "whom the system trusts", .doc = "certificates (PEM) of those who vouch for the servers; a target may have its own" },
+	{ KEY("uploads", "deadline", CONFIG_DURATION, uploads.deadline_ms), .min = 1000, .max = 30 * 86400 * 1000ull, .fallback = "1d", .is_live = true,
+		.doc = "how long attempts are made; then the upload is given up" },
+	{ KEY("uploads", "stall", CONFIG_DURATION, uploads.stall_ms), .min = 1000, .max = 3600000, .fallback = "1m", .is_live = true,
+		.doc = "an attempt during which next to nothing moves for so long ends" },
+	{ NUMBER("uploads", "max_waiting_per_user", uploads.max_count_uid, 1, 8192), .fallback = "2048", .is_live = true,
+		.doc = "uploads of one user's tasks that may wait; what comes beyond fails" },
+	{ KEY("uploads", "max_bytes_per_user", CONFIG_SIZE, uploads.max_bytes_uid), .min = 1 << 20, .max = 1ull << 50, .fallback = "8GiB", .is_live = true,
+		.doc = "the same for their bytes, which lie on the disk until all of one task are sent" },
+	{ KEY("uploads", "max_bytes", CONFIG_SIZE, uploads.max_bytes), .min = 1 << 20, .max = 1ull << 50, .fallback = "32GiB", .is_live = true,
+		.doc = "the same for all users together" },
+
 	{ KEY("history", "record", CONFIG_BOOL, keep_history), .fallback = "yes",
 		.doc = "write down every task with its request and its result; secrets, files of the request and values of the environment stay out" },
 	{ KEY("history", "dir", CONFIG_PATH, history_dir), .fallback = "",
@@ -201,7 +223,7 @@ size_t config_find(const char *section, const char *name)
 bool config_is_strv(const struct config_key *k)
 {
 	return k->kind == CONFIG_PATHS || k->kind == CONFIG_LABEL_CAPS || k->kind == CONFIG_HOSTS ||
-	       k->kind == CONFIG_URLS || k->kind == CONFIG_CHOICES;
+	       k->kind == CONFIG_URLS || k->kind == CONFIG_CHOICES || k->kind == CONFIG_TARGETS;
 }
 
 bool config_is_list(const struct config_key *k)
@@ -261,6 +283,7 @@ static size_t member_size(enum config_kind kind)
 	case CONFIG_HOSTS:
 	case CONFIG_URLS:
 	case CONFIG_CHOICES:
+	case CONFIG_TARGETS:
 		return sizeof(char *);
 	case CONFIG_USERS:
 	case CONFIG_GROUPS:
@@ -376,6 +399,16 @@ static void check_endpoints(const struct options *o, struct config_faults *f)
 	}
 }
 
+static void check_targets(const struct options *o, struct config_faults *f)
+{
+	struct upload_targets ts;
+	struct err e;
+	if (upload_targets_parse(o->uploads.targets, &ts, &e) < 0)
+		fault_at(f, o, config_find("uploads", "target"), &e);
+	else
+		upload_targets_finish(&ts);
+}
+
 void config_check(const struct options *o, struct config_faults *f)
 {
 	struct err e;
@@ -388,6 +421,7 @@ void config_check(const struct options *o, struct config_faults *f)
 				f);
 	}
 	check_endpoints(o, f);
+	check_targets(o, f);
 	if (o->ids_base + (o->ids_count + 1) * OPTIONS_IDS_PER_TASK > UINT32_MAX) {
 		err_set(&e, ERR_BAD_VALUE, 0,
 			"%" PRIu64 " ranges from %" PRIu64 " on go beyond the last id, 4294967294",

@@ -35,6 +35,7 @@ enum config_kind {
 	CONFIG_LABEL_CAPS, /* labels with a number, one a line (char **) */
 	CONFIG_HOSTS,	   /* rules of http/url.h, one a line (char **) */
 	CONFIG_URLS,	   /* addresses of the web, one a line; may hold tokens (char **) */
+	CONFIG_TARGETS,	   /* lines of upload_target.h (char **) */
 	CONFIG_CHOICES,	   /* some of `words`, one a line (char **) */
 	CONFIG_USERS,	   /* users by name or id, one a line (struct config_ids) */
 	CONFIG_GROUPS,	   /* groups likewise (struct config_ids) */

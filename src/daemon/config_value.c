@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "base/units.h"
 #include "daemon/options.h"
+#include "daemon/upload_target.h"
 #include "http/url.h"
 #include "proto/schema.h"
 
@@ -248,6 +249,13 @@ static int add_url(char ***where, const char *text, struct err *e)
 	return add_text(where, text, CONFIG_URLS_MAX, "let one of them tell the others", e);
 }
 
+static int add_target(char ***where, const char *text, struct err *e)
+{
+	int r = upload_target_check_line(text, e);
+	return r < 0 ? r
+		     : add_text(where, text, 8 * UPLOAD_TARGETS_MAX, "put more keys on a line", e);
+}
+
 static int add_choice(const struct config_key *k, char ***where, const char *text, struct err *e)
 {
 	int nth = 0;
@@ -327,6 +335,8 @@ static int assign(const struct config_key *k, void *where, const char *text,
 		return *text ? add_host(where, text, e) : 0;
 	case CONFIG_URLS:
 		return *text ? add_url(where, text, e) : 0;
+	case CONFIG_TARGETS:
+		return *text ? add_target(where, text, e) : 0;
 	case CONFIG_CHOICES:
 		return *text ? add_choice(k, where, text, e) : 0;
 	case CONFIG_USERS:

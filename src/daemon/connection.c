@@ -105,7 +105,7 @@ static bool has_more_to_say(const struct connection *c)
 {
 	return buf_len(&c->out) || !list_empty(&c->streams) || !list_empty(&c->subscriptions) ||
 	       !list_empty(&c->usage_waits) || !list_empty(&c->past_waits) ||
-	       !list_empty(&c->acks) || c->feed.is_active;
+	       !list_empty(&c->upload_watches) || !list_empty(&c->acks) || c->feed.is_active;
 }
 
 static void set_watch(struct connection *c)
@@ -237,7 +237,7 @@ static bool is_at_rest(const struct connection *c)
 {
 	return list_empty(&c->streams) && list_empty(&c->subscriptions) &&
 	       list_empty(&c->usage_waits) && list_empty(&c->past_waits) && list_empty(&c->acks) &&
-	       !c->feed.is_active;
+	       list_empty(&c->upload_watches) && !c->feed.is_active;
 }
 
 void connection_finish(struct connection *c)
@@ -305,6 +305,7 @@ int connection_create(struct server *server, int take_fd, uid_t uid, gid_t gid, 
 	list_init(&c->subscriptions);
 	list_init(&c->usage_waits);
 	list_init(&c->past_waits);
+	list_init(&c->upload_watches);
 	list_init(&c->acks);
 	list_init(&c->jobs);
 	buf_init(&c->out, CONNECTION_OUT_MAX);
@@ -331,6 +332,7 @@ void connection_destroy(struct connection *c)
 	subscription_finish_all(c);
 	usage_forget(c);
 	past_forget(c);
+	uploads_end_watches(c);
 	intake_finish(c);
 	list_for_each_safe (pos, &c->jobs) {
 		list_remove(pos);

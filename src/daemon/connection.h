@@ -89,16 +89,17 @@ struct connection {
 	size_t n_past_waits;  /* the questions to the history among them */
 	size_t n_skipped;     /* bytes that came after the end */
 	struct buf out;
-	struct list streams;	   /* stream.conn_link */
-	struct list subscriptions; /* subscription.conn_link */
-	struct list usage_waits;   /* usage_wait.conn_link */
-	struct list past_waits;	   /* past_wait.conn_link */
-	struct list acks;	   /* ack.conn_link */
-	struct list jobs;	   /* job.conn_link: die with the connection */
-	bool is_read_closed;	   /* the client has said all that it will say */
-	bool is_closing;	   /* ends when everything is sent */
-	bool is_leaving;	   /* everything is sent; waits for the client to see it */
-	bool is_dead;		   /* ends at the end of the turn */
+	struct list streams;	    /* stream.conn_link */
+	struct list subscriptions;  /* subscription.conn_link */
+	struct list usage_waits;    /* usage_wait.conn_link */
+	struct list past_waits;	    /* past_wait.conn_link */
+	struct list upload_watches; /* upload_watch.conn_link */
+	struct list acks;	    /* ack.conn_link */
+	struct list jobs;	    /* job.conn_link: die with the connection */
+	bool is_read_closed;	    /* the client has said all that it will say */
+	bool is_closing;	    /* ends when everything is sent */
+	bool is_leaving;	    /* everything is sent; waits for the client to see it */
+	bool is_dead;		    /* ends at the end of the turn */
 };
 
 /* Takes the descriptor over, also after a failure. Returns 0 or -errno. */

@@ -443,7 +443,7 @@ json_t *describe_server(const struct server *s, uid_t uid)
 {
 	return json_pack(
 		"{s:s, s:i, s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, "
-		"s:o, s:o, s:o, s:b, s:o, s:o, s:o}",
+		"s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}",
 		"version", DAYFLY_VERSION, "protocol", 1, "mode",
 		s->start->is_root_mode ? "root" : "rootless", "uid", (json_int_t)geteuid(), "pid",
 		(int)getpid(), "socket", s->start->listener.path, "warden", warden_info(&s->warden),
@@ -455,7 +455,8 @@ json_t *describe_server(const struct server *s, uid_t uid)
 					 : json_null(),
 		"config", config_to_json(s->options), "probes", probes(&s->probe), "probes_made",
 		json_build_stamp(s->probe.made_ns), "draining", s->takes_none, "pool",
-		pool_info(s, uid), "webhooks", webhooks_to_json(s), "history", past_info(&s->past));
+		pool_info(s, uid), "webhooks", webhooks_to_json(s), "history", past_info(&s->past),
+		"uploads", uploads_info(&s->uploads));
 }
 
 /* ---- stats ---- */
@@ -475,6 +476,10 @@ json_t *describe_stats(const struct server *s)
 		gauge("webhooks_waiting", "events that are to be told", s->webhooks.outbox.count));
 	json_build_add(
 		&list, gauge("webhooks_waiting_bytes", "what they take", s->webhooks.outbox.bytes));
+	json_build_add(
+		&list, gauge("uploads_waiting", "uploads that are not over", s->uploads.count));
+	json_build_add(&list,
+		gauge("uploads_waiting_bytes", "what they have on the disk", s->uploads.bytes));
 	json_build_add(&list, gauge("connections", "clients", s->n_connections));
 	json_build_add(
 		&list, gauge("closes_waiting", "descriptors of clients that are not closed yet",

@@ -178,6 +178,11 @@ static int handle_history(struct connection *c, struct request *rq, size_t line_
 	return past_list(c, rq, e);
 }
 
+static int handle_uploads(struct connection *c, struct request *rq, size_t line_len, struct err *e)
+{
+	return uploads_handle(c, rq, e);
+}
+
 static int (*const handlers[OP_COUNT])(
 	struct connection *c, struct request *rq, size_t line_len, struct err *e) = {
 	[OP_RUN] = submit_run,
@@ -196,6 +201,7 @@ static int (*const handlers[OP_COUNT])(
 	[OP_EVENTS] = handle_events,
 	[OP_UNSUBSCRIBE] = handle_unsubscribe,
 	[OP_HISTORY] = handle_history,
+	[OP_UPLOADS] = handle_uploads,
 };
 
 int handle_request(struct connection *c, struct request *rq, size_t line_len, struct err *e)

@@ -115,6 +115,7 @@ static const char *arg_name(const struct config_key *k)
 		[CONFIG_LABEL_CAPS] = "LABEL:N",
 		[CONFIG_HOSTS] = "HOST",
 		[CONFIG_URLS] = "URL",
+		[CONFIG_TARGETS] = "TARGET",
 		[CONFIG_CHOICES] = "WORD",
 		[CONFIG_USERS] = "USER",
 		[CONFIG_GROUPS] = "GROUP",

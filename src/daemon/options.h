@@ -40,6 +40,14 @@ struct hook_options {
 	uint64_t max_count_uid, max_bytes_uid; /* that wait */
 };
 
+/* [uploads], but for the hosts that requests may name, which is policy's. */
+struct upload_options {
+	char **targets; /* lines of upload_target.h (strv) */
+	char *ca_file;	/* NULL: whom the system trusts */
+	uint64_t deadline_ms, stall_ms;
+	uint64_t max_count_uid, max_bytes_uid, max_bytes; /* that wait */
+};
+
 struct options {
 	enum options_action action;
 	int ready_fd; /* -1: none */
@@ -66,6 +74,7 @@ struct options {
 	uint64_t admit_memory_uid, admit_cpus_uid;
 	uint64_t max_connections, max_connections_uid;
 	struct hook_options hooks;
+	struct upload_options uploads;
 	uint64_t idle_exit_ms; /* 0: never */
 	uint64_t ids_base, ids_count;
 	struct plan_limits total; /* of all tasks together: memory, swap, cpus, pids */

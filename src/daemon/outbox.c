@@ -543,7 +543,7 @@ int outbox_init(struct outbox *o, uv_loop_t *loop, const struct options *options
 	list_init(&o->events);
 	list_init(&o->owners);
 	list_init(&o->calls);
-	if (outbox_store_init(&o->store, dir, &e) < 0)
+	if (outbox_store_init(&o->store, dir, "outbox", &e) < 0)
 		log_warning("events are kept in memory only: %s", e.msg);
 	int r = outbox_store_each(&o->store, ENDING, take_in, o, &n_bad);
 	if (r < 0)

@@ -51,14 +51,14 @@ static int open_dir(const char *path, struct err *e)
 	return fd_take(&fd);
 }
 
-int outbox_store_init(struct outbox_store *s, const char *parent, struct err *e)
+int outbox_store_init(struct outbox_store *s, const char *parent, const char *kind, struct err *e)
 {
 	*s = (struct outbox_store){ .dir_fd = -1 };
 	if (!parent)
 		return 0;
-	if (asprintf(&s->path, "%s/dayfly-%u.outbox", parent, (unsigned)geteuid()) < 0) {
+	if (asprintf(&s->path, "%s/dayfly-%u.%s", parent, (unsigned)geteuid(), kind) < 0) {
 		s->path = NULL;
-		return err_set(e, ERR_INTERNAL, ENOMEM, "find the outbox");
+		return err_set(e, ERR_INTERNAL, ENOMEM, "find the %s", kind);
 	}
 	int fd = open_dir(s->path, e);
 	if (fd == -ENOENT)
@@ -82,7 +82,7 @@ void outbox_store_finish(struct outbox_store *s)
 	s->path = NULL;
 }
 
-static int make_dir(struct outbox_store *s)
+int outbox_store_make_dir(struct outbox_store *s)
 {
 	struct err e;
 	if (!s->path)
@@ -119,7 +119,7 @@ int outbox_store_write(struct outbox_store *s, const char *name, const json_t *h
 	char first[FIRST_MAX], temporary[OUTBOX_NAME_MAX + sizeof(NEW_PREFIX)];
 	if (!str_is_name(name, OUTBOX_NAME_MAX))
 		return -EINVAL;
-	int r = make_dir(s);
+	int r = outbox_store_make_dir(s);
 	auto_free char *text = r == 0 ? json_dumps(head, JSON_COMPACT) : NULL;
 	if (r < 0 || !text)
 		return r < 0 ? r : -ENOMEM;

@@ -25,10 +25,12 @@ struct outbox_store {
 };
 
 /*
- * The one in this directory (NULL: none). What is there already is opened. Returns 0 or
- * -errno with *e, and then nothing is kept.
+ * The one of that kind ("outbox") in this directory (NULL: none). What is there already is opened.
+ * Returns 0 or -errno with *e, and then nothing is kept.
  */
-int outbox_store_init(struct outbox_store *s, const char *parent, struct err *e);
+int outbox_store_init(struct outbox_store *s, const char *parent, const char *kind, struct err *e);
+/* Makes the directory, if it is not there. Returns 0 or -errno. */
+int outbox_store_make_dir(struct outbox_store *s);
 /* An empty directory is removed. */
 void outbox_store_finish(struct outbox_store *s);
 

@@ -26,6 +26,8 @@ struct policy {
 	/* Whom webhooks may be sent to: at public addresses with TLS; at any (rules of http/url.h,
 	 * strv). */
 	char **hook_hosts, **hook_private_hosts;
+	/* Likewise the addresses of uploads. */
+	char **upload_hosts, **upload_private_hosts;
 };
 
 enum policy_unit { POLICY_UNIT_SIZE, POLICY_UNIT_DURATION, POLICY_UNIT_CPUS, POLICY_UNIT_COUNT };

@@ -96,6 +96,7 @@ static void apply(struct server *s)
 	past_reload(&s->past);
 	accept_check_limit(s);
 	outbox_check_again(&s->webhooks.outbox);
+	uploads_check_again(&s->uploads);
 	alarm_set(s->tick, server_tick_ms(s));
 	server_schedule(s);
 }

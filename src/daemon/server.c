@@ -71,6 +71,7 @@ static void settle_turn(struct server *s)
 {
 	if (s->state == SERVER_DRAINING && !s->jobs.n_active)
 		subscription_end_all(s);
+	uploads_end_all_watches(&s->uploads);
 	settle(s);
 	notify_counts(&s->start->notify, s->sched.n_running, s->sched.n_ready);
 	waiting_check(&s->waiting);
@@ -357,7 +358,7 @@ static void on_signal(uv_signal_t *handle, int signo)
 static void check_idle(struct server *s)
 {
 	/* What waits to be told is something to do. */
-	if (s->n_connections || s->jobs.n_active || s->webhooks.outbox.count) {
+	if (s->n_connections || s->jobs.n_active || s->webhooks.outbox.count || s->uploads.count) {
 		s->idle_since_ns = 0;
 		return;
 	}
@@ -388,6 +389,7 @@ static void on_tick(void *owner)
 	recovery_write_rest(s);
 	journal_tick(&s->start->journal);
 	webhooks_tick(s);
+	uploads_tick(&s->uploads);
 	alarm_set(s->tick, server_tick_ms(s));
 	if (s->state != SERVER_RUNNING)
 		return;
@@ -501,6 +503,9 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 	if (r == 0)
 		r = webhooks_start(s);
 	if (r == 0)
+		r = uploads_init(&s->uploads, loop, o, &start->targets, &s->metrics,
+			start->uploads_dir, start->spool_dir);
+	if (r == 0)
 		r = waiting_init(&s->waiting, s);
 	if (r == 0)
 		r = usage_init(&s->usage, s);
@@ -555,6 +560,7 @@ void server_finish(struct server *s)
 	recovery_write_rest(s);
 	journal_close(&s->start->journal);
 	webhooks_finish(s);
+	uploads_finish(&s->uploads);
 	past_finish(&s->past);
 	list_for_each (pos, &s->jobs.active)
 		sched_remove(&s->sched, &list_entry(pos, struct job, link)->sched);

@@ -18,6 +18,7 @@
 #include "daemon/startup.h"
 #include "daemon/tenant.h"
 #include "daemon/turn.h"
+#include "daemon/uploads.h"
 #include "daemon/usage.h"
 #include "daemon/waiting.h"
 #include "daemon/warden_link.h"
@@ -87,6 +88,7 @@ struct server {
 	struct usage usage;
 	struct pool_view pool;
 	struct webhooks webhooks;
+	struct uploads uploads;
 	struct past past;
 	struct metrics metrics;
 	struct turn turn;

@@ -195,6 +195,29 @@ static int choose_outbox_dir(
 	return dir && !s->outbox_dir ? err_set(e, ERR_INTERNAL, ENOMEM, "find the outbox") : 0;
 }
 
+/* Artifacts may be large: on the disk, wherever something of the user's is. */
+static int choose_uploads_dir(
+	struct startup *s, const struct options *o, const char *journal_dir, struct err *e)
+{
+	const char *dir = o->state_dir	   ? o->state_dir
+			  : s->history_dir ? s->history_dir
+					   : journal_dir;
+	if (!dir)
+		return 0;
+	s->uploads_dir = strdup(dir);
+	if (asprintf(&s->spool_dir, "%s/dayfly-%u.spools", dir, (unsigned)geteuid()) < 0)
+		s->spool_dir = NULL;
+	return s->uploads_dir && s->spool_dir
+		       ? 0
+		       : err_set(e, ERR_INTERNAL, ENOMEM, "find the place of uploads");
+}
+
+static int read_targets(struct startup *s, const struct options *o, uid_t owner, struct err *e)
+{
+	int r = upload_targets_parse(o->uploads.targets, &s->targets, e);
+	return r < 0 ? r : upload_targets_read_secrets(&s->targets, owner, e);
+}
+
 int startup_run(struct startup *s, const struct options *o, struct err *e)
 {
 	struct identity id;
@@ -219,6 +242,8 @@ int startup_run(struct startup *s, const struct options *o, struct err *e)
 	if (r == 0)
 		r = webhooks_read_keys(o, s->is_root_mode ? id.uid : geteuid(), &s->hook_keys, e);
 	if (r == 0)
+		r = read_targets(s, o, s->is_root_mode ? id.uid : geteuid(), e);
+	if (r == 0)
 		past_choose_dir(o, s->listener.path, s->is_root_mode, journal_dir, &s->history_dir,
 			&s->history_makes_dirs);
 	if (r == 0 && s->is_root_mode)
@@ -229,6 +254,8 @@ int startup_run(struct startup *s, const struct options *o, struct err *e)
 		r = open_journal(s, journal_dir, e);
 	if (r == 0)
 		r = choose_outbox_dir(s, o, journal_dir, e);
+	if (r == 0)
+		r = choose_uploads_dir(s, o, journal_dir, e);
 	s->journal.is_private = !s->is_root_mode && !o->state_dir;
 	return r < 0 ? r : listener_start(&s->listener, e);
 }
@@ -242,6 +269,10 @@ void startup_finish(struct startup *s)
 	listener_close(&s->listener);
 	keeper_close(&s->keeper, true);
 	signature_wipe(&s->hook_keys);
+	upload_targets_finish(&s->targets);
+	free(s->uploads_dir);
+	free(s->spool_dir);
+	s->uploads_dir = s->spool_dir = NULL;
 	free(s->outbox_dir);
 	s->outbox_dir = NULL;
 	free(s->warden_path);

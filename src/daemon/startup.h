@@ -12,6 +12,7 @@
 #include "daemon/listener.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
+#include "daemon/upload_target.h"
 #include "http/signature.h"
 #include "plan/wire.h"
 
@@ -36,6 +37,9 @@ struct startup {
 	struct journal journal;
 	char *outbox_dir; /* where webhooks wait; NULL: in memory */
 	struct signature_keys hook_keys;
+	char *uploads_dir; /* where uploads are noted; NULL: nowhere */
+	char *spool_dir;   /* where artifacts lie; NULL: nowhere */
+	struct upload_targets targets;
 	char *history_dir; /* NULL: there is to be none */
 	bool history_makes_dirs;
 	struct journal_image journal_image; /* what it says of an earlier daemon */

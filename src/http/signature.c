@@ -3,16 +3,13 @@
 
 #include "base/base64.h"
 #include "base/cleanup.h"
-#include "base/fd.h"
+#include "http/secret_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <nettle/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define PREFIX "whsec_"
 
@@ -72,41 +69,14 @@ int signature_parse(const char *text, size_t len, struct signature_keys *ret, st
 	return r;
 }
 
-static int check_file(int fd, unsigned owner, struct err *e)
-{
-	struct stat st;
-	if (fstat(fd, &st) < 0)
-		return err_set(e, ERR_INTERNAL, errno, "look at it");
-	if (!S_ISREG(st.st_mode))
-		return err_set(e, ERR_BAD_VALUE, 0, "it is not a regular file");
-	if (st.st_uid != 0 && st.st_uid != owner)
-		return err_set(
-			e, ERR_NOT_ALLOWED, 0, "it belongs to user id %u", (unsigned)st.st_uid);
-	if (st.st_mode & (S_IWGRP | S_IRWXO)) {
-		err_set(e, ERR_NOT_ALLOWED, 0, "others may read or write it (mode %04o)",
-			(unsigned)(st.st_mode & 07777));
-		err_hint(e, "chmod 0600, and make a new secret if others may have read it");
-		return -EINVAL;
-	}
-	return 0;
-}
-
 int signature_read_file(const char *path, unsigned owner, struct signature_keys *ret, struct err *e)
 {
-	char text[SIGNATURE_FILE_MAX + 1];
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	int r = fd < 0 ? err_set(e, ERR_SOURCE, errno, "open it") : check_file(fd, owner, e);
-	if (r == 0) {
-		ssize_t n = read(fd, text, sizeof(text));
-		if (n < 0)
-			r = err_set(e, ERR_INTERNAL, errno, "read it");
-		else if ((size_t)n > SIGNATURE_FILE_MAX)
-			r = err_set(
-				e, ERR_TOO_LARGE, 0, "it has over %d bytes", SIGNATURE_FILE_MAX);
-		else
-			r = signature_parse(text, (size_t)n, ret, e);
-		explicit_bzero(text, sizeof(text));
-	}
+	char text[SECRET_FILE_MAX + 1];
+	size_t len = 0;
+	int r = secret_file_read(path, owner, text, &len, e);
+	if (r == 0)
+		r = signature_parse(text, len, ret, e);
+	explicit_bzero(text, sizeof(text));
 	return r < 0 ? err_wrap(e, "the secrets of webhooks in %s", path) : 0;
 }
 

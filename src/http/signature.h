@@ -13,7 +13,6 @@
 #define SIGNATURE_KEYS_MAX  4
 #define SIGNATURE_KEY_MIN   24
 #define SIGNATURE_KEY_MAX   64
-#define SIGNATURE_FILE_MAX  4096
 #define SIGNATURE_TEXT_SIZE (SIGNATURE_KEYS_MAX * 48 + 1)
 
 /* While a key is replaced by another there are two: each signs. */

@@ -30,6 +30,7 @@ enum op {
 	OP_EVENTS,
 	OP_UNSUBSCRIBE,
 	OP_HISTORY,
+	OP_UPLOADS,
 	OP_COUNT,
 };
 const char *op_name(enum op op);
@@ -124,6 +125,12 @@ struct spec_webhook {
 	uint32_t events; /* bits of enum webhook_event; 0: WEBHOOK_FINISHED */
 };
 
+/* Where artifacts are sent: a target of the administrator's and the beginning of the keys there, or
+ * an address. */
+struct spec_upload {
+	char *target, *prefix, *url; /* NULL: not given */
+};
+
 enum concurrency_mode { CONCURRENCY_QUEUE, CONCURRENCY_SUPERSEDE };
 
 /* One task at a time with this key, of one user. */
@@ -203,6 +210,7 @@ struct request {
 	bool all;	     /* list: finished tasks too; events, history: of every user */
 	bool usage;	     /* list: what running tasks use now */
 	bool snapshot;	     /* events: first the tasks that are not done */
+	bool watch;	     /* uploads: until they are over */
 	char *request;	     /* unsubscribe: the tag of the events request */
 	bool on;	     /* drain: or no longer */
 	char *label;	     /* list events history: only tasks with this "key=value" or "key" */

@@ -39,6 +39,7 @@ static const struct {
 	[OP_UNSUBSCRIBE] = { "unsubscribe", "ends an `events` request of the same connection" },
 	[OP_HISTORY] = { "history",
 		"shows what is remembered of the user's tasks, the newest first" },
+	[OP_UPLOADS] = { "uploads", "shows what becomes of the user's uploads" },
 	[OP_DRAIN] = { "drain",
 		"root and the daemon's own user: takes no new tasks, or takes them again" },
 };
@@ -293,7 +294,7 @@ static const struct schema_field task_fields[] = {
 	.name = (field_name), .kind = (field_kind), .offset = offsetof(struct request, member)
 #define HISTORY(member, field_name, field_kind) REQUEST(history.member, field_name, field_kind), .ops = OP_BIT(OP_HISTORY)
 #define OPS_STREAM (OP_BIT(OP_RUN) | OP_BIT(OP_ATTACH) | OP_BIT(OP_LOGS))
-#define OPS_TASK   (OPS_ALL & ~(OP_BIT(OP_RUN) | OP_BIT(OP_LIST) | OP_BIT(OP_INFO) | OP_BIT(OP_PING) | OP_BIT(OP_DRAIN) | OP_BIT(OP_STATS) | OP_BIT(OP_EVENTS) | OP_BIT(OP_UNSUBSCRIBE) | OP_BIT(OP_HISTORY)))
+#define OPS_TASK   (OPS_ALL & ~(OP_BIT(OP_RUN) | OP_BIT(OP_LIST) | OP_BIT(OP_INFO) | OP_BIT(OP_PING) | OP_BIT(OP_DRAIN) | OP_BIT(OP_STATS) | OP_BIT(OP_EVENTS) | OP_BIT(OP_UNSUBSCRIBE) | OP_BIT(OP_HISTORY) | OP_BIT(OP_UPLOADS)))
 
 static const struct schema_field request_fields[] = {
 	{ REQUEST(op, "op", KIND_OP), .ops = OPS_ALL, .required = OPS_ALL,
@@ -308,6 +309,10 @@ static const struct schema_field request_fields[] = {
 		.doc = "only this task, named as elsewhere; the request then ends when the task is done. Not beside `all`" },
 	{ REQUEST(task, "task", KIND_NAME), .ops = OP_BIT(OP_HISTORY), .min = 1, .max = LIMIT_NAME_BYTES, .absent = "a list",
 		.doc = "all about this one task, named as elsewhere; the conditions beside it but `uid` and `all` do not count" },
+	{ REQUEST(task, "task", KIND_NAME), .ops = OP_BIT(OP_UPLOADS), .min = 1, .max = LIMIT_NAME_BYTES, .absent = "every task",
+		.doc = "only those of this task, named as elsewhere, or by its whole id where it is not kept any more" },
+	{ REQUEST(watch, "watch", KIND_BOOL), .ops = OP_BIT(OP_UPLOADS), .absent = "false",
+		.doc = "tell how they get on, and answer when all of that `task` are over" },
 	{ REQUEST(framing, "framing", KIND_WORD), .ops = OPS_STREAM, .words = framing_words,
 		.doc = "how output comes: as JSON text or base64, or as raw bytes after the event" },
 	{ REQUEST(detach, "detach", KIND_BOOL), .ops = OP_BIT(OP_RUN), .absent = "false",

@@ -89,6 +89,10 @@ TEST(each_request_is_one_line_with_its_own_tag)
 		   "\"limit\":5,\"uid\":1000,\"all\":true,\"before\":\"1.2\"}");
 	assert_int_equal(dayfly_history(f.c, NULL, NULL, NULL), 0);
 	expect(&f, "{\"op\":\"history\",\"id\":\"17\"}");
+	assert_int_equal(dayfly_uploads(f.c, "x", 1, &f.request, &f.e), 0);
+	expect(&f, "{\"op\":\"uploads\",\"id\":\"18\",\"watch\":true,\"task\":\"x\"}");
+	assert_int_equal(dayfly_uploads(f.c, NULL, 0, &f.request, &f.e), 0);
+	expect(&f, "{\"op\":\"uploads\",\"id\":\"19\",\"watch\":false}");
 	static const char *const odd[] = { "outcome", "=x", "limit=many", "limit=-1",
 		"uid=", "a_name_that_is_far_too_long_for_any_field=1" };
 	for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {

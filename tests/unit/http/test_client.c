@@ -336,7 +336,8 @@ TEST(a_call_can_be_taken_back_at_any_time)
 
 /* ---- a body from a file, and what comes back ---- */
 
-#define MIB (1u << 20)
+#define MIB	  (1u << 20)
+#define FILE_SIZE (24u * MIB) /* more than the buffers of a connection */
 
 static struct http_answer put(
 	struct server *s, uint64_t offset, uint64_t len, uint64_t stall_ms, char body[64])
@@ -352,6 +353,7 @@ static struct http_answer put(
 	memset(data, 'x', MIB);
 	memcpy(data + 100, "the end", 7);
 	assert_int_equal(write(fd, data, MIB), MIB);
+	assert_int_equal(ftruncate(fd, FILE_SIZE), 0);
 	server_start(s);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u/a/../b", s->port);
 	const struct http_request p = { .method = "PUT",
@@ -419,14 +421,14 @@ TEST(M2_an_answer_before_its_time_or_cut_off_is_not_whole)
 	char body[64];
 	struct server early = { .answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
 		.reads_none = true };
-	assert_false(put(&early, 0, MIB, 0, body).is_whole);
+	assert_false(put(&early, 0, FILE_SIZE, 0, body).is_whole);
 	struct server cut = { .answer = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc" };
 	struct http_answer a = put(&cut, 90, 17, 0, body);
 	assert_int_equal(a.status, 200);
 	assert_false(a.is_whole);
 	/* The file has become shorter: nothing else is sent in its place. */
 	struct server short_file = { .answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" };
-	a = put(&short_file, MIB - 5, 10, 0, body);
+	a = put(&short_file, FILE_SIZE - 5, 10, 0, body);
 	assert_false(a.is_whole);
 	assert_non_null(strstr(a.cause, "cannot be read"));
 }

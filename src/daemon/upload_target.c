@@ -1,0 +1,459 @@
+/* Targets of uploads: see upload_target.h. */
+#include "daemon/upload_target.h"
+
+#include "base/cleanup.h"
+#include "base/limits.h"
+#include "base/str.h"
+#include "base/units.h"
+#include "http/secret_file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PART_MIN   (5ull << 20) /* of S3 itself */
+#define PART_MAX   (5ull << 30)
+#define SINGLE_MAX (5ull << 30)
+
+static int no_memory(struct err *e)
+{
+	return err_set(e, ERR_INTERNAL, ENOMEM, "read the targets of uploads");
+}
+
+static int refuse(struct err *e, const char *key, const char *cause, const char *fix)
+{
+	err_set(e, ERR_BAD_VALUE, 0, "%s %s", key, cause);
+	err_hint(e, "%s", fix);
+	return -EINVAL;
+}
+
+/* ---- one key ---- */
+
+static int set_text(char **where, const char *value, struct err *e)
+{
+	char *copy = strdup(value);
+	if (!copy)
+		return no_memory(e);
+	free(*where);
+	*where = copy;
+	return 0;
+}
+
+static int set_type(struct upload_target *t, const char *value, struct err *e)
+{
+	bool is_s3 = !strcmp(value, "s3");
+	if (!is_s3 && strcmp(value, "http") != 0)
+		return refuse(e, "type", "is neither s3 nor http", "write type=s3 or type=http");
+	t->kind = is_s3 ? UPLOAD_S3 : UPLOAD_HTTP;
+	return 0;
+}
+
+static int set_endpoint(struct upload_target *t, const char *value, struct err *e)
+{
+	struct url u;
+	if (strchr(value, '?'))
+		return refuse(e, "endpoint", "has a query in it", "leave it out");
+	int r = url_parse(value, &u, e);
+	if (r < 0)
+		return err_wrap(e, "endpoint");
+	url_finish(&t->url);
+	t->url = u;
+	return 0;
+}
+
+static int set_bucket(struct upload_target *t, const char *value, struct err *e)
+{
+	size_t n = strlen(value);
+	if (n < 3 || n > 63 || !str_is_name(value, 63))
+		return refuse(e, "bucket", "is not the name of a bucket",
+			"it has 3 to 63 letters, digits, dots and hyphens");
+	return set_text(&t->bucket, value, e);
+}
+
+static int set_region(struct upload_target *t, const char *value, struct err *e)
+{
+	if (!str_is_name(value, 64))
+		return refuse(e, "region", "is not the name of a region", "write it as us-east-1");
+	return set_text(&t->region, value, e);
+}
+
+static int set_prefix(struct upload_target *t, const char *value, struct err *e)
+{
+	return set_text(&t->prefix, value, e);
+}
+
+static int set_style(struct upload_target *t, const char *value, struct err *e)
+{
+	t->is_virtual = !strcmp(value, "virtual");
+	return t->is_virtual || !strcmp(value, "path")
+		       ? 0
+		       : refuse(e, "style", "is neither path nor virtual",
+				 "path: https://HOST/BUCKET/KEY; virtual: https://BUCKET.HOST/KEY");
+}
+
+static int set_private(struct upload_target *t, const char *value, struct err *e)
+{
+	t->may_be_private = !strcmp(value, "yes");
+	return t->may_be_private || !strcmp(value, "no")
+		       ? 0
+		       : refuse(e, "private", "is neither yes nor no", "write private=yes");
+}
+
+static int set_part(struct upload_target *t, const char *value, struct err *e)
+{
+	return units_parse_size(value, &t->part_bytes) < 0 || t->part_bytes < PART_MIN ||
+			       t->part_bytes > PART_MAX
+		       ? refuse(e, "part_size", "is not from 5MiB to 5GiB", "write part_size=16MiB")
+		       : 0;
+}
+
+static int set_multipart(struct upload_target *t, const char *value, struct err *e)
+{
+	return units_parse_size(value, &t->multipart_bytes) < 0 || t->multipart_bytes < PART_MIN ||
+			       t->multipart_bytes > SINGLE_MAX
+		       ? refuse(e, "multipart_above", "is not from 5MiB to 5GiB",
+				 "write multipart_above=64MiB")
+		       : 0;
+}
+
+static int set_ca(struct upload_target *t, const char *value, struct err *e)
+{
+	return value[0] != '/' ? refuse(e, "ca_file", "is not an absolute path", "begin with /")
+			       : set_text(&t->ca_file, value, e);
+}
+
+static int set_credentials(struct upload_target *t, const char *value, struct err *e)
+{
+	if (value[0] != '/' && strcmp(value, "environment") != 0 && strcmp(value, "none") != 0)
+		return refuse(e, "credentials", "is not an absolute path, environment or none",
+			"name a file of mode 0600");
+	return set_text(&t->credentials, value, e);
+}
+
+static const struct {
+	const char *name;
+	int (*set)(struct upload_target *t, const char *value, struct err *e);
+} keys[] = {
+	{ "type", set_type },
+	{ "endpoint", set_endpoint },
+	{ "bucket", set_bucket },
+	{ "region", set_region },
+	{ "prefix", set_prefix },
+	{ "style", set_style },
+	{ "private", set_private },
+	{ "part_size", set_part },
+	{ "multipart_above", set_multipart },
+	{ "ca_file", set_ca },
+	{ "credentials", set_credentials },
+};
+
+static int set_key(struct upload_target *t, const char *word, struct err *e)
+{
+	const char *names[ARRAY_SIZE(keys)];
+	size_t len = strcspn(word, "=");
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		names[i] = keys[i].name;
+		if (word[len] && word[len + 1] && strlen(keys[i].name) == len &&
+			!memcmp(keys[i].name, word, len))
+			return keys[i].set(t, word + len + 1, e);
+	}
+	err_set(e, ERR_BAD_VALUE, 0, "\"%.*s\" is no KEY=VALUE of a target",
+		(int)(len < 60 ? len : 60), word);
+	auto_free char *name = strndup(word, len);
+	const char *near = name ? str_nearest(name, names, ARRAY_SIZE(keys)) : NULL;
+	err_hint(
+		e, near ? "did you mean %s=?" : "docs/uploads.md has the keys%s", near ? near : "");
+	return -EINVAL;
+}
+
+/* ---- lines ---- */
+
+static void finish_target(struct upload_target *t)
+{
+	char *const secrets[] = { t->secret.id, t->secret.key, t->secret.token,
+		t->secret.authorization };
+	for (size_t i = 0; i < ARRAY_SIZE(secrets); i++) {
+		if (secrets[i])
+			explicit_bzero(secrets[i], strlen(secrets[i]));
+		free(secrets[i]);
+	}
+	url_finish(&t->url);
+	free(t->name);
+	free(t->bucket);
+	free(t->region);
+	free(t->prefix);
+	free(t->ca_file);
+	free(t->credentials);
+	*t = (struct upload_target){ 0 };
+}
+
+/* The words of a line behind its name. */
+static int set_words(struct upload_target *t, const char *words, struct err *e)
+{
+	int r = 0;
+	while (r == 0) {
+		words += strspn(words, " \t");
+		size_t len = strcspn(words, " \t");
+		if (!len)
+			break;
+		auto_free char *word = strndup(words, len);
+		r = word ? set_key(t, word, e) : no_memory(e);
+		words += len;
+	}
+	return r;
+}
+
+/* The length of the name; 0: it is none. */
+static size_t name_len(const char *line)
+{
+	char name[LIMIT_NAME_BYTES + 1];
+	size_t len = strcspn(line, " \t");
+	if (len > LIMIT_NAME_BYTES)
+		return 0;
+	memcpy(name, line, len);
+	name[len] = '\0';
+	return str_is_name(name, LIMIT_NAME_BYTES) ? len : 0;
+}
+
+static int refuse_name(struct err *e)
+{
+	err_set(e, ERR_BAD_VALUE, 0, "a target does not begin with a name");
+	err_hint(e, "write NAME KEY=VALUE KEY=VALUE; more lines of that name add up");
+	return -EINVAL;
+}
+
+int upload_target_check_line(const char *line, struct err *e)
+{
+	struct upload_target t = { 0 };
+	size_t len = name_len(line);
+	int r = len ? set_words(&t, line + len, e) : refuse_name(e);
+	finish_target(&t);
+	return r;
+}
+
+static struct upload_target *get_target(
+	struct upload_targets *ts, const char *name, size_t len, struct err *e)
+{
+	for (size_t i = 0; i < ts->n; i++)
+		if (strlen(ts->list[i].name) == len && !memcmp(ts->list[i].name, name, len))
+			return &ts->list[i];
+	if (ts->n == UPLOAD_TARGETS_MAX) {
+		err_set(e, ERR_TOO_LARGE, 0, "there are over %d targets", UPLOAD_TARGETS_MAX);
+		return NULL;
+	}
+	struct upload_target *list = realloc(ts->list, (ts->n + 1) * sizeof(*list));
+	if (list)
+		ts->list = list;
+	char *copy = list ? strndup(name, len) : NULL;
+	if (!copy) {
+		no_memory(e);
+		return NULL;
+	}
+	list[ts->n] = (struct upload_target){
+		.name = copy, .part_bytes = 16ull << 20, .multipart_bytes = 64ull << 20
+	};
+	return &list[ts->n++];
+}
+
+static int check_target(struct upload_target *t, struct err *e)
+{
+	const char *path = t->url.text ? strchr(t->url.text + strlen("https://"), '/') : NULL;
+	if (!t->url.text)
+		return refuse(e, t->name, "has no endpoint", "add endpoint=https://HOST");
+	if (!t->url.is_tls && !t->may_be_private)
+		return refuse(e, t->name, "has an endpoint without TLS",
+			"write https://, or add private=yes for a server of your own network");
+	if (t->kind == UPLOAD_HTTP)
+		return t->bucket ? refuse(e, t->name, "has a bucket and is not of type s3",
+					   "add type=s3")
+				 : 0;
+	if (!t->bucket)
+		return refuse(e, t->name, "has no bucket", "add bucket=NAME");
+	if (path && path[1])
+		return refuse(e, t->name, "has a path in its endpoint",
+			"write endpoint=https://HOST, and what comes before keys as prefix=");
+	if (!t->region)
+		return set_text(&t->region, "us-east-1", e);
+	return 0;
+}
+
+int upload_targets_parse(char *const *lines, struct upload_targets *ret, struct err *e)
+{
+	struct upload_targets ts = { 0 };
+	int r = 0;
+	for (; r == 0 && lines && *lines; lines++) {
+		size_t len = name_len(*lines);
+		struct upload_target *t = len ? get_target(&ts, *lines, len, e) : NULL;
+		r = !len ? refuse_name(e) : t ? set_words(t, *lines + len, e) : -EINVAL;
+	}
+	for (size_t i = 0; r == 0 && i < ts.n; i++)
+		r = check_target(&ts.list[i], e);
+	if (r < 0)
+		upload_targets_finish(&ts);
+	else
+		*ret = ts;
+	return r;
+}
+
+const struct upload_target *upload_targets_find(const struct upload_targets *ts, const char *name)
+{
+	for (size_t i = 0; i < ts->n; i++)
+		if (!strcmp(ts->list[i].name, name))
+			return &ts->list[i];
+	return NULL;
+}
+
+void upload_targets_finish(struct upload_targets *ts)
+{
+	for (size_t i = 0; i < ts->n; i++)
+		finish_target(&ts->list[i]);
+	free(ts->list);
+	*ts = (struct upload_targets){ 0 };
+}
+
+/* ---- what they sign with ---- */
+
+/* Where a line of that name goes; NULL: nowhere. */
+static char **secret_member(struct upload_target *t, const char *name, size_t len)
+{
+	struct upload_secret *s = &t->secret;
+	const struct {
+		const char *name;
+		char **where;
+		enum upload_kind kind;
+	} members[] = {
+		{ "aws_access_key_id", &s->id, UPLOAD_S3 },
+		{ "aws_secret_access_key", &s->key, UPLOAD_S3 },
+		{ "aws_session_token", &s->token, UPLOAD_S3 },
+		{ "authorization", &s->authorization, UPLOAD_HTTP },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
+		if (members[i].kind == t->kind && strlen(members[i].name) == len &&
+			!memcmp(members[i].name, name, len))
+			return members[i].where;
+	return NULL;
+}
+
+static bool is_visible(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (s[i] < ' ' || s[i] > '~')
+			return false;
+	return len > 0;
+}
+
+/* "name = value", as the files of AWS's own tools have it. */
+static int read_line(
+	struct upload_target *t, const char *s, size_t len, unsigned line, struct err *e)
+{
+	size_t name = 0, value;
+	while (name < len && !strchr(" \t=", s[name]))
+		name++;
+	value = name;
+	while (value < len && strchr(" \t", s[value]))
+		value++;
+	bool has_equals = value < len && s[value] == '=';
+	for (value++; value < len && strchr(" \t", s[value]);)
+		value++;
+	char **where = has_equals ? secret_member(t, s, name) : NULL;
+	if (!where || *where || value >= len || !is_visible(s + value, len - value)) {
+		err_set(e, ERR_BAD_VALUE, 0, "line %u is not one of the expected, each once", line);
+		err_hint(e, t->kind == UPLOAD_S3
+				    ? "write aws_access_key_id = ID, aws_secret_access_key = KEY "
+				      "and perhaps aws_session_token = TOKEN"
+				    : "write authorization = Bearer TOKEN");
+		return -EINVAL;
+	}
+	*where = strndup(s + value, len - value);
+	return *where ? 0 : no_memory(e);
+}
+
+static int read_text(struct upload_target *t, const char *text, size_t len, struct err *e)
+{
+	unsigned line = 1;
+	int r = 0;
+	for (size_t at = 0; r == 0 && at < len; line++) {
+		const char *s = text + at, *end = memchr(s, '\n', len - at);
+		size_t n = end ? (size_t)(end - s) : len - at;
+		at += n + 1;
+		while (n && s[n - 1] && strchr(" \t\r", s[n - 1]))
+			n--;
+		while (n && *s && strchr(" \t", *s)) {
+			s++;
+			n--;
+		}
+		if (n && !strchr("#;[", s[0]))
+			r = read_line(t, s, n, line, e);
+	}
+	return r;
+}
+
+static int read_file(struct upload_target *t, const char *path, unsigned owner, struct err *e)
+{
+	char text[SECRET_FILE_MAX + 1];
+	size_t len = 0;
+	int r = secret_file_read(path, owner, text, &len, e);
+	if (r == 0)
+		r = read_text(t, text, len, e);
+	explicit_bzero(text, sizeof(text));
+	return r < 0 ? err_wrap(e, "the credentials in %s", path) : 0;
+}
+
+static int read_environment(struct upload_target *t, struct err *e)
+{
+	static const char *const names[] = { "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+		"AWS_SESSION_TOKEN" };
+	char **where[] = { &t->secret.id, &t->secret.key, &t->secret.token };
+	if (t->kind != UPLOAD_S3)
+		return refuse(e, t->name, "takes credentials from the environment",
+			"that is for type s3; name a file");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *value = getenv(names[i]);
+		if (!value || !*value)
+			continue;
+		if (!is_visible(value, strlen(value)))
+			return refuse(e, names[i], "has characters that no header may have", "");
+		*where[i] = strdup(value);
+		if (!*where[i])
+			return no_memory(e);
+	}
+	return 0;
+}
+
+static int read_secret(struct upload_target *t, unsigned owner, struct err *e)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	auto_free char *path = NULL;
+	int r = 0;
+	if (t->credentials && t->credentials[0] == '/')
+		r = read_file(t, t->credentials, owner, e);
+	else if (t->credentials && !strcmp(t->credentials, "environment"))
+		r = read_environment(t, e);
+	else if (!t->credentials && dir) {
+		if (asprintf(&path, "%s/upload_%s", dir, t->name) < 0) {
+			path = NULL;
+			return no_memory(e);
+		}
+		r = access(path, F_OK) == 0 ? read_file(t, path, owner, e) : 0;
+	}
+	if (r == 0 && t->kind == UPLOAD_S3 && (!t->secret.id || !t->secret.key)) {
+		err_set(e, ERR_BAD_VALUE, 0, "there is no access key to sign with");
+		err_hint(e,
+			"name a file with credentials=PATH, or pass LoadCredential=upload_%s:PATH",
+			t->name);
+		r = -EINVAL;
+	}
+	return r;
+}
+
+int upload_targets_read_secrets(struct upload_targets *ts, unsigned owner, struct err *e)
+{
+	for (size_t i = 0; i < ts->n; i++) {
+		int r = read_secret(&ts->list[i], owner, e);
+		if (r < 0)
+			return err_wrap(e, "uploads.target %s", ts->list[i].name);
+	}
+	return 0;
+}

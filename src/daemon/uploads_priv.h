@@ -1,0 +1,113 @@
+/* What uploads.c and its parts share. */
+#ifndef DAYFLY_DAEMON_UPLOADS_PRIV_H
+#define DAYFLY_DAEMON_UPLOADS_PRIV_H
+
+#include "daemon/upload_hash.h"
+#include "daemon/upload_request.h"
+#include "daemon/uploads.h"
+
+enum upload_state { UPLOAD_QUEUED, UPLOAD_SENDING, UPLOAD_DONE, UPLOAD_FAILED };
+const char *upload_state_name(enum upload_state state);
+
+#define UPLOAD_CAUSE_SIZE 200
+/* Those who watch are told so often. */
+#define UPLOADS_TELL_MS 200
+
+struct upload {
+	struct upload_batch *batch;
+	struct list link; /* upload_batch.uploads */
+	unsigned number;
+	char *path;
+	char *target; /* NULL: url */
+	char *key;
+	char *url;    /* may hold a signature: for no log */
+	char *origin; /* of it, or of the target's */
+	uint64_t offset, bytes;
+	char sha256[65];
+	enum upload_state state;
+	char cause[UPLOAD_CAUSE_SIZE]; /* of the last failure; "" */
+	unsigned attempts;	       /* failed in a row */
+	uint64_t next_ns;	       /* CLOCK_BOOTTIME: not before */
+	uint64_t version;	       /* rises with each change that is to be told */
+
+	/* Multipart. */
+	char *upload_id; /* NULL: not begun */
+	uint64_t part_bytes;
+	char **etags; /* of the parts that are there (strv) */
+	unsigned restarts;
+	bool is_aborting; /* it is over, but for taking back what is there */
+
+	/* The attempt that is under way. */
+	enum upload_step step;
+	struct http_call *call;
+	struct upload_hash *hash;
+	char *body;
+};
+
+/* One user: is there as long as something of his is. */
+struct upload_owner {
+	struct list link; /* uploads.owners */
+	uid_t uid;
+	size_t n_batches;
+	size_t n_waiting, n_calls, n_finished; /* uploads */
+	uint64_t bytes;			       /* of his spools */
+};
+
+struct upload_batch {
+	struct uploads *uploads;
+	struct upload_owner *owner;
+	struct list link; /* uploads.batches or uploads.finished */
+	struct list list; /* upload.link */
+	char task[ID_TASK_SIZE];
+	int spool;	      /* -1: not open */
+	uint64_t created_ns;  /* CLOCK_REALTIME: the deadline counts on after a restart */
+	uint64_t finished_ns; /* CLOCK_BOOTTIME; 0: something waits */
+	uint64_t bytes;	      /* of its files */
+	size_t n;
+};
+
+struct upload_watch {
+	struct list link;      /* uploads.watches */
+	struct list conn_link; /* connection.upload_watches */
+	struct connection *conn;
+	char *tag;
+	char task[ID_TASK_SIZE];
+	uint64_t told; /* highest version that was told */
+};
+
+/* uploads.c */
+/* In all sums. */
+void upload_count(struct upload *up, int n);
+void upload_count_bytes(struct upload_batch *b, uint64_t bytes);
+struct upload_batch *upload_batch_create(
+	struct uploads *u, const char *task, uid_t uid, uint64_t created_ns);
+struct upload *upload_create(struct upload_batch *b, unsigned number, const char *path);
+struct upload_batch *uploads_find(const struct uploads *u, uid_t uid, const char *task);
+/* Something about it has changed that is to be told. */
+void upload_touch(struct upload *up);
+/* The only place that writes the state. */
+void upload_set_state(struct upload *up, enum upload_state state);
+/* For good. What lies at the server already is taken back. */
+void upload_fail(struct upload *up, const char *cause);
+/* Whether the policy lets an address be. Returns 0 or -errno with *e. */
+int upload_judge_url(const struct uploads *u, const char *text, bool *ret_private, struct err *e);
+bool upload_is_over(const struct upload *up);
+/* It, or the whole batch, may be over now. The batch may be in the list of finished ones after. */
+void upload_batch_settle(struct upload_batch *b);
+uint64_t upload_sent(const struct upload *up);
+json_t *upload_to_json(const struct upload *up);
+
+/* uploads_store.c: each returns 0 or -errno */
+int upload_store(struct upload *up);
+int upload_forget(struct upload *up);
+void uploads_take_in(struct uploads *u);
+
+/* uploads_send.c */
+void uploads_run(struct uploads *u);
+/* Takes back the attempt that is under way. */
+void upload_stop(struct upload *up);
+
+/* uploads_watch.c */
+void uploads_tell(struct uploads *u);
+
+#endif
