@@ -69,9 +69,10 @@ static void on_idle(uv_idle_t *handle)
 
 static void settle_turn(struct server *s)
 {
-	if (s->state == SERVER_DRAINING && !s->jobs.n_active)
+	if (s->state == SERVER_DRAINING && !s->jobs.n_active) {
 		subscription_end_all(s);
-	uploads_end_all_watches(&s->uploads);
+		uploads_end_all_watches(&s->uploads);
+	}
 	settle(s);
 	notify_counts(&s->start->notify, s->sched.n_running, s->sched.n_ready);
 	waiting_check(&s->waiting);
@@ -532,6 +533,7 @@ int server_run(struct server *s)
 	uv_run(s->loop, UV_RUN_DEFAULT);
 	end_tasks(s);
 	subscription_end_all(s);
+	uploads_end_all_watches(&s->uploads);
 	/* As far as the sockets take it at once. */
 	settle(s);
 	return s->exit_code;

@@ -10,7 +10,7 @@
 #include "daemon/uploads_priv.h"
 #include "http/url.h"
 #include "proto/answer.h"
-#include "task/spool.h"
+#include "task/spool_file.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -233,7 +233,7 @@ void upload_batch_settle(struct upload_batch *b)
 		upload_forget(list_entry(pos, struct upload, link));
 	fd_close(&b->spool);
 	if (u->spool_dir)
-		spool_remove(u->spool_dir, b->task);
+		spool_file_remove(u->spool_dir, b->task);
 	b->owner->bytes -= b->bytes;
 	u->bytes -= b->bytes;
 	b->finished_ns = clock_boot_ns();
@@ -448,7 +448,7 @@ bool uploads_add(struct uploads *u, const char *task, uid_t uid, const struct sp
 	struct upload_batch *b =
 		r == 0 && n ? upload_batch_create(u, task, uid, clock_real_ns()) : NULL;
 	if (b) {
-		b->spool = spool_open(u->spool_dir, task);
+		b->spool = spool_file_open(u->spool_dir, task);
 		if (b->spool < 0) {
 			r = err_set(&e, ERR_INTERNAL, -b->spool, "open the files");
 			b->spool = -1;

@@ -1,9 +1,9 @@
 /*
  * Artifacts on their way to where they are kept: files of tasks that are done, sent by HTTP or to
- * S3, one upload for each. They wait in the task's spool (task/spool.h), and each has a record on
- * the disk (outbox_store.h) from before the task's result goes out until its task's uploads are all
- * over: so they outlive the daemon, and of a multipart upload only what is missing is sent again.
- * A task never waits for this.
+ * S3, one upload for each. They wait in the task's spool (task/spool_file.h), and each has a record
+ * on the disk (outbox_store.h) from before the task's result goes out until its task's uploads are
+ * all over: so they outlive the daemon, and of a multipart upload only what is missing is sent
+ * again. A task never waits for this.
  *
  *   queued ──due, room──▶ sending ──2xx──▶ done
  *      ▲──────backoff────────┘ └─refused, deadline──▶ failed

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "http/url.h"
-#include "task/spool.h"
+#include "task/spool_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -208,12 +208,12 @@ void uploads_take_in(struct uploads *u)
 	if (n_bad)
 		log_warning("%s: %zu damaged records were set aside (.bad)", u->store.path, n_bad);
 	if (u->spool_dir && r == 0)
-		spool_sweep(u->spool_dir, has_spool, u);
+		spool_file_sweep(u->spool_dir, has_spool, u);
 	if (u->count)
 		log_info("%zu uploads of an earlier daemon go on", u->count);
 	list_for_each_safe (pos, &u->batches) {
 		struct upload_batch *b = list_entry(pos, struct upload_batch, link);
-		b->spool = u->spool_dir ? spool_open(u->spool_dir, b->task) : -ENOENT;
+		b->spool = u->spool_dir ? spool_file_open(u->spool_dir, b->task) : -ENOENT;
 		if (b->spool < 0) {
 			log_task(LOG_LEVEL_WARNING, b->task, "its files are gone: %s",
 				strerror(-b->spool));

@@ -7,7 +7,7 @@
 #include "daemon/uploads.h"
 #include "daemon/uploads_priv.h"
 #include "http/sigv4.h"
-#include "task/spool.h"
+#include "task/spool_file.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -185,7 +185,7 @@ static void spool_fill(const char *task, size_t len, uint8_t sha256[32], char he
 	for (size_t i = 0; i < len; i++)
 		data[i + 16] = (char)(i * 7 + i / 4096);
 	memcpy(data, "head of the tar ", 16);
-	assert_int_equal(spool_create(spools, task, len + 16, &fd, &room, &e), 0);
+	assert_int_equal(spool_file_create(spools, task, len + 16, &fd, &room, &e), 0);
 	assert_int_equal(fd_write_all(fd, data, len + 16), 0);
 	close(fd);
 	sigv4_hash(data + 16, len, hex);
@@ -208,7 +208,7 @@ static json_t *add(const char *task, const struct spec_upload *spec, size_t len,
 	assert_int_equal(uploads_add(&u, task, 1000, spec, &f, 1, &state), expected);
 	assert_non_null(state);
 	if (!expected)
-		spool_remove(spools, task);
+		spool_file_remove(spools, task);
 	return state;
 }
 
@@ -239,7 +239,7 @@ static void assert_ended(const char *state, const char *cause)
 		assert_string_equal(text_of(one, "cause"), "");
 	json_decref(one);
 	/* Nothing of it is left on the disk. */
-	assert_int_equal(spool_open(spools, TASK), -ENOENT);
+	assert_int_equal(spool_file_open(spools, TASK), -ENOENT);
 }
 
 static const struct spec_upload to_s3 = { .target = (char *)"s3", .prefix = (char *)"b/{task}/" };
@@ -412,11 +412,11 @@ TEST(M3_without_its_files_an_upload_fails_and_spools_of_nobody_go)
 	daemon_start();
 	json_decref(add(TASK, &to_web, 1000, true));
 	daemon_stop();
-	spool_remove(spools, TASK);
+	spool_file_remove(spools, TASK);
 	spool_fill(other, 10, sha256, hex);
 	daemon_start();
 	assert_ended("failed", "gone");
-	assert_int_equal(spool_open(spools, other), -ENOENT);
+	assert_int_equal(spool_file_open(spools, other), -ENOENT);
 	assert_int_equal(server.n, 0);
 	daemon_stop();
 	server_stop();

@@ -1,5 +1,5 @@
-/* Spools: see spool.h. */
-#include "task/spool.h"
+/* Spools: see spool_file.h. */
+#include "task/spool_file.h"
 
 #include "base/cleanup.h"
 #include "base/dir.h"
@@ -47,7 +47,7 @@ static uint64_t room(int fd)
 	return free_bytes > 2 * SPOOL_LEAVE_BYTES ? free_bytes - SPOOL_LEAVE_BYTES : free_bytes / 2;
 }
 
-int spool_create(const char *dir, const char *task, uint64_t want_bytes, int *ret_fd,
+int spool_file_create(const char *dir, const char *task, uint64_t want_bytes, int *ret_fd,
 	uint64_t *ret_bytes, struct err *e)
 {
 	char name[NAME_SIZE];
@@ -68,7 +68,7 @@ int spool_create(const char *dir, const char *task, uint64_t want_bytes, int *re
 	return 0;
 }
 
-int spool_open(const char *dir, const char *task)
+int spool_file_open(const char *dir, const char *task)
 {
 	char name[NAME_SIZE];
 	struct stat st;
@@ -83,7 +83,7 @@ int spool_open(const char *dir, const char *task)
 	return S_ISREG(st.st_mode) ? fd_take(&fd) : -EBADMSG;
 }
 
-void spool_remove(const char *dir, const char *task)
+void spool_file_remove(const char *dir, const char *task)
 {
 	char name[NAME_SIZE];
 	if (set_name(task, name) < 0)
@@ -93,7 +93,7 @@ void spool_remove(const char *dir, const char *task)
 		rmdir(dir); /* with another in it this fails, as it should */
 }
 
-int spool_sweep(const char *dir, bool (*is_owned)(void *owner, const char *task), void *owner)
+int spool_file_sweep(const char *dir, bool (*is_owned)(void *owner, const char *task), void *owner)
 {
 	struct dirent *entry;
 	auto_close int at = open_dir(dir);
