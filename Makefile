@@ -98,7 +98,7 @@ UNPACK_STATIC := $(UNPACK_STATIC)
 UNPACK_LINK   := $(if $(filter yes,$(UNPACK_STATIC)),-static $(UNPACK_DEPS),$(call pkg,--libs,libarchive))
 
 # ---- sources: a folder is a layer --------------------------------------------------------------
-LAYERS := base proto plan unpack jail task sched history http daemon client cli
+LAYERS := base proto plan unpack jail task sched history http git daemon client cli
 srcs = $(sort $(filter-out %/main.c,$(wildcard src/$(1)/*.c)))
 objs = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(1))
 lib  = $(BUILD)/obj/lib$(1).a
@@ -114,7 +114,8 @@ LINK_task   := task plan proto base
 LINK_sched  := sched $(LINK_task)
 LINK_http   := http $(LINK_task)
 LINK_history := history base
-LINK_daemon := daemon history http $(LINK_sched)
+LINK_git    := git base
+LINK_daemon := daemon git history http $(LINK_sched)
 LINK_client := client proto base
 LINK_cli    := cli $(LINK_client)
 
@@ -126,6 +127,7 @@ LIBS_jail   := $(SECCOMP_LIBS)
 LIBS_task   := $(UV_LIBS) $(JANSSON_LIBS)
 LIBS_sched  := $(UV_LIBS) $(JANSSON_LIBS)
 LIBS_http   := $(UV_LIBS) $(JANSSON_LIBS) $(NETTLE_LIBS) -ldl
+LIBS_git    := $(NETTLE_LIBS)
 LIBS_history := $(UV_LIBS) $(SQLITE_LIBS)
 LIBS_daemon := $(UV_LIBS) $(JANSSON_LIBS) $(INIH_LIBS) $(SQLITE_LIBS) $(NETTLE_LIBS) -ldl $(SYSTEMD_LIBS)
 LIBS_client := $(JANSSON_LIBS)
@@ -250,7 +252,7 @@ endef
 $(foreach l,$(LAYERS),$(eval $(call unit_rule,$(l))))
 
 # A fuzz target runs over its saved corpus as a test; with clang the same source is a libFuzzer program.
-FUZZ_LAYERS  := daemon history http sched task jail plan proto base
+FUZZ_LAYERS  := daemon git history http sched task jail plan proto base
 FUZZ_ARCHIVE := $(foreach l,$(FUZZ_LAYERS),$(call lib,$(l)))
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/main.o $(FUZZ_ARCHIVE)
 	$(call say,LINK)

@@ -15,7 +15,8 @@ BEGIN {
   allow["sched"]  = "sched task plan proto base"
   allow["http"]   = "http task plan proto base"
   allow["history"] = "history base"
-  allow["daemon"] = "daemon history http sched task plan proto base"
+  allow["git"]    = "git base"
+  allow["daemon"] = "daemon git history http sched task plan proto base"
   allow["client"] = "client proto base dayfly"
   allow["cli"]    = "cli client proto base dayfly"
   # plan/build turns a request into a plan: the one place of plan/ that knows proto/, and not for the warden.
@@ -29,6 +30,7 @@ BEGIN {
   lib["archive.h"] = lib["archive_entry.h"] = "unpack"
   lib["ini.h"] = "daemon"
   lib["curl/curl.h"] = lib["nettle/hmac.h"] = "http"
+  lib["nettle/sha2.h"] = "git daemon"
   lib["pthread.h"] = "task sched daemon client"
 }
 function has(list, word) { return index(" " list " ", " " word " ") > 0 }

@@ -51,6 +51,9 @@
 #define LIMIT_WEBHOOKS	4
 #define LIMIT_URL_BYTES 2048
 
+/* A branch, tag or commit of a repository. */
+#define LIMIT_REF_BYTES 255
+
 /* Of the list of what a task changed: entries, and the bytes of their record. */
 #define LIMIT_CHANGES_LISTED	 100
 #define LIMIT_CHANGES_LIST_BYTES (8u << 10)

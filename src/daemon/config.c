@@ -32,6 +32,7 @@ static const struct {
 		"What all tasks may have together. Held by a cgroup: without cgroup v2 delegation "
 		"dayflyd does not start with one of these" },
 	{ "pool", "Jails that are made before their task comes. Each is used once, by one task" },
+	{ "git", "Repositories that workspaces are checked out of" },
 	{ "webhooks", "Who may be told of tasks over HTTP. Without a host here nobody is" },
 	{ "uploads",
 		"Where artifacts of tasks may be sent. Without a target or a host here nowhere" },
@@ -144,6 +145,25 @@ const struct config_key config_keys[] = {
 	{ KEY("pool", "max_age", CONFIG_DURATION, pool_max_age_ms), .min = 1000, .max = 86400000, .fallback = "5m", .is_live = true,
 		.doc = "one that no task has claimed for so long goes, and a kind that nobody has asked for as long is kept no more" },
 
+	{ KEY("git", "hosts", CONFIG_GIT_HOSTS, policy.git_hosts), .fallback = "*", .is_live = true,
+		.doc = "with https and ssh, from these. Without a port, any; `*` is every host" },
+	{ KEY("git", "plain_hosts", CONFIG_GIT_HOSTS, policy.git_plain_hosts), .fallback = "", .is_live = true,
+		.doc = "also with http and git://, where who is in between reads and writes along. From loopback of `hosts` that is always allowed" },
+	{ KEY("git", "local", CONFIG_BOOL, policy.git_local), .fallback = "yes", .is_live = true,
+		.doc = "from directories of this host that the client may read, below `roots` of [workspaces]" },
+	{ KEY("git", "dir", CONFIG_PATH, git.dir), .fallback = "",
+		.computed = "as of [history]", .doc = "where mirrors and trees are kept, in a folder of their own; nobody but root and dayflyd's user may write there" },
+	{ KEY("git", "cache", CONFIG_SIZE, git.cache_bytes), .min = 1 << 20, .max = INT64_MAX, .may_be_none = true, .fallback = "20GiB", .is_live = true,
+		.doc = "what they take together at most; what was not used for longest goes, of the user who has most. What running tasks use stays" },
+	{ KEY("git", "cache_per_user", CONFIG_SIZE, git.cache_bytes_uid), .min = 1 << 20, .max = INT64_MAX, .may_be_none = true, .fallback = "10GiB", .is_live = true,
+		.doc = "the same of one user; also the most that one commit's files may have" },
+	{ NUMBER("git", "fetches", git.fetches, 1, 64), .fallback = "4", .is_live = true,
+		.doc = "repositories that are fetched or checked out at one time" },
+	{ NUMBER("git", "fetches_per_user", git.fetches_uid, 1, 64), .fallback = "2", .is_live = true,
+		.doc = "the same of one user" },
+	{ KEY("git", "timeout", CONFIG_DURATION, git.timeout_ms), .min = 1000, .max = 86400000, .fallback = "10m", .is_live = true,
+		.doc = "how long a fetch, and how long a checkout may take" },
+
 	{ KEY("webhooks", "hosts", CONFIG_HOSTS, policy.hook_hosts), .fallback = "", .is_live = true,
 		.doc = "requests may name addresses of these hosts: with https, at addresses of the public Internet. Without a port, 443" },
 	{ KEY("webhooks", "private_hosts", CONFIG_HOSTS, policy.hook_private_hosts), .fallback = "", .is_live = true,
@@ -223,7 +243,8 @@ size_t config_find(const char *section, const char *name)
 bool config_is_strv(const struct config_key *k)
 {
 	return k->kind == CONFIG_PATHS || k->kind == CONFIG_LABEL_CAPS || k->kind == CONFIG_HOSTS ||
-	       k->kind == CONFIG_URLS || k->kind == CONFIG_CHOICES || k->kind == CONFIG_TARGETS;
+	       k->kind == CONFIG_GIT_HOSTS || k->kind == CONFIG_URLS || k->kind == CONFIG_CHOICES ||
+	       k->kind == CONFIG_TARGETS;
 }
 
 bool config_is_list(const struct config_key *k)
@@ -281,6 +302,7 @@ static size_t member_size(enum config_kind kind)
 	case CONFIG_PATHS:
 	case CONFIG_LABEL_CAPS:
 	case CONFIG_HOSTS:
+	case CONFIG_GIT_HOSTS:
 	case CONFIG_URLS:
 	case CONFIG_CHOICES:
 	case CONFIG_TARGETS:

@@ -34,6 +34,7 @@ enum config_kind {
 	CONFIG_PATHS,	   /* absolute paths, one a line (char **) */
 	CONFIG_LABEL_CAPS, /* labels with a number, one a line (char **) */
 	CONFIG_HOSTS,	   /* rules of http/url.h, one a line (char **) */
+	CONFIG_GIT_HOSTS,  /* rules of git/url.h, one a line (char **) */
 	CONFIG_URLS,	   /* addresses of the web, one a line; may hold tokens (char **) */
 	CONFIG_TARGETS,	   /* lines of upload_target.h (char **) */
 	CONFIG_CHOICES,	   /* some of `words`, one a line (char **) */

@@ -53,6 +53,7 @@ static void print_allowed(FILE *out, const struct config_key *k, const char *quo
 		[CONFIG_PATHS] = "absolute paths, one a line",
 		[CONFIG_LABEL_CAPS] = "labels with a number, one a line",
 		[CONFIG_HOSTS] = "HOST, HOST:PORT or *.DOMAIN, one a line",
+		[CONFIG_GIT_HOSTS] = "HOST, HOST:PORT, *.DOMAIN or *, one a line",
 		[CONFIG_URLS] = "addresses, one a line",
 		[CONFIG_TARGETS] = "targets, one or several lines each",
 		[CONFIG_USERS] = "names or ids, one a line",

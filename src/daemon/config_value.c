@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "daemon/options.h"
 #include "daemon/upload_target.h"
+#include "git/url.h"
 #include "http/url.h"
 #include "proto/schema.h"
 
@@ -239,6 +240,14 @@ static int add_host(char ***where, const char *text, struct err *e)
 			       "name a domain that holds several of them, as *.example.com", e);
 }
 
+static int add_git_host(char ***where, const char *text, struct err *e)
+{
+	int r = git_rule_check(text, e);
+	return r < 0 ? r
+		     : add_text(where, text, CONFIG_LIST_MAX,
+			       "name a domain that holds several of them, as *.example.com", e);
+}
+
 static int add_url(char ***where, const char *text, struct err *e)
 {
 	struct url u;
@@ -333,6 +342,8 @@ static int assign(const struct config_key *k, void *where, const char *text,
 		return *text ? add_label_cap(where, text, e) : 0;
 	case CONFIG_HOSTS:
 		return *text ? add_host(where, text, e) : 0;
+	case CONFIG_GIT_HOSTS:
+		return *text ? add_git_host(where, text, e) : 0;
 	case CONFIG_URLS:
 		return *text ? add_url(where, text, e) : 0;
 	case CONFIG_TARGETS:

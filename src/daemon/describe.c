@@ -8,6 +8,7 @@
 #include "daemon/policy.h"
 #include "daemon/server.h"
 #include "daemon/usage.h"
+#include "git/url.h"
 #include "http/url.h"
 #include "plan/build.h"
 #include "plan/plan.h"
@@ -87,6 +88,20 @@ static json_t *workspace(const struct task_spec *spec)
 	if (spec->has_workspace)
 		json_build_put(
 			&o, "hidden", json_integer((json_int_t)strv_len(spec->workspace.hide)));
+	return o;
+}
+
+static json_t *source(const struct task_spec *spec)
+{
+	const struct spec_git *g = &spec->source.git;
+	struct git_url u = { 0 };
+	if (!spec->has_source)
+		return json_null();
+	git_url_parse(g->url, &u, NULL);
+	json_t *o = json_pack("{s:{s:o, s:s, s:s, s:b}}", "git", "url", json_build_text(u.shown),
+		"ref", g->ref ? g->ref : "HEAD", "history",
+		g->history == GIT_HISTORY_FULL ? "full" : "shallow", "refresh", g->refresh);
+	git_url_finish(&u);
 	return o;
 }
 
@@ -204,7 +219,7 @@ json_t *describe_spec(const struct task_spec *spec, size_t max_argv_bytes, bool 
 	json_t *argv = strings(spec->argv, SIZE_MAX, max_argv_bytes);
 	*ret_is_cut = json_array_size(argv) < strv_len(spec->argv);
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:o, "
-			 "s:o, s:o, s:o, s:o, s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:o}",
+			 "s:o, s:o, s:o, s:o, s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:o, s:o}",
 		"argv", argv, "env_names", env_names(spec->env), "labels",
 		describe_labels(spec->labels), "name", json_build_text(spec->name), "cwd",
 		json_build_text(spec->cwd), "image", spec->image ? spec->image : "host", "user",
@@ -219,7 +234,7 @@ json_t *describe_spec(const struct task_spec *spec, size_t max_argv_bytes, bool 
 		spec->on_output_limit == ON_OUTPUT_LIMIT_KILL ? "kill" : "drop", "priority",
 		(json_int_t)spec->priority, "queue", spec->may_queue, "concurrency",
 		concurrency(spec), "idempotency_key", json_build_text(spec->idempotency_key),
-		"webhooks", webhooks(spec), "changes", changes(spec));
+		"webhooks", webhooks(spec), "changes", changes(spec), "source", source(spec));
 }
 
 /* Of a task of an earlier daemon: what the journal keeps. */

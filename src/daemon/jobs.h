@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/list.h"
+#include "daemon/git_source.h"
 #include "daemon/journal.h"
 #include "sched/queue.h"
 #include "task/task.h"
@@ -94,6 +95,7 @@ struct job {
 	bool is_superseded;
 	bool is_told; /* webhooks are told of it */
 	struct job_usage usage;
+	struct git_use git;
 	uint64_t digest; /* of the request, where it has an idempotency key */
 	/* What its listeners were last told of its wait; SIZE_MAX: nothing. */
 	size_t told_position;

@@ -105,14 +105,16 @@ static char **keeper_environment(void)
 
 static int spawn(struct keeper *k, int theirs, const char *path, const struct keeper_args *args)
 {
-	char ids[48], total[96];
+	char ids[48], total[96], owner[16];
 	auto_free char *unpack = find_unpack(path);
 	const struct plan_limits *t = &args->total;
 	snprintf(ids, sizeof(ids), "%" PRIu64 ":%" PRIu64, args->ids_base, args->ids_count);
 	snprintf(total, sizeof(total), "%" PRIu64 ":%" PRIu64 ":%" PRIu64 ":%" PRIu64,
 		t->memory_bytes, t->swap_bytes, t->cpu_millis, t->pids);
+	snprintf(owner, sizeof(owner), "%" PRIu32, args->owner_uid);
 	const char *const argv[] = { WARDEN_NAME, "--keeper", "--upper", args->upper, "--ids", ids,
-		"--total", total, "--unpack", unpack, args->state_dir ? "--state-dir" : NULL,
+		"--total", total, "--unpack", unpack, args->owner_uid ? "--owner" : "--total",
+		args->owner_uid ? owner : total, args->state_dir ? "--state-dir" : NULL,
 		args->state_dir, NULL };
 	auto_free char **env = keeper_environment();
 	if (!env || !unpack)

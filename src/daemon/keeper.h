@@ -16,6 +16,7 @@
 /* What it is told on its command line. */
 struct keeper_args {
 	const char *upper, *state_dir; /* state_dir NULL: the usual one */
+	uint32_t owner_uid;	       /* whose our own directories will be; 0: rootless, our own */
 	uint64_t ids_base, ids_count;  /* the ranges of ids of tasks, in root mode */
 	struct plan_limits total;      /* of all tasks together: memory, swap, cpus, pids */
 };

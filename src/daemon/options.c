@@ -114,6 +114,7 @@ static const char *arg_name(const struct config_key *k)
 		[CONFIG_PATHS] = "PATH",
 		[CONFIG_LABEL_CAPS] = "LABEL:N",
 		[CONFIG_HOSTS] = "HOST",
+		[CONFIG_GIT_HOSTS] = "HOST",
 		[CONFIG_URLS] = "URL",
 		[CONFIG_TARGETS] = "TARGET",
 		[CONFIG_CHOICES] = "WORD",

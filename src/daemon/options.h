@@ -31,6 +31,13 @@ enum options_action {
 enum options_upper { OPTIONS_UPPER_AUTO, OPTIONS_UPPER_TMPFS, OPTIONS_UPPER_DISK };
 
 /* [webhooks], but for whom they may be sent to, which is policy's. */
+/* Where repositories are kept, and what getting them may take. */
+struct git_options {
+	char *dir;			       /* NULL: none given */
+	uint64_t cache_bytes, cache_bytes_uid; /* 0: no bound */
+	uint64_t fetches, fetches_uid, timeout_ms;
+};
+
 struct hook_options {
 	char **endpoints;  /* that are told of every task (strv) */
 	char **events;	   /* of what (strv) */
@@ -75,6 +82,7 @@ struct options {
 	uint64_t max_connections, max_connections_uid;
 	struct hook_options hooks;
 	struct upload_options uploads;
+	struct git_options git;
 	uint64_t idle_exit_ms; /* 0: never */
 	uint64_t ids_base, ids_count;
 	struct plan_limits total; /* of all tasks together: memory, swap, cpus, pids */

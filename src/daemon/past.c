@@ -50,14 +50,12 @@ static char *user_dir(void)
 	return n < 0 ? NULL : dir;
 }
 
-void past_choose_dir(const struct options *o, const char *socket_path, bool is_root_mode,
+/* given: what the settings say, or NULL. */
+static void choose_dir(const char *given, const char *socket_path, bool is_root_mode,
 	const char *journal_dir, char **ret_dir, bool *ret_makes_dirs)
 {
-	const char *given = o->history_dir ? o->history_dir : o->state_dir;
 	*ret_dir = NULL;
 	*ret_makes_dirs = false;
-	if (!o->keep_history)
-		return;
 	if (!given && is_root_mode)
 		given = journal_dir;
 	if (given) {
@@ -66,9 +64,26 @@ void past_choose_dir(const struct options *o, const char *socket_path, bool is_r
 		*ret_dir = user_dir();
 		*ret_makes_dirs = true;
 	}
+}
+
+void past_choose_dir(const struct options *o, const char *socket_path, bool is_root_mode,
+	const char *journal_dir, char **ret_dir, bool *ret_makes_dirs)
+{
+	*ret_dir = NULL;
+	if (!o->keep_history)
+		return;
+	choose_dir(o->history_dir ? o->history_dir : o->state_dir, socket_path, is_root_mode,
+		journal_dir, ret_dir, ret_makes_dirs);
 	if (!*ret_dir)
 		log_info("no history: a daemon on a socket of its own needs a --state-dir, or dir "
 			 "in [history], for it");
+}
+
+void past_choose_git_dir(const struct options *o, const char *socket_path, bool is_root_mode,
+	const char *journal_dir, char **ret_dir, bool *ret_makes_dirs)
+{
+	choose_dir(o->git.dir ? o->git.dir : o->state_dir, socket_path, is_root_mode, journal_dir,
+		ret_dir, ret_makes_dirs);
 }
 
 /* ---- rows ---- */

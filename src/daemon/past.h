@@ -52,6 +52,9 @@ struct past {
  * caller's. Never fails: without a place there is no history, and the log says so. */
 void past_choose_dir(const struct options *o, const char *socket_path, bool is_root_mode,
 	const char *journal_dir, char **ret_dir, bool *ret_makes_dirs);
+/* The same for repositories, by [git]: they last as long. */
+void past_choose_git_dir(const struct options *o, const char *socket_path, bool is_root_mode,
+	const char *journal_dir, char **ret_dir, bool *ret_makes_dirs);
 
 /* Borrows the server. Returns 0 or -errno; call past_finish() in both cases. */
 int past_init(struct past *p, struct server *s, const char *dir, bool makes_dirs);

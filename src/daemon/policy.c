@@ -3,6 +3,8 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "git/ref.h"
+#include "git/url.h"
 #include "http/url.h"
 
 #include <errno.h>
@@ -100,6 +102,54 @@ static int check_webhook(
 	return r;
 }
 
+static int check_git_host(const struct policy *p, const struct git_url *u, struct err *e)
+{
+	const char *const field = "task.source.git.url";
+	if (u->scheme == GIT_SCHEME_LOCAL)
+		return p->git_local
+			       ? 0
+			       : refuse(field,
+					 "this daemon takes no repository from a directory of "
+					 "this host",
+					 "name it by https or ssh, or set local = yes in [git] "
+					 "of dayflyd.conf",
+					 e);
+	if (git_url_matches_any(u, p->git_plain_hosts))
+		return 0;
+	if (!git_url_matches_any(u, p->git_hosts)) {
+		err_set_field(e, ERR_NOT_ALLOWED, field,
+			"this daemon takes no repository from %.200s", u->host);
+		err_hint(e, "use a host that dayflyd.conf names, or add it to hosts in [git]");
+		return -EINVAL;
+	}
+	if (u->scheme == GIT_SCHEME_HTTPS || u->scheme == GIT_SCHEME_SSH || git_url_is_loopback(u))
+		return 0;
+	err_set_field(e, ERR_NOT_ALLOWED, field,
+		"with %s anybody in between could change what comes from %.200s",
+		git_scheme_name(u->scheme), u->host);
+	err_hint(
+		e, "use https or ssh, or name the host under plain_hosts in [git] of dayflyd.conf");
+	return -EINVAL;
+}
+
+static int check_git(const struct policy *p, const struct spec_git *g, struct err *e)
+{
+	struct git_url u;
+	int r = git_url_parse(g->url, &u, e);
+	if (r < 0) {
+		snprintf(e->field, sizeof(e->field), "task.source.git.url");
+		return r;
+	}
+	r = check_git_host(p, &u, e);
+	git_url_finish(&u);
+	if (r < 0 || !g->ref)
+		return r;
+	r = git_ref_check(g->ref, e);
+	if (r < 0)
+		snprintf(e->field, sizeof(e->field), "task.source.git.ref");
+	return r;
+}
+
 int policy_check(
 	const struct policy *p, const struct task_spec *spec, enum policy_client who, struct err *e)
 {
@@ -128,5 +178,7 @@ int policy_check(
 			e);
 	for (size_t i = 0; r == 0 && i < spec->n_webhooks; i++)
 		r = check_webhook(p, &spec->webhooks[i], i, e);
+	if (r == 0 && spec->has_source)
+		r = check_git(p, &spec->source.git, e);
 	return r;
 }

@@ -28,6 +28,9 @@ struct policy {
 	char **hook_hosts, **hook_private_hosts;
 	/* Likewise the addresses of uploads. */
 	char **upload_hosts, **upload_private_hosts;
+	/* Which repositories may be a source: rules of git/url.h, strv. */
+	char **git_hosts, **git_plain_hosts;
+	bool git_local;
 };
 
 enum policy_unit { POLICY_UNIT_SIZE, POLICY_UNIT_DURATION, POLICY_UNIT_CPUS, POLICY_UNIT_COUNT };

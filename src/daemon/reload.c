@@ -94,6 +94,7 @@ static void apply(struct server *s)
 	submit_check_again(s);
 	server_set_pool(s);
 	past_reload(&s->past);
+	git_sources_update(&s->git);
 	accept_check_limit(s);
 	outbox_check_again(&s->webhooks.outbox);
 	uploads_check_again(&s->uploads);

@@ -188,6 +188,7 @@ static void host_on_done(void *owner, struct task *t)
 	sched_charge(
 		&s->sched, &j->sched, r->cpu_user_us.value + r->cpu_sys_us.value, r->run_us.value);
 	sched_remove(&s->sched, &j->sched);
+	git_source_end(&s->git, j);
 	metrics_note_result(&s->metrics, r);
 	forget_fresh(s);
 	s->fresh_json = result_to_json(r);
@@ -231,12 +232,15 @@ static void on_wire(void *owner, const struct wire_event *ev, int *fd)
 {
 	struct server *s = owner;
 	struct job *j = jobs_find_jail(&s->jobs, ev->jail);
+	struct task *own = j ? NULL : git_jails_find(&s->git.jails, ev->jail);
 	if (ev->type == WIRE_NOW)
 		usage_on_wire(&s->usage, j, &ev->now);
 	else if (ev->type == WIRE_POOLED)
 		pool_view_on_wire(&s->pool, &ev->pooled);
 	else if (j)
 		task_on_wire(j->task, ev, fd);
+	else if (own)
+		task_on_wire(own, ev, fd);
 	else
 		log_debug("warden: record %u for jail %llu, which is over", ev->type,
 			(unsigned long long)ev->jail);
@@ -254,6 +258,7 @@ static void on_warden_lost(void *owner)
 	metrics_add(&s->metrics, METRIC_WARDENS, 1);
 	usage_on_warden_lost(&s->usage);
 	pool_view_forget(&s->pool);
+	git_sources_on_warden_lost(&s->git);
 	tell_all(owner, EVENT_WARDEN_LOST);
 }
 
@@ -270,8 +275,10 @@ void server_set_pool(struct server *s)
 
 static void on_warden_up(void *owner)
 {
-	server_set_pool(owner);
-	server_schedule(owner);
+	struct server *s = owner;
+	server_set_pool(s);
+	git_sources_update(&s->git);
+	server_schedule(s);
 }
 
 static void on_warden_dead(void *owner, const struct err *e)
@@ -507,6 +514,8 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 		r = uploads_init(&s->uploads, loop, o, &start->targets, &s->metrics,
 			start->uploads_dir, start->spool_dir);
 	if (r == 0)
+		r = git_sources_init(&s->git, s);
+	if (r == 0)
 		r = waiting_init(&s->waiting, s);
 	if (r == 0)
 		r = usage_init(&s->usage, s);
@@ -526,6 +535,7 @@ static void end_tasks(struct server *s)
 	tell_all(s, EVENT_SHUTDOWN);
 	tell_all(s, EVENT_WARDEN_LOST);
 	tell_all(s, EVENT_COLLECT_OVER);
+	git_sources_on_warden_lost(&s->git);
 }
 
 int server_run(struct server *s)
@@ -566,6 +576,7 @@ void server_finish(struct server *s)
 	past_finish(&s->past);
 	list_for_each (pos, &s->jobs.active)
 		sched_remove(&s->sched, &list_entry(pos, struct job, link)->sched);
+	git_sources_finish(&s->git);
 	jobs_finish(&s->jobs);
 	sched_finish(&s->sched);
 	watch_destroy(&s->deadline_watch);

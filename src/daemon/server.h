@@ -90,6 +90,7 @@ struct server {
 	struct webhooks webhooks;
 	struct uploads uploads;
 	struct past past;
+	struct git_sources git;
 	struct metrics metrics;
 	struct turn turn;
 	uint64_t started_ns;	/* CLOCK_REALTIME */

@@ -149,11 +149,12 @@ int startup_guard_socket(struct startup *s, struct err *e)
 	return keeper_guard_socket(&s->keeper, l->path, l->dev, l->ino, l->is_dir_made, e);
 }
 
-static int start_warden(struct startup *s, const struct options *o, struct err *e)
+static int start_warden(struct startup *s, const struct options *o, uid_t owner_uid, struct err *e)
 {
 	s->keeper_args = (struct keeper_args){
 		.upper = options_upper_name(o->upper),
 		.state_dir = o->state_dir,
+		.owner_uid = owner_uid,
 		.ids_base = o->ids_base,
 		.ids_count = o->ids_count,
 		.total = o->total,
@@ -235,7 +236,7 @@ int startup_run(struct startup *s, const struct options *o, struct err *e)
 	if (r == 0)
 		r = open_listener(s, o, e);
 	if (r == 0)
-		r = start_warden(s, o, e);
+		r = start_warden(s, o, s->is_root_mode ? id.uid : 0, e);
 	if (r == 0)
 		r = recovery_choose_dir(
 			o, s->listener.path, s->is_root_mode ? &id : NULL, &journal_dir, e);
@@ -246,6 +247,9 @@ int startup_run(struct startup *s, const struct options *o, struct err *e)
 	if (r == 0)
 		past_choose_dir(o, s->listener.path, s->is_root_mode, journal_dir, &s->history_dir,
 			&s->history_makes_dirs);
+	if (r == 0)
+		past_choose_git_dir(o, s->listener.path, s->is_root_mode, journal_dir, &s->git_dir,
+			&s->git_makes_dirs);
 	if (r == 0 && s->is_root_mode)
 		r = privileges_drop(&id, e);
 	if (r == 0)
@@ -277,5 +281,7 @@ void startup_finish(struct startup *s)
 	s->outbox_dir = NULL;
 	free(s->warden_path);
 	free(s->history_dir);
+	free(s->git_dir);
+	s->git_dir = NULL;
 	s->warden_path = s->history_dir = NULL;
 }

@@ -40,6 +40,8 @@ struct startup {
 	char *uploads_dir; /* where uploads are noted; NULL: nowhere */
 	char *spool_dir;   /* where artifacts lie; NULL: nowhere */
 	struct upload_targets targets;
+	char *git_dir; /* where repositories are kept; NULL: nowhere */
+	bool git_makes_dirs;
 	char *history_dir; /* NULL: there is to be none */
 	bool history_makes_dirs;
 	struct journal_image journal_image; /* what it says of an earlier daemon */

@@ -115,6 +115,10 @@ static int check_admission(
 	int r = policy_check(&s->options->policy, spec, client_kind(c), e);
 	if (r < 0)
 		return r;
+	if (spec->has_source)
+		r = git_source_check(&s->git, spec, e);
+	if (r < 0)
+		return r;
 	r = webhooks_check(s, spec, e);
 	if (r < 0)
 		return r;
@@ -156,7 +160,13 @@ static int build_task(struct connection *c, struct request *rq, struct sched_wan
 		r = plan_build(rq->spec, &in, &build, e);
 	if (r < 0)
 		return r;
-	r = foreign_check(rq->spec, c->fds, plan_source_count(build.plan), e);
+	/* The tree is not there yet. */
+	size_t n_sent = plan_source_count(build.plan);
+	if (rq->spec->has_source) {
+		n_sent = c->n_fds;
+		c->fds[n_sent] = -1;
+	}
+	r = foreign_check(rq->spec, c->fds, n_sent, e);
 	if (r < 0) {
 		build_finish(&build);
 		return r;
@@ -385,8 +395,17 @@ static int admit(struct connection *c, struct task *t, struct sched_want *want, 
 	want->at_once = !t->spec->may_queue;
 	if (t->spec->idempotency_key)
 		j->digest = schema_digest(&schema_task, t->spec);
-	int r = sched_submit(&s->sched, &j->sched, c->uid, want, &depth);
+	bool is_ready;
+	int r = git_source_begin(&s->git, c, j, &is_ready, e);
+	if (r < 0) {
+		git_source_end(&s->git, j);
+		jobs_drop(&s->jobs, j);
+		return r;
+	}
+	want->is_held = !is_ready;
+	r = sched_submit(&s->sched, &j->sched, c->uid, want, &depth);
 	if (r != SCHED_OK) {
+		git_source_end(&s->git, j);
 		jobs_drop(&s->jobs, j);
 		return r < 0 ? err_set(e, ERR_INTERNAL, -r, "queue the task")
 			     : refuse(s, (enum sched_verdict)r, want, depth, e);
@@ -394,6 +413,7 @@ static int admit(struct connection *c, struct task *t, struct sched_want *want, 
 	r = recovery_note_accepted(s, j, e);
 	if (r < 0) {
 		sched_remove(&s->sched, &j->sched);
+		git_source_end(&s->git, j);
 		jobs_drop(&s->jobs, j);
 		return r;
 	}
@@ -432,6 +452,7 @@ static int submit(struct connection *c, struct request *rq, size_t line_len, str
 	struct sched_want want = { 0 };
 	struct task *t = NULL;
 	struct job *j = NULL;
+	const bool rq_has_source = rq->spec->has_source;
 	bool dies_with_us = !rq->detach && rq->spec->on_disconnect == ON_DISCONNECT_KILL;
 	int r = answer_known(c, rq, e);
 	if (r == 1)
@@ -459,6 +480,8 @@ static int submit(struct connection *c, struct request *rq, size_t line_len, str
 		list_append(&c->jobs, &j->conn_link);
 	accept_job(s, j, dies_with_us);
 	supersede(s, j);
+	if (rq_has_source)
+		git_sources_update(&s->git);
 	server_schedule(s);
 	return 0;
 }

@@ -4,10 +4,10 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/remove.h"
 #include "base/str.h"
 #include "jail/ids.h"
 #include "jail/mount.h"
-#include "jail/remove.h"
 #include "jail/warden.h"
 
 #include <dirent.h>

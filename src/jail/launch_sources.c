@@ -73,16 +73,17 @@ static int check_one_mount(struct warden *w, const struct jail_source *s, const 
 }
 
 /* The id map of a source in root mode. Only root's own requests see more than the client's ids. */
-static int make_source_map(struct warden *w, const struct warden_jail *j, const struct stat *st,
-	bool writable, struct err *e)
+static int make_source_map(struct warden *w, const struct warden_jail *j,
+	const struct plan_mount *m, const struct stat *st, struct err *e)
 {
 	char uid_map[IDMAP_TEXT_SIZE], gid_map[IDMAP_TEXT_SIZE];
 	uint32_t base = ids_slot_base(&w->ids, j->slot);
 	uint32_t inside = j->plan->user == PLAN_USER_ROOT ? 0 : PLAN_AGENT_ID;
-	if (j->peer.uid != 0) {
+	bool writable = m->mode == PLAN_MODE_RW;
+	if (j->peer.uid != 0 && !m->is_own) {
 		idmap_text_single(uid_map, j->peer.uid, base + inside);
 		idmap_text_groups(gid_map, base, inside, &j->peer);
-	} else if (writable) {
+	} else if (writable || m->is_own) {
 		idmap_text_single(uid_map, st->st_uid, base + inside);
 		idmap_text_single(gid_map, st->st_gid, base + inside);
 	} else {
@@ -94,10 +95,10 @@ static int make_source_map(struct warden *w, const struct warden_jail *j, const 
 
 /* A detached, idmapped mount of a source; -1 in tree_fd outside root mode. */
 static int map_source(struct warden *w, struct warden_jail *j, struct jail *in,
-	struct jail_source *s, const struct stat *st, enum plan_mode mode, bool is_layer,
+	struct jail_source *s, const struct stat *st, const struct plan_mount *m, bool is_layer,
 	const char *field, struct err *e)
 {
-	bool writable = mode == PLAN_MODE_RW;
+	bool writable = m->mode == PLAN_MODE_RW;
 	if (w->ids.mode != WARDEN_MODE_ROOT)
 		return 0;
 	if (is_layer) {
@@ -109,7 +110,7 @@ static int map_source(struct warden *w, struct warden_jail *j, struct jail *in,
 		if (r < 0)
 			return r;
 	}
-	auto_close int ns = make_source_map(w, j, st, writable, e);
+	auto_close int ns = make_source_map(w, j, m, st, e);
 	if (ns < 0)
 		return ns;
 	bool recursive = !is_layer;
@@ -165,6 +166,31 @@ static int take_source(const struct warden_jail *j, const struct plan_source *p,
 			       field, e);
 }
 
+/* A directory that the daemon says is its own must be its user's: of others' files the task would
+ * get the owner's rights. */
+static int check_own(const struct warden *w, const struct jail_source *s, const struct stat *st,
+	const char *field, struct err *e)
+{
+	if (s->is_dir && w->owner_uid && st->st_uid == w->owner_uid)
+		return 0;
+	err_set_field(
+		e, ERR_NOT_ALLOWED, field, "%.200s is no directory of the daemon's own", s->path);
+	return -EACCES;
+}
+
+static int take_mount(const struct warden *w, const struct warden_jail *j,
+	const struct plan_mount *m, size_t nth, struct jail_source *s, const char *field,
+	struct stat *st, struct err *e)
+{
+	if (!m->is_own)
+		return take_source(j, &m->source, nth, s, field, st, e);
+	s->fd = j->sources[m->source.fd_index];
+	if (s->fd < 0)
+		return err_set_field(e, ERR_SOURCE, field, "no descriptor came with the request");
+	int r = examine_source(s, field, st, e);
+	return r < 0 ? r : check_own(w, s, st, field, e);
+}
+
 /* The image's own ids: all of them for root's requests; else the client's files are root's inside,
  * and others belong to nobody. */
 static int map_image(struct warden *w, struct warden_jail *j, struct jail *in, struct err *e)
@@ -218,21 +244,20 @@ int launch_take_sources(struct warden *w, struct warden_jail *j, struct jail *in
 	struct stat st;
 	int r = 0;
 	if (p->has_workspace) {
-		r = take_source(
-			j, &p->workspace.source, 1, &in->workspace, "task.workspace", &st, e);
+		r = take_mount(w, j, &p->workspace, 1, &in->workspace, "task.workspace", &st, e);
 		if (r == 0 && !in->workspace.is_dir)
 			r = source_failed(e, "task.workspace", &in->workspace, ENOTDIR,
 				"a workspace is a directory");
 		if (r == 0)
-			r = map_source(w, j, in, &in->workspace, &st, p->workspace.mode,
+			r = map_source(w, j, in, &in->workspace, &st, &p->workspace,
 				plan_workspace_is_layer(p), "task.workspace", e);
 	}
 	for (size_t i = 0; r == 0 && i < p->n_mounts; i++) {
 		char field[48];
 		snprintf(field, sizeof(field), "task.mounts[%zu]", i);
-		r = take_source(j, &p->mounts[i].source, 2 + i, &in->mounts[i], field, &st, e);
+		r = take_mount(w, j, &p->mounts[i], 2 + i, &in->mounts[i], field, &st, e);
 		if (r == 0)
-			r = map_source(w, j, in, &in->mounts[i], &st, p->mounts[i].mode,
+			r = map_source(w, j, in, &in->mounts[i], &st, &p->mounts[i],
 				p->mounts[i].mode == PLAN_MODE_COW, field, e);
 	}
 	return r < 0 ? r : tars_prepare(w, j, in, e);

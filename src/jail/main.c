@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/units.h"
 
 #include <getopt.h>
 #include <malloc.h>
@@ -29,6 +30,7 @@ enum {
 	OPT_UPPER,
 	OPT_STATE_DIR,
 	OPT_IDS,
+	OPT_OWNER,
 	OPT_TOTAL,
 	OPT_UNPACK,
 	OPT_LOG_LEVEL,
@@ -44,6 +46,7 @@ static const struct option options[] = {
 	{ "upper", required_argument, NULL, OPT_UPPER },
 	{ "state-dir", required_argument, NULL, OPT_STATE_DIR },
 	{ "ids", required_argument, NULL, OPT_IDS },
+	{ "owner", required_argument, NULL, OPT_OWNER },
 	{ "total", required_argument, NULL, OPT_TOTAL },
 	{ "unpack", required_argument, NULL, OPT_UNPACK },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
@@ -72,6 +75,16 @@ static int parse_ids(const char *text, struct warden_options *o)
 		return -1;
 	o->ids_base = (uint32_t)base;
 	o->ids_count = (int)count;
+	return 0;
+}
+
+/* A user; 0 for none. */
+static int parse_owner(const char *text, uint32_t *ret)
+{
+	uint64_t uid;
+	if (units_parse_uint(text, UINT32_MAX - 1, &uid) < 0)
+		return -1;
+	*ret = (uint32_t)uid;
 	return 0;
 }
 
@@ -110,11 +123,14 @@ int main(int argc, char **argv)
 			o.unpack = strdup(optarg);
 		else if (c == OPT_IDS && parse_ids(optarg, &o) == 0)
 			continue;
+		else if (c == OPT_OWNER && parse_owner(optarg, &o.owner_uid) == 0)
+			continue;
 		else if (c == OPT_TOTAL && parse_total(optarg, &o.total) == 0)
 			continue;
 		else if (c == OPT_LOG_LEVEL && log_level_parse(optarg, &level) == 0)
 			continue;
-		else if (c == '?' || c == OPT_LOG_LEVEL || c == OPT_IDS || c == OPT_TOTAL)
+		else if (c == '?' || c == OPT_LOG_LEVEL || c == OPT_IDS || c == OPT_TOTAL ||
+			 c == OPT_OWNER)
 			return fputs(usage, stderr), 2;
 		else
 			action = c;

@@ -5,8 +5,8 @@
  * is dead, the warden's when it ends; what killed wardens left is swept by the next one and by the
  * keeper.
  */
+#include "base/remove.h"
 #include "jail/mount.h"
-#include "jail/remove.h"
 #include "jail/throwaway.h"
 #include "jail/warden.h"
 

@@ -429,6 +429,7 @@ static int set_up(struct warden *w, const struct warden_options *options, struct
 	w->state_fd = -1;
 	w->landlock_abi = sys_landlock_abi();
 	w->unpack = options->unpack;
+	w->owner_uid = mode == WARDEN_MODE_ROOT ? options->owner_uid : geteuid();
 	r = compile_filters(w, e);
 	if (r == 0)
 		r = store_open(w, options, e);

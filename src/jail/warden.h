@@ -25,11 +25,12 @@
 struct jail;
 
 struct warden_options {
-	const char *upper;	  /* "auto", "tmpfs", "disk" */
-	const char *state_dir;	  /* where private layers on disk go; NULL: /var/tmp */
-	uint32_t ids_base;	  /* root mode: first id of the ranges; 0: the usual one */
-	int ids_count;		  /* how many tasks can have one; 0: as many as usual */
-	const char *unpack;	  /* the program that unpacks tars; NULL: there is none */
+	const char *upper;     /* "auto", "tmpfs", "disk" */
+	const char *state_dir; /* where private layers on disk go; NULL: /var/tmp */
+	uint32_t owner_uid;    /* root mode: whose the daemon's own directories are; 0: nobody's */
+	uint32_t ids_base;     /* root mode: first id of the ranges; 0: the usual one */
+	int ids_count;	       /* how many tasks can have one; 0: as many as usual */
+	const char *unpack;    /* the program that unpacks tars; NULL: there is none */
 	struct plan_limits total; /* of all tasks together: memory, swap, cpus, pids */
 };
 
@@ -108,6 +109,7 @@ struct warden {
 	struct sock_fprog shared_filter;
 	int landlock_abi;
 	const char *unpack; /* warden_options.unpack */
+	uint32_t owner_uid; /* whose the daemon's own directories are; root's are not */
 	bool upper_on_disk;
 	int state_fd;	      /* directory for private layers on disk, -1 */
 	char state_path[512]; /* its path, "" for none */

@@ -113,10 +113,29 @@ static int build_hidden(char *const *hide, struct plan *p, struct err *e)
 	return 0;
 }
 
+/* What is checked out comes as one more descriptor. */
+static int build_origin(
+	const struct task_spec *spec, size_t n_fds, struct plan_mount *out, struct err *e)
+{
+	const struct spec_mount tree = {
+		.source = { .fd = (int64_t)n_fds },
+		.target = spec->has_workspace ? spec->workspace.target : NULL,
+		.mode = PLAN_MODE_COW,
+	};
+	if (n_fds >= LIMIT_REQUEST_FDS)
+		return err_set_field(e, ERR_TOO_LARGE, "task.source",
+			"beside it at most %d descriptors may be sent", LIMIT_REQUEST_FDS - 1);
+	out->is_own = true;
+	return build_mount(&tree, "task.workspace", BUILD_WORKSPACE_TARGET, n_fds + 1, out, e);
+}
+
 static int build_mounts(const struct task_spec *spec, size_t n_fds, struct plan *p, struct err *e)
 {
 	int r = 0;
-	if (spec->has_workspace) {
+	if (spec->has_source) {
+		p->has_workspace = true;
+		r = build_origin(spec, n_fds, &p->workspace, e);
+	} else if (spec->has_workspace) {
 		p->has_workspace = true;
 		r = build_mount(&spec->workspace, "task.workspace", BUILD_WORKSPACE_TARGET, n_fds,
 			&p->workspace, e);

@@ -32,7 +32,9 @@ static int put_mount(struct buf *b, const struct plan_mount *m)
 	int r = put_source(b, &m->source);
 	if (r == 0)
 		r = buf_put_str(b, m->target);
-	return r < 0 ? r : buf_put_u8(b, (uint8_t)m->mode);
+	if (r == 0)
+		r = buf_put_u8(b, (uint8_t)m->mode);
+	return r < 0 ? r : buf_put_u8(b, m->is_own);
 }
 
 static int put_limits(struct buf *b, const struct plan_limits *l)
@@ -151,6 +153,14 @@ static char **get_strings(struct buf_reader *r, size_t max_count)
 	return v;
 }
 
+static bool get_bool(struct buf_reader *r)
+{
+	uint8_t v = buf_get_u8(r);
+	if (v > 1)
+		r->failed = true;
+	return v == 1;
+}
+
 static void get_source(struct buf_reader *r, struct plan_source *s)
 {
 	uint8_t index = buf_get_u8(r);
@@ -163,14 +173,7 @@ static void get_mount(struct buf_reader *r, struct plan_mount *m)
 	get_source(r, &m->source);
 	m->target = buf_get_str(r, LIMIT_PATH_BYTES);
 	m->mode = (enum plan_mode)buf_get_u8(r);
-}
-
-static bool get_bool(struct buf_reader *r)
-{
-	uint8_t v = buf_get_u8(r);
-	if (v > 1)
-		r->failed = true;
-	return v == 1;
+	m->is_own = get_bool(r);
 }
 
 static void get_mounts(struct buf_reader *r, struct plan *p)

@@ -167,6 +167,9 @@ static int check_mount(const struct plan_mount *m, const char *field, struct err
 		return err_set_field(e, ERR_BAD_VALUE, field,
 			"nothing can be mounted at %s: the jail makes /proc, /sys and /dev itself",
 			m->target);
+	if (m->is_own && m->source.fd_index < 0)
+		return err_set_field(e, ERR_BAD_VALUE, field,
+			"the daemon's own directory comes as a descriptor");
 	return check_source(&m->source, field, e);
 }
 

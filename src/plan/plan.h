@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define PLAN_MAGIC   0x6e616c70u /* "plan" */
-#define PLAN_VERSION 7
+#define PLAN_VERSION 8
 
 /* Below these the kernel refuses the limit, or nothing can run. */
 #define PLAN_MEMORY_MIN	    (1ull << 20)
@@ -69,6 +69,7 @@ struct plan_mount {
 	struct plan_source source;
 	char *target; /* absolute path inside the jail */
 	enum plan_mode mode;
+	bool is_own; /* the daemon's directory, by descriptor: its user's files are the task's */
 };
 
 /* A file to be made in the jail. */

@@ -144,6 +144,44 @@ static int check_inputs(const struct task_spec *spec, struct err *e)
 	return r;
 }
 
+/* A text without NULs, as programs read it. */
+static int check_plain(const char *data, size_t len, const char *field, struct err *e)
+{
+	if (!data || !memchr(data, '\0', len))
+		return 0;
+	return err_set_field(e, ERR_BAD_VALUE, field, "has a NUL in it");
+}
+
+/* The workspace of a task with a source is what is checked out. */
+static int check_origin(const struct task_spec *spec, struct err *e)
+{
+	const struct spec_mount *w = &spec->workspace;
+	const struct spec_git *g = &spec->source.git;
+	if (spec->has_workspace && (w->source.path || w->source.fd >= 0))
+		return err_set_field(e, ERR_BAD_VALUE,
+			w->source.path ? "task.workspace.path" : "task.workspace.fd",
+			"cannot be given beside \"task.source\": the workspace comes from one of "
+			"them");
+	if (spec->has_workspace && (w->mode != 0 || w->hide))
+		return err_set_field(e, ERR_BAD_VALUE,
+			w->hide ? "task.workspace.hide" : "task.workspace.mode",
+			"beside \"task.source\" the workspace is \"cow\", and all of it shows");
+	int r = check_plain(g->credentials, g->credentials_len, "task.source.git.credentials", e);
+	if (r == 0)
+		r = check_plain(g->ssh_key, g->ssh_key_len, "task.source.git.ssh_key", e);
+	if (r == 0)
+		r = check_plain(
+			g->known_hosts, g->known_hosts_len, "task.source.git.known_hosts", e);
+	return r < 0 ? r : check_plain(g->ca, g->ca_len, "task.source.git.ca", e);
+}
+
+static int check_workspace(const struct task_spec *spec, struct err *e)
+{
+	if (spec->has_source)
+		return check_origin(spec, e);
+	return spec->has_workspace ? check_source(&spec->workspace.source, "task.workspace", e) : 0;
+}
+
 static int check_run(const struct task_spec *spec, struct err *e)
 {
 	if (!spec->argv[0][0])
@@ -155,8 +193,7 @@ static int check_run(const struct task_spec *spec, struct err *e)
 			    "file system");
 		return -EINVAL;
 	}
-	int r = spec->has_workspace ? check_source(&spec->workspace.source, "task.workspace", e)
-				    : 0;
+	int r = check_workspace(spec, e);
 	for (size_t i = 0; r == 0 && i < spec->n_mounts; i++) {
 		char field[48];
 		snprintf(field, sizeof(field), "task.mounts[%zu]", i);

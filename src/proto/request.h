@@ -145,6 +145,31 @@ struct spec_changes {
 	uint64_t bytes, timeout_ms; /* 0: the default */
 };
 
+enum git_history { GIT_HISTORY_SHALLOW, GIT_HISTORY_FULL };
+
+/* A repository that the workspace is checked out of. */
+struct spec_git {
+	char *url;
+	char *ref;	   /* NULL: its HEAD */
+	int history;	   /* enum git_history */
+	bool refresh;	   /* ask again what the ref stands for */
+	char *credentials; /* as of spec_file, these four: a git credential store */
+	size_t credentials_len;
+	char *ssh_key;
+	size_t ssh_key_len;
+	char *known_hosts;
+	size_t known_hosts_len;
+	char *ca; /* certificates, PEM */
+	size_t ca_len;
+	int64_t agent; /* the place of a directory with agent.sock, or -1 */
+};
+
+/* Where the workspace comes from, if not from the client's directory. */
+struct spec_origin {
+	bool has_git;
+	struct spec_git git;
+};
+
 struct task_spec {
 	char **argv;   /* NULL-terminated */
 	char **env;    /* NULL-terminated "NAME=value", from the object task.env */
@@ -161,6 +186,8 @@ struct task_spec {
 	bool has_workspace;
 	struct spec_mount workspace; /* target NULL: the same path as outside when it has one, else
 					/workspace */
+	bool has_source;
+	struct spec_origin source;
 	struct spec_mount *mounts;
 	size_t n_mounts;
 	struct spec_file *files;

@@ -91,6 +91,9 @@ const struct schema_word schema_best_effort_words[] = { { "memory", BEST_EFFORT_
 	{ "io_read", BEST_EFFORT_IO_READ }, { "io_write", BEST_EFFORT_IO_WRITE },
 	{ "disk", BEST_EFFORT_DISK }, { "inodes", BEST_EFFORT_INODES }, { NULL, 0 } };
 
+static const struct schema_word git_history_words[] = { { "shallow", GIT_HISTORY_SHALLOW },
+	{ "full", GIT_HISTORY_FULL }, { NULL, 0 } };
+
 const struct schema_word schema_webhook_words[] = { { "accepted", WEBHOOK_ACCEPTED },
 	{ "started", WEBHOOK_STARTED }, { "finished", WEBHOOK_FINISHED }, { NULL, 0 } };
 
@@ -229,6 +232,34 @@ static const struct schema_field webhook_fields[] = {
 		.doc = "what to tell" },
 };
 
+#define GIT(member, field_name, field_kind) FIELD(struct spec_git, member, field_name, field_kind)
+
+static const struct schema_field git_fields[] = {
+	{ GIT(url, "url", KIND_STRING), .min = 1, .max = LIMIT_URL_BYTES, .required = OPS_ALL,
+		.doc = "the repository: `https://`, `http://`, `ssh://`, `git://`, `[USER@]HOST:PATH`, `file:///PATH` or an absolute path, which is opened with the rights of the client. No password, query or fragment" },
+	{ GIT(ref, "ref", KIND_STRING), .min = 1, .max = LIMIT_REF_BYTES, .absent = "the repository's HEAD",
+		.doc = "a branch, a tag, a full ref or all 40 digits of a commit. What a branch or tag stands for is asked again when the last answer is older than 60 s" },
+	{ GIT(history, "history", KIND_WORD), .words = git_history_words,
+		.doc = "`shallow`: the commit alone; `full`: all before it too" },
+	{ GIT(refresh, "refresh", KIND_BOOL), .absent = "false",
+		.doc = "ask again at once what the ref stands for" },
+	{ GIT(credentials, "credentials", KIND_TEXT), .offset2 = offsetof(struct spec_git, credentials_len), .max = LIMIT_SECRET_BYTES, .absent = "none",
+		.doc = "user and password for HTTP, as lines of git's credential store: `https://USER:PASSWORD@HOST`. In no log, result or answer, as all that follows" },
+	{ GIT(ssh_key, "ssh_key", KIND_TEXT), .offset2 = offsetof(struct spec_git, ssh_key_len), .max = LIMIT_SECRET_BYTES, .absent = "none",
+		.doc = "private key for SSH, without a passphrase" },
+	{ GIT(known_hosts, "known_hosts", KIND_TEXT), .offset2 = offsetof(struct spec_git, known_hosts_len), .max = LIMIT_SECRET_BYTES, .absent = "this host's /etc/ssh/ssh_known_hosts",
+		.doc = "host keys that are believed, as lines of known_hosts; others never are" },
+	{ GIT(ca, "ca", KIND_TEXT), .offset2 = offsetof(struct spec_git, ca_len), .max = LIMIT_SECRET_BYTES, .absent = "whom this host trusts",
+		.doc = "certificates (PEM) of those who vouch for the server" },
+	{ GIT(agent, "agent", KIND_FD), .min = 0, .max = LIMIT_REQUEST_FDS - 1,
+		.doc = "place of an open directory among the descriptors sent with the request: its socket `agent.sock` is the ssh agent. Only the fetch sees it" },
+};
+
+static const struct schema_field source_fields[] = {
+	{ FIELD(struct spec_origin, git, "git", KIND_OBJECT), .offset2 = offsetof(struct spec_origin, has_git), .object = &schema_git, .required = OPS_ALL,
+		.doc = "a repository of git" },
+};
+
 #define SPEC(member, field_name, field_kind) FIELD(struct task_spec, member, field_name, field_kind)
 
 static const struct schema_field task_fields[] = {
@@ -260,6 +291,8 @@ static const struct schema_field task_fields[] = {
 		.doc = "`none`: /dev/null; `stream`: what `input` sends. A task with a terminal always has its input" },
 	{ SPEC(workspace, "workspace", KIND_OBJECT), .offset2 = offsetof(struct task_spec, has_workspace), .object = &schema_workspace,
 		.absent = "none", .doc = "the directory that the task works on" },
+	{ SPEC(source, "source", KIND_OBJECT), .offset2 = offsetof(struct task_spec, has_source), .object = &schema_source,
+		.absent = "none", .doc = "where the workspace comes from, if not from a directory of the client's: it is `cow` then, and of `workspace` only `target` counts. `changes` are told and sent as for any workspace" },
 	{ SPEC(mounts, "mounts", KIND_LIST), .offset2 = offsetof(struct task_spec, n_mounts), .object = &schema_mount,
 		.max = LIMIT_MOUNTS, .absent = "none", .doc = "other directories or files to show" },
 	{ SPEC(files, "files", KIND_LIST), .offset2 = offsetof(struct task_spec, n_files), .object = &schema_file,
@@ -381,6 +414,8 @@ const struct schema_object schema_file = OBJECT("task.files[]", file_fields, str
 const struct schema_object schema_secret = OBJECT("task.secrets[]", secret_fields, struct spec_secret);
 const struct schema_object schema_tar = OBJECT("task.tars[]", tar_fields, struct spec_tar);
 const struct schema_object schema_webhook = OBJECT("task.webhooks[]", webhook_fields, struct spec_webhook);
+const struct schema_object schema_source = OBJECT("task.source", source_fields, struct spec_origin);
+const struct schema_object schema_git = OBJECT("task.source.git", git_fields, struct spec_git);
 const struct schema_object schema_changes = OBJECT("task.changes", changes_fields, struct spec_changes);
 const struct schema_object schema_concurrency = OBJECT("task.concurrency", concurrency_fields, struct spec_concurrency);
 const struct schema_object schema_limits = OBJECT("task.limits", limits_fields, struct spec_limits);

@@ -185,8 +185,8 @@ void schema_print_markdown(FILE *out)
 		print_operation(out, (enum op)op);
 
 	const struct schema_object *objects[] = { &schema_task, &schema_workspace, &schema_mount,
-		&schema_file, &schema_secret, &schema_tar, &schema_limits, &schema_concurrency,
-		&schema_webhook, &schema_changes };
+		&schema_source, &schema_git, &schema_file, &schema_secret, &schema_tar,
+		&schema_limits, &schema_concurrency, &schema_webhook, &schema_changes };
 	for (size_t i = 0; i < ARRAY_SIZE(objects); i++)
 		print_object(out, objects[i]);
 

@@ -160,7 +160,7 @@ static bool is_eligible(const struct sched *s, const struct sched_user *u,
 	const struct sched_want *w, uint32_t key_hash)
 {
 	size_t running = u ? u->n_running : 0;
-	return sched_check(s, w) == SCHED_OK && s->n_running < s->caps.max_running &&
+	return !w->is_held && sched_check(s, w) == SCHED_OK && s->n_running < s->caps.max_running &&
 	       running < s->caps.max_running_uid && has_room_of_own(s, u, w) &&
 	       groups_have_room(s, w->groups) && key_is_free(u, w->key, key_hash);
 }
@@ -441,6 +441,11 @@ void sched_charge(struct sched *s, struct sched_entry *e, uint64_t cpu_us, uint6
 		s->mean_run_us = run_us;
 	else
 		s->mean_run_us = s->mean_run_us - s->mean_run_us / MEAN_OF + run_us / MEAN_OF;
+}
+
+void sched_release(struct sched *s, struct sched_entry *e)
+{
+	e->want.is_held = false;
 }
 
 void sched_remove(struct sched *s, struct sched_entry *e)

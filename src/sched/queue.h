@@ -54,6 +54,7 @@ struct sched_want {
 	uint64_t cpu_millis;   /* likewise */
 	uint32_t groups;       /* label groups that it is in: bits by place in sched_caps.groups */
 	const char *key;       /* borrowed while it is not out; NULL: none */
+	bool is_held;	       /* it may not start before sched_release() */
 	bool at_once;	       /* refused if it cannot start now */
 	bool supersedes;       /* its owner takes those out that wait with its key, right after */
 };
@@ -138,6 +139,9 @@ int sched_submit(struct sched *s, struct sched_entry *e, uid_t uid, const struct
 /* The next entry that may run now; it is SCHED_RUNNING from here on. NULL: none. Call it from time
  * to time while entries wait: those that are held up are so only for a while. */
 struct sched_entry *sched_next(struct sched *s);
+
+/* A held entry may start. Call sched_next() afterwards. */
+void sched_release(struct sched *s, struct sched_entry *e);
 
 /* What a running entry has used in all; call it once, before sched_remove(). */
 void sched_charge(struct sched *s, struct sched_entry *e, uint64_t cpu_us, uint64_t run_us);

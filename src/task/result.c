@@ -28,6 +28,8 @@ void result_destroy(struct task_result *r)
 	if (!r)
 		return;
 	free(r->name);
+	free(r->source.url);
+	free(r->source.ref);
 	buf_finish(&r->changes_list);
 	json_decref(r->stored);
 	free(r);
@@ -364,6 +366,24 @@ static void put_usage(json_t *object, const struct task_result *r, bool *failed)
 	put(object, "changes", result_changes_to_json(r), failed);
 }
 
+static json_t *source_to_json(const struct result_source *s)
+{
+	if (!s->is_there)
+		return json_null();
+	const struct known_field spans[] = {
+		{ "fetch_us", s->fetch_us },
+		{ "checkout_us", s->checkout_us },
+	};
+	bool failed = false;
+	json_t *object = json_object();
+	put(object, "url", json_text(s->url), &failed);
+	put(object, "ref", json_text(s->ref), &failed);
+	put(object, "commit", json_text(s->commit[0] ? s->commit : NULL), &failed);
+	put(object, "fetched", s->has_fetched ? json_boolean(s->fetched) : json_null(), &failed);
+	put_known(object, spans, ARRAY_SIZE(spans), &failed);
+	return object_or_null(object, failed);
+}
+
 json_t *result_to_json(const struct task_result *r)
 {
 	if (r->stored)
@@ -379,6 +399,7 @@ json_t *result_to_json(const struct task_result *r)
 	put(object, "error", r->has_error ? result_error_to_json(&r->error) : json_null(), &failed);
 	put(object, "time", time_to_json(r), &failed);
 	put_usage(object, r, &failed);
+	put(object, "source", source_to_json(&r->source), &failed);
 	put(object, "enforced", enforced_to_json(r), &failed);
 	put(object, "degraded", degraded_to_json(r), &failed);
 	put(object, "pool", json_string(pool_names[r->pool]), &failed);

@@ -39,6 +39,15 @@ struct result_output {
 	struct known_u64 dropped; /* of these, never kept: over the output limit, or no space */
 };
 
+/* What the workspace was checked out of. */
+struct result_source {
+	bool is_there;
+	char *url, *ref;	   /* as they may be shown */
+	char commit[41];	   /* "": not known */
+	bool has_fetched, fetched; /* whether something had to come, once that is known */
+	struct known_u64 fetch_us, checkout_us;
+};
+
 struct task_result {
 	char task[ID_TASK_SIZE];
 	char *name; /* NULL: none */
@@ -73,6 +82,7 @@ struct task_result {
 	enum plan_profile profile; /* for "seccomp" */
 	uint32_t n_degraded;
 	char degraded[RESULT_DEGRADED_MAX][WIRE_DEGRADED_SIZE]; /* "control: why" */
+	struct result_source source;
 	enum pool_use pool;
 	enum wire_pool_why pool_why; /* of a miss */
 	json_t *stored; /* the result as an earlier daemon told it, in place of all this; or NULL */

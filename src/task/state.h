@@ -39,7 +39,8 @@ const char *task_state_name(enum task_state s); /* "queued", ... */
 
 enum task_event {
 	EVENT_SLOT_FREE,       /* the scheduler has chosen the task */
-	EVENT_START_FAILED,    /* dayflyd could not hand the plan to the warden: there is no jail */
+	EVENT_START_FAILED,    /* dayflyd could not hand the plan to the warden, or what the task
+				 waits for cannot be had: there is no jail */
 	EVENT_WARDEN_STARTED,  /* WIRE_STARTED */
 	EVENT_WARDEN_FAILED,   /* WIRE_FAILED; WIRE_GONE follows */
 	EVENT_MAIN_EXITED,     /* WIRE_EXITED */

@@ -353,6 +353,12 @@ int task_create(const struct task_host *host, const struct task_origin *origin,
 	return 0;
 }
 
+void task_set_source(struct task *t, size_t nth, int take_fd)
+{
+	assert(t->state == TASK_STATE_QUEUED && nth < t->n_sources && t->sources[nth] < 0);
+	t->sources[nth] = take_fd;
+}
+
 void task_destroy(struct task *t)
 {
 	if (!t)

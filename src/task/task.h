@@ -101,6 +101,8 @@ struct task_origin {
  * or -errno. */
 int task_create(const struct task_host *host, const struct task_origin *origin,
 	struct task_spec *take_spec, struct build *take_build, struct task **ret);
+/* What one of its descriptors is, which had none when it was made. Takes it. */
+void task_set_source(struct task *t, size_t nth, int take_fd);
 /* Must be done, or the loop must be at its end. */
 void task_destroy(struct task *t);
 

@@ -327,8 +327,8 @@ class Daemon:
             os.close(ready_read)
 
     def state_files(self):
-        """What lies in the state directory, but for the journal and the history, which have to stay."""
-        return [name for name in os.listdir(self.state_dir) if not name.endswith((".journal", ".history"))]
+        """What lies in the state directory, but for the journal, the history and repositories, which have to stay."""
+        return [name for name in os.listdir(self.state_dir) if not name.endswith((".journal", ".history", ".git"))]
 
     def warm_up(self):
         """The first task and the first connection make what stays: buffers, caches, the files of the history, which opens when it is asked."""

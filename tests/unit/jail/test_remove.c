@@ -1,5 +1,5 @@
 /* Removing trees that a task has written (G7, G8, J14). */
-#include "jail/remove.h"
+#include "base/remove.h"
 #include "jail/throwaway.h"
 #include "tree.h"
 

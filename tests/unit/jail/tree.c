@@ -2,7 +2,7 @@
 #include "tree.h"
 
 #include "base/fd.h"
-#include "jail/remove.h"
+#include "base/remove.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

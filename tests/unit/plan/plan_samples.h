@@ -41,9 +41,10 @@ static inline struct plan *sample_full(void)
 	p->mounts[0] = (struct plan_mount){
 		.source = { -1, strdup("/data") }, .target = strdup("/data"), .mode = PLAN_MODE_RO
 	};
-	p->mounts[1] = (struct plan_mount){
-		.source = { 5, NULL }, .target = strdup("/cache"), .mode = PLAN_MODE_RW
-	};
+	p->mounts[1] = (struct plan_mount){ .source = { 5, NULL },
+		.target = strdup("/cache"),
+		.mode = PLAN_MODE_RW,
+		.is_own = true };
 	p->tty = true;
 	p->rows = 24;
 	p->cols = 65535;

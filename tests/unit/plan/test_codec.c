@@ -25,6 +25,7 @@ static void assert_mount_equal(const struct plan_mount *a, const struct plan_mou
 	assert_text_equal(a->source.path, b->source.path);
 	assert_text_equal(a->target, b->target);
 	assert_int_equal(a->mode, b->mode);
+	assert_int_equal(a->is_own, b->is_own);
 }
 
 static void assert_plan_equal(const struct plan *a, const struct plan *b)

@@ -39,6 +39,26 @@ static void tasks_of_one_uid_start_in_the_order_of_their_arrival(void **state)
 	sched_finish(&s);
 }
 
+static void one_that_is_held_waits_and_holds_up_nobody(void **state)
+{
+	(void)state;
+	struct sched s;
+	struct sched_entry held = { 0 }, other = { 0 }, late = { 0 };
+	const struct sched_want want = { .is_held = true };
+	const struct sched_want at_once = { .is_held = true, .at_once = true };
+	sched_init(&s, &wide);
+	assert_int_equal(sched_submit(&s, &held, 1, &want, NULL), SCHED_OK);
+	assert_int_equal(sched_submit(&s, &late, 1, &at_once, NULL), SCHED_WOULD_WAIT);
+	submit_ok(&s, &other, 1);
+	assert_ptr_equal(sched_next(&s), &other);
+	assert_null(sched_next(&s));
+	sched_release(&s, &held);
+	assert_ptr_equal(sched_next(&s), &held);
+	sched_remove(&s, &held);
+	sched_remove(&s, &other);
+	sched_finish(&s);
+}
+
 static void no_more_run_than_the_cap_and_the_next_follows_when_one_leaves(void **state)
 {
 	(void)state;
@@ -322,6 +342,7 @@ int main(void)
 		cmocka_unit_test(one_that_supersedes_takes_the_place_of_those_that_wait),
 		cmocka_unit_test(an_entry_changes_its_groups),
 		cmocka_unit_test(tasks_of_one_uid_start_in_the_order_of_their_arrival),
+		cmocka_unit_test(one_that_is_held_waits_and_holds_up_nobody),
 		cmocka_unit_test(no_more_run_than_the_cap_and_the_next_follows_when_one_leaves),
 		cmocka_unit_test(a_uid_at_its_own_cap_does_not_block_the_others),
 		cmocka_unit_test(a_flood_of_one_uid_does_not_starve_another),

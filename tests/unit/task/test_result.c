@@ -74,7 +74,8 @@ static void what_is_not_known_is_null(void **state)
 		"\"changes\":{\"added\":null,\"modified\":null,\"deleted\":null,\"bytes\":null,"
 		"\"left_out\":null,\"list\":null,\"truncated\":null,\"error\":null,"
 		"\"archive\":null},"
-		"\"enforced\":null,\"degraded\":[],\"pool\":\"off\",\"pool_miss\":null}");
+		"\"source\":null,\"enforced\":null,\"degraded\":[],\"pool\":\"off\",\"pool_miss\":"
+		"null}");
 }
 
 static void a_finished_task_tells_everything_that_was_measured(void **state)

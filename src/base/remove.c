@@ -3,8 +3,7 @@
  * than a few levels is first moved up beside the top, so that neither the stack nor the number of
  * open descriptors grows with the depth. Nothing that is mounted below the top is entered.
  */
-#include "jail/remove.h"
-#include "jail/sys.h"
+#include "base/remove.h"
 
 #include "base/cleanup.h"
 #include "base/dir.h"
@@ -12,9 +11,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define REMOVE_DEPTH 32
 
@@ -28,7 +31,12 @@ struct removal {
 static int open_same_mount(int dirfd, const char *name, uint64_t flags)
 {
 	uint64_t resolve = dirfd == AT_FDCWD ? 0 : RESOLVE_BENEATH | RESOLVE_NO_XDEV;
-	return sys_openat2(dirfd, name, flags | O_DIRECTORY | O_NOFOLLOW, 0, resolve);
+	struct open_how how = {
+		.flags = flags | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = resolve,
+	};
+	long fd = syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
+	return fd < 0 ? -errno : (int)fd;
 }
 
 static int open_dir(int dirfd, const char *name)

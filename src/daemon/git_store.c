@@ -1,0 +1,608 @@
+/* Where repositories are kept: see git_store.h. */
+#include "daemon/git_store.h"
+
+#include "base/beneath.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/dir.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/remove.h"
+#include "base/units.h"
+#include "git/lru.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ITEMS_MAX  65536
+#define NAME_SIZE  64
+#define FOLDER_FMT "%u/%s"
+#define PATH_SIZE  (16 + GIT_KEY_SIZE + NAME_SIZE)
+
+static const char *const histories[] = {
+	[GIT_HISTORY_SHALLOW] = "shallow",
+	[GIT_HISTORY_FULL] = "full",
+};
+
+/* ---- names ---- */
+
+static void item_name(const struct git_item *item, char out[NAME_SIZE])
+{
+	if (item->is_tree)
+		snprintf(out, NAME_SIZE, "%s-%s", item->commit, histories[item->history]);
+	else
+		snprintf(out, NAME_SIZE, "%s.git", histories[item->history]);
+}
+
+static void path_of(uid_t uid, const char *key, const char *name, char out[PATH_SIZE])
+{
+	snprintf(out, PATH_SIZE, FOLDER_FMT "/%s", (unsigned)uid, key, name);
+}
+
+static void item_path(const struct git_item *item, char out[PATH_SIZE])
+{
+	char name[NAME_SIZE];
+	item_name(item, name);
+	path_of(item->uid, item->key, name, out);
+}
+
+/* ---- what goes ---- */
+
+static void remove_trash(uv_work_t *work)
+{
+	struct git_store *st = work->data;
+	auto_closedir DIR *d = dir_list(st->trash_fd);
+	struct dirent *entry;
+	while (d && !st->is_stopping && (entry = dir_next(d)))
+		remove_tree(st->trash_fd, entry->d_name);
+}
+
+static void start_removing(struct git_store *st);
+
+static void on_removed(uv_work_t *work, int status)
+{
+	struct git_store *st = work->data;
+	st->is_removing = false;
+	if (st->is_dirty && !st->is_stopping)
+		start_removing(st);
+}
+
+static void start_removing(struct git_store *st)
+{
+	st->is_dirty = true;
+	if (st->is_removing)
+		return;
+	st->is_dirty = false;
+	st->work.data = st;
+	st->is_removing = uv_queue_work(st->loop, &st->work, remove_trash, on_removed) == 0;
+}
+
+/* Gone at once, as far as names go. */
+static void throw_away(struct git_store *st, const char *path)
+{
+	char name[32];
+	snprintf(name, sizeof(name), "%llu", (unsigned long long)st->n_trash++);
+	if (renameat(st->fd, path, st->trash_fd, name) == 0)
+		start_removing(st);
+	else if (errno != ENOENT)
+		log_warning("git: %s/%s cannot be removed: %s", st->path, path, strerror(errno));
+}
+
+static void drop_item(struct git_store *st, struct git_item *item)
+{
+	char path[PATH_SIZE], ok[PATH_SIZE + 4];
+	item_path(item, path);
+	/* Without this the tree is none, whatever happens next. */
+	snprintf(ok, sizeof(ok), "%s.ok", path);
+	if (item->is_tree)
+		unlinkat(st->fd, ok, 0);
+	throw_away(st, path);
+	list_remove(&item->link);
+	st->n_items--;
+	free(item);
+}
+
+/* Until it is within its bounds, or all that is left is in use. */
+static void shrink(struct git_store *st)
+{
+	for (;;) {
+		auto_free struct git_lru_item *view = calloc(st->n_items + 1, sizeof(*view));
+		size_t n = 0, chosen;
+		if (!view)
+			return;
+		list_for_each (pos, &st->items) {
+			const struct git_item *item = list_entry(pos, struct git_item, link);
+			view[n++] = (struct git_lru_item){ item->uid, item->bytes, item->used_ns,
+				item->refs > 0 };
+		}
+		chosen = git_lru_choose(view, n, st->bounds.max_bytes, st->bounds.max_bytes_uid);
+		if (chosen == n)
+			return;
+		n = 0;
+		list_for_each_safe (pos, &st->items)
+			if (n++ == chosen)
+				drop_item(st, list_entry(pos, struct git_item, link));
+	}
+}
+
+void git_store_set_bounds(struct git_store *st, const struct git_store_bounds *bounds)
+{
+	st->bounds = *bounds;
+	if (st->path)
+		shrink(st);
+}
+
+/* ---- what is there ---- */
+
+static struct git_item *find(
+	const struct git_store *st, uid_t uid, const char *key, int history, const char *commit)
+{
+	list_for_each (pos, &st->items) {
+		struct git_item *item = list_entry(pos, struct git_item, link);
+		if (item->uid == uid && item->history == history && item->is_tree == !!commit &&
+			!strcmp(item->key, key) && (!commit || !strcmp(item->commit, commit)))
+			return item;
+	}
+	return NULL;
+}
+
+static struct git_item *add(
+	struct git_store *st, uid_t uid, const char *key, int history, const char *commit)
+{
+	struct git_item *item = st->n_items < ITEMS_MAX ? calloc(1, sizeof(*item)) : NULL;
+	if (!item)
+		return NULL;
+	item->uid = uid;
+	snprintf(item->key, sizeof(item->key), "%s", key);
+	item->history = history;
+	item->is_tree = commit != NULL;
+	snprintf(item->commit, sizeof(item->commit), "%s", commit ? commit : "");
+	item->used_ns = clock_real_ns();
+	list_append(&st->items, &item->link);
+	st->n_items++;
+	return item;
+}
+
+/* A fetch leaves packs, and little else. */
+static uint64_t measure_dir(int dirfd, const char *path)
+{
+	uint64_t sum = 0;
+	auto_close int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	auto_closedir DIR *d = fd < 0 ? NULL : dir_list(fd);
+	struct dirent *entry;
+	struct stat s;
+	while (d && (entry = dir_next(d)))
+		if (fstatat(fd, entry->d_name, &s, AT_SYMLINK_NOFOLLOW) == 0)
+			sum += (uint64_t)s.st_blocks * 512;
+	return sum;
+}
+
+void git_store_measure_mirror(struct git_store *st, struct git_item *item)
+{
+	char path[PATH_SIZE], sub[PATH_SIZE + 32];
+	item_path(item, path);
+	snprintf(sub, sizeof(sub), "%s/objects/pack", path);
+	item->bytes = measure_dir(st->fd, sub);
+	snprintf(sub, sizeof(sub), "%s/refs/dayfly", path);
+	item->bytes += measure_dir(st->fd, sub);
+	shrink(st);
+}
+
+/* ---- what shows that a tree is whole ---- */
+
+#define STAMP_SIZE 256
+
+static int stamp_of(const struct git_store *st, int tree_fd, char out[STAMP_SIZE])
+{
+	static const char *const names[] = { ".", ".git/HEAD", ".git/index" };
+	int n = snprintf(out, STAMP_SIZE, "%s", st->boot);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct stat s;
+		if (fstatat(tree_fd, names[i], &s, AT_SYMLINK_NOFOLLOW) < 0)
+			return -errno;
+		n += snprintf(out + n, STAMP_SIZE - (size_t)n, " %llu:%lld.%09ld",
+			(unsigned long long)s.st_ino, (long long)s.st_ctim.tv_sec,
+			s.st_ctim.tv_nsec);
+	}
+	return 0;
+}
+
+/* "BYTES STAMP\n" */
+static int write_ok(struct git_store *st, const char *path, uint64_t bytes, int tree_fd)
+{
+	char ok[PATH_SIZE + 4], temp[PATH_SIZE + 8], stamp[STAMP_SIZE], text[STAMP_SIZE + 32];
+	int r = stamp_of(st, tree_fd, stamp);
+	if (r < 0)
+		return r;
+	snprintf(ok, sizeof(ok), "%s.ok", path);
+	snprintf(temp, sizeof(temp), "%s.tmp", path);
+	snprintf(text, sizeof(text), "%llu %s\n", (unsigned long long)bytes, stamp);
+	auto_close int fd =
+		openat(st->fd, temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	r = fd_write_all(fd, text, strlen(text));
+	if (r == 0 && renameat(st->fd, temp, st->fd, ok) < 0)
+		r = -errno;
+	return r;
+}
+
+/* Whether the tree is what its .ok says. *ret_fd is the tree. */
+static bool check_ok(const struct git_store *st, const char *path, uint64_t *ret_bytes, int *ret_fd)
+{
+	char ok[PATH_SIZE + 4], stamp[STAMP_SIZE], digits[24];
+	auto_free char *text = NULL;
+	auto_close int fd = openat(st->fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	snprintf(ok, sizeof(ok), "%s.ok", path);
+	if (fd < 0 || stamp_of(st, fd, stamp) < 0 ||
+		fd_read_file(st->fd, ok, STAMP_SIZE + 32, &text) < 0)
+		return false;
+	size_t len = strcspn(text, " ");
+	if (len >= sizeof(digits) || text[len] != ' ')
+		return false;
+	memcpy(digits, text, len);
+	digits[len] = '\0';
+	size_t n = strlen(stamp);
+	if (units_parse_uint(digits, UINT64_MAX, ret_bytes) < 0 ||
+		strncmp(text + len + 1, stamp, n) != 0 || strcmp(text + len + 1 + n, "\n") != 0)
+		return false;
+	*ret_fd = fd_take(&fd);
+	return true;
+}
+
+/* ---- the start ---- */
+
+static int history_of(const char *text)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(histories); i++)
+		if (!strcmp(text, histories[i]))
+			return (int)i;
+	return -1;
+}
+
+/* Takes in what is whole. Returns false for what is none of ours, or half-made. */
+static bool scan_entry(struct git_store *st, uid_t uid, const char *key, const char *name)
+{
+	char path[PATH_SIZE], commit[GIT_COMMIT_SIZE], copy[NAME_SIZE];
+	struct stat s;
+	int fd = -1;
+	uint64_t bytes = 0;
+	if (strlen(name) >= NAME_SIZE)
+		return false;
+	path_of(uid, key, name, path);
+	snprintf(copy, sizeof(copy), "%s", name);
+	char *dot = strstr(copy, ".git");
+	if (dot && !dot[4]) {
+		*dot = '\0';
+		int history = history_of(copy);
+		struct git_item *item = history < 0 ? NULL : add(st, uid, key, history, NULL);
+		if (!item)
+			return false;
+		if (fstatat(st->fd, path, &s, AT_SYMLINK_NOFOLLOW) == 0)
+			item->used_ns = (uint64_t)s.st_mtim.tv_sec * NS_PER_S;
+		git_store_measure_mirror(st, item);
+		return true;
+	}
+	char *end = strstr(copy, ".ok");
+	bool is_ok = end && !end[3];
+	if (is_ok)
+		*end = path[strlen(path) - 3] = '\0';
+	char *dash = strchr(copy, '-');
+	int history = dash ? history_of(dash + 1) : -1;
+	if (dash)
+		*dash = '\0';
+	if (history < 0 || !git_ref_is_commit(copy, commit) || !check_ok(st, path, &bytes, &fd))
+		return false;
+	fd_close(&fd);
+	if (!is_ok)
+		return true; /* its .ok is another entry */
+	struct git_item *item = add(st, uid, key, history, commit);
+	if (!item)
+		return false;
+	char ok[PATH_SIZE + 4];
+	snprintf(ok, sizeof(ok), "%s.ok", path);
+	if (fstatat(st->fd, ok, &s, AT_SYMLINK_NOFOLLOW) == 0)
+		item->used_ns = (uint64_t)s.st_mtim.tv_sec * NS_PER_S;
+	item->bytes = bytes;
+	return true;
+}
+
+/* Calls fn for each entry of a folder; what fn does not want goes. */
+static void scan(struct git_store *st, const char *path,
+	bool (*fn)(struct git_store *st, const char *path, const char *name))
+{
+	auto_close int fd = openat(st->fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	auto_closedir DIR *d = fd < 0 ? NULL : dir_list(fd);
+	struct dirent *entry;
+	while (d && (entry = dir_next(d))) {
+		char sub[PATH_SIZE + 256];
+		if (fn(st, path, entry->d_name))
+			continue;
+		snprintf(sub, sizeof(sub), "%s/%s", path, entry->d_name);
+		throw_away(st, sub);
+	}
+}
+
+/* path is "UID/KEY". */
+static bool scan_in_key(struct git_store *st, const char *path, const char *name)
+{
+	uint64_t uid = 0;
+	char digits[16];
+	const char *slash = strchr(path, '/');
+	snprintf(digits, sizeof(digits), "%.*s", (int)(slash - path), path);
+	return units_parse_uint(digits, UINT32_MAX, &uid) == 0 &&
+	       scan_entry(st, (uid_t)uid, slash + 1, name);
+}
+
+static bool scan_in_user(struct git_store *st, const char *path, const char *name)
+{
+	char sub[PATH_SIZE];
+	if (strlen(name) != GIT_KEY_LEN || strspn(name, "0123456789abcdef") != GIT_KEY_LEN)
+		return false;
+	snprintf(sub, sizeof(sub), "%s/%s", path, name);
+	scan(st, sub, scan_in_key);
+	unlinkat(st->fd, sub, AT_REMOVEDIR); /* if nothing is in it */
+	return true;
+}
+
+static bool scan_in_top(struct git_store *st, const char *path, const char *name)
+{
+	uint64_t uid;
+	if (!strcmp(name, "lock") || !strcmp(name, "trash"))
+		return true;
+	if (units_parse_uint(name, UINT32_MAX, &uid) < 0)
+		return false;
+	scan(st, name, scan_in_user);
+	return true;
+}
+
+static void make_dirs(const char *dir)
+{
+	auto_free char *path = strdup(dir);
+	for (char *p = path; p && *p;) {
+		p += strspn(p, "/");
+		p += strcspn(p, "/");
+		char c = *p;
+		*p = '\0';
+		mkdir(path, 0700);
+		*p = c;
+	}
+}
+
+static int fault(struct git_store *st, const char *what, int errnum)
+{
+	snprintf(st->why, sizeof(st->why), "%.120s: %s", what, strerror(errnum));
+	return -errnum;
+}
+
+/* In a directory that others may write to, such as /var/tmp, only if it is ours. */
+static int open_own(int dirfd, const char *name)
+{
+	struct stat s;
+	if (mkdirat(dirfd, name, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	auto_close int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &s) < 0)
+		return -errno;
+	if (s.st_uid != geteuid() || (s.st_mode & 077))
+		return -EPERM;
+	return fd_take(&fd);
+}
+
+static int open_folder(struct git_store *st, const char *dir)
+{
+	char folder[32];
+	snprintf(folder, sizeof(folder), "dayfly-%u.git", (unsigned)geteuid());
+	auto_close int top = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (top < 0)
+		return fault(st, dir, errno);
+	st->fd = open_own(top, folder);
+	if (st->fd < 0)
+		return fault(st, folder, -st->fd);
+	st->lock_fd = openat(st->fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (st->lock_fd < 0 || flock(st->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return fault(st,
+			errno == EWOULDBLOCK ? "another daemon has the repositories" : "lock",
+			errno);
+	st->trash_fd = open_own(st->fd, "trash");
+	if (st->trash_fd < 0)
+		return fault(st, "trash", -st->trash_fd);
+	if (asprintf(&st->path, "%s/%s", dir, folder) < 0) {
+		st->path = NULL;
+		return fault(st, "path", ENOMEM);
+	}
+	return 0;
+}
+
+static void read_boot(struct git_store *st)
+{
+	auto_free char *text = NULL;
+	if (fd_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &text) > 0)
+		snprintf(st->boot, sizeof(st->boot), "%.*s", (int)strcspn(text, "\n"), text);
+}
+
+void git_store_init(struct git_store *st, uv_loop_t *loop, const char *dir, bool makes_dirs)
+{
+	*st = (struct git_store){ .loop = loop,
+		.dir = dir,
+		.makes_dirs = makes_dirs,
+		.fd = -1,
+		.lock_fd = -1,
+		.trash_fd = -1 };
+	list_init(&st->items);
+	read_boot(st);
+}
+
+int git_store_open(struct git_store *st)
+{
+	if (st->path)
+		return 0;
+	if (!st->dir) {
+		snprintf(st->why, sizeof(st->why), "it has no state directory");
+		return -ENOENT;
+	}
+	if (st->makes_dirs)
+		make_dirs(st->dir);
+	int r = open_folder(st, st->dir);
+	if (r < 0) {
+		fd_close(&st->trash_fd);
+		fd_close(&st->lock_fd);
+		fd_close(&st->fd);
+		return r;
+	}
+	/* So that no name of the trash is there. */
+	st->n_trash = clock_real_ns();
+	scan(st, ".", scan_in_top);
+	start_removing(st);
+	return 0;
+}
+
+void git_store_finish(struct git_store *st)
+{
+	st->is_stopping = true;
+	while (st->is_removing)
+		uv_run(st->loop, UV_RUN_ONCE);
+	list_for_each_safe (pos, &st->items) {
+		struct git_item *item = list_entry(pos, struct git_item, link);
+		list_remove(&item->link);
+		free(item);
+	}
+	fd_close(&st->trash_fd);
+	fd_close(&st->lock_fd);
+	fd_close(&st->fd);
+	free(st->path);
+	st->path = NULL;
+}
+
+/* ---- use ---- */
+
+static int make_parents(struct git_store *st, uid_t uid, const char *key)
+{
+	char path[PATH_SIZE];
+	snprintf(path, sizeof(path), "%u", (unsigned)uid);
+	if (mkdirat(st->fd, path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	snprintf(path, sizeof(path), FOLDER_FMT, (unsigned)uid, key);
+	return mkdirat(st->fd, path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+static void note_use(struct git_store *st, struct git_item *item)
+{
+	char path[PATH_SIZE + 4];
+	item->used_ns = clock_real_ns();
+	item_path(item, path);
+	/* For the next daemon; of a tree not the folder itself, whose time tells that it is whole.
+	 */
+	if (item->is_tree)
+		memcpy(path + strlen(path), ".ok", 4);
+	utimensat(st->fd, path, NULL, AT_SYMLINK_NOFOLLOW);
+}
+
+int git_store_open_mirror(
+	struct git_store *st, uid_t uid, const char *key, int history, struct git_item **ret)
+{
+	char path[PATH_SIZE];
+	struct git_item *item = find(st, uid, key, history, NULL);
+	int r = make_parents(st, uid, key);
+	if (r < 0)
+		return r;
+	if (!item)
+		item = add(st, uid, key, history, NULL);
+	if (!item)
+		return -ENOMEM;
+	item_path(item, path);
+	if (mkdirat(st->fd, path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	int fd = openat(st->fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	item->refs++;
+	note_use(st, item);
+	*ret = item;
+	return fd;
+}
+
+int git_store_open_new(struct git_store *st, uid_t uid, const char *key)
+{
+	char path[PATH_SIZE];
+	path_of(uid, key, "new", path);
+	throw_away(st, path);
+	if (mkdirat(st->fd, path, 0755) < 0)
+		return -errno;
+	int fd = openat(st->fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	/* Whatever our umask is: others in the jail may look. */
+	if (fd >= 0)
+		fchmod(fd, 0755);
+	return fd < 0 ? -errno : fd;
+}
+
+void git_store_drop_new(struct git_store *st, uid_t uid, const char *key)
+{
+	char path[PATH_SIZE];
+	path_of(uid, key, "new", path);
+	throw_away(st, path);
+}
+
+int git_store_publish(struct git_store *st, uid_t uid, const char *key, int history,
+	const char *commit, uint64_t bytes)
+{
+	char from[PATH_SIZE], to[PATH_SIZE];
+	struct git_item *item = find(st, uid, key, history, commit);
+	if (!item)
+		item = add(st, uid, key, history, commit);
+	if (!item)
+		return -ENOMEM;
+	item_path(item, to);
+	path_of(uid, key, "new", from);
+	auto_close int fd = openat(st->fd, from, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r = fd < 0 ? -errno : 0;
+	if (r == 0)
+		throw_away(st, to); /* one without its .ok */
+	if (r == 0 && renameat(st->fd, from, st->fd, to) < 0)
+		r = -errno;
+	if (r == 0)
+		r = write_ok(st, to, bytes, fd);
+	item->bytes = bytes;
+	if (r < 0)
+		drop_item(st, item);
+	return r;
+}
+
+int git_store_open_tree(struct git_store *st, uid_t uid, const char *key, int history,
+	const char *commit, struct git_item **ret)
+{
+	char path[PATH_SIZE];
+	uint64_t bytes;
+	int fd = -1;
+	struct git_item *item = find(st, uid, key, history, commit);
+	if (!item)
+		return -ENOENT;
+	item_path(item, path);
+	if (!check_ok(st, path, &bytes, &fd)) {
+		log_warning(
+			"git: the tree %s is not as it was checked out: it is made again", path);
+		if (!item->refs)
+			drop_item(st, item);
+		return -ENOENT;
+	}
+	item->refs++;
+	note_use(st, item);
+	*ret = item;
+	/* What is new may be too much; this one stays. */
+	shrink(st);
+	return fd;
+}
+
+void git_store_release(struct git_store *st, struct git_item *item)
+{
+	if (!item)
+		return;
+	item->refs--;
+	shrink(st);
+}

@@ -1,0 +1,94 @@
+/*
+ * Where repositories are kept: a folder of the daemon's own, with one for each user in it, so that
+ * what one has fetched with his credentials no other is given.
+ *
+ *   dayfly-UID.git/lock                    one daemon has it
+ *   dayfly-UID.git/trash/N                 on its way out: a worker removes it
+ *   dayfly-UID.git/USER/KEY/shallow.git    mirror of what was fetched commit by commit
+ *   dayfly-UID.git/USER/KEY/full.git       mirror of what was fetched with its history
+ *   dayfly-UID.git/USER/KEY/new            a tree that is being checked out
+ *   dayfly-UID.git/USER/KEY/COMMIT-shallow, COMMIT-full         trees that are whole
+ *   dayfly-UID.git/USER/KEY/COMMIT-shallow.ok, COMMIT-full.ok   and what shows that they are
+ *
+ * A tree without its .ok is none: that is written last, and tells the inode and the time of change
+ * of the tree's folder, of its .git/HEAD and .git/index, and the boot in which it was written, as
+ * nothing here is synced. What
+ * does not fit goes to the trash: at the start, and when a task is to get it.
+ */
+#ifndef DAYFLY_DAEMON_GIT_STORE_H
+#define DAYFLY_DAEMON_GIT_STORE_H
+
+#include "base/err.h"
+#include "base/list.h"
+#include "git/key.h"
+#include "git/ref.h"
+#include "proto/request.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+struct git_store_bounds {
+	uint64_t max_bytes, max_bytes_uid; /* 0: none */
+};
+
+/* A mirror or a tree. */
+struct git_item {
+	struct list link; /* git_store.items */
+	uid_t uid;
+	char key[GIT_KEY_SIZE];
+	int history; /* enum git_history */
+	bool is_tree;
+	char commit[GIT_COMMIT_SIZE]; /* of a tree */
+	uint64_t bytes, used_ns;      /* CLOCK_REALTIME */
+	unsigned refs;		      /* so many use it */
+};
+
+struct git_store {
+	uv_loop_t *loop;
+	const char *dir;
+	bool makes_dirs;
+	char *path; /* of the folder; NULL: it is not open */
+	char why[200];
+	int fd, lock_fd, trash_fd;
+	char boot[40];
+	struct list items;
+	size_t n_items;
+	struct git_store_bounds bounds;
+	uint64_t n_trash; /* names for what goes */
+	uv_work_t work;
+	bool is_removing, is_dirty; /* a worker is at it; there is more */
+	volatile bool is_stopping;
+};
+
+/* dir: borrowed, NULL for none. */
+void git_store_init(struct git_store *st, uv_loop_t *loop, const char *dir, bool makes_dirs);
+/* Makes the folder, or takes in what is there, once it is first needed. Returns 0, or -errno: why
+ * says what is wrong. */
+int git_store_open(struct git_store *st);
+void git_store_finish(struct git_store *st);
+void git_store_set_bounds(struct git_store *st, const struct git_store_bounds *bounds);
+
+/* Makes the folder of a mirror where it is missing, and opens it. *ret is used until
+ * git_store_release(). Returns a descriptor or -errno. */
+int git_store_open_mirror(
+	struct git_store *st, uid_t uid, const char *key, int history, struct git_item **ret);
+/* It has changed: how large it is now. */
+void git_store_measure_mirror(struct git_store *st, struct git_item *item);
+
+/* An empty folder for a tree. Returns a descriptor or -errno. */
+int git_store_open_new(struct git_store *st, uid_t uid, const char *key);
+/* It is whole. Returns 0 or -errno. */
+int git_store_publish(struct git_store *st, uid_t uid, const char *key, int history,
+	const char *commit, uint64_t bytes);
+void git_store_drop_new(struct git_store *st, uid_t uid, const char *key);
+
+/* A whole tree, as it was checked out. *ret is used until git_store_release(). Returns a descriptor
+ * or -ENOENT. */
+int git_store_open_tree(struct git_store *st, uid_t uid, const char *key, int history,
+	const char *commit, struct git_item **ret);
+
+void git_store_release(struct git_store *st, struct git_item *item);
+
+#endif

@@ -1,0 +1,106 @@
+/* The scripts of git's jails: see script.h. */
+#include "git/script.h"
+
+/*
+ * Only the one ref comes, no tags, no submodules. Locks are those of a fetch that was killed: this
+ * is the only one here. What was fetched is kept by a ref of its own, or it would not be found
+ * again.
+ */
+const char git_script_fetch[] =
+	"set -e\n"
+	"url=$1 ref=$2 depth=$3\n"
+	"cd " GIT_JAIL_MIRROR "\n"
+	"[ -e HEAD ] || git init -q --bare .\n"
+	"rm -f ./*.lock objects/pack/tmp_* refs/dayfly/*.lock\n"
+	"if [ ${#ref} = 40 ] && git rev-parse -q --verify \"refs/dayfly/$ref\" >/dev/null; then\n"
+	"	echo had 1\n"
+	"	echo commit \"$ref\"\n"
+	"	exit\n"
+	"fi\n"
+	"git fetch -q --no-tags --no-recurse-submodules --no-write-fetch-head --update-shallow \\\n"
+	"	${depth:+--depth=1} -- \"$url\" \"+$ref:refs/dayfly/new\"\n"
+	"commit=$(git rev-parse -q --verify 'refs/dayfly/new^{commit}') || exit 73\n"
+	"had=0\n"
+	"git rev-parse -q --verify \"refs/dayfly/$commit\" >/dev/null && had=1\n"
+	"git update-ref \"refs/dayfly/$commit\" \"$commit\"\n"
+	"git update-ref -d refs/dayfly/new\n"
+	"echo had $had\n"
+	"echo commit \"$commit\"\n";
+
+/*
+ * The sizes are looked at first: a commit of a few bytes can stand for any number of files. Every
+ * object is hashed on its way into the tree's own repository; then every file is compared with the
+ * commit by an index that knows nothing yet, and there must be no other file.
+ */
+const char git_script_checkout[] =
+	"set -e\n"
+	"commit=$1 depth=$2 origin=$3 bytes=$4 files=$5\n"
+	"git --git-dir=" GIT_JAIL_MIRROR " ls-tree -r -l --full-tree \"$commit\" |\n"
+	"	awk -v bytes=\"$bytes\" -v files=\"$files\" '\n"
+	"		$2 == \"blob\" { sum += $4 }\n"
+	"		sum > bytes || NR > files { bad = 1; exit }\n"
+	"		END { exit bad }' || exit 74\n"
+	"cd " GIT_JAIL_TREE "\n"
+	"git init -q .\n"
+	"mkdir -p .git/info\n"
+	"echo '* -text -ident !filter !working-tree-encoding' >.git/info/attributes\n"
+	"git fetch -q --no-tags --no-recurse-submodules --no-write-fetch-head --update-shallow \\\n"
+	"	${depth:+--depth=1} -- file://" GIT_JAIL_MIRROR " \"$commit\"\n"
+	"git remote add origin \"$origin\"\n"
+	"git checkout -q --detach \"$commit\" --\n"
+	"[ \"$(git rev-parse HEAD)\" = \"$commit\" ] || exit 75\n"
+	"export GIT_INDEX_FILE=/tmp/index\n"
+	"git read-tree \"$commit\"\n"
+	"git update-index -q --really-refresh >/dev/null || exit 75\n"
+	"[ -z \"$(git ls-files -o | head -c 1)\" ] || exit 75\n"
+	"set -- $(du -sk .)\n"
+	"echo kib \"$1\"\n";
+
+/*
+ * Nothing of the host counts (GIT_CONFIG_NOSYSTEM, and this is the user's file). What fsck is not
+ * to mind are faults of old programs that do no harm, and stand in well-known repositories.
+ */
+const char git_script_config[] =
+	"[safe]\n"
+	"	directory = *\n"
+	"[init]\n"
+	"	defaultBranch = main\n"
+	"	templateDir =\n"
+	"[core]\n"
+	"	hooksPath = /dev/null\n"
+	"	fsmonitor = false\n"
+	"	autocrlf = false\n"
+	"[protocol]\n"
+	"	version = 2\n"
+	"[transfer]\n"
+	"	fsckObjects = true\n"
+	"	unpackLimit = 1\n"
+	"[fetch]\n"
+	"	recurseSubmodules = false\n"
+	"	writeCommitGraph = false\n"
+	"[fetch \"fsck\"]\n"
+	"	zeroPaddedFilemode = ignore\n"
+	"	badTimezone = ignore\n"
+	"	missingSpaceBeforeDate = ignore\n"
+	"	missingSpaceBeforeEmail = ignore\n"
+	"	missingEmail = ignore\n"
+	"	zeroPaddedDate = ignore\n"
+	"	nullSha1 = ignore\n"
+	"[uploadpack]\n"
+	"	allowAnySHA1InWant = true\n"
+	"[http]\n"
+	"	followRedirects = false\n"
+	"	lowSpeedLimit = 100\n"
+	"	lowSpeedTime = 60\n"
+	"[credential]\n"
+	/* What is not taken is not to be forgotten: it cannot be written. */
+	"	helper = \"!f() { [ $1 != get ] || git credential-store "
+	"--file=/run/secrets/credentials get; }; f\"\n"
+	"[gc]\n"
+	"	auto = 0\n"
+	"[maintenance]\n"
+	"	auto = false\n"
+	"[advice]\n"
+	"	detachedHead = false\n"
+	"[submodule]\n"
+	"	recurse = false\n";
