@@ -60,14 +60,10 @@ static int print_settings(const json_t *settings)
 	struct table t;
 	size_t i;
 	json_t *setting;
-	table_init(&t, ARRAY_SIZE(heads));
-	for (size_t h = 0; h < ARRAY_SIZE(heads); h++)
-		table_add(&t, heads[h], 0);
+	table_begin(&t, heads, ARRAY_SIZE(heads));
 	json_array_foreach ((json_t *)settings, i, setting)
 		add_setting(&t, setting);
-	int r = table_print(&t, stdout);
-	table_finish(&t);
-	return r == 0 && fflush(stdout) == 0 ? 0 : command.failure_status;
+	return table_show(&t, command.failure_status);
 }
 
 static int show(const struct config_options *o, struct dayfly_event *ev)

@@ -10,7 +10,6 @@
 #include "cli/task_text.h"
 #include "cli/verbs.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,12 +165,7 @@ static int print_table(const struct history_options *o, const json_t *tasks)
 			table_add(&t, heads[h], 0);
 	json_array_foreach ((json_t *)tasks, i, task)
 		add_row(&t, o, task);
-	int r = table_print(&t, stdout);
-	table_finish(&t);
-	if (r == 0 && fflush(stdout) == 0)
-		return 0;
-	message_error("write output: %s", strerror(r < 0 ? -r : errno));
-	return command.failure_status;
+	return table_show(&t, command.failure_status);
 }
 
 static int print_answer(const struct history_options *o, const json_t *answer)

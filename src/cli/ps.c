@@ -8,7 +8,6 @@
 #include "cli/task_text.h"
 #include "cli/verbs.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,17 +65,10 @@ static int print_table(const struct ps_options *o, const json_t *tasks)
 	struct table t;
 	size_t i;
 	json_t *task;
-	table_init(&t, ARRAY_SIZE(heads));
-	for (size_t h = 0; h < ARRAY_SIZE(heads); h++)
-		table_add(&t, heads[h], 0);
+	table_begin(&t, heads, ARRAY_SIZE(heads));
 	json_array_foreach ((json_t *)tasks, i, task)
 		add_row(&t, o, task);
-	int r = table_print(&t, stdout);
-	table_finish(&t);
-	if (r == 0 && fflush(stdout) == 0)
-		return 0;
-	message_error("write output: %s", strerror(r < 0 ? -r : errno));
-	return command.failure_status;
+	return table_show(&t, command.failure_status);
 }
 
 static int print_tasks(const struct ps_options *o, struct dayfly_event *ev)

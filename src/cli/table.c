@@ -2,6 +2,7 @@
 #include "cli/table.h"
 
 #include "base/str.h"
+#include "cli/message.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -13,6 +14,13 @@
 void table_init(struct table *t, size_t n_columns)
 {
 	*t = (struct table){ .n_columns = n_columns };
+}
+
+void table_begin(struct table *t, const char *const *heads, size_t n_columns)
+{
+	table_init(t, n_columns);
+	for (size_t i = 0; i < n_columns; i++)
+		table_add(t, heads[i], 0);
 }
 
 void table_finish(struct table *t)
@@ -93,4 +101,16 @@ int table_print(const struct table *t, FILE *out)
 			fprintf(out, "%*s", (int)pad, "");
 	}
 	return 0;
+}
+
+int table_show(struct table *t, int failure_status)
+{
+	int r = table_print(t, stdout);
+	table_finish(t);
+	if (r == 0 && fflush(stdout) != 0)
+		r = -errno;
+	if (r == 0)
+		return 0;
+	message_error("write output: %s", strerror(-r));
+	return failure_status;
 }

@@ -17,6 +17,8 @@ struct table {
 };
 
 void table_init(struct table *t, size_t n_columns);
+/* The same, with a first row. */
+void table_begin(struct table *t, const char *const *heads, size_t n_columns);
 void table_finish(struct table *t);
 
 /* One cell after the other, row by row; max_width 0: any width. */
@@ -24,5 +26,8 @@ void table_add(struct table *t, const char *text, size_t max_width);
 
 /* Returns 0 or -ENOMEM. */
 int table_print(const struct table *t, FILE *out);
+/* Prints it on stdout and frees it. Returns the exit status of a verb: 0, or failure_status when
+ * it could not be written, which it has said then. */
+int table_show(struct table *t, int failure_status);
 
 #endif

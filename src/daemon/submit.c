@@ -362,8 +362,9 @@ static void on_journaled(struct journal_wait *w, int errnum)
 		task_handle(j->task, EVENT_CANCEL);
 		return;
 	}
-	stream_on_accepted(j);
+	/* Before the client hears that it is: by then a promise is kept. */
 	webhooks_on_accepted(j->task->host->owner, j);
+	stream_on_accepted(j);
 }
 
 /*

@@ -3,6 +3,7 @@ kill -9 of the daemon and of the warden at random. Each takes a running daemon, 
 import collections
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -118,6 +119,11 @@ class Background:
             client.close()
 
 
+def log_errors(daemon):
+    """Lines of the daemon's log of the level error."""
+    return [line for line in read(daemon.log_path).split("\n") if re.search(r"\] error: ", line)]
+
+
 def soak_tasks(daemon, seconds, tasks=None, grown_kib=2048):
     """For so long, or until there were so many."""
     most = tasks or 1 << 40
@@ -147,8 +153,7 @@ def soak_tasks(daemon, seconds, tasks=None, grown_kib=2048):
     say("after the warm-up: " + before.text())
     say("at the end:        " + after.text())
     problems = after.changes(before, grown_kib)
-    if "error" in read(daemon.log_path).replace(": error, ", ""):  # that is an outcome
-        problems.append("the daemon's log tells of an error: %s" % daemon.log())
+    problems += ["the daemon's log tells of an error: " + line for line in log_errors(daemon)]
     return done, problems
 
 

@@ -205,8 +205,8 @@ class Shimmed(OwnDaemons):
             task = self.detach(client, {"argv": ["sh", "-c", "sleep 0.1; exit 3"]})
             wait_until(lambda: client.call("inspect", task=task)["state"] == "running")
             self.shim.set(n, stays=True)
-            time.sleep(0.3)
-            self.assertGreater(self.shim.failed(), 0, "it did end meanwhile")
+            self.assertTrue(wait_until(lambda: self.shim.failed() > 0, 5), "it did end meanwhile")
+            time.sleep(0.2)
             self.shim.set()
             ended[task] = client.call("wait", task=task)["cause"]
         self.assertEqual(set(ended.values()), {"exit"})
