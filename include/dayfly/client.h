@@ -240,10 +240,20 @@ DAYFLY_API int dayfly_task_set_changes(
 	struct dayfly_task *t, int fd, const char *bytes, const char *timeout);
 
 /*
+ * Keeps the files whose path in the jail matches a pattern (docs/protocol.md, "Artifacts"); where
+ * required is not 0, a task that leaves none has failed. They are written to fd as a tar when the
+ * task is over; fd is as for dayfly_task_set_changes(), and must be set with the first pattern. The
+ * result tells in "artifacts" what each of them is, with its SHA-256. timeout ("60s") bounds it;
+ * NULL: the daemon's default. Return 0 or -errno (-EILSEQ: not UTF-8).
+ */
+DAYFLY_API int dayfly_task_add_artifact(struct dayfly_task *t, const char *glob, int required);
+DAYFLY_API int dayfly_task_set_artifacts(struct dayfly_task *t, int fd, const char *timeout);
+
+/*
  * Sets one limit, by its name and a text: "wall" "idle" "cpu_time" "grace" "queue" (durations:
  * "90", "10m", "1h30m"), "memory" "memory_high" "swap" "disk" "output" "file_size" "core" "io_read"
  * "io_write" (sizes: "512MiB", "2g"; the last two per second), "cpus" ("0.5"), "cpu_weight" "pids"
- * "inodes" "open_files" (counts).
+ * "inodes" "open_files" (counts); "artifacts" (size) and "artifact_files" (count).
  */
 DAYFLY_API int dayfly_task_set_limit(struct dayfly_task *t, const char *name, const char *text);
 

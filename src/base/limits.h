@@ -58,8 +58,15 @@
 #define LIMIT_CHANGES_LISTED	 100
 #define LIMIT_CHANGES_LIST_BYTES (8u << 10)
 
-/* Taking changes out of a dead jail may take so long at most. */
+/* Taking changes out of a dead jail may take so long at most; so may taking artifacts. */
 #define LIMIT_CHANGES_MS (600 * 1000)
+
+/* Patterns of artifacts in a request, and the bytes of one. */
+#define LIMIT_ARTIFACT_GLOBS	  32
+#define LIMIT_ARTIFACT_GLOB_BYTES 1024
+/* Artifacts of a task, and the bytes of their list, in which each has its place. */
+#define LIMIT_ARTIFACTS		  1000
+#define LIMIT_ARTIFACT_LIST_BYTES (128u << 10)
 
 /* Connections to the daemon that an administrator may allow; its descriptors may allow fewer. */
 #define LIMIT_CONNECTIONS 65536

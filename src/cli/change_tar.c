@@ -18,6 +18,7 @@
 struct reader {
 	int fd;
 	off_t at;
+	bool is_plain;	   /* there are no whiteouts */
 	char *path, *link; /* of a long name that came before its header */
 };
 
@@ -121,7 +122,8 @@ static int set_type(
 	size_t len = strlen(c->path);
 	switch (h->type) {
 	case '0':
-		c->type = cut_whiteout(c->path) ? CHANGE_TAR_DELETED : CHANGE_TAR_FILE;
+		c->type = !r->is_plain && cut_whiteout(c->path) ? CHANGE_TAR_DELETED
+								: CHANGE_TAR_FILE;
 		break;
 	case '2':
 		c->type = CHANGE_TAR_LINK;
@@ -222,9 +224,9 @@ static int sort_entries(struct change_tar *t, struct err *e)
 	return 0;
 }
 
-int change_tar_read(int fd, struct change_tar *ret, struct err *e)
+static int read_tar(int fd, bool is_plain, struct change_tar *ret, struct err *e)
 {
-	struct reader r = { .fd = fd };
+	struct reader r = { .fd = fd, .is_plain = is_plain };
 	struct change_tar t = { .fd = fd };
 	int n = read_entries(&r, &t, e);
 	if (n == 0)
@@ -236,6 +238,16 @@ int change_tar_read(int fd, struct change_tar *ret, struct err *e)
 	else
 		*ret = t;
 	return n;
+}
+
+int change_tar_read(int fd, struct change_tar *ret, struct err *e)
+{
+	return read_tar(fd, false, ret, e);
+}
+
+int change_tar_read_plain(int fd, struct change_tar *ret, struct err *e)
+{
+	return read_tar(fd, true, ret, e);
 }
 
 void change_tar_finish(struct change_tar *t)

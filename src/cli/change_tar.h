@@ -36,6 +36,8 @@ struct change_tar {
 
 /* Reads all headers. *ret is the caller's to finish. Returns 0 or -errno with *e. */
 int change_tar_read(int fd, struct change_tar *ret, struct err *e);
+/* Likewise where nothing can be deleted: a name like that of a whiteout is one like others. */
+int change_tar_read_plain(int fd, struct change_tar *ret, struct err *e);
 void change_tar_finish(struct change_tar *t);
 
 /* The entry of this type with this path, or NULL. */

@@ -8,18 +8,16 @@
 #include "cli/daemon.h"
 #include "cli/message.h"
 #include "cli/patch.h"
+#include "cli/pipe_reader.h"
 #include "cli/sources.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* ---- options ---- */
@@ -179,31 +177,9 @@ static int open_workspace(struct changes *c)
 	return r;
 }
 
-/* The child: what comes goes into the file, until there is an end. Exits with an errno. */
-static _Noreturn void read_pipe(int from, int to)
-{
-	char buffer[65536];
-	ssize_t n;
-	int r = 0;
-	/* Ctrl-C is for the task, which may have something to tell yet. */
-	const int ours[] = { SIGINT, SIGTERM, SIGQUIT, SIGHUP };
-	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
-		signal(ours[i], SIG_IGN);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	while ((n = read(from, buffer, sizeof(buffer))) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		/* To the end, also when nothing can be written: the jail waits for us. */
-		if (n < 0)
-			_exit(errno & 0xff);
-		r = r < 0 ? r : fd_write_all(to, buffer, (size_t)n);
-	}
-	_exit(-r & 0xff);
-}
-
 int changes_begin(struct changes *c, struct dayfly_task *t)
 {
-	int ends[2];
+	auto_close int end = -1;
 	c->tar_fd = c->out_fd = c->workspace_fd = c->back.tty_fd = -1;
 	if (!is_wanted(c))
 		return 0;
@@ -212,16 +188,11 @@ int changes_begin(struct changes *c, struct dayfly_task *t)
 		r = open_workspace(c);
 	if (r < 0)
 		return r;
-	r = fd_pipe(ends);
-	if (r < 0)
-		return failed(c, r, "make a pipe");
-	c->reader = fork();
-	if (c->reader == 0) {
-		fd_close(&ends[1]);
-		read_pipe(ends[0], c->tar_fd);
-	}
-	r = c->reader < 0 ? -errno : dayfly_task_set_changes(t, ends[1], NULL, NULL);
-	fd_close_many(ends, 2);
+	pid_t child = pipe_reader_start(c->tar_fd, &end);
+	if (child < 0)
+		return failed(c, (int)child, "make ready for them");
+	c->reader = child;
+	r = dayfly_task_set_changes(t, end, NULL, NULL);
 	return r < 0 ? failed(c, r, "make ready for them") : 0;
 }
 
@@ -246,17 +217,6 @@ void changes_note(struct changes *c, const struct dayfly_event *last)
 		snprintf(c->why, sizeof(c->why), "they died with the jail (%s)",
 			dayfly_event_cause(last));
 	}
-}
-
-/* Returns an errno of the child, or 0. */
-static int end_reader(struct changes *c)
-{
-	int status = 0;
-	if (c->reader <= 0)
-		return 0;
-	while (waitpid(c->reader, &status, 0) < 0 && errno == EINTR)
-		;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
 }
 
 static int check_whole(const struct changes *c, int errnum)
@@ -378,7 +338,7 @@ int changes_end(struct changes *c, const struct command *cmd, const char *socket
 {
 	if (!is_wanted(c))
 		return 0;
-	int errnum = end_reader(c);
+	int errnum = -pipe_reader_end(c->reader);
 	int r = c->has_archive ? deliver(c, errnum, cmd, socket) : 0;
 	char **const paths[] = { &c->tar_path, &c->out_path };
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {

@@ -62,7 +62,7 @@ static int scratch_make(struct scratch *s, struct err *e)
 /* Opens the directory in which an entry is to be made, which is made first. */
 static int open_place(int root_fd, const char *path, const char **ret_name)
 {
-	int r = place_parents(root_fd, path);
+	int r = place_parents(root_fd, path, 0700);
 	return r < 0 ? r : beneath_open_parent(root_fd, path, ret_name);
 }
 

@@ -147,7 +147,7 @@ int place_directory(int dirfd, const char *name)
 	return r;
 }
 
-int place_parents(int root_fd, const char *path)
+int place_parents(int root_fd, const char *path, mode_t mode)
 {
 	auto_free char *part = strdup(path);
 	if (!part)
@@ -158,7 +158,7 @@ int place_parents(int root_fd, const char *path)
 		auto_close int dir = beneath_open_parent(root_fd, part, &name);
 		if (dir < 0)
 			return dir;
-		if (mkdirat(dir, name, 0700) < 0 && errno != EEXIST)
+		if (mkdirat(dir, name, mode) < 0 && errno != EEXIST)
 			return -errno;
 		*slash = '/';
 	}

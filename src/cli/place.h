@@ -30,8 +30,9 @@ int place_link(int dirfd, const char *name, const char *to, const struct stat *o
  * or -errno. */
 int place_directory(int dirfd, const char *name);
 
-/* Makes the directories that lead to a clean path below root_fd. Returns 0 or -errno. */
-int place_parents(int root_fd, const char *path);
+/* Makes the directories that lead to a clean path below root_fd, with this mode. Returns 0 or
+ * -errno. */
+int place_parents(int root_fd, const char *path, mode_t mode);
 
 /* Removes a directory with all that is in it. Stays on it: no link is followed. */
 void place_remove_tree(int dirfd, const char *name);

@@ -33,6 +33,7 @@ static const struct {
 	{ "timeout_queue", "timeout (queue)",    "the task was not started: no place became free in time" },
 	{ "output_limit",  "too much output",    "the task was ended by its limit of output" },
 	{ "disk_limit",    "disk full",          "the task failed with its disk space used up (--disk, --inodes)" },
+	{ "artifacts",     "artifact missing",   "the task succeeded, but an artifact that is required could not be taken" },
 	{ "seccomp",       "forbidden call",     "the task was ended by a system call of a foreign architecture" },
 	{ "cancel",        "cancelled",          "the task was cancelled" },
 	{ "client_gone",   "cancelled",          "the task was ended because its client had gone" },

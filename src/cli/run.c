@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "cli/artifacts.h"
 #include "cli/changes.h"
 #include "cli/daemon.h"
 #include "cli/inputs.h"
@@ -23,13 +24,15 @@
 #define DAEMONS_MAX 10
 
 struct run_options {
-	char **env, **labels, **mounts, **files, **secrets, **tars, **best_effort, **webhooks;
+	char **artifacts, **env, **labels, **mounts, **files, **secrets, **tars, **best_effort,
+		**webhooks;
 	const char *workdir, *workspace, *name, *network, *image, *user, *profile;
 	const char *timeout, *idle_timeout, *cpu_time, *grace, *queue_timeout;
 	const char *memory, *memory_high, *swap, *cpus, *cpu_weight, *pids, *io_read, *io_write;
 	const char *disk, *inodes, *output_limit, *open_files, *file_size, *core;
 	const char *priority, *concurrency, *idempotency_key;
 	const char *result, *socket, *webhook_on, *changes_file, *changes_format, *apply;
+	const char *artifacts_to, *artifacts_timeout, *artifacts_size, *artifact_files;
 	bool hide_ignored, no_git_dir, no_queue, interactive, tty, detach, json, keep, no_autostart,
 		kill_on_output_limit;
 };
@@ -126,6 +129,13 @@ static const struct option_def options[] = {
 	{ OPTION_WHEN, 0,   "apply",         "WHEN",             AT(apply),         write_back_check,       NULL,
 		"write it back to the workspace if it succeeds; or: ask, always" },
 
+	{ OPTION_LIST, 0,   "artifact",      "GLOB[:optional]",  AT(artifacts),     artifacts_check_glob,   "task.artifacts",
+		"keep these files of it; without :optional there must be one" },
+	{ OPTION_TEXT, 0,   "artifacts-to",  "DIR",              AT(artifacts_to),  NULL,                   NULL,
+		"where they go (default: artifacts)" },
+	{ OPTION_TEXT, 0,   "artifacts-timeout", "TIME",         AT(artifacts_timeout), options_check_duration, "task.artifacts.timeout",
+		"how long taking them may take (default 60s)" },
+
 	{ OPTION_HEADING, .help = "Limits (the task does not run if one cannot be held)" },
 	{ OPTION_TEXT, 0,   "timeout",       "TIME",             AT(timeout),       options_check_duration, "task.limits.wall",
 		"end it after this time (default 10m)" },
@@ -167,6 +177,10 @@ static const struct option_def options[] = {
 		"size of one file" },
 	{ OPTION_TEXT, 0,   "core",          "SIZE",             AT(core),          options_check_size,     "task.limits.core",
 		"size of a core file (default 0: none)" },
+	{ OPTION_TEXT, 0,   "artifacts-size", "SIZE",            AT(artifacts_size), options_check_size,    "task.limits.artifacts",
+		"bytes of all artifacts together (default 4GiB)" },
+	{ OPTION_TEXT, 0,   "artifact-files", "N",               AT(artifact_files), options_check_count,   "task.limits.artifact_files",
+		"how many artifacts there may be (default 1000)" },
 	{ OPTION_LIST, 0,   "best-effort",   "LIMIT[,LIMIT]",    AT(best_effort),   NULL,                   "task.best_effort",
 		"run even if memory, cpus, pids, ... cannot be held here" },
 
@@ -462,8 +476,14 @@ static int write_result(const struct run_options *o, struct dayfly_event *last)
 	return r;
 }
 
+/* What is to be kept of the task beside its result. */
+struct takings {
+	struct changes changes;
+	struct artifacts_out artifacts;
+};
+
 static int run_here(const struct run_options *o, struct dayfly_client *c,
-	const struct dayfly_task *t, struct changes *changes, struct dayfly_client **ret_next)
+	const struct dayfly_task *t, struct takings *takings, struct dayfly_client **ret_next)
 {
 	struct stream s = {
 		.client = c,
@@ -497,7 +517,8 @@ static int run_here(const struct run_options *o, struct dayfly_client *c,
 	status = report_end(&command, last, o->json);
 	if (s.end_signal && !strcmp(dayfly_event_cause(last), "cancel"))
 		status = 128 + s.end_signal;
-	changes_note(changes, last);
+	changes_note(&takings->changes, last);
+	artifacts_note(&takings->artifacts, last);
 	if (write_result(o, last) < 0 && status == 0)
 		status = STATUS_FAILURE;
 	dayfly_event_free(last);
@@ -531,34 +552,44 @@ static int check_options(const struct run_options *o)
 
 static int run(const struct run_options *o, char **argv)
 {
-	struct changes changes = {
-		.file = o->changes_file,
-		.format = o->changes_format,
-		.workspace = o->workspace,
-		.back = { .when = o->apply, .files = o->files, .tty_fd = -1 },
+	struct takings takings = {
+		.changes = {
+			.file = o->changes_file,
+			.format = o->changes_format,
+			.workspace = o->workspace,
+			.back = { .when = o->apply, .files = o->files, .tty_fd = -1 },
+		},
+		.artifacts = { .globs = o->artifacts,
+			.dir = o->artifacts_to,
+			.timeout = o->artifacts_timeout,
+			.tar_fd = -1 },
 	};
-	if (check_options(o) < 0 || changes_check(&changes, o->detach, o->keep) < 0)
+	struct changes *changes = &takings.changes;
+	if (check_options(o) < 0 || changes_check(changes, o->detach, o->keep) < 0 ||
+		artifacts_check(&takings.artifacts, o->detach) < 0)
 		return STATUS_FAILURE;
 	/* The task first: a mistake in it must not start a daemon. */
-	struct dayfly_task *t = make_task(o, argv, o->apply ? &changes.back : NULL);
+	struct dayfly_task *t = make_task(o, argv, o->apply ? &changes->back : NULL);
 	if (!t) {
-		write_back_finish(&changes.back);
+		write_back_finish(&changes->back);
 		return STATUS_FAILURE;
 	}
 	struct dayfly_client *c = NULL;
 	int status = STATUS_FAILURE;
-	if (changes_begin(&changes, t) == 0)
+	if (changes_begin(changes, t) == 0 && artifacts_begin(&takings.artifacts, t) == 0)
 		c = daemon_connect(
 			&command, o->socket, o->no_autostart ? 0 : DAYFLY_CONNECT_AUTOSTART);
 	for (int i = 1; c; i++) {
 		struct dayfly_client *next = NULL, **ret_next = i < DAEMONS_MAX ? &next : NULL;
 		status = o->detach ? detach(o, c, t, ret_next)
-				   : run_here(o, c, t, &changes, ret_next);
+				   : run_here(o, c, t, &takings, ret_next);
 		dayfly_client_free(c);
 		c = next;
 	}
 	dayfly_task_free(t);
-	if (changes_end(&changes, &command, o->socket) < 0 && status == 0)
+	bool failed = artifacts_end(&takings.artifacts, o->json) < 0;
+	failed = changes_end(changes, &command, o->socket) < 0 || failed;
+	if (failed && status == 0)
 		status = STATUS_FAILURE;
 	return status;
 }

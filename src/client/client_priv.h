@@ -59,8 +59,11 @@ struct dayfly_task {
 	size_t n_mounts;
 	struct source tars[LIMIT_TARS]; /* fd -1: what comes on stdin */
 	size_t n_tars;
-	int changes_fd;	 /* -1: none */
-	json_t *changes; /* the other members of "changes" */
+	int changes_fd;	   /* -1: none */
+	json_t *changes;   /* the other members of "changes" */
+	json_t *artifacts; /* "files" of "artifacts"; NULL: none */
+	int artifacts_fd;
+	char *artifacts_timeout;
 };
 
 /*

@@ -36,7 +36,7 @@ struct dayfly_task *dayfly_task_new(void)
 	struct dayfly_task *t = calloc(1, sizeof(*t));
 	if (!t)
 		return NULL;
-	t->workspace.fd = t->changes_fd = -1;
+	t->workspace.fd = t->changes_fd = t->artifacts_fd = -1;
 	t->spec = json_object();
 	if (!t->spec) {
 		free(t);
@@ -57,6 +57,9 @@ void dayfly_task_free(struct dayfly_task *t)
 	strv_free(t->hidden);
 	fd_close(&t->changes_fd);
 	json_decref(t->changes);
+	fd_close(&t->artifacts_fd);
+	json_decref(t->artifacts);
+	free(t->artifacts_timeout);
 	json_decref(t->spec);
 	free(t);
 }
@@ -471,6 +474,53 @@ static json_t *changes_to_json(
 	return NULL;
 }
 
+int dayfly_task_add_artifact(struct dayfly_task *t, const char *glob, int required)
+{
+	json_t *file = json_object();
+	int r = file ? set_text(file, "glob", glob) : -ENOMEM;
+	if (r == 0)
+		r = set_member(file, "required", json_boolean(required));
+	if (r == 0 && !t->artifacts && !(t->artifacts = json_array()))
+		r = -ENOMEM;
+	if (r < 0) {
+		json_decref(file);
+		return r;
+	}
+	return json_array_append_new(t->artifacts, file) < 0 ? -ENOMEM : 0;
+}
+
+int dayfly_task_set_artifacts(struct dayfly_task *t, int fd, const char *timeout)
+{
+	auto_free char *copy = timeout ? strdup(timeout) : NULL;
+	if (timeout && !copy)
+		return -ENOMEM;
+	int mine = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (mine < 0)
+		return -errno;
+	fd_close(&t->artifacts_fd);
+	free(t->artifacts_timeout);
+	t->artifacts_fd = mine;
+	t->artifacts_timeout = take_ptr(copy);
+	return 0;
+}
+
+static json_t *artifacts_to_json(
+	const struct dayfly_task *t, int fds[LIMIT_REQUEST_FDS], size_t *n_fds)
+{
+	json_t *object = json_pack("{s:O}", "files", t->artifacts);
+	int r = object ? 0 : -ENOMEM;
+	if (r == 0 && t->artifacts_timeout)
+		r = set_text(object, "timeout", t->artifacts_timeout);
+	if (r == 0 && t->artifacts_fd >= 0) {
+		r = set_member(object, "fd", json_integer((json_int_t)*n_fds));
+		fds[(*n_fds)++] = t->artifacts_fd;
+	}
+	if (r == 0)
+		return object;
+	json_decref(object);
+	return NULL;
+}
+
 static json_t *source_to_json(const struct source *s, int fds[LIMIT_REQUEST_FDS], size_t *n_fds)
 {
 	json_t *object = json_pack("{s:i, s:s}", "fd", (int)*n_fds, "mode", mode_names[s->mode]);
@@ -522,7 +572,8 @@ int task_to_json(const struct dayfly_task *t, json_t **ret, int fds[LIMIT_REQUES
 	size_t *ret_n_fds, struct dayfly_error *e)
 {
 	/* stdin's tar has none. */
-	size_t most = t->has_workspace + t->n_mounts + t->n_tars + (t->changes_fd >= 0);
+	size_t most = t->has_workspace + t->n_mounts + t->n_tars + (t->changes_fd >= 0) +
+		      (t->artifacts_fd >= 0);
 	if (most > LIMIT_REQUEST_FDS)
 		return error_text(e, ERR_TOO_LARGE, E2BIG,
 			"more than %d directories, files and tars with a request",
@@ -546,6 +597,8 @@ int task_to_json(const struct dayfly_task *t, json_t **ret, int fds[LIMIT_REQUES
 	json_decref(mounts);
 	if (r == 0 && t->changes_fd >= 0)
 		r = set_member(task, "changes", changes_to_json(t, fds, &n_fds));
+	if (r == 0 && t->artifacts)
+		r = set_member(task, "artifacts", artifacts_to_json(t, fds, &n_fds));
 	if (r < 0) {
 		json_decref(task);
 		return error_set(e, ERR_INTERNAL, -r, "describe the task");

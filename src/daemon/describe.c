@@ -214,12 +214,28 @@ static json_t *changes(const struct task_spec *spec)
 		(json_int_t)(c->timeout_ms ? c->timeout_ms : DEFAULT_CHANGES_MS));
 }
 
+static json_t *artifacts(const struct task_spec *spec)
+{
+	const struct spec_artifacts *a = &spec->artifacts;
+	static const char *const places[] = {
+		[ARTIFACTS_TO_FD] = "fd", [ARTIFACTS_TO_EVENTS] = "events"
+	};
+	if (!spec->has_artifacts)
+		return json_null();
+	json_t *list = json_array();
+	for (size_t i = 0; list && i < a->n_files; i++)
+		json_build_add(&list, json_pack("{s:s, s:b}", "glob", a->files[i].glob, "required",
+					      a->files[i].is_required));
+	return json_pack("{s:o, s:s, s:I}", "files", list, "to", places[a->to], "timeout_ms",
+		(json_int_t)(a->timeout_ms ? a->timeout_ms : DEFAULT_CHANGES_MS));
+}
+
 json_t *describe_spec(const struct task_spec *spec, size_t max_argv_bytes, bool *ret_is_cut)
 {
 	json_t *argv = strings(spec->argv, SIZE_MAX, max_argv_bytes);
 	*ret_is_cut = json_array_size(argv) < strv_len(spec->argv);
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:o, "
-			 "s:o, s:o, s:o, s:o, s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:o, s:o}",
+			 "s:o, s:o, s:o, s:o, s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"argv", argv, "env_names", env_names(spec->env), "labels",
 		describe_labels(spec->labels), "name", json_build_text(spec->name), "cwd",
 		json_build_text(spec->cwd), "image", spec->image ? spec->image : "host", "user",
@@ -234,7 +250,8 @@ json_t *describe_spec(const struct task_spec *spec, size_t max_argv_bytes, bool 
 		spec->on_output_limit == ON_OUTPUT_LIMIT_KILL ? "kill" : "drop", "priority",
 		(json_int_t)spec->priority, "queue", spec->may_queue, "concurrency",
 		concurrency(spec), "idempotency_key", json_build_text(spec->idempotency_key),
-		"webhooks", webhooks(spec), "changes", changes(spec), "source", source(spec));
+		"webhooks", webhooks(spec), "changes", changes(spec), "artifacts", artifacts(spec),
+		"source", source(spec));
 }
 
 /* Of a task of an earlier daemon: what the journal keeps. */

@@ -80,13 +80,18 @@ int recovery_choose_dir(const struct options *o, const char *socket_path,
 
 /* ---- results ---- */
 
-/* Returns the text without the list of changes, and that object. */
-static char *text_without_list(const struct task_result *r, json_t **ret_full)
+/* Returns the text without the lists of files, and that object. */
+static char *text_without_lists(const struct task_result *r, json_t **ret_full)
 {
 	json_t *full = *ret_full = result_to_json(r);
 	json_t *changes = json_object_get(full, "changes");
 	json_object_set_new(changes, "list", json_null());
 	json_object_set_new(changes, "truncated", json_true());
+	json_t *artifacts = json_object_get(full, "artifacts");
+	if (json_is_object(artifacts)) {
+		json_object_set_new(artifacts, "list", json_null());
+		json_object_set_new(artifacts, "truncated", json_true());
+	}
 	return full ? json_dumps(full, JSON_COMPACT) : NULL;
 }
 
@@ -99,7 +104,7 @@ char *recovery_result_text(struct server *s, const struct task_result *r)
 		free(text);
 		/* This one is others' too. */
 		json_decref(full);
-		text = text_without_list(r, &full);
+		text = text_without_lists(r, &full);
 	}
 	if (text && strlen(text) > JOURNAL_RESULT_BYTES) {
 		free(text);

@@ -8,6 +8,7 @@
 #include "daemon/connection.h"
 #include "daemon/recovery.h"
 #include "daemon/reload.h"
+#include "daemon/spool.h"
 #include "daemon/stream.h"
 #include "daemon/submit.h"
 #include "daemon/subscription.h"
@@ -180,9 +181,15 @@ json_t *server_result_to_json(struct server *s, const struct task_result *r)
 	return s->fresh == r && s->fresh_json ? json_incref(s->fresh_json) : result_to_json(r);
 }
 
+static int host_open_spool(void *owner, struct task *t, uint64_t *max_bytes)
+{
+	return spool_open(owner, t, max_bytes);
+}
+
 static void host_on_done(void *owner, struct task *t)
 {
 	struct server *s = owner;
+	spool_settle(s, t);
 	struct job *j = t->owner;
 	const struct task_result *r = t->result;
 	sched_charge(
@@ -449,6 +456,7 @@ static void init_host(struct server *s)
 		.scratch = s->scratch,
 		.owner = s,
 		.new_jail = host_new_jail,
+		.open_spool = host_open_spool,
 		.send = host_send,
 		.on_state = host_on_state,
 		.on_output = host_on_output,

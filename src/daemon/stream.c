@@ -1,6 +1,7 @@
 /* From a task to a request: see stream.h. */
 #include "daemon/stream.h"
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "daemon/describe.h"
 #include "daemon/past.h"
@@ -18,6 +19,7 @@ static void stream_destroy(struct stream *s)
 	list_remove(&s->conn_link);
 	list_remove(&s->job_link);
 	s->conn->n_open--;
+	artifact_out_destroy(s->artifacts);
 	free(s->tag);
 	free(s);
 }
@@ -119,6 +121,23 @@ static void fail_stream(struct stream *s, int r)
 	stream_destroy(s);
 }
 
+/* The task is done: first what was kept of its files, then the result. Returns whether something
+ * was added. */
+static bool step_end(struct stream *s)
+{
+	if (s->artifacts) {
+		int r = artifact_out_step(s->artifacts, s->tag, s->framing);
+		if (r == ARTIFACT_OUT_WAITS)
+			return false;
+		if (r < 0)
+			fail_stream(s, r);
+		if (r != ARTIFACT_OUT_END)
+			return true;
+	}
+	end_stream(s);
+	return true;
+}
+
 /* Returns whether something was added. The stream may be gone afterwards. */
 static bool step(struct stream *s)
 {
@@ -145,10 +164,7 @@ static bool step(struct stream *s)
 		end_stream(s);
 		return true;
 	case OUTPUT_READ_END:
-		if (!task_is_done(s->job->task))
-			return false;
-		end_stream(s);
-		return true;
+		return task_is_done(s->job->task) && step_end(s);
 	default:
 		fail_stream(s, r);
 		return true;
@@ -324,8 +340,20 @@ void stream_on_output(
 	}
 }
 
+/* To the one whose task it is; where he has gone, nobody wants them. */
+static void hand_out_artifacts(struct job *j)
+{
+	list_for_each (pos, &j->streams) {
+		struct stream *s = list_entry(pos, struct stream, job_link);
+		if (s->op == OP_RUN && s->holds_task && j->task->spool_fd >= 0)
+			s->artifacts = artifact_out_create(s->conn, j->task);
+	}
+	fd_close(&j->task->spool_fd);
+}
+
 void stream_on_done(struct job *j)
 {
+	hand_out_artifacts(j);
 	list_for_each (pos, &j->streams)
 		connection_kick(list_entry(pos, struct stream, job_link)->conn);
 }

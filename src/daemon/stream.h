@@ -8,6 +8,7 @@
 #define DAYFLY_DAEMON_STREAM_H
 
 #include "base/list.h"
+#include "daemon/artifact_out.h"
 #include "daemon/connection.h"
 #include "daemon/jobs.h"
 #include "proto/request.h"
@@ -40,6 +41,8 @@ struct stream {
 	bool is_holding;   /* the task's output is not read because of us */
 	bool has_given_up; /* it was not waited for any longer */
 	struct output_reader reader;
+	struct artifact_out
+		*artifacts; /* of the run request, once it is done; NULL: none, or no more */
 };
 
 /* A stream for run, attach, logs or wait; a run of a task that has one already is a duplicate.

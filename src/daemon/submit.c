@@ -100,9 +100,11 @@ static int check_holding(struct connection *c, size_t line_len, struct err *e)
 }
 
 static int check_admission(
-	struct connection *c, const struct task_spec *spec, size_t line_len, struct err *e)
+	struct connection *c, const struct request *rq, size_t line_len, struct err *e)
 {
 	struct server *s = c->server;
+	const struct task_spec *spec = rq->spec;
+	const bool is_detached = rq->detach;
 	if (s->state != SERVER_RUNNING)
 		return err_set(e, ERR_SHUTDOWN, 0, "the daemon is stopping");
 	if (s->takes_none) {
@@ -122,6 +124,9 @@ static int check_admission(
 	r = webhooks_check(s, spec, e);
 	if (r < 0)
 		return r;
+	if (is_detached && spec->has_artifacts && artifacts_want_spool(&spec->artifacts))
+		return err_set_field(e, ERR_BAD_VALUE, "task.artifacts.to",
+			"nobody is here to take the events of a task that is detached");
 	if (spec->name && jobs_find_active_name(&s->jobs, c->uid, spec->name))
 		return err_set_field(e, ERR_DUPLICATE, "task.name",
 			"a task with the name \"%s\" is not done yet", spec->name);
@@ -460,7 +465,7 @@ static int submit(struct connection *c, struct request *rq, size_t line_len, str
 		metrics_add(&s->metrics, METRIC_REPEATED, 1);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	r = check_admission(c, rq->spec, line_len, e);
+	r = check_admission(c, rq, line_len, e);
 	if (r == 0)
 		r = build_task(c, rq, &want, &t, e);
 	if (r == 0)

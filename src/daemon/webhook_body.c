@@ -43,12 +43,16 @@ static json_t *public_result(const json_t *result, bool with_details)
 {
 	static const char *const details[] = { "degraded", "enforced", "error" };
 	json_t *o = json_copy((json_t *)result);
-	json_t *changes = json_object_get(o, "changes");
-	if (json_is_object(changes)) {
-		json_t *fewer = json_copy(changes);
+	static const char *const lists[] = { "changes", "artifacts" };
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		json_t *files = json_object_get(o, lists[i]);
+		if (!json_is_object(files))
+			continue;
+		json_t *fewer = json_copy(files);
 		json_object_del(fewer, "list");
+		json_object_del(fewer, "missing");
 		json_object_del(fewer, "truncated");
-		json_build_put(&o, "changes", fewer);
+		json_build_put(&o, lists[i], fewer);
 	}
 	for (size_t i = 0; o && !with_details && i < ARRAY_SIZE(details); i++)
 		json_build_put(&o, details[i], json_null());

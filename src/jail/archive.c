@@ -78,12 +78,12 @@ static int put(struct archive *a, const void *data, size_t len)
 	return r;
 }
 
-static int put_zeros(struct archive *a, size_t n)
+static int put_zeros(struct archive *a, uint64_t n)
 {
 	static const char zeros[TAR_BLOCK];
 	int r = 0;
 	for (; r == 0 && n; n -= n < TAR_BLOCK ? n : TAR_BLOCK)
-		r = put(a, zeros, n < TAR_BLOCK ? n : TAR_BLOCK);
+		r = put(a, zeros, n < TAR_BLOCK ? (size_t)n : TAR_BLOCK);
 	return r;
 }
 
@@ -175,23 +175,36 @@ static bool has_room(const struct archive *a, uint64_t bytes)
 	return used <= a->max_bytes && bytes <= a->max_bytes - used;
 }
 
-/* So many bytes of the file are promised: they come, or the archive ends here. */
-static int put_contents(struct archive *a, int fd, uint64_t size)
+/* As many bytes of the file as there are, up to `size`, into *ret; hash may be NULL. */
+static int put_bytes(struct archive *a, int fd, uint64_t size, struct sha256 *hash, uint64_t *ret)
 {
-	for (uint64_t left = size; left;) {
+	for (*ret = 0; *ret < size;) {
 		size_t room = sizeof(a->buffer) - a->len;
+		uint64_t left = size - *ret;
 		ssize_t n = read(fd, a->buffer + a->len, left < room ? (size_t)left : room);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return n < 0 ? -errno : -EIO;
+		if (hash)
+			sha256_update(hash, a->buffer + a->len, (size_t)n);
 		a->len += (size_t)n;
-		left -= (uint64_t)n;
+		*ret += (uint64_t)n;
 		int r = a->len == sizeof(a->buffer) ? flush(a) : 0;
-		if (r < 0)
+		if (r < 0) {
+			a->errnum = -r;
 			return r;
+		}
 	}
-	return put_zeros(a, padding(size));
+	return 0;
+}
+
+/* So many bytes of the file are promised: they come, or the archive ends here. */
+static int put_contents(struct archive *a, int fd, uint64_t size)
+{
+	uint64_t n;
+	int r = put_bytes(a, fd, size, NULL, &n);
+	return r < 0 ? r : put_zeros(a, padding(size));
 }
 
 static uint64_t mtime_of(const struct stat *st)
@@ -277,6 +290,38 @@ int archive_add(void *owner, const struct change *c)
 	else
 		a->errnum = -r;
 	return 0;
+}
+
+static int put_file(struct archive *a, struct archive_file *f)
+{
+	const struct entry e = { '0', f->path, "", f->mode & 0777, f->size, f->mtime, false };
+	struct sha256 hash;
+	uint64_t n = 0;
+	sha256_init(&hash);
+	int r = put_entry(a, &e);
+	if (r < 0)
+		return r;
+	f->offset = a->bytes + a->len;
+	r = put_bytes(a, f->fd, f->size, &hash, &n);
+	if (a->errnum)
+		return r;
+	f->is_whole = r == 0;
+	sha256_finish(&hash, f->sha256);
+	/* The header has been written: what it promises has to come, or nothing that follows could
+	 * be read. */
+	r = n < f->size ? put_zeros(a, f->size - n) : 0;
+	return r < 0 ? r : put_zeros(a, padding(f->size));
+}
+
+int archive_add_file(struct archive *a, struct archive_file *f)
+{
+	if (a->errnum)
+		return -a->errnum;
+	if (f->size > a->max_bytes || !has_room(a, entry_bytes(f->path, "") + f->size))
+		return -ENODATA;
+	int r = put_file(a, f);
+	a->errnum = -r;
+	return r;
 }
 
 int archive_finish(struct archive *a)

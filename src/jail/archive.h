@@ -10,6 +10,7 @@
 #ifndef DAYFLY_JAIL_ARCHIVE_H
 #define DAYFLY_JAIL_ARCHIVE_H
 
+#include "base/sha256.h"
 #include "jail/changes.h"
 
 #include <stddef.h>
@@ -32,6 +33,22 @@ struct archive {
 void archive_begin(struct archive *a, int fd, uint64_t until_ns, uint64_t max_bytes);
 /* A change_fn: always returns 0, a failure is in a->errnum. */
 int archive_add(void *owner, const struct change *c);
+/* A file of its own accord, which is open. */
+struct archive_file {
+	int fd;		  /* borrowed: a regular file, read from its beginning */
+	const char *path; /* in the tar */
+	unsigned mode;	  /* the nine bits count */
+	uint64_t size;	  /* of its beginning: so much is promised */
+	uint64_t mtime;
+	/* Filled: where its bytes begin, what they are; whether all of them were there. What was
+	 * not is zeros. */
+	uint64_t offset;
+	uint8_t sha256[SHA256_SIZE];
+	bool is_whole;
+};
+/* Returns 0; -ENODATA: there is no room for it, and nothing was written; or -a->errnum. */
+int archive_add_file(struct archive *a, struct archive_file *f);
+
 /* Writes its end. Returns 0, or -a->errnum. */
 int archive_finish(struct archive *a);
 

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "jail/sys.h"
+#include "jail/where.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,32 +28,20 @@ struct walk {
 	const struct changes_walk *in;
 	uint64_t entries, left_out;
 	int depth;
-	char path[LIMIT_PATH_BYTES];
-	size_t len;
+	struct where at;
 };
-
-/* ---- the path of where we are ---- */
 
 /* Goes to `name` in the directory where we are. Returns false where that leads too far. */
 static bool enter(struct walk *w, const char *name, size_t *ret_before)
 {
-	size_t n = strlen(name), slash = w->len > 0;
-	*ret_before = w->len;
-	if (w->len + slash + n >= sizeof(w->path)) {
-		w->left_out++;
-		return false;
-	}
-	if (slash)
-		w->path[w->len] = '/';
-	memcpy(w->path + w->len + slash, name, n + 1);
-	w->len += slash + n;
-	return true;
+	bool is_near = where_enter(&w->at, name, ret_before);
+	w->left_out += !is_near;
+	return is_near;
 }
 
 static void leave(struct walk *w, size_t before)
 {
-	w->len = before;
-	w->path[before] = '\0';
+	where_leave(&w->at, before);
 }
 
 static int check_bounds(struct walk *w)
@@ -64,30 +53,40 @@ static int check_bounds(struct walk *w)
 
 /* ---- looking ---- */
 
-static int open_in(int dirfd, const char *name, uint64_t flags)
+static int open_in(int dirfd, const char *name, uint64_t flags, uint64_t resolve)
 {
 	return sys_openat2(dirfd, name, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0,
-		RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV);
+		RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | resolve);
 }
 
-int changes_open_file(int dirfd, const char *name)
+int changes_open_any_file(int dirfd, const char *name, uint64_t resolve)
 {
 	struct stat st;
-	/* Opening a FIFO or a device can do things: first what it is. Nobody exchanges it: all that
-	 * could is dead. */
+	/* Opening a FIFO or a device can do things: first what it is. If somebody exchanges it
+	 * meanwhile, which is possible outside of the jail only, it still does not wait. */
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -ENXIO;
-	auto_close int fd = open_in(dirfd, name, O_RDONLY);
+	auto_close int fd = open_in(dirfd, name, O_RDONLY, resolve);
 	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)))
 		return -ENXIO;
 	return fd < 0 ? fd : fd_take(&fd);
 }
 
+int changes_open_file(int dirfd, const char *name)
+{
+	return changes_open_any_file(dirfd, name, RESOLVE_NO_XDEV);
+}
+
+int changes_open_dir(int dirfd, const char *name, uint64_t resolve)
+{
+	return open_in(dirfd, name, O_RDONLY | O_DIRECTORY, resolve);
+}
+
 static int open_dir(int dirfd, const char *name)
 {
-	return open_in(dirfd, name, O_RDONLY | O_DIRECTORY);
+	return changes_open_dir(dirfd, name, RESOLVE_NO_XDEV);
 }
 
 static bool is_whiteout(const struct stat *st)
@@ -161,7 +160,7 @@ static int tell(
 			.type = type_of(st),
 			.mode = st->st_mode & 07777,
 			.bytes = has_bytes ? (uint64_t)st->st_size : 0,
-			.path = w->path,
+			.path = w->at.path,
 		},
 		.dirfd = dirfd,
 		.name = name,

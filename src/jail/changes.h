@@ -39,8 +39,13 @@ struct changes_walk {
  */
 int changes_walk(const struct changes_walk *walk, uint64_t *ret_left_out);
 
-/* Opens a regular file of a directory for reading, if it is one. Returns a descriptor or -errno. */
+/* Opens a regular file of a directory for reading, if it is one. Returns a descriptor or -errno
+ * (-ENXIO: it is something else). */
 int changes_open_file(int dirfd, const char *name);
+
+/* Likewise, on other mounts too if resolve is not RESOLVE_NO_XDEV but 0; and a directory. */
+int changes_open_any_file(int dirfd, const char *name, uint64_t resolve);
+int changes_open_dir(int dirfd, const char *name, uint64_t resolve);
 
 /* The sum of what is told. Directories are listed but not counted. */
 struct changes {

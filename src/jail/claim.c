@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define N_STDIO	 3
-#define N_OTHERS (4 + LIMIT_TARS)
+#define N_OTHERS (5 + LIMIT_TARS)
 
 /* Their texts come behind, with their ends, in this order: cwd, workspace, mounts. */
 struct claim_source {
@@ -35,8 +35,8 @@ struct claim {
 	uint32_t n_degraded;
 	uint32_t has_shared_filter;
 	uint32_t n_mounts;
-	uint32_t has_fd; /* bits: of stdio, workspace, inputs, changes, the unpacker and its
-			    tars, then mounts: a descriptor comes along */
+	uint32_t has_fd; /* bits: of stdio, workspace, inputs, changes, artifacts, the unpacker and
+			    its tars, then mounts: a descriptor comes along */
 	uint32_t cwd_size;
 	struct claim_source workspace, mounts[LIMIT_MOUNTS];
 	char degraded[WIRE_DEGRADED_MAX][WIRE_DEGRADED_SIZE];
@@ -85,8 +85,8 @@ int claim_send(int status_fd, int plan_fd, const struct jail *in)
 	if (is_too_long)
 		return -ENAMETOOLONG;
 	const int given[] = { in->stdio[0], in->stdio[1], in->stdio[2], in->workspace.tree_fd,
-		in->inputs_fd, in->changes_fd, in->unpack_fd, in->tar_fds[0], in->tar_fds[1],
-		in->tar_fds[2] };
+		in->inputs_fd, in->changes_fd, in->artifacts_fd, in->unpack_fd, in->tar_fds[0],
+		in->tar_fds[1], in->tar_fds[2] };
 	_Static_assert(ARRAY_SIZE(given) == N_STDIO + N_OTHERS, "as many as there is room for");
 	for (size_t i = 0; i < ARRAY_SIZE(given) + n_mounts; i++) {
 		int fd = i < ARRAY_SIZE(given) ? given[i]
@@ -184,8 +184,8 @@ static int take(struct jail *j, const struct claim *c, size_t len, const int *fd
 	j->seccomp = &j->filters[j->plan->profile * PLAN_NETWORK_COUNT + j->plan->network];
 	j->seccomp_shared = c->has_shared_filter ? j->shared_filter : NULL;
 	int *const places[] = { &j->stdio[0], &j->stdio[1], &j->stdio[2], &j->workspace.tree_fd,
-		&j->inputs_fd, &j->changes_fd, &j->unpack_fd, &j->tar_fds[0], &j->tar_fds[1],
-		&j->tar_fds[2] };
+		&j->inputs_fd, &j->changes_fd, &j->artifacts_fd, &j->unpack_fd, &j->tar_fds[0],
+		&j->tar_fds[1], &j->tar_fds[2] };
 	for (size_t i = 0; i < ARRAY_SIZE(places) + c->n_mounts; i++) {
 		int *place = i < ARRAY_SIZE(places) ? places[i]
 						    : &j->mounts[i - ARRAY_SIZE(places)].tree_fd;

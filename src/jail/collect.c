@@ -4,12 +4,18 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "jail/archive.h"
+#include "jail/artifacts.h"
 #include "jail/changes.h"
+#include "jail/steps.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 /* A jail whose main process has ended has little time: the warden's backstops. What is not counted
  * by then is not known. */
@@ -62,13 +68,13 @@ static void stop_ticks(void)
 }
 
 /* Returns 0 or -errno: nobody is there to be told. */
-static int send_list(struct jail *j, struct buf *list)
+static int send_list(struct jail *j, enum wire_type type, struct buf *list)
 {
 	struct wire_event ev;
 	ssize_t r = 0;
 	while (r >= 0 && buf_len(list)) {
 		size_t n = buf_len(list) < WIRE_CHANGES_SIZE ? buf_len(list) : WIRE_CHANGES_SIZE;
-		wire_event_init(&ev, WIRE_CHANGES, j->id);
+		wire_event_init(&ev, type, j->id);
 		ev.changes.len = (uint32_t)n;
 		memcpy(ev.changes.data, buf_data(list), n);
 		buf_consume(list, n);
@@ -82,7 +88,7 @@ static void tell(
 {
 	const struct changes *c = &all->sum;
 	if (r == 0)
-		r = send_list(j, &all->sum.list);
+		r = send_list(j, WIRE_CHANGES, &all->sum.list);
 	gone->gone.changes_errnum = -r;
 	if (r < 0)
 		return;
@@ -135,4 +141,70 @@ void collect_changes(struct jail *j, struct wire_event *gone)
 	}
 	tell(j, &all, r, left_out, gone);
 	changes_finish(&all.sum);
+}
+
+/* ---- artifacts ---- */
+
+/* What the task could not have read is not for its client. */
+static int become_task(struct jail *j)
+{
+	struct pollfd p = { .fd = j->status_fd };
+	struct err e;
+	int r = step_credentials(j, &e);
+	/* The change of ids has cleared it. */
+	if (r == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		r = -errno;
+	if (r == 0 && poll(&p, 1, 0) > 0 && p.revents & POLLHUP)
+		_exit(1);
+	return r;
+}
+
+static int collect_into(struct jail *j, struct artifacts *a)
+{
+	const struct plan *p = j->plan;
+	const uint64_t until_ns = clock_mono_ns() + p->artifacts_ms * NS_PER_MS;
+	auto_close int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = root < 0 ? -errno : become_task(j);
+	if (r < 0)
+		return r;
+	const struct artifacts_walk walk = {
+		.plan = p,
+		.cwd = p->has_workspace ? p->workspace.target : j->cwd,
+		.root_fd = root,
+		.archive = &archive,
+		.until_ns = until_ns,
+	};
+	/* Beside the contents each file has its headers, and the tar its end. */
+	archive_begin(&archive, j->artifacts_fd, until_ns,
+		p->artifacts_bytes + (LIMIT_ARTIFACTS + 1ull) * 4 * LIMIT_PATH_BYTES);
+	r = artifacts_collect(&walk, a);
+	if (r < 0 && !archive.errnum)
+		archive.errnum = -r;
+	return archive_finish(&archive);
+}
+
+void collect_artifacts(struct jail *j, struct wire_event *gone)
+{
+	struct artifacts a;
+	if (!j->plan->n_artifacts)
+		return;
+	artifacts_init(&a);
+	a.unmet = UINT32_MAX;
+	int r = -EBADF;
+	start_ticks();
+	if (j->artifacts_fd >= 0) {
+		a.unmet = 0;
+		r = collect_into(j, &a);
+	}
+	stop_ticks();
+	fd_close(&j->artifacts_fd);
+	int sent = send_list(j, WIRE_ARTIFACTS, &a.list);
+	gone->gone.has_artifacts = 1;
+	gone->gone.artifacts_errnum = r < 0 ? -r : -sent;
+	gone->gone.artifacts_count = a.count;
+	gone->gone.artifacts_bytes = a.bytes;
+	gone->gone.artifacts_archive_bytes = archive.bytes;
+	gone->gone.artifacts_unmet = r < 0 || sent < 0 ? UINT32_MAX : a.unmet;
+	gone->gone.artifacts_is_cut = a.is_cut;
+	artifacts_finish(&a);
 }

@@ -9,4 +9,8 @@
  * sums in *gone. */
 void collect_changes(struct jail *j, struct wire_event *gone);
 
+/* Likewise of the files that are to be kept. Afterwards jail init has no more rights than the task
+ * had. */
+void collect_artifacts(struct jail *j, struct wire_event *gone);
+
 #endif

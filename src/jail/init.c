@@ -297,6 +297,7 @@ static void report_end(struct jail *j)
 		ev.gone.disk_is_full = j->disk_is_full;
 	}
 	collect_changes(j, &ev);
+	collect_artifacts(j, &ev);
 	send_event(j, &ev);
 }
 

@@ -65,6 +65,7 @@ struct jail {
 	char disk_path[512];
 	int inputs_fd;		 /* sealed: the contents of the plan's inputs, or -1 */
 	int changes_fd;		 /* where a tar of the changes goes, or -1 */
+	int artifacts_fd;	 /* likewise of the artifacts */
 	int tar_fds[LIMIT_TARS]; /* of the plan's tars, or -1: stdin's */
 	int unpack_fd; /* dayfly-unpack, as a sealed copy in memory; -1: there are no tars */
 	int stdio[3];  /* -1: /dev/null (stdin) or the tty */

@@ -87,6 +87,8 @@ static struct jail *new_jail(struct warden *w, const struct warden_jail *j)
 	for (size_t i = 0; i < ARRAY_SIZE(in->tar_fds); i++)
 		in->tar_fds[i] = -1;
 	in->changes_fd = j->plan->changes_fd_index < 0 ? -1 : j->sources[j->plan->changes_fd_index];
+	int artifacts = j->plan->artifacts_fd_index;
+	in->artifacts_fd = artifacts < 0 ? -1 : j->sources[artifacts];
 	in->disk_fd = in->disk_tree_fd = in->status_fd = -1;
 	in->store_fd = in->root_fd = in->proc_fd = in->host_root_fd = -1;
 	in->upper_fd = in->lower_fd = in->tty_fd = -1;
@@ -166,6 +168,7 @@ static void close_others(const struct jail *in)
 	for (size_t i = 0; i < in->plan->n_tars; i++)
 		keep[n++] = in->tar_fds[i];
 	keep[n++] = in->changes_fd;
+	keep[n++] = in->artifacts_fd;
 	keep[n++] = in->image.tree_fd;
 	keep[n++] = in->workspace.tree_fd;
 	for (size_t i = 0; i < in->n_shown; i++)

@@ -228,7 +228,9 @@ static void note_exit(struct warden_jail *j, int status)
 {
 	j->has_exited = true;
 	j->exit_status = status;
-	uint64_t collect_ms = j->plan->changes_fd_index < 0 ? 0 : j->plan->changes_ms;
+	const struct plan *p = j->plan;
+	uint64_t collect_ms = p->changes_fd_index < 0 ? 0 : p->changes_ms;
+	collect_ms += p->n_artifacts ? p->artifacts_ms : 0;
 	if (!j->kill_at_ns || collect_ms)
 		j->kill_at_ns = clock_mono_ns() + END_BACKSTOP_NS + collect_ms * NS_PER_MS;
 }

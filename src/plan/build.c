@@ -234,11 +234,72 @@ static int build_changes(const struct task_spec *spec, size_t n_fds, struct buil
 		return err_set_field(e, ERR_BAD_VALUE, "task.changes.fd",
 			"descriptor %lld was not sent: %zu came with the request", (long long)c->fd,
 			n_fds);
-	b->changes_ms = c->timeout_ms ? c->timeout_ms : DEFAULT_CHANGES_MS;
+	b->plan->changes_ms = (uint32_t)(c->timeout_ms ? c->timeout_ms : DEFAULT_CHANGES_MS);
+	b->collect_ms += b->plan->changes_ms;
 	b->plan->changes_fd_index = (int)c->fd;
 	b->plan->changes_bytes = c->bytes ? c->bytes : DEFAULT_CHANGES_BYTES;
-	b->plan->changes_ms = (uint32_t)b->changes_ms;
 	return 0;
+}
+
+static int build_artifacts_to(
+	const struct spec_artifacts *a, size_t n_fds, struct plan *p, struct err *e)
+{
+	const char *const field = "task.artifacts.fd";
+	if (artifacts_want_spool(a))
+		return a->fd < 0 ? 0
+				 : err_set_field(e, ERR_BAD_VALUE, field,
+					   "they go to one place: either there, or as events");
+	if (a->fd < 0) {
+		err_set_field(e, ERR_MISSING_FIELD, field, "it is not said where they go");
+		err_hint(e, "send the writable end of a pipe, or say \"to\": \"events\"");
+		return -EINVAL;
+	}
+	if ((uint64_t)a->fd >= n_fds)
+		return err_set_field(e, ERR_BAD_VALUE, field,
+			"descriptor %lld was not sent: %zu came with the request", (long long)a->fd,
+			n_fds);
+	p->artifacts_fd_index = (int)a->fd;
+	return 0;
+}
+
+static uint64_t lesser(uint64_t asked, uint64_t most)
+{
+	return asked && asked < most ? asked : most;
+}
+
+/* After the limits. */
+static int build_artifacts(
+	const struct task_spec *spec, const struct build_input *in, struct build *b, struct err *e)
+{
+	const struct spec_artifacts *a = &spec->artifacts;
+	struct plan *p = b->plan;
+	if (!spec->has_artifacts)
+		return 0;
+	if (!a->n_files)
+		return err_set_field(
+			e, ERR_BAD_VALUE, "task.artifacts.files", "it is not said what to keep");
+	p->artifacts = calloc(a->n_files, sizeof(*p->artifacts));
+	if (!p->artifacts)
+		return no_memory(e);
+	for (size_t i = 0; i < a->n_files; i++) {
+		const struct spec_artifact *f = &a->files[i];
+		p->artifacts[p->n_artifacts++] = (struct plan_artifact){
+			.glob = strdup(f->glob),
+			.is_required = f->is_required,
+			.bytes = lesser(f->bytes, p->artifacts_bytes),
+			.count = (uint32_t)lesser(f->count, p->artifacts_count),
+		};
+		if (!p->artifacts[i].glob)
+			return no_memory(e);
+	}
+	p->artifacts_ms = (uint32_t)(a->timeout_ms ? a->timeout_ms : DEFAULT_CHANGES_MS);
+	b->collect_ms += p->artifacts_ms;
+	return build_artifacts_to(a, in->n_fds, p, e);
+}
+
+bool artifacts_want_spool(const struct spec_artifacts *a)
+{
+	return a->to == ARTIFACTS_TO_EVENTS;
 }
 
 static int build_command(
@@ -430,6 +491,8 @@ static const struct spec_limits builtin_defaults = {
 	.disk_inodes = DEFAULT_DISK_INODES,
 	.output_bytes = DEFAULT_OUTPUT_BYTES,
 	.open_files = DEFAULT_OPEN_FILES,
+	.artifact_bytes = DEFAULT_ARTIFACT_BYTES,
+	.artifact_count = LIMIT_ARTIFACTS,
 };
 
 static int build_limits(
@@ -451,6 +514,10 @@ static int build_limits(
 	l->disk_inodes = value_or_default(given->disk_inodes, d->disk_inodes, max->disk_inodes);
 	l->open_files = value_or_default(given->open_files, d->open_files, max->open_files);
 	l->file_bytes = value_or_default(given->file_bytes, d->file_bytes, max->file_bytes);
+	b->plan->artifacts_bytes =
+		value_or_default(given->artifact_bytes, d->artifact_bytes, max->artifact_bytes);
+	b->plan->artifacts_count = (uint32_t)value_or_default(
+		given->artifact_count, d->artifact_count, max->artifact_count);
 	l->core_bytes = value_or_default(given->core_bytes, d->core_bytes, max->core_bytes);
 	for (size_t i = 0; i < ARRAY_SIZE(cgroup_limits); i++) {
 		const struct cgroup_limit *c = &cgroup_limits[i];
@@ -502,6 +569,8 @@ int plan_build(const struct task_spec *spec, const struct build_input *in, struc
 		r = build_changes(spec, in->n_fds, &b, e);
 	if (r == 0)
 		r = build_limits(spec, in, &b, e);
+	if (r == 0)
+		r = build_artifacts(spec, in, &b, e);
 	if (r == 0)
 		r = build_roots(in, b.plan, e);
 	if (r == 0)

@@ -16,17 +16,18 @@
 #define BUILD_DEGRADED_MAX 12
 
 /* What a task gets that asks for nothing. */
-#define DEFAULT_WALL_MS	      (10 * 60 * 1000ull)
-#define DEFAULT_GRACE_MS      (5 * 1000ull)
-#define DEFAULT_QUEUE_MS      (10 * 60 * 1000ull)
-#define DEFAULT_DISK_BYTES    (2ull << 30)
-#define DEFAULT_DISK_INODES   500000ull
-#define DEFAULT_OUTPUT_BYTES  (64ull << 20)
-#define DEFAULT_FILE_MODE     0644	   /* of task.files[] */
-#define DEFAULT_CHANGES_BYTES (1ull << 30) /* of task.changes */
-#define DEFAULT_CHANGES_MS    (60 * 1000ull)
-#define DEFAULT_OPEN_FILES    65536ull
-#define DEFAULT_PROCESSES     4096ull
+#define DEFAULT_WALL_MS	       (10 * 60 * 1000ull)
+#define DEFAULT_GRACE_MS       (5 * 1000ull)
+#define DEFAULT_QUEUE_MS       (10 * 60 * 1000ull)
+#define DEFAULT_DISK_BYTES     (2ull << 30)
+#define DEFAULT_DISK_INODES    500000ull
+#define DEFAULT_OUTPUT_BYTES   (64ull << 20)
+#define DEFAULT_FILE_MODE      0644	      /* of task.files[] */
+#define DEFAULT_CHANGES_BYTES  (1ull << 30)   /* of task.changes */
+#define DEFAULT_CHANGES_MS     (60 * 1000ull) /* and of task.artifacts */
+#define DEFAULT_ARTIFACT_BYTES (4ull << 30)
+#define DEFAULT_OPEN_FILES     65536ull
+#define DEFAULT_PROCESSES      4096ull
 
 /* Where a workspace that has no path of its own is shown. */
 #define BUILD_WORKSPACE_TARGET "/workspace"
@@ -54,7 +55,7 @@ struct build {
 	uint64_t idle_ms; /* 0: none */
 	uint64_t output_bytes;
 	uint64_t
-		changes_ms; /* what collecting may take beyond the usual; 0: nothing is asked for */
+		collect_ms; /* what collecting may take beyond the usual; 0: nothing is asked for */
 	/* Of all that may run at the same time, for the sums of the scheduler: held or not. */
 	uint64_t memory_bytes, cpu_millis; /* 0: no limit */
 	char degraded[BUILD_DEGRADED_MAX][160];
@@ -68,5 +69,8 @@ struct build {
 int plan_build(const struct task_spec *spec, const struct build_input *in, struct build *ret,
 	struct err *e);
 void build_finish(struct build *b);
+
+/* Whether they go to a file of the daemon's first. */
+bool artifacts_want_spool(const struct spec_artifacts *a);
 
 #endif

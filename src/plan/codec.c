@@ -86,6 +86,29 @@ static int put_changes(struct buf *b, const struct plan *p)
 	return r < 0 || !is_wanted ? r : buf_put_u32(b, p->changes_ms);
 }
 
+static int put_artifacts(struct buf *b, const struct plan *p)
+{
+	int r = buf_put_u32(b, (uint32_t)p->n_artifacts);
+	for (size_t i = 0; r == 0 && i < p->n_artifacts; i++) {
+		const struct plan_artifact *a = &p->artifacts[i];
+		r = buf_put_str(b, a->glob);
+		if (r == 0)
+			r = buf_put_u8(b, a->is_required);
+		if (r == 0)
+			r = buf_put_u64(b, a->bytes);
+		if (r == 0)
+			r = buf_put_u32(b, a->count);
+	}
+	if (r < 0 || !p->n_artifacts)
+		return r;
+	r = buf_put_u8(b, p->artifacts_fd_index < 0 ? UINT8_MAX : (uint8_t)p->artifacts_fd_index);
+	if (r == 0)
+		r = buf_put_u64(b, p->artifacts_bytes);
+	if (r == 0)
+		r = buf_put_u32(b, p->artifacts_count);
+	return r < 0 ? r : buf_put_u32(b, p->artifacts_ms);
+}
+
 int plan_encode(const struct plan *p, struct buf *out)
 {
 	const uint8_t words[] = { (uint8_t)p->user, (uint8_t)p->network, (uint8_t)p->profile,
@@ -127,7 +150,9 @@ int plan_encode(const struct plan *p, struct buf *out)
 		r = put_tars(out, p);
 	if (r == 0)
 		r = put_strings(out, p->hidden);
-	return r < 0 ? r : put_changes(out, p);
+	if (r == 0)
+		r = put_changes(out, p);
+	return r < 0 ? r : put_artifacts(out, p);
 }
 
 static char **get_strings(struct buf_reader *r, size_t max_count)
@@ -244,6 +269,34 @@ static void get_changes(struct buf_reader *r, struct plan *p)
 	p->changes_ms = buf_get_u32(r);
 }
 
+static void get_artifacts(struct buf_reader *r, struct plan *p)
+{
+	uint32_t n = buf_get_u32(r);
+	if (r->failed || n > LIMIT_ARTIFACT_GLOBS) {
+		r->failed = true;
+		return;
+	}
+	p->artifacts = calloc((size_t)n + 1, sizeof(*p->artifacts));
+	if (!p->artifacts) {
+		r->failed = true;
+		return;
+	}
+	p->n_artifacts = n;
+	for (uint32_t i = 0; i < n; i++) {
+		p->artifacts[i].glob = buf_get_str(r, LIMIT_ARTIFACT_GLOB_BYTES);
+		p->artifacts[i].is_required = get_bool(r);
+		p->artifacts[i].bytes = buf_get_u64(r);
+		p->artifacts[i].count = buf_get_u32(r);
+	}
+	if (!n)
+		return;
+	uint8_t index = buf_get_u8(r);
+	p->artifacts_fd_index = index == UINT8_MAX ? -1 : index;
+	p->artifacts_bytes = buf_get_u64(r);
+	p->artifacts_count = buf_get_u32(r);
+	p->artifacts_ms = buf_get_u32(r);
+}
+
 static void get_limits(struct buf_reader *r, struct plan_limits *l)
 {
 	l->disk_bytes = buf_get_u64(r);
@@ -300,6 +353,7 @@ int plan_decode(const void *data, size_t len, struct plan **ret_plan, struct err
 	get_tars(&r, p);
 	p->hidden = get_strings(&r, LIMIT_HIDDEN);
 	get_changes(&r, p);
+	get_artifacts(&r, p);
 	if (r.failed || r.left || !p->task)
 		return err_set(e, ERR_INTERNAL, EPROTO, "plan is cut short, too long or malformed");
 	int rc = plan_check(p, e);

@@ -29,7 +29,7 @@ struct plan *plan_create(void)
 	if (p) {
 		p->image_source.fd_index = -1;
 		p->workspace.source.fd_index = -1;
-		p->changes_fd_index = -1;
+		p->changes_fd_index = p->artifacts_fd_index = -1;
 	}
 	return p;
 }
@@ -53,6 +53,9 @@ void plan_destroy(struct plan *p)
 	for (size_t i = 0; i < p->n_tars; i++)
 		free(p->tars[i].target);
 	free(p->tars);
+	for (size_t i = 0; i < p->n_artifacts; i++)
+		free(p->artifacts[i].glob);
+	free(p->artifacts);
 	mount_finish(&p->workspace);
 	free(p->image_source.path);
 	free(p->cwd);
@@ -87,7 +90,7 @@ size_t plan_source_count(const struct plan *p)
 	for (size_t i = 0; i < p->n_tars; i++)
 		n = count_source(p->tars[i].fd_index, n);
 	n = count_source(p->changes_fd_index, n);
-	return n;
+	return count_source(p->artifacts_fd_index, n);
 }
 
 bool plan_path_is_clean(const char *path)
@@ -310,5 +313,7 @@ int plan_check(const struct plan *p, struct err *e)
 		r = plan_check_inputs(p, e);
 	if (r == 0)
 		r = check_changes(p, e);
+	if (r == 0)
+		r = plan_check_artifacts(p, e);
 	return r < 0 ? r : check_limits(&p->limits, e);
 }

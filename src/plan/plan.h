@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define PLAN_MAGIC   0x6e616c70u /* "plan" */
-#define PLAN_VERSION 8
+#define PLAN_VERSION 9
 
 /* Below these the kernel refuses the limit, or nothing can run. */
 #define PLAN_MEMORY_MIN	    (1ull << 20)
@@ -88,6 +88,14 @@ struct plan_tar {
 	char *target; /* absolute path of a directory inside the jail */
 };
 
+/* Files that the task leaves and that are to be kept. */
+struct plan_artifact {
+	char *glob; /* base/glob.h; with a slash before it: in the jail, else in the workspace */
+	bool is_required;
+	uint64_t bytes; /* of one file */
+	uint32_t count;
+};
+
 /* 0 = none asked for, unless said otherwise. */
 struct plan_limits {
 	/* Numbers that jail init applies itself. */
@@ -138,6 +146,14 @@ struct plan {
 	int changes_fd_index;
 	uint64_t changes_bytes;
 	uint32_t changes_ms;
+	/* Likewise a tar of the artifacts; the descriptor is named only when the jail is started,
+	 * where it is a file of the daemon's. */
+	struct plan_artifact *artifacts;
+	size_t n_artifacts;
+	int artifacts_fd_index;
+	uint64_t artifacts_bytes; /* of the files */
+	uint32_t artifacts_count;
+	uint32_t artifacts_ms;
 	bool tty;
 	uint16_t rows, cols; /* of the tty; 0 = unknown */
 	bool has_stdin;	     /* a stdin descriptor comes with the plan; else /dev/null */
@@ -179,6 +195,9 @@ bool plan_unpacks_stdin(const struct plan *p);
 bool plan_path_is_clean(const char *path);
 /* Places that the jail makes itself: /proc, /sys, /dev and what is below them. */
 bool plan_path_is_reserved(const char *path);
+
+/* artifacts.c: the part of plan_check() that is about artifacts. Returns 0 or -EINVAL. */
+int plan_check_artifacts(const struct plan *p, struct err *e);
 
 /*
  * The rules that every plan must meet, whoever made it: bounds, absolute targets without "." or

@@ -95,6 +95,7 @@ int wire_event_check(struct wire_event *ev, size_t len)
 	case WIRE_NOW:
 		return ev->now.source <= WIRE_NOW_PROCESSES ? 0 : -EPROTO;
 	case WIRE_CHANGES:
+	case WIRE_ARTIFACTS:
 		return ev->changes.len <= WIRE_CHANGES_SIZE ? 0 : -EPROTO;
 	case WIRE_POOLED:
 		ev->pooled.path[WIRE_WHY_SIZE - 1] = '\0';

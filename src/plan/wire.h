@@ -21,6 +21,8 @@
  *          CHANGES a piece of a list               what it changed, the first of it
  *                                                  (change_list.h); before GONE, as many as it
  *                                                  takes
+ *          ARTIFACTS a piece of a list             what was kept of its files (artifact_list.h);
+ *                                                  likewise
  *          FAILED  err                             the jail could not be made, or the exec
  *                                                  failed; GONE follows
  *          GONE    the last record of a jail       nothing of it is left: no process, no mount
@@ -38,7 +40,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 9
+#define WIRE_VERSION 10
 
 enum wire_type {
 	WIRE_START = 1,
@@ -56,6 +58,7 @@ enum wire_type {
 	WIRE_NOW,
 	WIRE_CHANGES,
 	WIRE_POOLED,
+	WIRE_ARTIFACTS,
 };
 
 /* What WIRE_LIMIT tells of. */
@@ -202,7 +205,7 @@ struct wire_event {
 			uint32_t len; /* of data */
 			uint32_t reserved;
 			char data[WIRE_CHANGES_SIZE];
-		} changes;
+		} changes; /* and of WIRE_ARTIFACTS */
 		struct {
 			int32_t init_status;   /* of jail init, as from waitpid */
 			uint32_t has_disk;     /* the disk_ counters are known */
@@ -221,8 +224,16 @@ struct wire_event {
 			/* The tar of them, if one was asked for. */
 			uint64_t archive_bytes, archive_left_out;
 			uint32_t has_archive;
-			int32_t archive_errnum;	 /* why it ends early, or 0 */
-			struct wire_usage usage; /* of its cgroup; nothing is known without one */
+			int32_t archive_errnum; /* why it ends early, or 0 */
+			/* Its artifacts, if any were asked for: how many were taken, and their
+			   bytes; which patterns did not get all that they must, as bits; the bytes
+			   of the tar. */
+			uint32_t has_artifacts;
+			int32_t artifacts_errnum; /* why it ended early, or 0 */
+			uint64_t artifacts_count, artifacts_bytes, artifacts_archive_bytes;
+			uint32_t artifacts_unmet;
+			uint32_t artifacts_is_cut; /* there are more than may be taken */
+			struct wire_usage usage;   /* of its cgroup; nothing is known without one */
 			/* The system call that a filter has ended the main process for; "": none,
 			 * or not known. */
 			char forbidden_call[WIRE_CALL_SIZE];

@@ -96,6 +96,8 @@ struct spec_limits {
 	uint64_t open_files;	    /* "open_files" */
 	uint64_t file_bytes;	    /* "file_size" */
 	uint64_t core_bytes;	    /* "core" */
+	uint64_t artifact_bytes;    /* "artifacts": of all of them */
+	uint64_t artifact_count;    /* "artifact_files" */
 };
 
 /* Limits that may be listed under task.best_effort: run although this host cannot hold them. */
@@ -170,6 +172,23 @@ struct spec_origin {
 	struct spec_git git;
 };
 
+/* Files that are to be kept. */
+struct spec_artifact {
+	char *glob;
+	bool is_required;
+	uint64_t bytes, count; /* 0: as of all together */
+};
+
+enum artifacts_to { ARTIFACTS_TO_FD, ARTIFACTS_TO_EVENTS };
+
+struct spec_artifacts {
+	struct spec_artifact *files;
+	size_t n_files;
+	uint64_t timeout_ms; /* 0: the default */
+	int to;		     /* enum artifacts_to */
+	int64_t fd;	     /* the place of a descriptor; -1: none */
+};
+
 struct task_spec {
 	char **argv;   /* NULL-terminated */
 	char **env;    /* NULL-terminated "NAME=value", from the object task.env */
@@ -209,6 +228,8 @@ struct task_spec {
 	size_t n_webhooks;
 	bool has_changes;
 	struct spec_changes changes;
+	bool has_artifacts;
+	struct spec_artifacts artifacts;
 };
 
 /* Which tasks of the history. */

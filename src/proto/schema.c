@@ -82,6 +82,9 @@ static const struct schema_word output_limit_words[] = { { "drop", ON_OUTPUT_LIM
 	{ "kill", ON_OUTPUT_LIMIT_KILL }, { NULL, 0 } };
 static const struct schema_word concurrency_words[] = { { "queue", CONCURRENCY_QUEUE },
 	{ "supersede", CONCURRENCY_SUPERSEDE }, { NULL, 0 } };
+/* The first is the default. */
+static const struct schema_word artifacts_words[] = { { "fd", ARTIFACTS_TO_FD },
+	{ "events", ARTIFACTS_TO_EVENTS }, { NULL, 0 } };
 static const struct schema_word history_words[] = { { "any", 0 }, { "done", 1 }, { "active", 2 },
 	{ NULL, 0 } };
 const struct schema_word schema_best_effort_words[] = { { "memory", BEST_EFFORT_MEMORY },
@@ -141,6 +144,10 @@ static const struct schema_field limits_fields[] = {
 		.doc = "bytes of one file" },
 	{ LIMIT(core_bytes, "core", KIND_SIZE), .min = 0, .max = SIZE_LIMIT, .absent = "0: no core files",
 		.doc = "bytes of a core file" },
+	{ LIMIT(artifact_bytes, "artifacts", KIND_SIZE), .min = 1, .max = SIZE_LIMIT, .absent = "4GiB",
+		.doc = "bytes of all its [artifacts](#artifacts) together" },
+	{ LIMIT(artifact_count, "artifact_files", KIND_UINT), .min = 1, .max = LIMIT_ARTIFACTS, .absent = "1000",
+		.doc = "how many artifacts it may have" },
 };
 
 #define MOUNT(member, field_name, field_kind) FIELD(struct spec_mount, member, field_name, field_kind)
@@ -212,6 +219,32 @@ static const struct schema_field changes_fields[] = {
 		.doc = "size of the tar; files for which no room is left stay out, and `archive.left_out` of the result counts them" },
 	{ CHANGES(timeout_ms, "timeout", KIND_DURATION), .min = 1, .max = LIMIT_CHANGES_MS, .absent = "60s",
 		.doc = "how long it may take to write it, all waiting for the reader included; the task keeps its slot meanwhile" },
+};
+
+#define ARTIFACT(member, field_name, field_kind) FIELD(struct spec_artifact, member, field_name, field_kind)
+
+static const struct schema_field artifact_fields[] = {
+	{ ARTIFACT(glob, "glob", KIND_STRING), .min = 1, .max = LIMIT_ARTIFACT_GLOB_BYTES, .required = OPS_ALL,
+		.doc = "a [pattern](#artifacts) of paths: relative to the workspace (without one: to where the task starts), or absolute in the jail" },
+	{ ARTIFACT(is_required, "required", KIND_BOOL), .absent = "true",
+		.doc = "a task that leaves nothing there, or something that cannot be taken, has failed" },
+	{ ARTIFACT(bytes, "bytes", KIND_SIZE), .min = 1, .max = SIZE_LIMIT, .absent = "`limits.artifacts`",
+		.doc = "size of one file" },
+	{ ARTIFACT(count, "count", KIND_UINT), .min = 1, .max = LIMIT_ARTIFACTS, .absent = "`limits.artifact_files`",
+		.doc = "how many files" },
+};
+
+#define ARTIFACTS(member, field_name, field_kind) FIELD(struct spec_artifacts, member, field_name, field_kind)
+
+static const struct schema_field artifacts_fields[] = {
+	{ ARTIFACTS(files, "files", KIND_LIST), .offset2 = offsetof(struct spec_artifacts, n_files), .object = &schema_artifact,
+		.max = LIMIT_ARTIFACT_GLOBS, .required = OPS_ALL, .doc = "what to keep" },
+	{ ARTIFACTS(to, "to", KIND_WORD), .words = artifacts_words,
+		.doc = "`fd`: as a tar to that descriptor; `events`: over this connection, before the result" },
+	{ ARTIFACTS(fd, "fd", KIND_FD), .min = 0, .max = LIMIT_REQUEST_FDS - 1, .absent = "none",
+		.doc = "place of the writable end of a pipe, or of a connected Unix stream socket, among the descriptors sent with the request" },
+	{ ARTIFACTS(timeout_ms, "timeout", KIND_DURATION), .min = 1, .max = LIMIT_CHANGES_MS, .absent = "60s",
+		.doc = "how long taking them may take, all waiting for the reader of `fd` included; the task keeps its slot meanwhile" },
 };
 
 #define CONCURRENCY(member, field_name, field_kind) FIELD(struct spec_concurrency, member, field_name, field_kind)
@@ -317,6 +350,8 @@ static const struct schema_field task_fields[] = {
 		.absent = "none", .doc = "tasks that must not run beside each other" },
 	{ SPEC(changes, "changes", KIND_OBJECT), .offset2 = offsetof(struct task_spec, has_changes), .object = &schema_changes,
 		.absent = "the result tells of them, no more", .doc = "where to send what the task changes in its `cow` workspace" },
+	{ SPEC(artifacts, "artifacts", KIND_OBJECT), .offset2 = offsetof(struct task_spec, has_artifacts), .object = &schema_artifacts,
+		.absent = "none", .doc = "files that the task leaves and that are to be kept" },
 	{ SPEC(idempotency_key, "idempotency_key", KIND_STRING), .min = 1, .max = LIMIT_NAME_BYTES, .absent = "none",
 		.doc = "a request that repeats the key of a task of the same user that is still known is answered with that task, and `duplicate` in `accepted`" },
 	{ SPEC(webhooks, "webhooks", KIND_LIST), .offset2 = offsetof(struct task_spec, n_webhooks), .object = &schema_webhook,
@@ -417,6 +452,8 @@ const struct schema_object schema_webhook = OBJECT("task.webhooks[]", webhook_fi
 const struct schema_object schema_source = OBJECT("task.source", source_fields, struct spec_origin);
 const struct schema_object schema_git = OBJECT("task.source.git", git_fields, struct spec_git);
 const struct schema_object schema_changes = OBJECT("task.changes", changes_fields, struct spec_changes);
+const struct schema_object schema_artifacts = OBJECT("task.artifacts", artifacts_fields, struct spec_artifacts);
+const struct schema_object schema_artifact = OBJECT("task.artifacts.files[]", artifact_fields, struct spec_artifact);
 const struct schema_object schema_concurrency = OBJECT("task.concurrency", concurrency_fields, struct spec_concurrency);
 const struct schema_object schema_limits = OBJECT("task.limits", limits_fields, struct spec_limits);
 /* clang-format on */

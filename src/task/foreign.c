@@ -88,6 +88,8 @@ static void name_field(const struct task_spec *spec, size_t at, char *field, siz
 			snprintf(field, size, "task.tars[%zu].fd", i);
 	if (spec->has_changes && spec->changes.fd == fd)
 		snprintf(field, size, "task.changes.fd");
+	if (spec->has_artifacts && spec->artifacts.fd == fd)
+		snprintf(field, size, "task.artifacts.fd");
 }
 
 int foreign_check(const struct task_spec *spec, const int *fds, size_t n_fds, struct err *e)

@@ -8,9 +8,10 @@
 #include <stddef.h>
 
 /*
- * Whether the descriptor for the changes is one that can be written to without waiting where a
- * signal does not reach: a pipe or a Unix stream socket, open for writing. Does not wait itself.
- * One that was not sent is no matter for this. Returns 0 or -errno with *e naming the field.
+ * Whether the descriptors for the changes and the artifacts are such as can be written to without
+ * waiting where a signal does not reach: a pipe or a Unix stream socket, open for writing. Does not
+ * wait itself. One that was not sent is no matter for this. Returns 0 or -errno with *e naming the
+ * field.
  */
 int outputs_check(const struct task_spec *spec, const int *fds, size_t n_fds, struct err *e);
 

@@ -18,8 +18,11 @@ static const char *const pool_names[] = {
 struct task_result *result_create(void)
 {
 	struct task_result *r = calloc(1, sizeof(*r));
-	if (r)
+	if (r) {
 		buf_init(&r->changes_list, LIMIT_CHANGES_LIST_BYTES);
+		buf_init(&r->artifacts_list, LIMIT_ARTIFACT_LIST_BYTES);
+		r->artifacts_unmet = UINT32_MAX;
+	}
 	return r;
 }
 
@@ -31,6 +34,8 @@ void result_destroy(struct task_result *r)
 	free(r->source.url);
 	free(r->source.ref);
 	buf_finish(&r->changes_list);
+	buf_finish(&r->artifacts_list);
+	strv_free(r->artifact_globs);
 	json_decref(r->stored);
 	free(r);
 }
@@ -106,12 +111,27 @@ void result_set_gone(struct task_result *r, const struct wire_event *gone)
 	r->archive_bytes = gone->gone.archive_bytes;
 	r->archive_left_out = gone->gone.archive_left_out;
 	r->archive_errnum = gone->gone.archive_errnum;
+	if (!gone->gone.has_artifacts)
+		return;
+	r->artifacts_count = known(gone->gone.artifacts_count);
+	r->artifacts_bytes = known(gone->gone.artifacts_bytes);
+	r->artifacts_archive_bytes = known(gone->gone.artifacts_archive_bytes);
+	r->artifacts_unmet = gone->gone.artifacts_unmet;
+	r->is_artifacts_cut = gone->gone.artifacts_is_cut != 0;
+	r->artifacts_errnum = gone->gone.artifacts_errnum;
 }
 
 void result_add_changes(struct task_result *r, const struct wire_event *changes)
 {
 	if (buf_add(&r->changes_list, changes->changes.data, changes->changes.len) < 0)
 		r->is_changes_cut = true;
+}
+
+void result_add_artifacts(struct task_result *r, const struct wire_event *artifacts)
+{
+	/* Jail init keeps the list shorter than this. */
+	if (buf_add(&r->artifacts_list, artifacts->changes.data, artifacts->changes.len) < 0)
+		r->is_artifacts_cut = true;
 }
 
 void result_set_output(struct task_result *r, const struct output_log *log)
@@ -364,6 +384,7 @@ static void put_usage(json_t *object, const struct task_result *r, bool *failed)
 	put(object, "disk", disk_to_json(r), failed);
 	put(object, "output", output_to_json(r), failed);
 	put(object, "changes", result_changes_to_json(r), failed);
+	put(object, "artifacts", result_artifacts_to_json(r), failed);
 }
 
 static json_t *source_to_json(const struct result_source *s)

@@ -77,6 +77,15 @@ struct task_result {
 	int archive_errnum;
 	struct buf changes_list; /* plan/change_list.h */
 
+	/* What was to be kept: patterns, NULL-terminated (NULL: nothing was asked for), and which
+	 * of them must not be without a file, as bits. Then what came of it. */
+	char **artifact_globs;
+	uint32_t artifacts_required, artifacts_unmet;
+	struct known_u64 artifacts_count, artifacts_bytes, artifacts_archive_bytes;
+	bool is_artifacts_cut;	   /* there were more than may be taken */
+	int artifacts_errnum;	   /* why it ended early, or 0 */
+	struct buf artifacts_list; /* plan/artifact_list.h */
+
 	bool has_enforced;	   /* false before WIRE_STARTED: enforced is null */
 	uint64_t enforced;	   /* bits by enum control */
 	enum plan_profile profile; /* for "seccomp" */
@@ -96,6 +105,8 @@ void result_set_started(struct task_result *r, const struct wire_event *started)
 void result_set_gone(struct task_result *r, const struct wire_event *gone);
 /* A piece of the list; comes before gone. What is too much is dropped. */
 void result_add_changes(struct task_result *r, const struct wire_event *changes);
+/* Likewise of the list of artifacts. */
+void result_add_artifacts(struct task_result *r, const struct wire_event *artifacts);
 void result_set_output(struct task_result *r, const struct output_log *log);
 /* The error; also its step, errno and hint. */
 void result_set_error(struct task_result *r, const struct err *e);
@@ -107,6 +118,21 @@ json_t *result_to_json(const struct task_result *r);
  * "archive"};
  * NULL when there is no memory. */
 json_t *result_changes_to_json(const struct task_result *r);
+
+/* result_artifacts.c: what plan p asks to keep. Returns 0 or -ENOMEM. */
+int result_want_artifacts(struct task_result *r, const struct plan *p);
+/* Whether one of those that are required is not there. */
+bool result_lacks_artifacts(const struct task_result *r);
+/* {"count","bytes","list","missing","truncated","archive_bytes","error"}, or null where nothing was
+ * asked for; NULL when there is no memory. */
+json_t *result_artifacts_to_json(const struct task_result *r);
+/* One of the list. */
+struct artifact_item;
+json_t *result_artifact_to_json(const struct artifact_item *a);
+
+/* result_changes.c: adds a name as "path", or as "path_base64" where it is no text. Returns 0 or
+ * -1. */
+int result_put_path(json_t *object, const char *path);
 
 /*
  * {"code","message","field","errno","step","hint"}, only those that are set; NULL when there is no

@@ -19,7 +19,7 @@ static json_t *known_or_null(struct known_u64 n)
 }
 
 /* A name as text, or else as base64: no two names look the same. */
-static int put_path(json_t *object, const char *path)
+int result_put_path(json_t *object, const char *path)
 {
 	size_t len = strlen(path);
 	if (str_is_utf8(path, len))
@@ -39,7 +39,7 @@ static json_t *entry_to_json(const struct change_entry *c)
 	json_t *object = json_pack("{s:s,s:s,s:s,s:I}", "change", change_kind_name(c->kind), "type",
 		change_type_name(c->type), "mode", mode, "bytes",
 		(json_int_t)(c->bytes > INT64_MAX ? INT64_MAX : c->bytes));
-	if (object && put_path(object, c->path) == 0)
+	if (object && result_put_path(object, c->path) == 0)
 		return object;
 	json_decref(object);
 	return NULL;

@@ -110,6 +110,10 @@ void task_on_wire(struct task *t, const struct wire_event *ev, int *fd)
 		if (!t->facts.jail_gone)
 			result_add_changes(t->result, ev);
 		return;
+	case WIRE_ARTIFACTS:
+		if (!t->facts.jail_gone)
+			result_add_artifacts(t->result, ev);
+		return;
 	case WIRE_STARTED:
 		o.event = EVENT_WARDEN_STARTED;
 		break;
@@ -295,6 +299,9 @@ static int fill_result(struct task *t)
 	r->created_ns = clock_real_ns();
 	r->profile = t->build.plan->profile;
 	r->disk_limit = known(t->build.plan->limits.disk_bytes);
+	int wanted = result_want_artifacts(r, t->build.plan);
+	if (wanted < 0)
+		return wanted;
 	t->facts.has_cpu_limit = t->build.plan->limits.cpu_ms > 0;
 	r->pool = POOL_OFF;
 	return 0;
@@ -338,6 +345,7 @@ int task_create(const struct task_host *host, const struct task_origin *origin,
 	take_build->plan = NULL;
 	t->client_fd = client_fd;
 	t->inputs_fd = inputs_fd;
+	t->spool_fd = -1;
 	snprintf(t->id, sizeof(t->id), "%s", origin->id);
 	assert(origin->n_sources <= ARRAY_SIZE(t->sources));
 	for (size_t i = 0; i < origin->n_sources; i++)
@@ -367,6 +375,7 @@ void task_destroy(struct task *t)
 	streams_finish(&t->streams);
 	task_release_start(t);
 	output_log_destroy(t->log);
+	fd_close(&t->spool_fd);
 	result_destroy(t->result);
 	task_spec_destroy(t->spec);
 	t->magic = 0;

@@ -44,6 +44,10 @@ struct task_host {
 	/* To the warden. Borrows the descriptors. Returns 0 or -errno. */
 	int (*send)(void *owner, const struct wire_request *rq, const int *fds, size_t n_fds);
 
+	/* A file without a name for the artifacts of a task, and how much may go there. Returns a
+	 * descriptor or -errno. */
+	int (*open_spool)(void *owner, struct task *t, uint64_t *max_bytes);
+
 	void (*on_state)(void *owner, struct task *t);
 	/* rec: what was kept of it. data is only there during the call. */
 	void (*on_output)(void *owner, struct task *t, enum output_stream stream, const char *data,
@@ -70,8 +74,10 @@ struct task {
 	int client_fd;
 	int sources[LIMIT_REQUEST_FDS];
 	size_t n_sources;
-	int inputs_fd; /* the contents of files and secrets, or -1; likewise */
-	uint64_t jail; /* 0: none */
+	int inputs_fd;	      /* the contents of files and secrets, or -1; likewise */
+	int spool_fd;	      /* a file of ours that its artifacts go to first, or -1 */
+	uint64_t spool_bytes; /* promised to it; the owner's */
+	uint64_t jail;	      /* 0: none */
 	int32_t jail_pid;
 	uint32_t n_stuck; /* how often a kill had no effect */
 	struct verdict_facts facts;

@@ -161,6 +161,26 @@ static void act_unqueue(struct task *t, const struct occurrence *o)
 	t->host->on_unqueue(t->host->owner, t);
 }
 
+/* As the last of the sources. Returns 0 or -errno. */
+static int open_spool(struct task *t)
+{
+	struct plan *p = t->build.plan;
+	if (!t->spec->has_artifacts || !artifacts_want_spool(&t->spec->artifacts))
+		return 0;
+	t->spool_fd = t->host->open_spool(t->host->owner, t, &p->artifacts_bytes);
+	if (t->spool_fd < 0) {
+		struct err e;
+		err_set(&e, t->spool_fd == -ENOSPC ? ERR_NO_SPACE : ERR_INTERNAL, -t->spool_fd,
+			"make the file that the artifacts go to first");
+		err_hint(&e, "give the daemon more room in its state directory, or have them sent "
+			     "to a descriptor");
+		result_set_error(t->result, &e);
+		return t->spool_fd;
+	}
+	p->artifacts_fd_index = (int)t->n_sources;
+	return 0;
+}
+
 static int seal_plan(const struct task *t)
 {
 	struct buf bytes;
@@ -176,9 +196,11 @@ static int seal_plan(const struct task *t)
  */
 static int send_start(struct task *t)
 {
-	int fds[2 + 3 + LIMIT_REQUEST_FDS + 1], ends[3] = { -1, -1, -1 };
+	int fds[2 + 3 + LIMIT_REQUEST_FDS + 2], ends[3] = { -1, -1, -1 };
 	size_t n = 0;
-	int r = t->build.plan->tty ? 0 : streams_open_pipes(&t->streams, ends);
+	int r = open_spool(t);
+	if (r == 0)
+		r = t->build.plan->tty ? 0 : streams_open_pipes(&t->streams, ends);
 	auto_close int plan_fd = r < 0 ? r : seal_plan(t);
 	if (plan_fd < 0) {
 		fd_close_many(ends, 3);
@@ -190,6 +212,8 @@ static int send_start(struct task *t)
 		fds[n++] = ends[i];
 	for (size_t i = 0; i < t->n_sources; i++)
 		fds[n++] = t->sources[i];
+	if (t->spool_fd >= 0)
+		fds[n++] = t->spool_fd;
 	if (t->inputs_fd >= 0)
 		fds[n++] = t->inputs_fd;
 	t->jail = t->host->new_jail(t->host->owner);
@@ -215,7 +239,8 @@ static void act_start_jail(struct task *t, const struct occurrence *o)
 	}
 	struct err e;
 	err_set(&e, ERR_INTERNAL, -r, "hand the task to the warden");
-	result_set_error(t->result, &e);
+	if (!t->result->has_error)
+		result_set_error(t->result, &e);
 	t->jail = 0;
 	task_queue_event(t, EVENT_START_FAILED);
 }
@@ -317,8 +342,8 @@ static void act_arm_kill(struct task *t, const struct occurrence *o)
 static void act_arm_collect(struct task *t, const struct occurrence *o)
 {
 	/* When that is over there is no more of it. */
-	uint64_t extra_ms = t->build.changes_ms;
-	t->build.changes_ms = 0;
+	uint64_t extra_ms = t->build.collect_ms;
+	t->build.collect_ms = 0;
 	task_arm(t, EVENT_COLLECT_OVER, COLLECT_MS + extra_ms);
 }
 
@@ -364,6 +389,7 @@ static void act_finish(struct task *t, const struct occurrence *o)
 	if (!r->queued_us.is_known)
 		r->queued_us = known((now - t->created_ns) / NS_PER_US);
 	r->finished_ns = clock_real_ns();
+	t->facts.lacks_artifacts = result_lacks_artifacts(r);
 	r->verdict = verdict_decide(&t->facts);
 	result_set_output(r, t->log);
 	log_done(t);

@@ -24,6 +24,7 @@ static const char *const cause_names[CAUSE_COUNT] = {
 	[CAUSE_TIMEOUT_QUEUE] = "timeout_queue",
 	[CAUSE_OUTPUT_LIMIT] = "output_limit",
 	[CAUSE_DISK_LIMIT] = "disk_limit",
+	[CAUSE_ARTIFACTS] = "artifacts",
 	[CAUSE_SECCOMP] = "seccomp",
 	[CAUSE_CANCEL] = "cancel",
 	[CAUSE_CLIENT_GONE] = "client_gone",
@@ -156,6 +157,8 @@ static struct verdict decide_kill(const struct verdict_facts *f)
 
 static struct verdict decide_status(const struct verdict_facts *f, const struct task_exit *x)
 {
+	if (x->has_code && x->code == 0 && f->lacks_artifacts)
+		return verdict_of(OUTCOME_FAILED, CAUSE_ARTIFACTS, PHASE_COLLECT);
 	if (x->has_code && x->code == 0)
 		return verdict_of(OUTCOME_OK, CAUSE_EXIT, PHASE_RUN);
 	if (x->has_signal && x->signal == SIGKILL && f->oom_kills)

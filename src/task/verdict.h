@@ -14,11 +14,13 @@
  *    8                     a signal, or a code above 0,
  *                          and its disk was full              failed     disk_limit
  *    9                     another signal                     failed     signal
- *   10                     code 0                             ok         exit
- *   11                     another code                       failed     exit
- *   12  the warden was lost                                   lost       warden_lost
- *   13  the jail went away without a word: before the start   error      setup
- *   14                                     after the start    error      internal
+ *   10                     code 0, and a required artifact
+ *                          is not there                       failed     artifacts
+ *   11                     code 0                             ok         exit
+ *   12                     another code                       failed     exit
+ *   13  the warden was lost                                   lost       warden_lost
+ *   14  the jail went away without a word: before the start   error      setup
+ *   15                                     after the start    error      internal
  *
  *   kill reason    outcome    cause          |  kill reason    outcome    cause
  *   wall           killed     timeout_wall   |  client_gone    cancelled  client_gone
@@ -61,6 +63,7 @@ enum cause {
 	CAUSE_TIMEOUT_QUEUE,
 	CAUSE_OUTPUT_LIMIT,
 	CAUSE_DISK_LIMIT,
+	CAUSE_ARTIFACTS,
 	CAUSE_SECCOMP,
 	CAUSE_CANCEL,
 	CAUSE_CLIENT_GONE,
@@ -107,10 +110,11 @@ struct verdict_facts {
 	uint64_t exited_mono_ns;      /* 0: unknown */
 	bool jail_gone;		      /* WIRE_GONE came */
 	bool warden_lost;
-	bool daemon_crash;  /* found by the next daemon */
-	bool has_cpu_limit; /* a limit of CPU time was set */
-	bool disk_is_full;  /* no byte or no inode was free when the main process ended */
-	uint64_t oom_kills; /* by how much the jail's oom_kill counter rose; 0 when not known */
+	bool daemon_crash;    /* found by the next daemon */
+	bool has_cpu_limit;   /* a limit of CPU time was set */
+	bool disk_is_full;    /* no byte or no inode was free when the main process ended */
+	bool lacks_artifacts; /* one that is required was not taken */
+	uint64_t oom_kills;   /* by how much the jail's oom_kill counter rose; 0 when not known */
 };
 
 /*

@@ -93,7 +93,7 @@ class Client:
             self._fill(deadline)
         line, self.buffer = self.buffer.split(b"\n", 1)
         event = json.loads(line)
-        if event.get("event") == "output":
+        if event.get("event") in ("output", "artifact_data"):
             if "bytes" in event:
                 event["data"] = self._read(event["bytes"], deadline)
             elif "base64" in event:

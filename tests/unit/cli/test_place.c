@@ -139,13 +139,13 @@ static void a_content_that_ends_early_leaves_nothing(void **state)
 
 static void A18_parents_are_made_beneath_and_through_no_link(void **state)
 {
-	assert_int_equal(place_parents(dir, "a/b/c"), 0);
-	assert_int_equal(place_parents(dir, "a/b/d"), 0);
+	assert_int_equal(place_parents(dir, "a/b/c", 0700), 0);
+	assert_int_equal(place_parents(dir, "a/b/d", 0700), 0);
 	assert_int_equal(faccessat(dir, "a/b", F_OK, 0), 0);
 	assert_int_equal(faccessat(dir, "a/b/c", F_OK, 0), -1);
 	assert_int_equal(symlinkat("/tmp", dir, "out"), 0);
-	assert_int_equal(place_parents(dir, "out/x/y"), -ENOTDIR);
-	assert_int_equal(place_parents(dir, "plain"), 0);
+	assert_int_equal(place_parents(dir, "out/x/y", 0700), -ENOTDIR);
+	assert_int_equal(place_parents(dir, "plain", 0700), 0);
 }
 
 #define PLACE_TEST(name) cmocka_unit_test_setup_teardown(name, start, finish)

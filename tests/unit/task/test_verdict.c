@@ -264,7 +264,7 @@ static void names_are_those_of_the_protocol(void **state)
 		"error", "lost" };
 	static const char *const causes[] = { "exit", "signal", "oom", "timeout_wall",
 		"timeout_cpu", "timeout_idle", "timeout_queue", "output_limit", "disk_limit",
-		"seccomp", "cancel", "client_gone", "shutdown", "exec", "setup", "internal",
+		"artifacts", "seccomp", "cancel", "client_gone", "shutdown", "exec", "setup", "internal",
 		"daemon_crash", "warden_lost" };
 	static const char *const phases[] = { "queue", "setup", "exec", "run", "collect" };
 	static const char *const reasons[] = { "none", "wall", "queue", "setup", "cancel",
