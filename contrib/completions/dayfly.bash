@@ -23,6 +23,9 @@ _dayfly() {
     --webhook-on) return ;;
     --changes) return ;;
     --changes-format) return ;;
+    --artifact) return ;;
+    --artifacts-to) return ;;
+    --artifacts-timeout) return ;;
     --timeout) return ;;
     --idle-timeout) return ;;
     --cpu-time) return ;;
@@ -42,6 +45,8 @@ _dayfly() {
     --open-files) return ;;
     --file-size) return ;;
     --core) return ;;
+    --artifacts-size) return ;;
+    --artifact-files) return ;;
     --best-effort) COMPREPLY=($(compgen -W 'memory cpus pids cpu_time memory_high swap cpu_weight io_read io_write disk inodes' -- "$word")); return ;;
     --name) return ;;
     --label|-l) return ;;
@@ -64,7 +69,7 @@ _dayfly() {
     --format) return ;;
   esac
   case $verb in
-    run) options='--workspace --hide-ignored --no-git-dir --mount --file --secret --tar --image --network --user --profile --env --workdir --interactive --tty --detach --keep --json --result --webhook --webhook-on --changes --changes-format --apply --timeout --idle-timeout --cpu-time --grace --queue-timeout --memory --memory-high --swap --cpus --cpu-weight --pids --io-read --io-write --disk --inodes --output-limit --kill-on-output-limit --open-files --file-size --core --best-effort --name --label --priority --no-queue --concurrency --idempotency-key --no-autostart --socket --help -e -w -i -t -d -m -l -h' ;;
+    run) options='--workspace --hide-ignored --no-git-dir --mount --file --secret --tar --image --network --user --profile --env --workdir --interactive --tty --detach --keep --json --result --webhook --webhook-on --changes --changes-format --apply --artifact --artifacts-to --artifacts-timeout --timeout --idle-timeout --cpu-time --grace --queue-timeout --memory --memory-high --swap --cpus --cpu-weight --pids --io-read --io-write --disk --inodes --output-limit --kill-on-output-limit --open-files --file-size --core --artifacts-size --artifact-files --best-effort --name --label --priority --no-queue --concurrency --idempotency-key --no-autostart --socket --help -e -w -i -t -d -m -l -h' ;;
     ps) options='--all --label --quiet --no-trunc --json --socket --help -a -l -q -h' ;;
     logs) options='--follow --after --json --socket --help -f -h' ;;
     attach) options='--interactive --after --json --socket --help -i -h' ;;
