@@ -144,7 +144,7 @@ static void check_member(const json_t *error, const char *key, const char *wante
 static void check_answer(const char *line, struct session *s)
 {
 	static const char *const events[] = { "accepted", "state", "output", "result", "error",
-		"task", "subscribed", "missed", "upload" };
+		"task", "subscribed", "missed", "upload", "artifact", "artifact_data" };
 	json_t *answer = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
 	if (!answer)
 		fail_msg("not JSON: %s", line);

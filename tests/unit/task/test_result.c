@@ -73,7 +73,7 @@ static void what_is_not_known_is_null(void **state)
 		"\"stderr\":{\"bytes\":null,\"dropped\":null,\"truncated\":null}},"
 		"\"changes\":{\"added\":null,\"modified\":null,\"deleted\":null,\"bytes\":null,"
 		"\"left_out\":null,\"list\":null,\"truncated\":null,\"error\":null,"
-		"\"archive\":null},"
+		"\"archive\":null},\"artifacts\":null,"
 		"\"source\":null,\"enforced\":null,\"degraded\":[],\"pool\":\"off\",\"pool_miss\":"
 		"null}");
 }
