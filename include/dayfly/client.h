@@ -250,6 +250,15 @@ DAYFLY_API int dayfly_task_add_artifact(struct dayfly_task *t, const char *glob,
 DAYFLY_API int dayfly_task_set_artifacts(struct dayfly_task *t, int fd, const char *timeout);
 
 /*
+ * Has the daemon send them on when the task is over (docs/uploads.md), in place of
+ * dayfly_task_set_artifacts(): to a target of its configuration, with a prefix of the keys there
+ * (NULL: the default), or to an address. Exactly one of target and url is given. Returns 0 or
+ * -errno.
+ */
+DAYFLY_API int dayfly_task_set_upload(
+	struct dayfly_task *t, const char *target, const char *prefix, const char *url);
+
+/*
  * Sets one limit, by its name and a text: "wall" "idle" "cpu_time" "grace" "queue" (durations:
  * "90", "10m", "1h30m"), "memory" "memory_high" "swap" "disk" "output" "file_size" "core" "io_read"
  * "io_write" (sizes: "512MiB", "2g"; the last two per second), "cpus" ("0.5"), "cpu_weight" "pids"

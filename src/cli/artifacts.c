@@ -13,6 +13,7 @@
 #include "cli/message.h"
 #include "cli/pipe_reader.h"
 #include "cli/place.h"
+#include "cli/uploads.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,9 +55,18 @@ int artifacts_check_glob(const char *text, struct err *e)
 int artifacts_check(const struct artifacts_out *a, bool is_detached)
 {
 	const char *why = NULL;
+	bool is_sent = a->upload || a->url;
 	if (!a->globs && (a->dir || a->timeout))
 		why = "--artifacts-to and --artifacts-timeout are about an --artifact";
-	else if (a->globs && is_detached)
+	else if (!a->globs && is_sent)
+		why = "--upload and --upload-url are about an --artifact";
+	else if (a->upload && a->url)
+		why = "--upload and --upload-url: they go to one place";
+	else if (is_sent && a->dir)
+		why = "--upload and --artifacts-to: they go to one place";
+	else if (a->no_wait && !is_sent)
+		why = "--no-wait-upload is about an --upload";
+	else if (a->globs && is_detached && !is_sent)
 		why = "--artifact: nobody is here to take them when the task ends (--detach)";
 	else if (a->dir && !*a->dir)
 		why = "--artifacts-to: the name of the directory is empty";
@@ -93,12 +103,29 @@ static int add_globs(const struct artifacts_out *a, struct dayfly_task *t)
 	return r;
 }
 
+static int set_upload(const struct artifacts_out *a, struct dayfly_task *t)
+{
+	const char *slash = a->upload ? strchr(a->upload, '/') : NULL;
+	auto_free char *target =
+		a->upload ? strndup(a->upload, slash ? (size_t)(slash - a->upload) : SIZE_MAX / 2)
+			  : NULL;
+	if (a->upload && !target)
+		return -ENOMEM;
+	return dayfly_task_set_upload(t, target, slash ? slash + 1 : NULL, a->url);
+}
+
 int artifacts_begin(struct artifacts_out *a, struct dayfly_task *t)
 {
 	auto_close int end = -1;
 	a->tar_fd = -1;
 	if (!a->globs)
 		return 0;
+	if (a->upload || a->url) {
+		int added = add_globs(a, t);
+		if (added == 0)
+			added = set_upload(a, t);
+		return added < 0 ? failed(added, "ask for them") : 0;
+	}
 	a->tar_fd = open_temporary();
 	if (a->tar_fd < 0)
 		return failed(a->tar_fd, "make a temporary file");
@@ -307,10 +334,41 @@ static int deliver(const struct artifacts_out *a, int r, bool is_quiet)
 	return r;
 }
 
+/* What was not even queued. Returns how many. */
+static size_t tell_not_queued(const struct artifacts_out *a)
+{
+	size_t i, n = 0;
+	json_t *item;
+	json_array_foreach (json_object_get(a->result, "list"), i, item) {
+		const json_t *error = json_object_get(json_object_get(item, "upload"), "error");
+		const char *why = json_string_value(json_object_get(error, "message"));
+		if (why)
+			tell_failure(n++, item, why);
+	}
+	return n;
+}
+
+int artifacts_wait(const struct artifacts_out *a, const struct command *cmd,
+	struct dayfly_client *c, const char *task, bool is_quiet)
+{
+	const json_t *first = json_array_get(json_object_get(a->result, "list"), 0);
+	if (!(a->upload || a->url) || !json_is_object(a->result))
+		return 0;
+	tell_missing(a);
+	size_t n = tell_not_queued(a);
+	int status = first && !a->no_wait ? uploads_wait(cmd, c, task, is_quiet) : 0;
+	return n ? cmd->failure_status : status;
+}
+
 int artifacts_end(struct artifacts_out *a, bool is_quiet)
 {
 	if (!a->globs)
 		return 0;
+	if (a->upload || a->url) {
+		json_decref(a->result);
+		a->result = NULL;
+		return 0;
+	}
 	int r = deliver(a, pipe_reader_end(a->reader), is_quiet);
 	json_decref(a->result);
 	a->result = NULL;

@@ -18,6 +18,9 @@ struct artifacts_out {
 	char **globs;	     /* --artifact GLOB[:optional]; NULL: none are wanted */
 	const char *dir;     /* --artifacts-to; NULL: ARTIFACTS_DIR */
 	const char *timeout; /* --artifacts-timeout; NULL: the default */
+	const char *upload;  /* --upload TARGET[/PREFIX], or */
+	const char *url;     /* --upload-url; NULL: they come here */
+	bool no_wait;	     /* --no-wait-upload */
 
 	/* Its own. */
 	int tar_fd;	/* a file without a name */
@@ -36,6 +39,11 @@ int artifacts_begin(struct artifacts_out *a, struct dayfly_task *t);
 
 /* The result of the task. */
 void artifacts_note(struct artifacts_out *a, struct dayfly_event *last);
+
+struct command;
+/* Where they are uploaded: waits until they are. Returns 0, or an exit status after a message. */
+int artifacts_wait(const struct artifacts_out *a, const struct command *cmd,
+	struct dayfly_client *c, const char *task, bool is_quiet);
 
 /* When the task's description is freed: puts them in place, and cleans up. Returns 0, or -errno
  * after a message. */

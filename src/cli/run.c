@@ -32,9 +32,10 @@ struct run_options {
 	const char *disk, *inodes, *output_limit, *open_files, *file_size, *core;
 	const char *priority, *concurrency, *idempotency_key;
 	const char *result, *socket, *webhook_on, *changes_file, *changes_format, *apply;
+	const char *upload, *upload_url;
 	const char *artifacts_to, *artifacts_timeout, *artifacts_size, *artifact_files;
 	bool hide_ignored, no_git_dir, no_queue, interactive, tty, detach, json, keep, no_autostart,
-		kill_on_output_limit;
+		kill_on_output_limit, no_wait_upload;
 };
 
 static int check_env(const char *text, struct err *e)
@@ -135,6 +136,12 @@ static const struct option_def options[] = {
 		"where they go (default: artifacts)" },
 	{ OPTION_TEXT, 0,   "artifacts-timeout", "TIME",         AT(artifacts_timeout), options_check_duration, "task.artifacts.timeout",
 		"how long taking them may take (default 60s)" },
+	{ OPTION_TEXT, 0,   "upload",        "TARGET[/PREFIX]",  AT(upload),        NULL,                   "task.artifacts.upload",
+		"have the daemon send them to a target of its configuration" },
+	{ OPTION_TEXT, 0,   "upload-url",    "URL",              AT(upload_url),    NULL,                   "task.artifacts.upload.url",
+		"or to an address, with {path} in it for several files" },
+	{ OPTION_FLAG, 0,   "no-wait-upload", NULL,              AT(no_wait_upload), NULL,                  NULL,
+		"do not wait until they are there" },
 
 	{ OPTION_HEADING, .help = "Limits (the task does not run if one cannot be held)" },
 	{ OPTION_TEXT, 0,   "timeout",       "TIME",             AT(timeout),       options_check_duration, "task.limits.wall",
@@ -519,6 +526,8 @@ static int run_here(const struct run_options *o, struct dayfly_client *c,
 		status = 128 + s.end_signal;
 	changes_note(&takings->changes, last);
 	artifacts_note(&takings->artifacts, last);
+	int waited = artifacts_wait(&takings->artifacts, &command, c, s.task, o->json);
+	status = status ? status : waited;
 	if (write_result(o, last) < 0 && status == 0)
 		status = STATUS_FAILURE;
 	dayfly_event_free(last);
@@ -562,6 +571,9 @@ static int run(const struct run_options *o, char **argv)
 		.artifacts = { .globs = o->artifacts,
 			.dir = o->artifacts_to,
 			.timeout = o->artifacts_timeout,
+			.upload = o->upload,
+			.url = o->upload_url,
+			.no_wait = o->no_wait_upload,
 			.tar_fd = -1 },
 	};
 	struct changes *changes = &takings.changes;

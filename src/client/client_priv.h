@@ -63,6 +63,7 @@ struct dayfly_task {
 	json_t *changes;   /* the other members of "changes" */
 	json_t *artifacts; /* "files" of "artifacts"; NULL: none */
 	int artifacts_fd;
+	json_t *upload; /* of artifacts; NULL: none */
 	char *artifacts_timeout;
 };
 

@@ -59,6 +59,7 @@ void dayfly_task_free(struct dayfly_task *t)
 	json_decref(t->changes);
 	fd_close(&t->artifacts_fd);
 	json_decref(t->artifacts);
+	json_decref(t->upload);
 	free(t->artifacts_timeout);
 	json_decref(t->spec);
 	free(t);
@@ -504,6 +505,24 @@ int dayfly_task_set_artifacts(struct dayfly_task *t, int fd, const char *timeout
 	return 0;
 }
 
+int dayfly_task_set_upload(
+	struct dayfly_task *t, const char *target, const char *prefix, const char *url)
+{
+	json_t *upload = json_object();
+	int r = !upload ? -ENOMEM : !target == !url ? -EINVAL : 0;
+	if (r == 0)
+		r = set_text(upload, target ? "target" : "url", target ? target : url);
+	if (r == 0 && prefix)
+		r = set_text(upload, "prefix", prefix);
+	if (r < 0) {
+		json_decref(upload);
+		return r;
+	}
+	json_decref(t->upload);
+	t->upload = upload;
+	return 0;
+}
+
 static json_t *artifacts_to_json(
 	const struct dayfly_task *t, int fds[LIMIT_REQUEST_FDS], size_t *n_fds)
 {
@@ -511,6 +530,8 @@ static json_t *artifacts_to_json(
 	int r = object ? 0 : -ENOMEM;
 	if (r == 0 && t->artifacts_timeout)
 		r = set_text(object, "timeout", t->artifacts_timeout);
+	if (r == 0 && t->upload)
+		r = set_member(object, "upload", json_incref(t->upload));
 	if (r == 0 && t->artifacts_fd >= 0) {
 		r = set_member(object, "fd", json_integer((json_int_t)*n_fds));
 		fds[(*n_fds)++] = t->artifacts_fd;

@@ -214,6 +214,20 @@ static json_t *changes(const struct task_spec *spec)
 		(json_int_t)(c->timeout_ms ? c->timeout_ms : DEFAULT_CHANGES_MS));
 }
 
+/* Of an address no more than for whom it is. */
+static json_t *upload(const struct spec_artifacts *a)
+{
+	const struct spec_upload *u = &a->upload;
+	struct url url = { 0 };
+	if (!a->has_upload)
+		return json_null();
+	json_t *object = json_pack("{s:s*, s:s*}", "target", u->target, "prefix", u->prefix);
+	if (object && u->url && url_parse(u->url, &url, NULL) == 0)
+		json_object_set_new(object, "url", json_string(url.origin));
+	url_finish(&url);
+	return object;
+}
+
 static json_t *artifacts(const struct task_spec *spec)
 {
 	const struct spec_artifacts *a = &spec->artifacts;
@@ -226,7 +240,9 @@ static json_t *artifacts(const struct task_spec *spec)
 	for (size_t i = 0; list && i < a->n_files; i++)
 		json_build_add(&list, json_pack("{s:s, s:b}", "glob", a->files[i].glob, "required",
 					      a->files[i].is_required));
-	return json_pack("{s:o, s:s, s:I}", "files", list, "to", places[a->to], "timeout_ms",
+	return json_pack("{s:o, s:s, s:o, s:I}", "files", list, "to",
+		a->has_upload && a->to == ARTIFACTS_TO_FD ? "upload" : places[a->to], "upload",
+		upload(a), "timeout_ms",
 		(json_int_t)(a->timeout_ms ? a->timeout_ms : DEFAULT_CHANGES_MS));
 }
 

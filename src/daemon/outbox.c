@@ -247,7 +247,7 @@ static int post(struct outbox_event *ev, const struct url *u, bool may_be_privat
 	int64_t now_s = (int64_t)(clock_real_ns() / NS_PER_S);
 	const size_t name_len = strlen("webhook-signature: ");
 	const char *const headers[] = { "Content-Type: application/cloudevents+json; charset=utf-8",
-		id, at, signature, "Expect:", NULL };
+		id, at, signature, NULL };
 	snprintf(id, sizeof(id), "webhook-id: %s", ev->id);
 	snprintf(at, sizeof(at), "webhook-timestamp: %" PRId64, now_s);
 	memcpy(signature, "webhook-signature: ", name_len);

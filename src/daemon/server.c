@@ -190,6 +190,7 @@ static void host_on_done(void *owner, struct task *t)
 {
 	struct server *s = owner;
 	spool_settle(s, t);
+	uploads_take(&s->uploads, t);
 	struct job *j = t->owner;
 	const struct task_result *r = t->result;
 	sched_charge(

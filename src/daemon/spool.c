@@ -3,6 +3,7 @@
 
 #include "base/fd.h"
 #include "daemon/server.h"
+#include "task/spool_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,9 +19,19 @@ uint64_t spool_room(uint64_t free_bytes, uint64_t promised, uint64_t asked)
 int spool_open(struct server *s, struct task *t, uint64_t *max_bytes)
 {
 	struct statvfs fs;
-	if (!s->host.log_dir)
+	bool has_upload = t->spec->artifacts.has_upload;
+	if (has_upload ? !s->start->spool_dir : !s->host.log_dir)
 		return -ENOENT;
-	auto_close int fd = open(s->host.log_dir, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
+	/* What is sent has to outlive us, and so has a name. */
+	auto_close int fd =
+		has_upload ? spool_file_create(s->start->spool_dir, t->id)
+			   : open(s->host.log_dir, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
+	if (has_upload && fd < 0)
+		return fd;
+	if (has_upload) {
+		uint64_t most = uploads_room(&s->uploads, t->uid);
+		*max_bytes = *max_bytes < most ? *max_bytes : most;
+	}
 	if (fd < 0 || fstatvfs(fd, &fs) < 0)
 		return -errno;
 	uint64_t room =

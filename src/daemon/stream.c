@@ -345,7 +345,8 @@ static void hand_out_artifacts(struct job *j)
 {
 	list_for_each (pos, &j->streams) {
 		struct stream *s = list_entry(pos, struct stream, job_link);
-		if (s->op == OP_RUN && s->holds_task && j->task->spool_fd >= 0)
+		if (s->op == OP_RUN && s->holds_task && j->task->spool_fd >= 0 &&
+			j->task->spec->artifacts.to == ARTIFACTS_TO_EVENTS)
 			s->artifacts = artifact_out_create(s->conn, j->task);
 	}
 	fd_close(&j->task->spool_fd);

@@ -124,7 +124,11 @@ static int check_admission(
 	r = webhooks_check(s, spec, e);
 	if (r < 0)
 		return r;
-	if (is_detached && spec->has_artifacts && artifacts_want_spool(&spec->artifacts))
+	if (spec->has_artifacts && spec->artifacts.has_upload)
+		r = uploads_check(&s->uploads, &spec->artifacts.upload, e);
+	if (r < 0)
+		return r;
+	if (is_detached && spec->has_artifacts && spec->artifacts.to == ARTIFACTS_TO_EVENTS)
 		return err_set_field(e, ERR_BAD_VALUE, "task.artifacts.to",
 			"nobody is here to take the events of a task that is detached");
 	if (spec->name && jobs_find_active_name(&s->jobs, c->uid, spec->name))

@@ -43,15 +43,24 @@ struct upload_batch *uploads_find(const struct uploads *u, uid_t uid, const char
 	return NULL;
 }
 
-/* NULL: no memory. */
-static struct upload_owner *get_owner(struct uploads *u, uid_t uid)
+/* NULL: nothing of his is there. */
+static struct upload_owner *find_owner(const struct uploads *u, uid_t uid)
 {
 	list_for_each (pos, &u->owners) {
 		struct upload_owner *w = list_entry(pos, struct upload_owner, link);
 		if (w->uid == uid)
 			return w;
 	}
-	struct upload_owner *w = calloc(1, sizeof(*w));
+	return NULL;
+}
+
+/* NULL: no memory. */
+static struct upload_owner *get_owner(struct uploads *u, uid_t uid)
+{
+	struct upload_owner *w = find_owner(u, uid);
+	if (w)
+		return w;
+	w = calloc(1, sizeof(*w));
 	if (!w)
 		return NULL;
 	w->uid = uid;
@@ -375,13 +384,20 @@ static int set_place(struct upload *up, const struct spec_upload *spec, struct e
 	return 0;
 }
 
+uint64_t uploads_room(const struct uploads *u, uid_t uid)
+{
+	const struct upload_options *o = &u->options->uploads;
+	const struct upload_owner *w = find_owner(u, uid);
+	uint64_t has = w ? w->bytes : 0;
+	uint64_t own = has < o->max_bytes_uid ? o->max_bytes_uid - has : 0;
+	uint64_t all = u->bytes < o->max_bytes ? o->max_bytes - u->bytes : 0;
+	return own < all ? own : all;
+}
+
 static int check_room(const struct uploads *u, uid_t uid, uint64_t bytes, size_t n, struct err *e)
 {
 	const struct upload_options *o = &u->options->uploads;
-	const struct upload_owner *w = NULL;
-	list_for_each (pos, &u->owners)
-		if (list_entry(pos, struct upload_owner, link)->uid == uid)
-			w = list_entry(pos, struct upload_owner, link);
+	const struct upload_owner *w = find_owner(u, uid);
 	size_t has_n = w ? w->n_waiting : 0;
 	uint64_t has = w ? w->bytes : 0;
 	if (u->count + n <= UPLOADS_COUNT_MAX && has_n + n <= o->max_count_uid &&

@@ -92,6 +92,13 @@ int uploads_check(const struct uploads *u, const struct spec_upload *spec, struc
 bool uploads_add(struct uploads *u, const char *task, uid_t uid, const struct spec_upload *spec,
 	const struct upload_file *files, size_t n, json_t **ret_states);
 
+/* How many bytes more this user may have waiting. */
+uint64_t uploads_room(const struct uploads *u, uid_t uid);
+
+/* A task is done: if it asked for that, what it left is queued, and its result says so. */
+struct task;
+void uploads_take(struct uploads *u, struct task *t);
+
 /* [{"task","path","state","sent","bytes","attempts",...}]; task NULL: all of that user. NULL: there
  * is nothing of that task. */
 json_t *uploads_to_json(const struct uploads *u, uid_t uid, const char *task);

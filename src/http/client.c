@@ -430,15 +430,25 @@ static CURLcode set_options(struct http_call *c, const struct http_request *p)
 	return code == CURLE_OK ? set_vouching(e, p->ca_file) : code;
 }
 
+/* Where little is sent nothing is gained by asking whether it may be: many servers do not answer
+ * that, and each time a second would be lost. */
+#define EXPECT_BYTES (1u << 20)
+
+static int add_header(struct http_call *c, const char *text)
+{
+	struct curl_slist *more = curl->slist_append(c->headers, text);
+	if (!more)
+		return -ENOMEM;
+	c->headers = more;
+	return 0;
+}
+
 static int add_headers(struct http_call *c, const char *const *headers)
 {
-	for (; headers && *headers; headers++) {
-		struct curl_slist *more = curl->slist_append(c->headers, *headers);
-		if (!more)
-			return -ENOMEM;
-		c->headers = more;
-	}
-	return 0;
+	int r = c->body_len <= EXPECT_BYTES ? add_header(c, "Expect:") : 0;
+	for (; r == 0 && headers && *headers; headers++)
+		r = add_header(c, *headers);
+	return r;
 }
 
 int http_send(struct http *h, const struct http_request *request, http_fn fn, void *owner,

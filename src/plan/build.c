@@ -248,10 +248,12 @@ static int build_artifacts_to(
 	if (artifacts_want_spool(a))
 		return a->fd < 0 ? 0
 				 : err_set_field(e, ERR_BAD_VALUE, field,
-					   "they go to one place: either there, or as events");
+					   "they go to one place: either there, or as events and "
+					   "uploads");
 	if (a->fd < 0) {
 		err_set_field(e, ERR_MISSING_FIELD, field, "it is not said where they go");
-		err_hint(e, "send the writable end of a pipe, or say \"to\": \"events\"");
+		err_hint(e, "send the writable end of a pipe, say \"to\": \"events\", or name an "
+			    "\"upload\"");
 		return -EINVAL;
 	}
 	if ((uint64_t)a->fd >= n_fds)
@@ -299,7 +301,7 @@ static int build_artifacts(
 
 bool artifacts_want_spool(const struct spec_artifacts *a)
 {
-	return a->to == ARTIFACTS_TO_EVENTS;
+	return a->to == ARTIFACTS_TO_EVENTS || a->has_upload;
 }
 
 static int build_command(

@@ -127,12 +127,6 @@ struct spec_webhook {
 	uint32_t events; /* bits of enum webhook_event; 0: WEBHOOK_FINISHED */
 };
 
-/* Where artifacts are sent: a target of the administrator's and the beginning of the keys there, or
- * an address. */
-struct spec_upload {
-	char *target, *prefix, *url; /* NULL: not given */
-};
-
 enum concurrency_mode { CONCURRENCY_QUEUE, CONCURRENCY_SUPERSEDE };
 
 /* One task at a time with this key, of one user. */
@@ -172,6 +166,12 @@ struct spec_origin {
 	struct spec_git git;
 };
 
+/* Where artifacts are sent: a target of the administrator's and the beginning of the keys there, or
+ * an address. */
+struct spec_upload {
+	char *target, *prefix, *url; /* NULL: not given */
+};
+
 /* Files that are to be kept. */
 struct spec_artifact {
 	char *glob;
@@ -187,6 +187,8 @@ struct spec_artifacts {
 	uint64_t timeout_ms; /* 0: the default */
 	int to;		     /* enum artifacts_to */
 	int64_t fd;	     /* the place of a descriptor; -1: none */
+	bool has_upload;
+	struct spec_upload upload;
 };
 
 struct task_spec {

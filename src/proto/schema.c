@@ -234,6 +234,17 @@ static const struct schema_field artifact_fields[] = {
 		.doc = "how many files" },
 };
 
+#define UPLOAD(member, field_name, field_kind) FIELD(struct spec_upload, member, field_name, field_kind)
+
+static const struct schema_field upload_fields[] = {
+	{ UPLOAD(target, "target", KIND_NAME), .min = 1, .max = LIMIT_NAME_BYTES, .absent = "`url`",
+		.doc = "the name of a [target](uploads.md#targets) of the configuration" },
+	{ UPLOAD(prefix, "prefix", KIND_STRING), .min = 0, .max = LIMIT_UPLOAD_PREFIX_BYTES, .absent = "`{task}/`",
+		.doc = "what comes before each path to make its key there; `{task}` and `{uid}` are replaced" },
+	{ UPLOAD(url, "url", KIND_STRING), .min = 1, .max = LIMIT_URL_BYTES, .absent = "`target`",
+		.doc = "in place of a target: where to PUT the one file, perhaps presigned, or with `{path}` in it, which is replaced by the file's path; only to hosts that [uploads] of the configuration names" },
+};
+
 #define ARTIFACTS(member, field_name, field_kind) FIELD(struct spec_artifacts, member, field_name, field_kind)
 
 static const struct schema_field artifacts_fields[] = {
@@ -243,6 +254,8 @@ static const struct schema_field artifacts_fields[] = {
 		.doc = "`fd`: as a tar to that descriptor; `events`: over this connection, before the result" },
 	{ ARTIFACTS(fd, "fd", KIND_FD), .min = 0, .max = LIMIT_REQUEST_FDS - 1, .absent = "none",
 		.doc = "place of the writable end of a pipe, or of a connected Unix stream socket, among the descriptors sent with the request" },
+	{ ARTIFACTS(upload, "upload", KIND_OBJECT), .offset2 = offsetof(struct spec_artifacts, has_upload), .object = &schema_upload, .absent = "none",
+		.doc = "send them [there](uploads.md) when the task is over, whether its client is still there or not; in place of `fd`" },
 	{ ARTIFACTS(timeout_ms, "timeout", KIND_DURATION), .min = 1, .max = LIMIT_CHANGES_MS, .absent = "60s",
 		.doc = "how long taking them may take, all waiting for the reader of `fd` included; the task keeps its slot meanwhile" },
 };
@@ -452,6 +465,7 @@ const struct schema_object schema_webhook = OBJECT("task.webhooks[]", webhook_fi
 const struct schema_object schema_source = OBJECT("task.source", source_fields, struct spec_origin);
 const struct schema_object schema_git = OBJECT("task.source.git", git_fields, struct spec_git);
 const struct schema_object schema_changes = OBJECT("task.changes", changes_fields, struct spec_changes);
+const struct schema_object schema_upload = OBJECT("task.artifacts.upload", upload_fields, struct spec_upload);
 const struct schema_object schema_artifacts = OBJECT("task.artifacts", artifacts_fields, struct spec_artifacts);
 const struct schema_object schema_artifact = OBJECT("task.artifacts.files[]", artifact_fields, struct spec_artifact);
 const struct schema_object schema_concurrency = OBJECT("task.concurrency", concurrency_fields, struct spec_concurrency);

@@ -77,7 +77,7 @@ struct schema_object {
 
 extern const struct schema_object schema_request, schema_task, schema_workspace, schema_mount,
 	schema_file, schema_secret, schema_tar, schema_limits, schema_concurrency, schema_webhook,
-	schema_changes, schema_source, schema_git, schema_artifacts, schema_artifact;
+	schema_changes, schema_source, schema_git, schema_artifacts, schema_artifact, schema_upload;
 
 /* The limits of task.best_effort; ends with a NULL name. */
 extern const struct schema_word schema_best_effort_words[];

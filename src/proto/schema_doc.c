@@ -187,7 +187,7 @@ void schema_print_markdown(FILE *out)
 	const struct schema_object *objects[] = { &schema_task, &schema_workspace, &schema_mount,
 		&schema_source, &schema_git, &schema_file, &schema_secret, &schema_tar,
 		&schema_limits, &schema_concurrency, &schema_webhook, &schema_changes,
-		&schema_artifacts, &schema_artifact };
+		&schema_artifacts, &schema_artifact, &schema_upload };
 	for (size_t i = 0; i < ARRAY_SIZE(objects); i++)
 		print_object(out, objects[i]);
 

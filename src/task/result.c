@@ -36,6 +36,7 @@ void result_destroy(struct task_result *r)
 	buf_finish(&r->changes_list);
 	buf_finish(&r->artifacts_list);
 	strv_free(r->artifact_globs);
+	json_decref(r->artifact_uploads);
 	json_decref(r->stored);
 	free(r);
 }

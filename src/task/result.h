@@ -85,6 +85,9 @@ struct task_result {
 	bool is_artifacts_cut;	   /* there were more than may be taken */
 	int artifacts_errnum;	   /* why it ended early, or 0 */
 	struct buf artifacts_list; /* plan/artifact_list.h */
+	/* By their paths what became of sending each; for no one to see, as a path may be any
+	 * bytes. NULL: they are not sent. */
+	json_t *artifact_uploads;
 
 	bool has_enforced;	   /* false before WIRE_STARTED: enforced is null */
 	uint64_t enforced;	   /* bits by enum control */

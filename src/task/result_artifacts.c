@@ -61,11 +61,21 @@ static int compare_items(const void *a, const void *b)
 		((const struct artifact_item *)a)->path, ((const struct artifact_item *)b)->path);
 }
 
-static json_t *items_to_json(const struct artifact_item *items, size_t n)
+/* Where they are sent each says what became of that. */
+static json_t *item_to_json(const struct artifact_item *a, json_t *uploads)
+{
+	json_t *object = result_artifact_to_json(a);
+	json_t *upload = object && uploads ? json_object_get(uploads, a->path) : NULL;
+	if (upload)
+		json_object_set(object, "upload", upload);
+	return object;
+}
+
+static json_t *items_to_json(const struct artifact_item *items, size_t n, json_t *uploads)
 {
 	json_t *list = json_array();
 	for (size_t i = 0; list && i < n; i++) {
-		if (json_array_append_new(list, result_artifact_to_json(&items[i])) < 0) {
+		if (json_array_append_new(list, item_to_json(&items[i], uploads)) < 0) {
 			json_decref(list);
 			return NULL;
 		}
@@ -74,7 +84,7 @@ static json_t *items_to_json(const struct artifact_item *items, size_t n)
 }
 
 /* In the order of the names; a directory lists them in any. */
-static json_t *list_to_json(const struct buf *bytes)
+static json_t *list_to_json(const struct buf *bytes, json_t *uploads)
 {
 	struct artifact_item *items = NULL;
 	struct buf_reader r = { .p = (const uint8_t *)buf_data(bytes), .left = buf_len(bytes) };
@@ -91,7 +101,7 @@ static json_t *list_to_json(const struct buf *bytes)
 	}
 	if (n)
 		qsort(items, n, sizeof(items[0]), compare_items);
-	json_t *list = failed ? NULL : items_to_json(items, n);
+	json_t *list = failed ? NULL : items_to_json(items, n, uploads);
 	for (size_t i = 0; i < n; i++)
 		free(items[i].path);
 	free(items);
@@ -145,7 +155,8 @@ json_t *result_artifacts_to_json(const struct task_result *r)
 	if (!r->artifact_globs)
 		return json_null();
 	return json_pack("{s:o, s:o, s:o, s:o, s:b, s:o, s:o}", "count", number(r->artifacts_count),
-		"bytes", number(r->artifacts_bytes), "list", list_to_json(&r->artifacts_list),
-		"missing", missing_to_json(r), "truncated", r->is_artifacts_cut, "archive_bytes",
+		"bytes", number(r->artifacts_bytes), "list",
+		list_to_json(&r->artifacts_list, r->artifact_uploads), "missing",
+		missing_to_json(r), "truncated", r->is_artifacts_cut, "archive_bytes",
 		number(r->artifacts_archive_bytes), "error", why(r));
 }

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define ENDING	  ".spool"
@@ -37,35 +36,17 @@ static int set_name(const char *task, char out[NAME_SIZE])
 	return 0;
 }
 
-/* What of the file system it may take. */
-static uint64_t room(int fd)
-{
-	struct statvfs st;
-	if (fstatvfs(fd, &st) < 0)
-		return 0;
-	uint64_t free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
-	return free_bytes > 2 * SPOOL_LEAVE_BYTES ? free_bytes - SPOOL_LEAVE_BYTES : free_bytes / 2;
-}
-
-int spool_file_create(const char *dir, const char *task, uint64_t want_bytes, int *ret_fd,
-	uint64_t *ret_bytes, struct err *e)
+int spool_file_create(const char *dir, const char *task)
 {
 	char name[NAME_SIZE];
 	int r = set_name(task, name);
-	if (r < 0)
-		return err_set(e, ERR_INTERNAL, -r, "make the spool of %s", task);
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return err_set(e, ERR_NO_SPACE, errno, "make %s", dir);
-	auto_close int at = open_dir(dir);
+	if (r == 0 && mkdir(dir, 0700) < 0 && errno != EEXIST)
+		r = -errno;
+	auto_close int at = r < 0 ? r : open_dir(dir);
 	if (at < 0)
-		return err_set(e, ERR_INTERNAL, -at, "open %s, which must be ours alone", dir);
+		return at;
 	int fd = openat(at, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_set(e, ERR_NO_SPACE, errno, "make %s/%s", dir, name);
-	uint64_t free_bytes = room(fd);
-	*ret_bytes = free_bytes < want_bytes ? free_bytes : want_bytes;
-	*ret_fd = fd;
-	return 0;
+	return fd < 0 ? -errno : fd;
 }
 
 int spool_file_open(const char *dir, const char *task)

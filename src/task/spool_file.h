@@ -6,20 +6,10 @@
 #ifndef DAYFLY_TASK_SPOOL_FILE_H
 #define DAYFLY_TASK_SPOOL_FILE_H
 
-#include "base/err.h"
-
 #include <stdbool.h>
-#include <stdint.h>
 
-/* So much of the file system is left to others; of a small one half of what is free. */
-#define SPOOL_LEAVE_BYTES (64ull << 20)
-
-/*
- * A new one, to be read and written. *ret_bytes: how many bytes it may have, at most want_bytes, by
- * what is free. Returns 0 or -errno with *e.
- */
-int spool_file_create(const char *dir, const char *task, uint64_t want_bytes, int *ret_fd,
-	uint64_t *ret_bytes, struct err *e);
+/* A new one, to be read and written. Returns a descriptor or -errno. */
+int spool_file_create(const char *dir, const char *task);
 /* Returns a descriptor for reading, or -errno. */
 int spool_file_open(const char *dir, const char *task);
 void spool_file_remove(const char *dir, const char *task);

@@ -30,36 +30,22 @@ static int remove_place(void **state)
 
 TEST(what_is_written_is_read_until_it_is_removed)
 {
-	struct err e;
-	uint64_t bytes = 0;
 	struct stat st;
 	char got[4];
-	auto_close int fd = -1;
 	assert_int_equal(spool_file_open(dir, TASK), -ENOENT);
-	assert_int_equal(spool_file_create(dir, TASK, 1000, &fd, &bytes, &e), 0);
-	assert_int_equal(bytes, 1000);
+	auto_close int fd = spool_file_create(dir, TASK);
+	assert_true(fd >= 0);
 	assert_int_equal(fstat(fd, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_int_equal(write(fd, "data", 4), 4);
 	/* One of each task. */
-	int second = -1;
-	assert_int_equal(spool_file_create(dir, TASK, 1000, &second, &bytes, &e), -EEXIST);
+	assert_int_equal(spool_file_create(dir, TASK), -EEXIST);
 	auto_close int reader = spool_file_open(dir, TASK);
 	assert_int_equal(read(reader, got, 4), 4);
 	assert_memory_equal(got, "data", 4);
 	spool_file_remove(dir, TASK);
 	spool_file_remove(dir, TASK);
 	assert_int_equal(access(dir, F_OK), -1);
-}
-
-TEST(more_than_is_free_is_not_promised)
-{
-	struct err e;
-	uint64_t bytes = 0;
-	auto_close int fd = -1;
-	assert_int_equal(spool_file_create(dir, TASK, UINT64_MAX, &fd, &bytes, &e), 0);
-	assert_true(bytes < UINT64_MAX);
-	spool_file_remove(dir, TASK);
 }
 
 static bool is_first(void *owner, const char *task)
@@ -74,13 +60,10 @@ static bool is_nobodys(void *owner, const char *task)
 
 TEST(what_nobody_owns_goes)
 {
-	struct err e;
-	uint64_t bytes = 0;
-	int fd = -1;
 	assert_int_equal(spool_file_sweep(dir, is_nobodys, NULL), 0);
-	assert_int_equal(spool_file_create(dir, TASK, 1, &fd, &bytes, &e), 0);
+	int fd = spool_file_create(dir, TASK);
 	fd_close(&fd);
-	assert_int_equal(spool_file_create(dir, OTHER, 1, &fd, &bytes, &e), 0);
+	fd = spool_file_create(dir, OTHER);
 	fd_close(&fd);
 	assert_int_equal(spool_file_sweep(dir, is_first, NULL), 0);
 	fd = spool_file_open(dir, TASK);
@@ -93,12 +76,9 @@ TEST(what_nobody_owns_goes)
 
 TEST(a_directory_that_is_not_ours_alone_is_not_used)
 {
-	struct err e;
-	uint64_t bytes = 0;
-	int fd = -1;
 	assert_int_equal(mkdir(dir, 0700), 0);
 	assert_int_equal(chmod(dir, 0770), 0);
-	assert_int_equal(spool_file_create(dir, TASK, 1, &fd, &bytes, &e), -EPERM);
+	assert_int_equal(spool_file_create(dir, TASK), -EPERM);
 	assert_int_equal(spool_file_open(dir, TASK), -EPERM);
 	assert_int_equal(rmdir(dir), 0);
 	/* Nor is a name that is none of a task. */
@@ -109,7 +89,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_is_read_until_it_is_removed),
-		cmocka_unit_test(more_than_is_free_is_not_promised),
 		cmocka_unit_test(what_nobody_owns_goes),
 		cmocka_unit_test(a_directory_that_is_not_ours_alone_is_not_used),
 	};
