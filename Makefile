@@ -333,7 +333,7 @@ KERNEL ?= stable
 check-vm: ## the tests in a virtual machine with systemd and cgroup v2 (KERNEL=stable, backports or both; VM_ARGS)
 	@$(PYTHON) tests/vm/run.py --kernel '$(KERNEL)' $(VM_ARGS)
 .PHONY: check-verifiers
-check-verifiers: tests ## webhooks against the libraries of receivers, from npm (needs node, npm and the network)
+check-verifiers: tests ## webhooks against receivers' libraries, uploads against s3rver, from npm (needs node, npm and the network)
 	@$(RUN_CHECK) tests/check-verifiers.sh
 .PHONY: update-docs
 update-docs: $(UNIT_BINS) ## write the tables that are printed from the sources into the documents
