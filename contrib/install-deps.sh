@@ -33,6 +33,7 @@ there() {
   case $1 in
   command) command -v "$2" >/dev/null 2>&1 || [ -x "/usr/sbin/$2" ] ;;
   file) [ -e "$2" ] ;;
+  git) command -v git >/dev/null 2>&1 && [ -e "$(git --exec-path)/$2" ] ;;
   header) [ -e "/usr/include/$2" ] || [ -e "/usr/include/$(uname -m)-linux-gnu/$2" ] ;;
   # pkg-config itself may still be missing: then a library counts as missing too, which is harmless.
   library) command -v pkg-config >/dev/null 2>&1 && pkg-config --exists "$2" ;;
@@ -69,6 +70,12 @@ test  command python3       python3          python3             python         
 test  command newuidmap     uidmap           shadow-utils        shadow            shadow-uidmap
 test  command openssl       openssl          openssl             openssl           openssl
 test  command git           git              git-core            git               git
+test  git     git-daemon    git              git-daemon          git               git-daemon
+test  git     git-http-backend git           git-core            git               git-daemon
+test  command nginx         nginx            nginx               nginx             nginx
+test  command fcgiwrap      fcgiwrap         fcgiwrap            fcgiwrap          fcgiwrap
+test  command sshd          openssh-server   openssh-server      openssh           openssh-server
+test  command ssh           openssh-client   openssh-clients     openssh           openssh-client
 test  command zstd          zstd             zstd                zstd              zstd
 test  command gdb           gdb              gdb                 gdb               gdb
 test  command strace        strace           strace              strace            strace
@@ -143,7 +150,31 @@ fi
 
 echo "install-deps: installing$packages" >&2
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+trap 'rm -f "$log"; services_may_start' EXIT
+
+# The tests start servers of their own: what apt installs for them is neither started now nor at the next boot. Where an administrator
+# has a policy already, that is what counts.
+policy=/usr/sbin/policy-rc.d is_ours=
+services_stay_down() {
+  [ "$manager" = apt ] && [ ! -e "$policy" ] || return 0
+  printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+  $as_root chmod 755 "$policy"
+  is_ours=yes
+}
+services_may_start() {
+  [ -z "$is_ours" ] || $as_root rm -f "$policy"
+  is_ours=
+}
+disable_services() {
+  [ "$manager" = apt ] && command -v systemctl >/dev/null 2>&1 || return 0
+  for package in $packages; do
+    case $package in
+    nginx) $as_root systemctl disable nginx.service ;;
+    fcgiwrap) $as_root systemctl disable fcgiwrap.service fcgiwrap.socket ;;
+    openssh-server) $as_root systemctl disable ssh.service ;;
+    esac
+  done
+}
 install() {
   # shellcheck disable=SC2086
   if [ "$manager" = apt ]; then
@@ -154,8 +185,10 @@ install() {
     $as_root $command
   fi
 }
+services_stay_down
 if ! install >"$log" 2>&1; then
   tail -n 40 "$log" >&2
   echo "install-deps: failed: $command" >&2
   exit 1
 fi
+disable_services >>"$log" 2>&1 || :

@@ -61,7 +61,8 @@ chroot "$root" useradd --create-home --uid 1500 --shell /bin/sh plain
 mkdir -p "$root/var/lib/systemd/linger" "$root/var/log/journal"
 : >"$root/var/lib/systemd/linger/plain"
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
-  getty@tty1.service serial-getty@ttyS0.service systemd-pstore.service systemd-networkd-wait-online.service; do
+  getty@tty1.service serial-getty@ttyS0.service systemd-pstore.service systemd-networkd-wait-online.service \
+  nginx.service fcgiwrap.service fcgiwrap.socket ssh.service ssh.socket; do
   ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
 
