@@ -12,7 +12,7 @@ passed=0 failed=0 skipped=0 bad=
 for check in "$@"; do
   echo "== $check"
   case $check in
-  jail | system) set -- "${PYTHON:-python3}" tests/run.py "$check" ;;
+  jail | system) set -- "${PYTHON:-python3}" tests/run.py --jobs 0 "$check" ;;
   *) if [ -e "tests/check-$check.py" ]; then
       set -- "${PYTHON:-python3}" "tests/check-$check.py"
     else

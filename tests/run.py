@@ -1,21 +1,40 @@
 #!/usr/bin/env python3
 """Runs the jail and system tests: each file in a process of its own with a time limit, each test in every mode that this user can have.
 
-    tests/run.py [jail] [system] [FILE...] [-k WORDS] [--mode rootless|root] [--list] [-x] [-v]
+    tests/run.py [jail] [system] [FILE...] [-k WORDS] [--mode rootless|root] [--jobs N] [--list] [-x] [-v]
+
+With --jobs, as root, so many files run at a time, each in a lane: in namespaces of its own (mounts, processes, network, IPC), where it
+sees no process, mount or socket of another file. Those of ALONE run afterwards, one after the other and on the machine itself.
 """
 import argparse
 import glob
 import json
 import os
+import resource
+import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "lib"))
 sys.dont_write_bytecode = True
+
+from lane import LANE, can_make_lanes, enter_lane  # noqa: E402
+
+# Files that another beside them would disturb, or that would disturb it, each with the reason.
+ALONE = {
+    "system/test_faults.py": "looks for what the whole machine has left after each fault",
+    "system/test_greedy.py": "compares what two users are given of the CPU",
+    "system/test_load.py": "compares times of an idle and of a busy daemon",
+    "system/test_main_job.py": "builds with as many compilers as there are CPUs",
+    "system/test_shares.py": "counts all open files of a user",
+    "system/test_soak.py": "compares the daemon's lag with the machine's",
+    "system/test_stuck.py": "holds up the kernel in a file system of its own",
+}
 
 
 class Lines(unittest.TestResult):
@@ -101,6 +120,8 @@ def load(path, options):
 
 def run_file(path, options):
     """In the file's own process: runs its tests, then writes the counts to descriptor options.report."""
+    if options.lane:
+        enter_lane()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that temporary folders go
     tests = load(path, options)
     result = Lines(options.verbose)
@@ -110,38 +131,81 @@ def run_file(path, options):
             print("%-8s %s" % (getattr(test, "mode", None) or "-", test._testMethodName))
     else:
         unittest.TestSuite(tests).run(result)
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     with os.fdopen(options.report, "w") as report:
-        json.dump(result.counts, report)
+        json.dump(dict(result.counts, cpu=sum(u.ru_utime + u.ru_stime for u in used)), report)
     return 1 if result.counts["failed"] else 0
 
 
-def spawn_file(path, options):
-    """Runs one file; returns its counts. A file that ends badly or hangs is one failure more."""
-    read_fd, write_fd = os.pipe()
-    command = [sys.executable, os.path.abspath(__file__), "--file", path, "--report", str(write_fd)]
-    for word in options.k:
-        command += ["-k", word]
-    command += ["--mode", options.mode] if options.mode else []
-    command += [flag for flag, on in (("--list", options.list), ("-x", options.x), ("-v", options.verbose)) if on]
-    process = subprocess.Popen(command, pass_fds=(write_fd,), start_new_session=True)
-    os.close(write_fd)
-    counts = {"passed": 0, "failed": 0, "skipped": 0}
+class Run:
+    """One file in its process. Without a lane its lines are printed as they come, else all at once when it has ended. A file that ends
+    badly or hangs is one failure more."""
+
+    def __init__(self, path, options, in_lane):
+        self.path, self.name = path, name_of(path)
+        self.output = tempfile.TemporaryFile() if in_lane else None
+        report_fd, write_fd = os.pipe()
+        self.report = os.fdopen(report_fd)
+        command = (LANE if in_lane else []) + [sys.executable, os.path.abspath(__file__), "--file", path, "--report", str(write_fd)]
+        for word in options.k:
+            command += ["-k", word]
+        command += ["--mode", options.mode] if options.mode else []
+        command += [flag for flag, on in (("--list", options.list), ("-x", options.x), ("-v", options.verbose), ("--lane", in_lane)) if on]
+        if not in_lane:
+            print("-- %s" % self.name, flush=True)
+        self.process = subprocess.Popen(command, pass_fds=(write_fd,), start_new_session=True, stdout=self.output,
+                                        stderr=subprocess.STDOUT if in_lane else None)
+        os.close(write_fd)
+        self.pidfd = os.pidfd_open(self.process.pid)
+        self.began, self.time_limit = time.monotonic(), options.time_limit
+
+    def left(self):
+        """Seconds of its time."""
+        return max(0, self.began + self.time_limit - time.monotonic())
+
+    def is_over(self):
+        return self.process.poll() is not None or not self.left()
+
+    def end(self, why=None):
+        """Ends it if it still runs, prints what there is and returns the counts."""
+        status = why or self.process.poll()
+        if status is None:
+            status = "over %d s" % self.time_limit
+        end_group(self.process)
+        os.close(self.pidfd)
+        if self.output:
+            print("-- %s" % self.name, flush=True)
+            self.output.seek(0)
+            text = self.output.read()
+            sys.stdout.buffer.write(text + (b"\n" if text and not text.endswith(b"\n") else b""))
+            self.output.close()
+        with self.report:
+            text = self.report.read()
+        counts = json.loads(text) if text else {"passed": 0, "failed": 0, "skipped": 0, "cpu": 0}
+        if not text or (status != 0 and not counts["failed"]):
+            print("FAIL -        %s: ended with %s" % (self.name, status), flush=True)
+            counts["failed"] += 1
+        print("-- %s took %.1f s, %.1f s of CPU" % (self.name, time.monotonic() - self.began, counts.pop("cpu")), flush=True)
+        return counts
+
+
+def run_files(paths, options, jobs, in_lane):
+    """So many at a time. Returns the sums of their counts; whatever ends this, ends them all."""
+    total = {"passed": 0, "failed": 0, "skipped": 0}
+    waiting, running = list(paths), []
     try:
-        status = process.wait(timeout=options.time_limit)
-    except subprocess.TimeoutExpired:
-        status = "over %d s" % options.time_limit
-    except KeyboardInterrupt:
-        end_group(process)
-        raise
-    end_group(process)
-    with os.fdopen(read_fd) as report:
-        text = report.read()
-    if text:
-        counts = json.loads(text)
-    if not text or (status != 0 and not counts["failed"]):
-        print("FAIL -        %s: ended with %s" % (os.path.relpath(path, HERE), status), flush=True)
-        counts["failed"] += 1
-    return counts
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                running.append(Run(waiting.pop(0), options, in_lane))
+            select.select([run.pidfd for run in running], [], [], min(run.left() for run in running))
+            for run in [r for r in running if r.is_over()]:
+                running.remove(run)
+                for word, n in run.end().items():
+                    total[word] += n
+    finally:
+        for run in running:
+            run.end("the end of all")
+    return total
 
 
 def end_group(process):
@@ -156,6 +220,10 @@ def end_group(process):
         except subprocess.TimeoutExpired:
             continue
     process.wait()
+
+
+def name_of(path):
+    return os.path.relpath(path, HERE)
 
 
 def find_files(names):
@@ -183,16 +251,24 @@ def main():
     parser.add_argument("-v", "--verbose", action="store_true")
     parser.add_argument("--time-limit", type=int, default=int(os.environ.get("DAYFLY_TEST_SECONDS", "300")),
                         help="seconds for one file (default 300)")
+    parser.add_argument("--jobs", type=int, default=1, help="so many files at a time (default 1; 0: as many as CPUs, at most 4)")
     parser.add_argument("--file", help=argparse.SUPPRESS)
     parser.add_argument("--report", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--lane", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.file:
         return run_file(options.file, options)
-    total = {"passed": 0, "failed": 0, "skipped": 0}
-    for path in find_files(options.names):
-        print("-- %s" % os.path.relpath(path, HERE), flush=True)
-        for word, n in spawn_file(path, options).items():
-            total[word] += n
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the files' processes end too
+    files = find_files(options.names)
+    jobs = options.jobs or min(4, len(os.sched_getaffinity(0)))
+    if jobs > 1 and not can_make_lanes():
+        print("one file at a time: only root can make lanes, and where the kernel lets it")
+        jobs = 1
+    together = [] if jobs == 1 else [path for path in files if name_of(path) not in ALONE]
+    # What takes long should not begin last; a long file is the best guess.
+    total = run_files(sorted(together, key=os.path.getsize, reverse=True), options, jobs, True)
+    for word, n in run_files([path for path in files if path not in together], options, 1, False).items():
+        total[word] += n
     print("%(passed)d passed, %(failed)d failed, %(skipped)d skipped" % total)
     return 1 if total["failed"] else 0
 

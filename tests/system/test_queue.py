@@ -132,8 +132,16 @@ class Order(Queue):
         client = self.connect_to(self.new_daemon("--max-tasks", "1", "--max-queue", "2000"))
         first = self.start(client)
         self.in_state(client, first, "running")
-        tags = [client.send("run", task={"argv": ["true"]}) for _ in range(1000)]
-        begun, n = time.monotonic(), 0
+        tags, n = [], 0
+        for i in range(1000):
+            tags.append(client.send("run", task={"argv": ["true"]}))
+            # Who does not read is not told of each.
+            try:
+                while i % 20 == 0:
+                    n += "position" in client.read_event(0.01)
+            except TimeoutError:
+                pass
+        begun = time.monotonic()
         end, last = begun + 3 * SCALE, begun + 60 * SCALE
         while time.monotonic() < (end if n >= 1000 else last):
             try:

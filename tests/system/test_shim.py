@@ -1,6 +1,8 @@
 """What a preloaded library does to dayflyd: no memory at any point of any request (J8), a clock that jumps (I6)."""
+import glob
 import mmap
 import os
+import re
 import struct
 import subprocess
 import time
@@ -244,9 +246,16 @@ class Shimmed(OwnDaemons):
 
     # ---- threads -----------------------------------------------------------------------------
 
-    def test_J17_no_operation_waits_for_a_thread_pool(self):
-        """Nothing of dayflyd uses libuv's: four hung file operations could hold up nothing."""
+    def test_J17_the_thread_pool_is_for_files_of_the_daemon_alone(self):
+        """Four file operations that hang would hold up all that wait for libuv's threads. Who uses them has only nameless files and
+        directories that the daemon made in its own directories: what a task left (artifact_out, upload_hash), and git's cache (git_store)."""
         done = subprocess.run(["nm", "-D", "--undefined-only", os.path.join(self.stage.bin, "dayflyd")], stdout=subprocess.PIPE, check=True)
         names = done.stdout.decode().split()
         self.assertIn("uv_run", names, "libuv's functions are seen")
-        self.assertEqual([n for n in names if n.startswith(("uv_queue_work", "uv_fs_", "uv_getaddrinfo", "uv_random"))], [])
+        of_pool = ("uv_queue_work", "uv_fs_", "uv_getaddrinfo", "uv_getnameinfo", "uv_random")
+        self.assertEqual(sorted(n for n in names if n.startswith(of_pool)), ["uv_fs_read", "uv_fs_req_cleanup", "uv_queue_work"])
+        users = []
+        for path in glob.glob(os.path.join(os.path.dirname(os.path.dirname(HERE)), "src", "*", "*.c")):
+            with open(path) as f:
+                users += [os.path.basename(path)] if re.search(r"\b(%s)" % "|".join(of_pool), f.read()) else []
+        self.assertEqual(sorted(users), ["artifact_out.c", "git_store.c", "upload_hash.c"])
