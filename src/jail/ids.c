@@ -1,5 +1,6 @@
 /* Ids of tasks: see ids.h. */
 #include "jail/ids.h"
+#include "jail/idmap.h"
 #include "jail/sys.h"
 
 #include "base/fd.h"
@@ -42,7 +43,7 @@ void ids_init(struct ids *ids, enum warden_mode mode, uint32_t base, int count)
 	ids->count = count > 0 && count < IDS_SLOT_COUNT ? count : IDS_SLOT_COUNT;
 	ids->rotation = rotation() < ids->count ? rotation() : ids->count;
 	for (int i = 0; i < IDS_SLOT_COUNT; i++)
-		ids->image_ns[i] = -1;
+		ids->image_ns[i] = ids->own_ns[i] = -1;
 }
 
 int ids_take_slot(struct ids *ids)
@@ -78,8 +79,10 @@ void ids_release_slot(struct ids *ids, int slot)
 		return;
 	ids->used[slot / 64] &= ~(1ull << (slot % 64));
 	/* Only those that take turns keep theirs. */
-	if (slot >= ids->rotation)
+	if (slot >= ids->rotation) {
 		fd_close(&ids->image_ns[slot]);
+		fd_close(&ids->own_ns[slot]);
+	}
 }
 
 uint32_t ids_slot_base(const struct ids *ids, int slot)
@@ -222,4 +225,21 @@ int ids_image_namespace(struct ids *ids, int slot, struct err *e)
 		ids->image_ns[slot] = ids_make_namespace(uid_map, gid_map, e);
 	}
 	return ids->image_ns[slot];
+}
+
+int ids_own_namespace(struct ids *ids, int slot, uint32_t uid, uint32_t gid, struct err *e)
+{
+	if (ids->has_own && (ids->own_uid != uid || ids->own_gid != gid))
+		return -EINVAL;
+	ids->has_own = true;
+	ids->own_uid = uid;
+	ids->own_gid = gid;
+	if (ids->own_ns[slot] < 0) {
+		char uid_map[IDMAP_TEXT_SIZE], gid_map[IDMAP_TEXT_SIZE];
+		uint32_t inside = ids_slot_base(ids, slot) + PLAN_AGENT_ID;
+		idmap_text_single(uid_map, uid, inside);
+		idmap_text_single(gid_map, gid, inside);
+		ids->own_ns[slot] = ids_make_namespace(uid_map, gid_map, e);
+	}
+	return ids->own_ns[slot];
 }

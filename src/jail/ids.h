@@ -32,6 +32,9 @@ struct ids {
 	int count;     /* slots */
 	int rotation;  /* how many slots take turns while that is enough */
 	int next;      /* where the search for a free slot begins: ids come back late */
+	int own_ns[IDS_SLOT_COUNT]; /* likewise for directories of the daemon's own; -1: none */
+	bool has_own;		    /* such were asked for, of these ids: */
+	uint32_t own_uid, own_gid;
 	int image_ns[IDS_SLOT_COUNT]; /* user namespaces for idmapping the image, made at first use;
 					 -1 */
 };
@@ -70,5 +73,11 @@ int ids_make_namespace(const char *uid_map, const char *gid_map, struct err *e);
 /* The slot's namespace for the image `host`: root's files are root's inside, group n is group n.
  * Borrowed. Returns a descriptor or -errno. */
 int ids_image_namespace(struct ids *ids, int slot, struct err *e);
+
+/* And for directories of the daemon's own, in jails of the agent: it is they who own them inside.
+ * The first that asks says which ids those are; -EINVAL for others: make one with
+ * ids_make_namespace().
+ */
+int ids_own_namespace(struct ids *ids, int slot, uint32_t uid, uint32_t gid, struct err *e);
 
 #endif

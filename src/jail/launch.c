@@ -330,6 +330,9 @@ int launch_parked(struct warden *w, struct warden_jail *j, struct err *e)
 	destroy_jail(in);
 	if (r == 0)
 		r = release_jail(w, j, e);
+	/* So that whoever claims it need not wait for it. */
+	if (r == 0 && w->ids.mode == WARDEN_MODE_ROOT && w->ids.has_own)
+		ids_own_namespace(&w->ids, j->slot, w->ids.own_uid, w->ids.own_gid, NULL);
 	j->state = WARDEN_JAIL_PARKED;
 	return r;
 }

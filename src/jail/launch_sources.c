@@ -80,6 +80,12 @@ static int make_source_map(struct warden *w, const struct warden_jail *j,
 	uint32_t base = ids_slot_base(&w->ids, j->slot);
 	uint32_t inside = j->plan->user == PLAN_USER_ROOT ? 0 : PLAN_AGENT_ID;
 	bool writable = m->mode == PLAN_MODE_RW;
+	if (m->is_own && j->plan->user == PLAN_USER_AGENT) {
+		int kept = ids_own_namespace(&w->ids, j->slot, st->st_uid, st->st_gid, e);
+		int ns = kept < 0 ? kept : fcntl(kept, F_DUPFD_CLOEXEC, 3);
+		if (ns >= 0)
+			return ns;
+	}
 	if (j->peer.uid != 0 && !m->is_own) {
 		idmap_text_single(uid_map, j->peer.uid, base + inside);
 		idmap_text_groups(gid_map, base, inside, &j->peer);
