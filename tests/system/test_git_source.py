@@ -46,6 +46,14 @@ class Repos(OwnDaemons, WithGit):
         return glob.glob(os.path.join(self.daemon.state_dir, "dayfly-*.git/trash/*"))
 
 
+def command_line(pid):
+    try:
+        with open("/proc/%s/cmdline" % pid, "rb") as f:
+            return f.read()
+    except OSError:  # it has just ended
+        return b""
+
+
 @in_modes
 class Source(Repos):
     def test_the_workspace_is_the_commit_and_the_second_time_it_is_there(self):
@@ -201,8 +209,7 @@ class Silent(Repos):
         self.assertTrue(wait_until(lambda: not self.git_processes()), self.git_processes())
 
     def git_processes(self):
-        return [pid for pid in os.listdir("/proc") if pid.isdigit() and self.url.encode() in
-                (open("/proc/%s/cmdline" % pid, "rb").read() if os.path.exists("/proc/%s/cmdline" % pid) else b"")]
+        return [pid for pid in os.listdir("/proc") if pid.isdigit() and self.url.encode() in command_line(pid)]
 
     def test_so_it_is_when_the_client_goes_or_the_time_to_wait_is_over(self):
         client = self.connect_to(self.daemon)
