@@ -271,7 +271,7 @@ static int walk_from(struct walk *w, bool is_absolute, const char *path)
 int artifacts_collect(const struct artifacts_walk *in, struct artifacts *a)
 {
 	struct walk w = { .in = in, .a = a };
-	if (fstatat(in->root_fd, PLAN_SECRETS_DIR + 1, &w.secrets, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(in->root_fd, &PLAN_SECRETS_DIR[1], &w.secrets, AT_SYMLINK_NOFOLLOW) < 0)
 		w.secrets.st_ino = 0;
 	int r = walk_from(&w, false, in->cwd);
 	if (r == 0)
