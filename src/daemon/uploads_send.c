@@ -417,8 +417,10 @@ static void set_alarm(struct uploads *u, uint64_t now)
 
 void uploads_run(struct uploads *u)
 {
+	/* One time for both: what becomes due in between would be seen by neither. */
+	uint64_t now = clock_boot_ns();
 	struct upload *up;
-	while (u->n_calls < UPLOADS_CALLS && (up = find_next(u, clock_boot_ns()))) {
+	while (u->n_calls < UPLOADS_CALLS && (up = find_next(u, now))) {
 		struct upload_batch *b = up->batch;
 		/* The next turn is another's. */
 		list_remove(&b->link);
@@ -426,5 +428,5 @@ void uploads_run(struct uploads *u)
 		attempt(up);
 		upload_batch_settle(b);
 	}
-	set_alarm(u, clock_boot_ns());
+	set_alarm(u, now);
 }
