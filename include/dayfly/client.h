@@ -259,6 +259,19 @@ DAYFLY_API int dayfly_task_set_upload(
 	struct dayfly_task *t, const char *target, const char *prefix, const char *url);
 
 /*
+ * Has the daemon check the task's workspace out of a repository of git, copy-on-write, in place of
+ * a directory: docs/protocol.md, "task.source.git", also for what url and ref (NULL: HEAD) may be.
+ * flags: DAYFLY_GIT_*. The texts, by name: "credentials", "ssh_key", "known_hosts", "ca"; they are
+ * UTF-8 and told to nobody. Return 0 or -errno (-EILSEQ: not UTF-8; -EINVAL: no such flag or name).
+ */
+#define DAYFLY_GIT_FULL_HISTORY 1u /* not the commit alone */
+#define DAYFLY_GIT_REFRESH	2u /* the server is asked what ref is now */
+DAYFLY_API int dayfly_task_set_git(
+	struct dayfly_task *t, const char *url, const char *ref, unsigned flags);
+DAYFLY_API int dayfly_task_set_git_text(
+	struct dayfly_task *t, const char *name, const void *data, size_t len);
+
+/*
  * Sets one limit, by its name and a text: "wall" "idle" "cpu_time" "grace" "queue" (durations:
  * "90", "10m", "1h30m"), "memory" "memory_high" "swap" "disk" "output" "file_size" "core" "io_read"
  * "io_write" (sizes: "512MiB", "2g"; the last two per second), "cpus" ("0.5"), "cpu_weight" "pids"

@@ -90,10 +90,10 @@ int changes_check(const struct changes *c, bool is_detached, bool is_kept)
 		why = ": nobody is here to take them when the task ends (--detach)";
 	} else if (is_kept && c->back.when) {
 		why = "--apply: nobody may be here to write when the task ends (--keep)";
-	} else if (!is_private(c->workspace)) {
+	} else if (!c->git && !is_private(c->workspace)) {
 		what = option(c);
 		why = ": only a workspace of mode cow has changes to be taken";
-		fix = "add --workspace DIR";
+		fix = "add --workspace DIR or --git URL";
 	} else if (c->file && !format_of(c)) {
 		why = "--changes: the ending of the file does not say whether it is a tar or a "
 		      "patch";
@@ -184,7 +184,7 @@ int changes_begin(struct changes *c, struct dayfly_task *t)
 	if (!is_wanted(c))
 		return 0;
 	int r = open_files(c);
-	if (r == 0)
+	if (r == 0 && !c->git)
 		r = open_workspace(c);
 	if (r < 0)
 		return r;
@@ -211,6 +211,8 @@ void changes_note(struct changes *c, const struct dayfly_event *last)
 	snprintf(c->cause, sizeof(c->cause), "%s", dayfly_event_cause(last));
 	snprintf(c->why, sizeof(c->why), "%s", why ? why : "");
 	c->is_complete = complete == 1;
+	const char *commit = dayfly_event_result_text(last, "source.commit");
+	snprintf(c->commit, sizeof(c->commit), "%s", commit ? commit : "");
 	/* A task that ran and whose jail died before it could say anything. */
 	if (!c->has_archive && dayfly_event_result_text(last, "time.started")) {
 		c->has_archive = true;
@@ -250,8 +252,9 @@ static int make_patch(const struct changes *c, const struct command *cmd, const 
 	struct dayfly_client *client = r == 0 ? daemon_connect(cmd, socket, 0) : NULL;
 	if (r == 0 && !client)
 		r = err_set(&e, ERR_INTERNAL, ECONNREFUSED, "ask for git");
+	const struct patch_before before = { c->workspace_fd, c->git, c->commit };
 	if (r == 0)
-		r = patch_write(client, &tar, c->workspace_fd, c->out_fd, &result, &e);
+		r = patch_write(client, &tar, &before, c->out_fd, &result, &e);
 	dayfly_client_free(client);
 	change_tar_finish(&tar);
 	if (r < 0) {

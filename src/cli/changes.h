@@ -3,6 +3,7 @@
 #ifndef DAYFLY_CLI_CHANGES_H
 #define DAYFLY_CLI_CHANGES_H
 
+#include "cli/git_arg.h"
 #include "cli/options.h"
 #include "cli/write_back.h"
 
@@ -13,10 +14,11 @@
 
 struct changes {
 	/* Set by the caller. */
-	const char *file;	/* --changes FILE */
-	const char *format;	/* "tar" or "patch"; NULL: by the ending of the file */
-	const char *workspace;	/* as --workspace has it */
-	struct write_back back; /* --apply */
+	const char *file;	       /* --changes FILE */
+	const char *format;	       /* "tar" or "patch"; NULL: by the ending of the file */
+	const char *workspace;	       /* as --workspace has it */
+	const struct git_options *git; /* or where else it is from; NULL: not from there */
+	struct write_back back;	       /* --apply */
 
 	/* Its own. */
 	bool is_patch, is_special; /* the file is no regular one: written at the end */
@@ -28,7 +30,7 @@ struct changes {
 	/* From the result. */
 	bool has_archive, is_complete, is_ok;
 	int64_t wanted_bytes, left_out;
-	char why[128], cause[32];
+	char why[128], cause[32], commit[72]; /* of git's: what was checked out */
 };
 
 /* Checks for the option table. */

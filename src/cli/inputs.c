@@ -66,7 +66,7 @@ static int split(const char *text, char **ret_name, const char **ret_rest, struc
 	return *ret_name ? 0 : err_set(e, ERR_INTERNAL, ENOMEM, "read options");
 }
 
-static int read_whole(const char *path, size_t max, char **ret, size_t *ret_len, struct err *e)
+int input_read(const char *path, size_t max, char **ret, size_t *ret_len, struct err *e)
 {
 	/* Also of a pipe, as a shell gives one for <(command). */
 	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -103,7 +103,7 @@ int input_add_file(struct dayfly_task *t, const char *text, struct err *e)
 	struct stat st;
 	int r = split(text, &path, &file, e);
 	if (r == 0)
-		r = read_whole(file ? file : "", LIMIT_FILE_BYTES, &data, &len, e);
+		r = input_read(file ? file : "", LIMIT_FILE_BYTES, &data, &len, e);
 	if (r < 0)
 		return r;
 	mode_t mode = stat(file, &st) == 0 && S_ISREG(st.st_mode) ? st.st_mode & 0777 : 0;
@@ -125,7 +125,7 @@ int input_add_secret(struct dayfly_task *t, const char *text, struct err *e)
 			return err_set(e, ERR_BAD_VALUE, 0, "there is no variable %s", name);
 		return added(dayfly_task_add_secret(t, name, value, strlen(value)), name, e);
 	}
-	r = read_whole(file, LIMIT_SECRET_BYTES, &data, &len, e);
+	r = input_read(file, LIMIT_SECRET_BYTES, &data, &len, e);
 	if (r == 0)
 		r = added(dayfly_task_add_secret(t, name, data, len), name, e);
 	if (data)

@@ -22,4 +22,8 @@ int input_add_secret(struct dayfly_task *t, const char *text, struct err *e);
 /* Opens the tar, which the daemon's side reads. */
 int input_add_tar(struct dayfly_task *t, const char *text, struct err *e);
 
+/* A file of at most max bytes, or a pipe. *ret is the caller's, also after a failure. Returns 0, or
+ * -errno with *e. */
+int input_read(const char *path, size_t max, char **ret, size_t *ret_len, struct err *e);
+
 #endif

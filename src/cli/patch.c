@@ -27,6 +27,7 @@
 struct scratch {
 	char path[PATH_MAX]; /* "" for none */
 	int before_fd, after_fd;
+	int list_fd;	/* names of files before, which git has; -1: they are copied */
 	uint64_t bytes; /* of all files in it */
 };
 
@@ -34,14 +35,15 @@ static void scratch_remove(struct scratch *s)
 {
 	fd_close(&s->before_fd);
 	fd_close(&s->after_fd);
+	fd_close(&s->list_fd);
 	if (s->path[0])
 		place_remove_tree(AT_FDCWD, s->path);
 }
 
-static int scratch_make(struct scratch *s, struct err *e)
+static int scratch_make(struct scratch *s, bool has_list, struct err *e)
 {
 	const char *base = getenv("TMPDIR");
-	*s = (struct scratch){ .before_fd = -1, .after_fd = -1 };
+	*s = (struct scratch){ .before_fd = -1, .after_fd = -1, .list_fd = -1 };
 	snprintf(s->path, sizeof(s->path), "%.4000s/dayfly-patch-XXXXXX",
 		base && *base ? base : "/tmp");
 	if (!mkdtemp(s->path)) {
@@ -52,6 +54,9 @@ static int scratch_make(struct scratch *s, struct err *e)
 	auto_close int top = open(s->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (top < 0 || mkdirat(top, "a", 0700) < 0 || mkdirat(top, "b", 0700) < 0)
 		return err_set(e, ERR_INTERNAL, errno, "make a directory for the patch");
+	if (has_list && (s->list_fd = openat(
+				 top, "list", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) < 0)
+		return err_set(e, ERR_INTERNAL, errno, "make a file for the patch");
 	s->before_fd = beneath_open(top, "a", O_RDONLY | O_DIRECTORY);
 	s->after_fd = beneath_open(top, "b", O_RDONLY | O_DIRECTORY);
 	return s->before_fd < 0 || s->after_fd < 0
@@ -117,7 +122,14 @@ static int add_before(struct scratch *s, int workspace_fd, const char *path)
 	return S_ISREG(st.st_mode) ? place_file(to, to_name, &content, NULL) : 0;
 }
 
-static int fill(struct scratch *s, const struct change_tar *tar, int workspace_fd,
+/* "./" keeps a name from being an option. */
+static int note_before(struct scratch *s, const char *path)
+{
+	int r = fd_write_all(s->list_fd, "./", 2);
+	return r < 0 ? r : fd_write_all(s->list_fd, path, strlen(path) + 1);
+}
+
+static int fill(struct scratch *s, const struct change_tar *tar, const struct patch_before *before,
 	struct patch_result *result, struct err *e)
 {
 	for (size_t i = 0; i < tar->n; i++) {
@@ -131,7 +143,8 @@ static int fill(struct scratch *s, const struct change_tar *tar, int workspace_f
 		if (c->type == CHANGE_TAR_DIRECTORY)
 			continue;
 		if (c->type == CHANGE_TAR_DELETED || c->replaces)
-			r = add_before(s, workspace_fd, c->path);
+			r = before->git ? note_before(s, c->path)
+					: add_before(s, before->workspace_fd, c->path);
 		if (r == 0 && c->type != CHANGE_TAR_DELETED)
 			r = add_after(s, tar, c);
 		if (r < 0)
@@ -142,11 +155,24 @@ static int fill(struct scratch *s, const struct change_tar *tar, int workspace_f
 
 /* ---- git ---- */
 
-static int describe(struct dayfly_task *t, const struct scratch *s, struct dayfly_error *e)
+#define GIT_DIFF                                                                                   \
+	"git", "-c", "core.quotePath=true", "-c", "core.bigFileThreshold=256m", "diff",            \
+		"--no-index", "--no-prefix", "--binary", "--no-renames", "--no-color",             \
+		"--no-ext-diff", "--no-textconv", "a", "b", NULL
+
+/* In the checked out tree: of the files before those that are named, then what is given to it. */
+static const char from_tree[] =
+	"mkdir -p /tmp/patch/a && cp -RP " SHOWN_AT "/b /tmp/patch/b && "
+	"tar --null --no-recursion -cf /tmp/patch/a.tar -T " SHOWN_AT "/list && "
+	"cd /tmp/patch && tar -C a -xf a.tar || exit 2\n"
+	"exec \"$@\"";
+
+static int describe(
+	struct dayfly_task *t, const struct scratch *s, bool is_from_tree, struct dayfly_error *e)
 {
-	static const char *const argv[] = { "git", "-c", "core.quotePath=true", "-c",
-		"core.bigFileThreshold=256m", "diff", "--no-index", "--no-prefix", "--binary",
-		"--no-renames", "--no-color", "--no-ext-diff", "--no-textconv", "a", "b", NULL };
+	static const char *const plain[] = { GIT_DIFF }, *const script[] = { "sh", "-c", from_tree,
+		"sh", GIT_DIFF };
+	const char *const *argv = is_from_tree ? script : plain;
 	static const char *const env[][2] = { { "GIT_CONFIG_NOSYSTEM", "1" },
 		{ "GIT_CONFIG_GLOBAL", "/dev/null" }, { "GIT_ATTR_NOSYSTEM", "1" },
 		{ "LC_ALL", "C" } };
@@ -154,7 +180,7 @@ static int describe(struct dayfly_task *t, const struct scratch *s, struct dayfl
 	int r = dayfly_task_set_argv(t, argv);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(env); i++)
 		r = dayfly_task_set_env(t, env[i][0], env[i][1]);
-	if (r == 0)
+	if (r == 0 && !is_from_tree)
 		r = dayfly_task_set_cwd(t, SHOWN_AT);
 	/* Each byte may come twice, as two letters; and the headers. */
 	uint64_t most = 4 * s->bytes + DEFAULT_OUTPUT / 2;
@@ -243,23 +269,36 @@ static int run_git(struct dayfly_client *c, const struct dayfly_task *t, int out
 	}
 }
 
-int patch_write(struct dayfly_client *c, const struct change_tar *tar, int workspace_fd, int out_fd,
-	struct patch_result *ret, struct err *e)
+/* NULL with *e. */
+static struct dayfly_task *make_task(
+	const struct scratch *s, const struct patch_before *before, struct err *e)
 {
-	struct scratch s;
 	struct dayfly_error de = { 0 };
-	*ret = (struct patch_result){ 0 };
-	int r = scratch_make(&s, e);
-	if (r == 0)
-		r = fill(&s, tar, workspace_fd, ret, e);
-	struct dayfly_task *t = r == 0 ? dayfly_task_new() : NULL;
-	if (t && describe(t, &s, &de) < 0) {
+	struct dayfly_task *t = dayfly_task_new();
+	int r = t ? 0 : err_set(e, ERR_INTERNAL, ENOMEM, "make the patch");
+	if (r == 0 && before->git)
+		r = git_arg_add(t, before->git, before->commit, e);
+	if (r == 0 && describe(t, s, before->git != NULL, &de) < 0) {
 		from_library(e, &de);
 		r = -EIO;
-	} else if (r == 0) {
-		r = t ? run_git(c, t, out_fd, e)
-		      : err_set(e, ERR_INTERNAL, ENOMEM, "make the patch");
 	}
+	if (r == 0)
+		return t;
+	dayfly_task_free(t);
+	return NULL;
+}
+
+int patch_write(struct dayfly_client *c, const struct change_tar *tar,
+	const struct patch_before *before, int out_fd, struct patch_result *ret, struct err *e)
+{
+	struct scratch s;
+	*ret = (struct patch_result){ 0 };
+	int r = scratch_make(&s, before->git != NULL, e);
+	if (r == 0)
+		r = fill(&s, tar, before, ret, e);
+	struct dayfly_task *t = r == 0 ? make_task(&s, before, e) : NULL;
+	if (r == 0)
+		r = t ? run_git(c, t, out_fd, e) : -EIO;
 	dayfly_task_free(t);
 	scratch_remove(&s);
 	return r;

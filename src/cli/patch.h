@@ -7,6 +7,7 @@
 #define DAYFLY_CLI_PATCH_H
 
 #include "cli/change_tar.h"
+#include "cli/git_arg.h"
 
 #include <dayfly/client.h>
 
@@ -14,9 +15,15 @@ struct patch_result {
 	size_t git_entries; /* changes in ".git" that somebody may miss: they are not in it */
 };
 
-/* Writes the patch to out_fd. workspace_fd: the directory as it is now. Returns 0, or -errno with
- * *e. */
-int patch_write(struct dayfly_client *c, const struct change_tar *tar, int workspace_fd, int out_fd,
-	struct patch_result *ret, struct err *e);
+/* Where the files are as they were before. */
+struct patch_before {
+	int workspace_fd;	       /* a directory of ours, as it is now */
+	const struct git_options *git; /* or, if not NULL, a repository, and the commit of it */
+	const char *commit;
+};
+
+/* Writes the patch to out_fd. Returns 0, or -errno with *e. */
+int patch_write(struct dayfly_client *c, const struct change_tar *tar,
+	const struct patch_before *before, int out_fd, struct patch_result *ret, struct err *e);
 
 #endif

@@ -5,6 +5,7 @@
 #include "cli/artifacts.h"
 #include "cli/changes.h"
 #include "cli/daemon.h"
+#include "cli/git_arg.h"
 #include "cli/inputs.h"
 #include "cli/message.h"
 #include "cli/report.h"
@@ -33,6 +34,7 @@ struct run_options {
 	const char *priority, *concurrency, *idempotency_key;
 	const char *result, *socket, *webhook_on, *changes_file, *changes_format, *apply;
 	const char *upload, *upload_url;
+	struct git_options git;
 	const char *artifacts_to, *artifacts_timeout, *artifacts_size, *artifact_files;
 	bool hide_ignored, no_git_dir, no_queue, interactive, tty, detach, json, keep, no_autostart,
 		kill_on_output_limit, no_wait_upload;
@@ -85,6 +87,22 @@ static const struct option_def options[] = {
 		"show the workspace without what git ignores there, such as .env" },
 	{ OPTION_FLAG, 0,   "no-git-dir",    NULL,               AT(no_git_dir),    NULL,                   NULL,
 		"of a linked worktree or submodule: only itself, git will not work" },
+	{ OPTION_TEXT, 0,   "git",           "URL[@REF]",        AT(git.where),     git_arg_check,          "task.source.git",
+		"its workspace is checked out of this repository (mode cow)" },
+	{ OPTION_TEXT, 0,   "git-ref",       "REF",              AT(git.ref),       NULL,                   "task.source.git.ref",
+		"the branch, tag, ref or commit, in place of @REF" },
+	{ OPTION_FLAG, 0,   "git-full",      NULL,               AT(git.full_history), NULL,                "task.source.git.history",
+		"with its history, not the commit alone" },
+	{ OPTION_FLAG, 0,   "git-refresh",   NULL,               AT(git.refresh),   NULL,                   "task.source.git.refresh",
+		"ask what the ref is now, though it was asked within a minute" },
+	{ OPTION_TEXT, 0,   "git-credentials", "FILE",           AT(git.credentials), NULL,                 "task.source.git.credentials",
+		"a store of git's: https://USER:PASSWORD@HOST; no task sees it" },
+	{ OPTION_TEXT, 0,   "git-key",       "FILE",             AT(git.key),       NULL,                   "task.source.git.ssh_key",
+		"a private key for ssh" },
+	{ OPTION_TEXT, 0,   "git-known-hosts", "FILE",           AT(git.known_hosts), NULL,                 "task.source.git.known_hosts",
+		"the keys of ssh servers (default: those of this host)" },
+	{ OPTION_TEXT, 0,   "git-ca",        "FILE",             AT(git.ca),        NULL,                   "task.source.git.ca",
+		"who vouches for an https server, as PEM" },
 	{ OPTION_LIST, 0,   "mount",         "SRC[:DST][:MODE]", AT(mounts),        source_check_mount,     "task.mounts",
 		"show it one more directory or file: ro (default), rw or cow" },
 	{ OPTION_LIST, 0,   "file",          "PATH=FILE",        AT(files),         input_check_file,       "task.files",
@@ -260,6 +278,8 @@ static const struct command command = {
 		"be executed; 127 it was not found; 128+N ended by signal N; 130 cancelled.\n"
 		"Ctrl-C once sends SIGINT to the command, twice kills it.\n\n"
 		"  dayfly run --workspace . -- make test\n"
+		"  dayfly run --git https://example.org/x.git@main --changes fix.patch -- make "
+		"test\n"
 		"  echo hello | dayfly run -i -- tr a-z A-Z\n",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
@@ -355,6 +375,10 @@ static int set_sources(struct dayfly_task *t, const struct run_options *o, struc
 		back };
 	if (o->workspace)
 		r = workspace_add(t, &workspace);
+	if (o->git.where && (r = git_arg_add(t, &o->git, NULL, &bad)) < 0) {
+		message_error("--git: %s", bad.msg);
+		message_detail("fix", bad.hint);
+	}
 	for (char **p = o->mounts; r == 0 && p && *p; p++) {
 		r = source_parse_mount(*p, &s, &bad);
 		if (r == 0)
@@ -544,6 +568,15 @@ static int check_options(const struct run_options *o)
 	if (n_stdin + (o->interactive || o->tty) > 1)
 		why = "--tar -: our stdin can be one tar, and then it is not the task's "
 		      "(--interactive, --tty)";
+	else if (o->git.where && o->workspace)
+		why = "--git and --workspace: a task has one workspace";
+	else if (o->git.where && o->apply)
+		why = "--git and --apply: there is no directory to write back to; take the "
+		      "changes with --changes FILE";
+	else if (!o->git.where &&
+		 (o->git.ref || o->git.full_history || o->git.refresh || o->git.credentials ||
+			 o->git.key || o->git.known_hosts || o->git.ca))
+		why = "--git-...: these are about a --git URL";
 	else if (o->hide_ignored && !o->workspace)
 		why = "--hide-ignored is about a --workspace";
 	else if (o->detach && o->interactive)
@@ -566,6 +599,7 @@ static int run(const struct run_options *o, char **argv)
 			.file = o->changes_file,
 			.format = o->changes_format,
 			.workspace = o->workspace,
+			.git = o->git.where ? &o->git : NULL,
 			.back = { .when = o->apply, .files = o->files, .tty_fd = -1 },
 		},
 		.artifacts = { .globs = o->artifacts,

@@ -272,6 +272,10 @@ void listener_stop(struct listener *l)
 	/* One that was passed the service manager has too. */
 	if (l->is_passed)
 		fd_close(&l->fd);
+	else if (l->fd >= 0)
+		/* From now on, not when a thread has come to close it: unix_stream_connect() in
+		 * Linux refuses then. */
+		shutdown(l->fd, SHUT_RDWR);
 	close_foreign(CLOSER_NOBODY, &l->fd, 1);
 }
 

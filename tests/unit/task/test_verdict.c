@@ -264,8 +264,8 @@ static void names_are_those_of_the_protocol(void **state)
 		"error", "lost" };
 	static const char *const causes[] = { "exit", "signal", "oom", "timeout_wall",
 		"timeout_cpu", "timeout_idle", "timeout_queue", "output_limit", "disk_limit",
-		"artifacts", "seccomp", "cancel", "client_gone", "shutdown", "exec", "setup", "internal",
-		"daemon_crash", "warden_lost" };
+		"artifacts", "seccomp", "cancel", "client_gone", "shutdown", "exec", "setup",
+		"internal", "daemon_crash", "warden_lost" };
 	static const char *const phases[] = { "queue", "setup", "exec", "run", "collect" };
 	static const char *const reasons[] = { "none", "wall", "queue", "setup", "cancel",
 		"client_gone", "output_limit", "shutdown", "idle", "cpu_time" };

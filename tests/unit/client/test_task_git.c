@@ -1,0 +1,44 @@
+#include "harness.h"
+
+#include "client/client_priv.h"
+
+#include <errno.h>
+
+TEST(each_setter_fills_its_field_and_no_other_name_is_taken)
+{
+	static int fds[LIMIT_REQUEST_FDS];
+	size_t n_fds = 0;
+	struct dayfly_error e;
+	json_t *got = NULL;
+	struct dayfly_task *t = dayfly_task_new();
+	assert_int_equal(
+		dayfly_task_set_git(t, "h:x", "v1", DAYFLY_GIT_FULL_HISTORY | DAYFLY_GIT_REFRESH),
+		0);
+	assert_int_equal(dayfly_task_set_git_text(t, "credentials", "c", 1), 0);
+	assert_int_equal(dayfly_task_set_git_text(t, "ssh_key", "k", 1), 0);
+	assert_int_equal(dayfly_task_set_git_text(t, "known_hosts", "h", 1), 0);
+	assert_int_equal(dayfly_task_set_git_text(t, "ca", "p", 1), 0);
+	assert_int_equal(dayfly_task_set_git_text(t, "agent", "0", 1), -EINVAL);
+	assert_int_equal(dayfly_task_set_git_text(t, "ca", "\377", 1), -EILSEQ);
+	assert_int_equal(dayfly_task_set_git_text(t, "ca", "a\0b", 3), -EILSEQ);
+	assert_int_equal(dayfly_task_set_git(t, "\377", NULL, 0), -EILSEQ);
+	assert_int_equal(dayfly_task_set_git(t, "h:y", NULL, 8), -EINVAL);
+	json_t *want = json_loads(
+		"{\"source\":{\"git\":{\"url\":\"h:x\",\"ref\":\"v1\",\"history\":\"full\","
+		"\"refresh\":true,"
+		"\"credentials\":\"c\",\"ssh_key\":\"k\",\"known_hosts\":\"h\",\"ca\":\"p\"}}}",
+		0, NULL);
+	assert_int_equal(task_to_json(t, &got, fds, &n_fds, &e), 0);
+	assert_true(json_equal(want, got));
+	json_decref(want);
+	json_decref(got);
+	dayfly_task_free(t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_setter_fills_its_field_and_no_other_name_is_taken),
+	};
+	return RUN_TESTS(tests);
+}
