@@ -123,6 +123,7 @@ def run_file(path, options):
     if options.lane:
         enter_lane()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that temporary folders go
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts us in the background has it ignored, also for what we start
     tests = load(path, options)
     result = Lines(options.verbose)
     result.failfast = options.x
