@@ -1,11 +1,13 @@
-/* Listing directories: see dir.h. */
+/* Listing and making directories: see dir.h. */
 #include "base/dir.h"
 
+#include "base/cleanup.h"
 #include "base/fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int dir_open(int dirfd, const char *name)
 {
@@ -30,4 +32,17 @@ struct dirent *dir_next(DIR *d)
 		entry = readdir(d);
 	while (entry && (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")));
 	return entry;
+}
+
+void dir_make_all(const char *path)
+{
+	auto_free char *copy = strdup(path);
+	for (char *p = copy; p && *p;) {
+		p += strspn(p, "/");
+		p += strcspn(p, "/");
+		char c = *p;
+		*p = '\0';
+		mkdir(copy, 0700);
+		*p = c;
+	}
 }

@@ -362,19 +362,6 @@ static bool scan_in_top(struct git_store *st, const char *path, const char *name
 	return true;
 }
 
-static void make_dirs(const char *dir)
-{
-	auto_free char *path = strdup(dir);
-	for (char *p = path; p && *p;) {
-		p += strspn(p, "/");
-		p += strcspn(p, "/");
-		char c = *p;
-		*p = '\0';
-		mkdir(path, 0700);
-		*p = c;
-	}
-}
-
 static int fault(struct git_store *st, const char *what, int errnum)
 {
 	snprintf(st->why, sizeof(st->why), "%.120s: %s", what, strerror(errnum));
@@ -448,7 +435,7 @@ int git_store_open(struct git_store *st)
 		return -ENOENT;
 	}
 	if (st->makes_dirs)
-		make_dirs(st->dir);
+		dir_make_all(st->dir);
 	int r = open_folder(st, st->dir);
 	if (r < 0) {
 		fd_close(&st->trash_fd);

@@ -2,6 +2,7 @@
 #include "git/url.h"
 
 #include "base/cleanup.h"
+#include "base/host_rule.h"
 #include "base/limits.h"
 #include "base/units.h"
 
@@ -274,25 +275,10 @@ void git_url_finish(struct git_url *u)
 
 /* ---- rules ---- */
 
-/* Splits "host:port". Returns the length of the host, or 0 if it is no rule; port 0: any. */
-static size_t split_rule(const char *rule, uint64_t *ret_port)
-{
-	const char *end = rule[0] == '[' ? strchr(rule, ']') : NULL;
-	if (rule[0] == '[' && !end)
-		return 0;
-	size_t len = end ? (size_t)(end + 1 - rule) : strcspn(rule, ":");
-	*ret_port = 0;
-	if (!rule[len])
-		return len;
-	if (rule[len] != ':' || units_parse_uint(rule + len + 1, 65535, ret_port) < 0 || !*ret_port)
-		return 0;
-	return len;
-}
-
 int git_rule_check(const char *rule, struct err *e)
 {
 	uint64_t port;
-	size_t len = split_rule(rule, &port);
+	size_t len = host_rule_split(rule, &port);
 	bool is_domain = len > 2 && rule[0] == '*' && rule[1] == '.';
 	bool is_good = is_domain ? is_good_host(rule + 2, len - 2)
 				 : (len == 1 && rule[0] == '*') || is_good_host(rule, len);
@@ -307,13 +293,8 @@ int git_rule_check(const char *rule, struct err *e)
 bool git_url_matches(const struct git_url *u, const char *rule)
 {
 	uint64_t port;
-	size_t len = split_rule(rule, &port), host_len = u->host ? strlen(u->host) : 0;
-	if (!len || !host_len || (port && port != u->port))
-		return false;
-	if (rule[0] != '*')
-		return host_len == len && !strncasecmp(rule, u->host, len);
-	len--; /* with the dot: at least one character before it */
-	return !len || (host_len > len && !strncasecmp(rule + 1, u->host + host_len - len, len));
+	size_t len = host_rule_split(rule, &port);
+	return u->host && (!port || port == u->port) && host_rule_covers(rule, len, u->host);
 }
 
 bool git_url_is_loopback(const struct git_url *u)

@@ -2,6 +2,7 @@
 #include "history/place.h"
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/fd.h"
 
 #include <errno.h>
@@ -39,20 +40,6 @@ void place_finish(struct place *p)
 	p->dir = p->path = NULL;
 }
 
-/* A failure is told by the open that follows. */
-static void make_dirs(const char *dir)
-{
-	auto_free char *path = strdup(dir);
-	for (char *p = path; p && *p;) {
-		p += strspn(p, "/");
-		p += strcspn(p, "/");
-		char c = *p;
-		*p = '\0';
-		mkdir(path, 0700);
-		*p = c;
-	}
-}
-
 static int check(const struct place *p, int fd, bool is_own, struct err *e)
 {
 	struct stat st;
@@ -75,7 +62,7 @@ static int open_folder(struct place *p, struct err *e)
 	char folder[FOLDER_SIZE];
 	folder_name(folder);
 	if (p->makes_dirs)
-		make_dirs(p->dir);
+		dir_make_all(p->dir);
 	auto_close int top = open(p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (top < 0)
 		return err_set(e, ERR_INTERNAL, errno, "open the directory %s", p->dir);

@@ -1,6 +1,7 @@
 /* Addresses of the web and rules about them: see url.h. */
 #include "http/url.h"
 
+#include "base/host_rule.h"
 #include "base/limits.h"
 #include "base/units.h"
 #include "http/curl.h"
@@ -132,25 +133,10 @@ void url_finish(struct url *u)
 
 /* ---- rules ---- */
 
-/* Splits "host:port". Returns the length of the host, or 0 if it is no rule; port 0: none. */
-static size_t split_rule(const char *rule, uint64_t *ret_port)
-{
-	const char *end = rule[0] == '[' ? strchr(rule, ']') : NULL;
-	if (rule[0] == '[' && !end)
-		return 0;
-	size_t len = end ? (size_t)(end + 1 - rule) : strcspn(rule, ":");
-	*ret_port = 0;
-	if (!rule[len])
-		return len;
-	if (rule[len] != ':' || units_parse_uint(rule + len + 1, 65535, ret_port) < 0 || !*ret_port)
-		return 0;
-	return len;
-}
-
 int url_rule_check(const char *rule, struct err *e)
 {
 	uint64_t port;
-	size_t len = split_rule(rule, &port);
+	size_t len = host_rule_split(rule, &port);
 	const char *host = rule[0] == '*' && rule[1] == '.' ? rule + 2 : rule;
 	size_t host_len = len - (size_t)(host - rule);
 	const char *allowed = rule[0] == '['
@@ -173,13 +159,10 @@ int url_rule_check(const char *rule, struct err *e)
 bool url_rule_matches(const char *rule, const struct url *u)
 {
 	uint64_t port;
-	size_t len = split_rule(rule, &port), host_len = strlen(u->host);
+	size_t len = host_rule_split(rule, &port);
 	if (!len || u->port != (port ? port : u->is_tls ? 443 : 80))
 		return false;
-	if (rule[0] != '*')
-		return host_len == len && !strncasecmp(rule, u->host, len);
-	len--; /* with the dot: at least one character before it */
-	return host_len > len && !strncasecmp(rule + 1, u->host + host_len - len, len);
+	return host_rule_covers(rule, len, u->host);
 }
 
 bool url_rules_match(char *const *rules, const struct url *u)

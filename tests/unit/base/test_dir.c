@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,9 +38,29 @@ static void two_listings_of_one_descriptor_see_the_same(void **state)
 	rmdir(path);
 }
 
+static void a_directory_is_made_with_what_is_missing_above_it(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/dayfly-dir-XXXXXX", deep[64];
+	struct stat st;
+	assert_non_null(mkdtemp(path));
+	snprintf(deep, sizeof(deep), "%s/a//b/c/", path);
+	for (int i = 0; i < 2; i++) {
+		dir_make_all(deep);
+		assert_int_equal(stat(deep, &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0700);
+	}
+	for (int n = 3; n >= 0; n--) {
+		snprintf(deep, sizeof(deep), "%s%.*s", path, n * 2, "/a/b/c");
+		assert_int_equal(rmdir(deep), 0);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(
-		two_listings_of_one_descriptor_see_the_same) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(two_listings_of_one_descriptor_see_the_same),
+		cmocka_unit_test(a_directory_is_made_with_what_is_missing_above_it),
+	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
