@@ -17,7 +17,7 @@ import threading
 import time
 
 from dayfly_client import SCALE
-from dayfly_hooks import Receiver, make_tls
+from dayfly_hooks import OK, Got, Receiver, make_tls
 from dayfly_host import GROUP, USER, as_user
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -202,7 +202,11 @@ class GitHttp(Nginx):
 
 
 class Dav(Nginx):
-    """Takes files by PUT, into self.files."""
+    """Takes files by PUT, into self.files. retry_after: until open() it says 503, and to come back after so many seconds."""
+
+    def __init__(self, folder, retry_after=None, **more):
+        self.retry_after = retry_after
+        super().__init__(folder, **more)
 
     def prepare(self):
         super().prepare()
@@ -210,8 +214,12 @@ class Dav(Nginx):
         with as_user():
             os.mkdir(self.files)
 
+    def open(self):
+        write(self.path("open"), "")
+
     def location(self):
-        return "root %s; dav_methods PUT DELETE; create_full_put_path on;" % self.files
+        shut = "if (!-f %s) { add_header Retry-After %d always; return 503; }" % (self.path("open"), self.retry_after) if self.retry_after else ""
+        return "%s root %s; dav_methods PUT DELETE; create_full_put_path on;" % (shut, self.files)
 
 
 class GitDaemon(Server):
@@ -313,6 +321,33 @@ class Hostile(Receiver):
     def requests(self):
         with self.lock:
             return list(self.got)
+
+
+class HalfWay(Hostile):
+    """Resets the first `n` connections when half of the request's body is there; self.cut: how much that was. Then it is no longer hostile."""
+
+    def __init__(self, n):
+        self.n, self.cut = n, []
+        super().__init__(OK)
+
+    def serve(self, conn):
+        with self.lock:
+            self.n -= 1
+            is_good = self.n < 0
+        if is_good:
+            super().serve(conn)
+            return
+        with contextlib.suppress(OSError), contextlib.closing(conn):
+            conn.settimeout(20)
+            data = conn.recv(65536)
+            while data:
+                head, is_there, body = data.partition(b"\r\n\r\n")
+                if is_there and len(body) >= int(Got(head, body).headers.get("content-length", 0)) // 2:
+                    self.cut.append(len(body))
+                    self.reply(conn, "reset")
+                    return
+                part = conn.recv(65536)
+                data = part and data + part
 
 
 def response(status, *headers, body=b""):
