@@ -264,7 +264,7 @@ static void expire(struct warden *w, uint64_t now_ns)
 	/* Nobody has asked for these for as long. */
 	for (unsigned i = 0; i < POOL_KINDS_MAX; i++) {
 		struct pool_kind *k = p->kinds.all[i];
-		uint64_t end_ns = k ? k->demand.last_ns + p->max_age_ns : 0;
+		uint64_t end_ns = k ? pool_kind_end(k, p->max_age_ns) : 0;
 		if (k && now_ns >= end_ns)
 			forget_when_left(w, k, now_ns);
 		else

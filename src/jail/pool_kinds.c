@@ -91,6 +91,12 @@ void pool_kinds_remove(struct pool_kinds *t, struct pool_kind *k)
 	free(k);
 }
 
+uint64_t pool_kind_end(const struct pool_kind *k, uint64_t max_age_ns)
+{
+	/* The clock counts from the machine's start, which may be less than max_age_ns ago. */
+	return k->demand.last_ns ? k->demand.last_ns + max_age_ns : 1;
+}
+
 void pool_kind_note(struct pool_kind *k, uint64_t now_ns)
 {
 	k->is_calm = !k->demand.last_ns || now_ns - k->demand.last_ns >= CALM_NS;

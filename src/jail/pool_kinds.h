@@ -82,6 +82,8 @@ void pool_kinds_remove(struct pool_kinds *t, struct pool_kind *k);
 
 /* A request asks for that. */
 void pool_kind_note(struct pool_kind *k, uint64_t now_ns);
+/* When it is forgotten if nobody asks for it any more; 1, which is past, where nobody has. */
+uint64_t pool_kind_end(const struct pool_kind *k, uint64_t max_age_ns);
 
 /* On whose account one is to be taken for a request of that kind: k itself or another one with the
  * same key. NULL: there is none. */

@@ -22,6 +22,8 @@
 
 /* A tick of the kernel's coarse clock is 1 to 10 ms. */
 #define FRESH_NS (100 * NS_PER_MS)
+/* What is in memory is told as if it were not while somebody mounts or renames. */
+#define LOOKUP_TRIES 16
 
 struct stamp {
 	uint64_t sum;
@@ -59,8 +61,9 @@ static int add_below(struct stamp *s, int image_fd, const char *path, bool never
 {
 	uint64_t resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV |
 			   RESOLVE_NO_MAGICLINKS | (never_waits ? 0 : RESOLVE_CACHED);
-	auto_close int fd =
-		sys_openat2(image_fd, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, resolve);
+	auto_close int fd = -EAGAIN;
+	for (int i = 0; i < LOOKUP_TRIES && fd == -EAGAIN; i++)
+		fd = sys_openat2(image_fd, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, resolve);
 	int32_t errnum = fd < 0 ? -fd : 0;
 	/* A kernel before 5.12 has no such lookup: -EINVAL. What we may not look at may change. */
 	if (errnum && errnum != ENOENT && errnum != ENOTDIR && errnum != ELOOP && errnum != EXDEV)

@@ -53,6 +53,17 @@ TEST(a_kind_is_all_that_is_decided_before)
 		assert_false(pool_key_is_same(&plain, &other[i]));
 }
 
+TEST(one_that_nobody_asks_for_ends_at_once_however_young_the_machine_is)
+{
+	struct pool_kinds t = { 0 };
+	uint64_t now = 5 * NS_PER_S;
+	struct pool_kind *k = asked(&t, 1, A, now, 1);
+	assert_true(pool_kind_end(k, IDLE_NS) == now + IDLE_NS);
+	k->demand = (struct pool_demand){ 0 };
+	assert_true(pool_kind_end(k, IDLE_NS) <= now);
+	finish(&t);
+}
+
 TEST(the_first_kind_of_a_user_is_made_at_once_and_others_when_they_come_again)
 {
 	struct pool_kinds t = { 0 };
@@ -194,6 +205,8 @@ int main(void)
 		cmocka_unit_test(a_kind_is_all_that_is_decided_before),
 		cmocka_unit_test(
 			the_first_kind_of_a_user_is_made_at_once_and_others_when_they_come_again),
+		cmocka_unit_test(
+			one_that_nobody_asks_for_ends_at_once_however_young_the_machine_is),
 		cmocka_unit_test(a_kind_that_nobody_asks_for_has_no_place),
 		cmocka_unit_test(nobody_takes_more_than_his_share_from_another),
 		cmocka_unit_test(what_is_asked_for_most_comes_first),
