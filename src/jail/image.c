@@ -220,8 +220,13 @@ int step_dir_image(struct jail *j, struct err *e)
 static int make_home(struct jail *j, struct err *e)
 {
 	auto_close int home = mount_target(j->root_fd, PLAN_AGENT_HOME, true, e);
-	if (home < 0)
+	if (home < 0) {
+		if (j->plan->image != PLAN_IMAGE_HOST && (home == -EACCES || home == -EOVERFLOW))
+			err_hint(e, "make the directory in the image, or put the image on a "
+				    "filesystem whose owners can be mapped on this kernel "
+				    "(dayfly doctor: idmapped-mount)");
 		return home;
+	}
 	uid_t uid = j->mode == WARDEN_MODE_SINGLE ? jail_task_uid(j) : PLAN_AGENT_ID;
 	if (fchownat(home, "", uid, uid, AT_EMPTY_PATH) < 0)
 		return err_set(e, ERR_SETUP, errno, "give %s to the task", PLAN_AGENT_HOME);
