@@ -89,6 +89,29 @@ class Bench:
     def floor(self, kind):
         return lambda n: [int(line) / 1e6 for line in lines([program("floor"), kind, str(n)])]
 
+    def usable(self, kinds):
+        """Those that run here; of the others it is noted why not."""
+        found = {}
+        for name, run in kinds.items():
+            try:
+                if not shutil.which(name):
+                    raise RuntimeError("not installed")
+                run(1)
+                found[name] = run
+            except RuntimeError as e:
+                self.left_out[name] = str(e)
+        return found
+
+    @staticmethod
+    def in_turn(kinds, runs, times):
+        """Adds the milliseconds of so many of each to `times`; the first round warms up."""
+        per_round = 5
+        for i in range(runs // per_round + 1):
+            for name, run in kinds.items():
+                found = run(per_round)
+                if i:
+                    times.setdefault(name, []).extend(found)
+
     def tasks(self, daemon, pause_ms, wanted=None):
         def run(n):
             rows = [line.split() for line in lines([program("tasks"), daemon.socket, str(n), "1", str(pause_ms)])]
@@ -112,31 +135,21 @@ class Bench:
 
     def latency(self):
         times = {}
+        dayfly = [os.path.join(self.stage.bin, "dayfly"), "run", "--", "/bin/true"]
         with self.daemon() as cold, self.daemon("--pool-size", "4") as warm:
             kinds = {
                 "fork + exec": self.floor("exec"), "bare namespaces (floor)": self.floor("ns"), "parked jail (floor)": self.floor("parked"),
                 "dayfly, cold, open socket": self.tasks(cold, 0), "dayfly, warm, open socket": self.tasks(warm, 5, "hit"),
-                "dayfly run, cold": lambda n: whole([os.path.join(self.stage.bin, "dayfly"), "run", "--", "/bin/true"], n, cold.client_env()),
-                "dayfly run, warm": lambda n: [ms for _ in range(n) for ms in (time.sleep(0.005) or whole(
-                    [os.path.join(self.stage.bin, "dayfly"), "run", "--", "/bin/true"], 1, warm.client_env()))],
+                "dayfly run, cold": lambda n: whole(dayfly, n, cold.client_env()),
+                "dayfly run, warm": lambda n: [ms for _ in range(n) for ms in (time.sleep(0.005) or whole(dayfly, 1, warm.client_env()))],
             }
-            others = {"bwrap": lambda n: whole(["bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "/bin/true"], n),
-                      "crun": self.oci("crun", "--cgroup-manager=disabled"), "runc": self.oci("runc"),
-                      "podman": lambda n: whole(["podman", "run", "--rm", "--rootfs", "/", "/bin/true"], n)}
-            for name, run in others.items():
-                try:
-                    if not shutil.which(name):
-                        raise RuntimeError("not installed")
-                    run(1)
-                    kinds[name] = run
-                except RuntimeError as e:
-                    self.left_out[name] = str(e)
-            per_round = 5
-            for i in range(self.options.runs // per_round + 1):
-                for name, run in kinds.items():
-                    found = run(per_round)
-                    if i:  # the first round warms up
-                        times.setdefault(name, []).extend(found)
+            kinds.update(self.usable({"bwrap": lambda n: whole(
+                ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "/bin/true"], n)}))
+            self.in_turn(kinds, self.options.runs, times)
+            # Each start of theirs mounts something outside of its container, which empties dayfly's pool: not beside the rows above.
+            oci = self.usable({"crun": self.oci("crun", "--cgroup-manager=disabled"), "runc": self.oci("runc"),
+                               "podman": lambda n: whole(["podman", "run", "--rm", "--rootfs", "/", "/bin/true"], n)})
+            self.in_turn(oci, self.options.runs // 3, times)
         rows = {name: {"p50": percentile(v, 0.5), "p99": percentile(v, 0.99), "min": min(v), "n": len(v)} for name, v in times.items() if v}
         self.results["latency_ms"] = rows
         print("\nOne task after the other, /bin/true, in ms (%d each, in turn)" % self.options.runs)
@@ -245,7 +258,13 @@ class Bench:
         print("\nFrom a task's end until nothing of it is left, in ms\n  p50 %.2f   p99 %.2f" % (percentile(found, 0.5), percentile(found, 0.99)))
 
     def growth(self):
-        """What a task takes while others sleep."""
+        """What a cold task takes as the host grows: tasks that sleep, mounts, files of an image."""
+        print("\nA cold task, p50 in ms, beside so many")
+        for what, rows in (("sleeping tasks", self.beside_tasks()), ("mounts", self.beside_mounts()), ("files of an image", self.beside_files())):
+            self.results.setdefault("cold_ms_beside", {})[what] = rows
+            print("  %-18s %s" % (what, "   ".join("%d: %.2f" % pair for pair in rows.items())))
+
+    def beside_tasks(self):
         rows = {}
         with self.daemon("--max-tasks", "1000") as daemon:
             client = daemon.client()
@@ -260,8 +279,50 @@ class Bench:
                 client.call("signal", task=t["task"], signal="KILL")
             while client.call("list")["tasks"]:
                 time.sleep(0.1)
-        self.results["cold_ms_beside_sleeping_tasks"] = rows
-        print("\nA cold task beside so many sleeping ones, p50 in ms\n  " + "   ".join("%d: %.2f" % pair for pair in rows.items()))
+        return rows
+
+    def beside_mounts(self):
+        rows, points = {}, []
+        for n in (0, 100) if self.options.quick else (0, 100, 1000):
+            while len(points) < n:
+                points.append(os.path.join(self.place, "mounts", str(len(points))))
+                os.makedirs(points[-1])
+                subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "bench", points[-1]], check=True)
+            with self.daemon() as daemon:
+                rows[n] = percentile(self.tasks(daemon, 0)(50), 0.5)
+        for point in points:
+            subprocess.run(["umount", point], check=True)
+        return rows
+
+    def beside_files(self):
+        """In turn, as the client sees it: an image that is a directory with a static program."""
+        images = {}
+        for n in (10, 1000) if self.options.quick else (10, 1000, 100000):
+            image = images[n] = os.path.join(self.place, "image-%d" % n)
+            for name in ("bin", "etc", "usr", "tmp", "home"):
+                os.makedirs(os.path.join(image, name))
+                self.stage.give(os.path.join(image, name))
+            self.stage.give(image)
+            shutil.copy(os.path.join(self.stage.bin, "probe"), os.path.join(image, "bin"))
+            for i in range(n):
+                folder = os.path.join(image, "usr", str(i // 1000), str(i // 100))
+                if i % 100 == 0:
+                    os.makedirs(folder)
+                with open(os.path.join(folder, str(i)), "w") as f:
+                    f.write("x")
+        os.chmod(self.place, 0o755)
+        times = {}
+        with self.daemon() as daemon:
+            client = daemon.client()
+            for i in range(55):
+                for n, image in images.items():
+                    start = time.monotonic_ns()
+                    result = client.run({"argv": ["/bin/probe", "ids"], "image": image})[1]
+                    if result["outcome"] != "ok":
+                        raise RuntimeError(str(result))
+                    if i >= 5:
+                        times.setdefault(n, []).append((time.monotonic_ns() - start) / 1e6)
+        return {n: percentile(found, 0.5) for n, found in times.items()}
 
     # ---- results -------------------------------------------------------------------------------
 
@@ -305,6 +366,10 @@ def main():
     if not IS_ROOT:
         print("make bench needs root, as the floors make namespaces as root does: sudo make bench")
         return 2
+    if not os.environ.get("DAYFLY_BENCH_APART"):
+        # What it mounts is nobody else's affair.
+        os.environ["DAYFLY_BENCH_APART"] = "1"
+        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, os.path.abspath(__file__)] + sys.argv[1:])
     bench = Bench(options)
     print(bench.results["machine"])
     for part in (bench.latency, bench.throughput, bench.output, bench.memory, bench.teardown, bench.growth):
