@@ -10,10 +10,10 @@ _dayfly() {
     --workspace) COMPREPLY=($(compgen -d -- "$word")); return ;;
     --git) return ;;
     --git-ref) return ;;
-    --git-credentials) return ;;
-    --git-key) return ;;
-    --git-known-hosts) return ;;
-    --git-ca) return ;;
+    --git-credentials) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --git-key) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --git-known-hosts) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --git-ca) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --mount) COMPREPLY=($(compgen -d -- "$word")); return ;;
     --file) return ;;
     --secret) return ;;
@@ -77,7 +77,7 @@ _dayfly() {
     --format) return ;;
   esac
   case $verb in
-    run) options='--workspace --hide-ignored --no-git-dir --git --git-ref --git-full --git-refresh --git-credentials --git-key --git-known-hosts --git-ca --mount --file --secret --tar --image --network --user --profile --env --workdir --interactive --tty --detach --keep --json --result --webhook --webhook-on --changes --changes-format --apply --artifact --artifacts-to --artifacts-timeout --upload --upload-url --no-wait-upload --timeout --idle-timeout --cpu-time --grace --queue-timeout --memory --memory-high --swap --cpus --cpu-weight --pids --io-read --io-write --disk --inodes --output-limit --kill-on-output-limit --open-files --file-size --core --artifacts-size --artifact-files --best-effort --name --label --priority --no-queue --concurrency --idempotency-key --no-autostart --socket --help -e -w -i -t -d -m -l -h' ;;
+    run) options='--workspace --hide-ignored --no-git-dir --git --git-ref --git-full --git-refresh --git-credentials --git-key --git-agent --git-known-hosts --git-ca --mount --file --secret --tar --image --network --user --profile --env --workdir --interactive --tty --detach --keep --json --result --webhook --webhook-on --changes --changes-format --apply --artifact --artifacts-to --artifacts-timeout --upload --upload-url --no-wait-upload --timeout --idle-timeout --cpu-time --grace --queue-timeout --memory --memory-high --swap --cpus --cpu-weight --pids --io-read --io-write --disk --inodes --output-limit --kill-on-output-limit --open-files --file-size --core --artifacts-size --artifact-files --best-effort --name --label --priority --no-queue --concurrency --idempotency-key --no-autostart --socket --help -e -w -i -t -d -m -l -h' ;;
     ps) options='--all --label --quiet --no-trunc --json --socket --help -a -l -q -h' ;;
     logs) options='--follow --after --json --socket --help -f -h' ;;
     attach) options='--interactive --after --json --socket --help -i -h' ;;

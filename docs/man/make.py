@@ -19,7 +19,7 @@ WORDS = {"network": "none host", "user": "agent root", "profile": "dev strict", 
          "apply": "ask always",
          "best-effort": "memory cpus pids cpu_time memory_high swap cpu_weight io_read io_write disk inodes"}
 FOLDERS = {"workspace", "mount", "workdir"}
-FILES = {"result", "socket", "config"}
+FILES = {"result", "socket", "config", "git-agent", "git-credentials", "git-key", "git-known-hosts", "git-ca"}
 TASKS = {"logs", "attach", "wait", "kill", "inspect", "events", "history", "uploads"}
 
 
@@ -259,7 +259,7 @@ def fish(helps):
             line = "complete -c dayfly -n '__fish_seen_subcommand_from %s' -l %s" % (name, o.name)
             line += " -s %s" % o.short if o.short else ""
             if o.is_optional:
-                line += " -a %s" % fish_quoted(WORDS[o.name])
+                line += " -a %s" % fish_quoted(WORDS[o.name]) if o.name in WORDS else ""
             elif o.argument:
                 line += (" -x -a %s" % fish_quoted(WORDS[o.name]) if o.name in WORDS else " -x -a '(__fish_complete_directories)'"
                          if o.name in FOLDERS else " -r -F" if o.name in FILES else " -x")

@@ -262,7 +262,10 @@ DAYFLY_API int dayfly_task_set_upload(
  * Has the daemon check the task's workspace out of a repository of git, copy-on-write, in place of
  * a directory: docs/protocol.md, "task.source.git", also for what url and ref (NULL: HEAD) may be.
  * flags: DAYFLY_GIT_*. The texts, by name: "credentials", "ssh_key", "known_hosts", "ca"; they are
- * UTF-8 and told to nobody. Return 0 or -errno (-EILSEQ: not UTF-8; -EINVAL: no such flag or name).
+ * UTF-8 and told to nobody. dir_fd, of which a copy is kept, is an open directory with a socket
+ * agent.sock, which stands for an ssh agent until the task runs; the fetch may come to it as
+ * another user of the host, so a real agent refuses it: somebody must pass on what it says. Return
+ * 0 or -errno (-EILSEQ: not UTF-8; -EINVAL: no such flag or name).
  */
 #define DAYFLY_GIT_FULL_HISTORY 1u /* not the commit alone */
 #define DAYFLY_GIT_REFRESH	2u /* the server is asked what ref is now */
@@ -270,6 +273,7 @@ DAYFLY_API int dayfly_task_set_git(
 	struct dayfly_task *t, const char *url, const char *ref, unsigned flags);
 DAYFLY_API int dayfly_task_set_git_text(
 	struct dayfly_task *t, const char *name, const void *data, size_t len);
+DAYFLY_API int dayfly_task_set_git_agent(struct dayfly_task *t, int dir_fd);
 
 /*
  * Sets one limit, by its name and a text: "wall" "idle" "cpu_time" "grace" "queue" (durations:

@@ -140,7 +140,11 @@ static int add_parsed(struct dayfly_task *t, const struct git_options *o, const 
 		r = add_file(t, "ssh_key", o->key, e);
 	if (r == 0)
 		r = add_file(t, "known_hosts", o->known_hosts, e);
-	return r == 0 ? add_file(t, "ca", o->ca, e) : r;
+	if (r == 0)
+		r = add_file(t, "ca", o->ca, e);
+	if (r == 0 && o->agent && (r = dayfly_task_set_git_agent(t, o->agent_fd)) < 0)
+		err_set(e, ERR_INTERNAL, -r, "lend the ssh agent");
+	return r;
 }
 
 int git_arg_add(

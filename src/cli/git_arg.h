@@ -11,6 +11,8 @@
 struct git_options {
 	const char *where; /* URL[@REF] */
 	const char *ref, *credentials, *key, *known_hosts, *ca;
+	const char *agent; /* "": that of SSH_AUTH_SOCK */
+	int agent_fd;	   /* what stands for it, where `agent` is given */
 	bool full_history, refresh;
 };
 

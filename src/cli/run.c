@@ -5,6 +5,7 @@
 #include "cli/artifacts.h"
 #include "cli/changes.h"
 #include "cli/daemon.h"
+#include "cli/git_agent.h"
 #include "cli/git_arg.h"
 #include "cli/inputs.h"
 #include "cli/message.h"
@@ -99,6 +100,8 @@ static const struct option_def options[] = {
 		"a store of git's: https://USER:PASSWORD@HOST; no task sees it" },
 	{ OPTION_TEXT, 0,   "git-key",       "FILE",             AT(git.key),       NULL,                   "task.source.git.ssh_key",
 		"a private key for ssh" },
+	{ OPTION_WHEN, 0,   "git-agent",     "SOCKET",           AT(git.agent),     NULL,                   "task.source.git.agent",
+		"lend the fetch our ssh agent (default: that of SSH_AUTH_SOCK)" },
 	{ OPTION_TEXT, 0,   "git-known-hosts", "FILE",           AT(git.known_hosts), NULL,                 "task.source.git.known_hosts",
 		"the keys of ssh servers (default: those of this host)" },
 	{ OPTION_TEXT, 0,   "git-ca",        "FILE",             AT(git.ca),        NULL,                   "task.source.git.ca",
@@ -575,8 +578,11 @@ static int check_options(const struct run_options *o)
 		      "changes with --changes FILE";
 	else if (!o->git.where &&
 		 (o->git.ref || o->git.full_history || o->git.refresh || o->git.credentials ||
-			 o->git.key || o->git.known_hosts || o->git.ca))
+			 o->git.key || o->git.agent || o->git.known_hosts || o->git.ca))
 		why = "--git-...: these are about a --git URL";
+	else if (o->git.agent && o->detach)
+		why = "--git-agent and --detach: the agent is lent only as long as dayfly run is "
+		      "here; give a key with --git-key";
 	else if (o->hide_ignored && !o->workspace)
 		why = "--hide-ignored is about a --workspace";
 	else if (o->detach && o->interactive)
@@ -611,7 +617,7 @@ static int run(const struct run_options *o, char **argv)
 			.tar_fd = -1 },
 	};
 	struct changes *changes = &takings.changes;
-	if (check_options(o) < 0 || changes_check(changes, o->detach, o->keep) < 0 ||
+	if (changes_check(changes, o->detach, o->keep) < 0 ||
 		artifacts_check(&takings.artifacts, o->detach) < 0)
 		return STATUS_FAILURE;
 	/* The task first: a mistake in it must not start a daemon. */
@@ -640,6 +646,22 @@ static int run(const struct run_options *o, char **argv)
 	return status;
 }
 
+/* Before everything else: what stands for the agent must hold no descriptor of the task's. */
+static int run_with_agent(struct run_options *o, char **argv)
+{
+	struct git_agent agent = { 0 };
+	struct err e;
+	if (o->git.agent && git_agent_begin(&agent, o->git.agent, &e) < 0) {
+		message_error("--git-agent: %s", e.msg);
+		message_detail("fix", e.hint);
+		return STATUS_FAILURE;
+	}
+	o->git.agent_fd = agent.dir_fd;
+	int status = run(o, argv);
+	git_agent_end(&agent);
+	return status;
+}
+
 int verb_run(int argc, char **argv)
 {
 	struct run_options o = { 0 };
@@ -647,7 +669,7 @@ int verb_run(int argc, char **argv)
 	int status = options_begin(&command, argc, argv, &o, &operands);
 	if (status >= 0)
 		return status;
-	status = run(&o, operands);
+	status = check_options(&o) == 0 ? run_with_agent(&o, operands) : STATUS_FAILURE;
 	options_finish(&command, &o);
 	return status;
 }

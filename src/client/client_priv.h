@@ -59,7 +59,8 @@ struct dayfly_task {
 	size_t n_mounts;
 	struct source tars[LIMIT_TARS]; /* fd -1: what comes on stdin */
 	size_t n_tars;
-	int changes_fd;	   /* -1: none */
+	int git_agent_fd; /* -1: none, as those below */
+	int changes_fd;
 	json_t *changes;   /* the other members of "changes" */
 	json_t *artifacts; /* "files" of "artifacts"; NULL: none */
 	int artifacts_fd;

@@ -36,7 +36,7 @@ struct dayfly_task *dayfly_task_new(void)
 	struct dayfly_task *t = calloc(1, sizeof(*t));
 	if (!t)
 		return NULL;
-	t->workspace.fd = t->changes_fd = t->artifacts_fd = -1;
+	t->workspace.fd = t->git_agent_fd = t->changes_fd = t->artifacts_fd = -1;
 	t->spec = json_object();
 	if (!t->spec) {
 		free(t);
@@ -55,6 +55,7 @@ void dayfly_task_free(struct dayfly_task *t)
 		source_finish(&t->tars[i]);
 	source_finish(&t->workspace);
 	strv_free(t->hidden);
+	fd_close(&t->git_agent_fd);
 	fd_close(&t->changes_fd);
 	json_decref(t->changes);
 	fd_close(&t->artifacts_fd);
@@ -589,12 +590,25 @@ static json_t *tars_to_json(const struct dayfly_task *t, int fds[LIMIT_REQUEST_F
 	return NULL;
 }
 
+/* The only member of the spec that names a descriptor: it is not the task's to change. */
+static int add_git_agent(
+	const struct dayfly_task *t, json_t *task, int fds[LIMIT_REQUEST_FDS], size_t *n_fds)
+{
+	json_t *source = json_deep_copy(json_object_get(task, "source"));
+	int r = set_member(task, "source", source);
+	if (r == 0)
+		r = set_member(
+			json_object_get(source, "git"), "agent", json_integer((json_int_t)*n_fds));
+	fds[(*n_fds)++] = t->git_agent_fd;
+	return r;
+}
+
 int task_to_json(const struct dayfly_task *t, json_t **ret, int fds[LIMIT_REQUEST_FDS],
 	size_t *ret_n_fds, struct dayfly_error *e)
 {
 	/* stdin's tar has none. */
 	size_t most = t->has_workspace + t->n_mounts + t->n_tars + (t->changes_fd >= 0) +
-		      (t->artifacts_fd >= 0);
+		      (t->artifacts_fd >= 0) + (t->git_agent_fd >= 0);
 	if (most > LIMIT_REQUEST_FDS)
 		return error_text(e, ERR_TOO_LARGE, E2BIG,
 			"more than %d directories, files and tars with a request",
@@ -620,6 +634,8 @@ int task_to_json(const struct dayfly_task *t, json_t **ret, int fds[LIMIT_REQUES
 		r = set_member(task, "changes", changes_to_json(t, fds, &n_fds));
 	if (r == 0 && t->artifacts)
 		r = set_member(task, "artifacts", artifacts_to_json(t, fds, &n_fds));
+	if (r == 0 && t->git_agent_fd >= 0)
+		r = add_git_agent(t, task, fds, &n_fds);
 	if (r < 0) {
 		json_decref(task);
 		return error_set(e, ERR_INTERNAL, -r, "describe the task");

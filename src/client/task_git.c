@@ -1,8 +1,10 @@
 /* A task whose workspace is checked out of a repository of git. */
+#include "base/fd.h"
 #include "base/str.h"
 #include "client/client_priv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 static json_t *git_of(struct dayfly_task *t)
@@ -46,4 +48,14 @@ int dayfly_task_set_git_text(struct dayfly_task *t, const char *name, const void
 		if (!strcmp(name, names[i]))
 			return set(t, name, data, len);
 	return -EINVAL;
+}
+
+int dayfly_task_set_git_agent(struct dayfly_task *t, int dir_fd)
+{
+	int copy = git_of(t) ? fcntl(dir_fd, F_DUPFD_CLOEXEC, 3) : -ENOMEM;
+	if (copy < 0)
+		return copy == -ENOMEM ? copy : -errno;
+	fd_close(&t->git_agent_fd);
+	t->git_agent_fd = copy;
+	return 0;
 }

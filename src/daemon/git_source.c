@@ -201,8 +201,9 @@ static bool is_same(const struct git_work *w, uid_t uid, const char *key, const 
 {
 	/* One that asks again must not get what was asked before. */
 	bool is_late = s->refresh && w->state != GIT_WORK_WAITING;
+	/* And nobody depends on an agent that goes with another client. */
 	return !is_late && w->uid == uid && w->history == s->history && !strcmp(w->key, key) &&
-	       !strcmp(w->ref, ref) && (w->agent_fd >= 0) == (s->agent >= 0) &&
+	       !strcmp(w->ref, ref) && w->agent_fd < 0 && s->agent < 0 &&
 	       w->state != GIT_WORK_OVER && secrets_are_equal(&w->secrets, secrets);
 }
 

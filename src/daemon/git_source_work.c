@@ -114,6 +114,8 @@ static int start_fetch(struct git_work *w, struct err *e)
 		ask.mounts[ask.n_mounts++] = (struct git_jail_mount){
 			.target = GIT_JAIL_AGENT, .fd = w->agent_fd, .mode = PLAN_MODE_RO
 		};
+	/* No place but that one can be chosen: an agent's is wherever a client has it. */
+	ask.is_bound = w->is_bound && is_local;
 	if (is_local)
 		ask.mounts[ask.n_mounts++] = (struct git_jail_mount){ .target = GIT_JAIL_REMOTE,
 			.fd = -1,

@@ -29,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Of retry_after_ms. */
 #define RETRY_MIN_MS 100u
@@ -137,6 +138,32 @@ static int check_admission(
 	return check_holding(c, line_len, e);
 }
 
+/* Where the directory of an ssh agent is among the descriptors; NULL: there is none. */
+static int *agent_place(const struct task_spec *spec, struct connection *c)
+{
+	const int64_t nth = spec->has_source ? spec->source.git.agent : -1;
+	return nth >= 0 && (uint64_t)nth < c->n_fds ? &c->fds[nth] : NULL;
+}
+
+static int check_agent(const struct task_spec *spec, struct connection *c, struct err *e)
+{
+	static const char field[] = "task.source.git.agent";
+	struct statx sx;
+	const int *place = agent_place(spec, c);
+	if (!spec->has_source || spec->source.git.agent < 0)
+		return 0;
+	if (!place)
+		return err_set_field(e, ERR_BAD_VALUE, field,
+			"descriptor %lld was not sent: %zu came with the request",
+			(long long)spec->source.git.agent, c->n_fds);
+	if (statx(*place, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &sx) == 0 &&
+		S_ISDIR(sx.stx_mode))
+		return 0;
+	err_set_field(e, ERR_BAD_VALUE, field, "it is no directory");
+	err_hint(e, "send an open directory in which agent.sock is the agent's socket");
+	return -ENOTDIR;
+}
+
 /* want: gets the limits that are in effect. */
 static int build_task(struct connection *c, struct request *rq, struct sched_want *want,
 	struct task **ret, struct err *e)
@@ -163,6 +190,8 @@ static int build_task(struct connection *c, struct request *rq, struct sched_wan
 		.is_upper_on_disk = s->warden.hello.hello.upper_on_disk != 0,
 	};
 	r = inputs_read(rq->spec, c->fds, c->n_fds, e);
+	if (r == 0)
+		r = check_agent(rq->spec, c, e);
 	if (r == 0)
 		r = outputs_check(rq->spec, c->fds, c->n_fds, e);
 	if (r == 0)
@@ -197,7 +226,13 @@ static int build_task(struct connection *c, struct request *rq, struct sched_wan
 		build_finish(&build);
 		return r;
 	}
+	/* It is the fetch's and not the task's. */
+	int *agent = agent_place(rq->spec, c), held = agent ? fd_take(agent) : -1;
+	if (agent)
+		*agent = open("/dev/null", O_PATH | O_CLOEXEC);
 	r = task_create(&s->host, &origin, take_ptr(rq->spec), &build, ret);
+	if (agent)
+		*agent = held;
 	return r < 0 ? err_set(e, r == -EMFILE || r == -ENFILE ? ERR_BUSY : ERR_INTERNAL, -r,
 			       "make the task")
 		     : 0;

@@ -298,7 +298,7 @@ static const struct schema_field git_fields[] = {
 	{ GIT(ca, "ca", KIND_TEXT), .offset2 = offsetof(struct spec_git, ca_len), .max = LIMIT_SECRET_BYTES, .absent = "whom this host trusts",
 		.doc = "certificates (PEM) of those who vouch for the server" },
 	{ GIT(agent, "agent", KIND_FD), .min = 0, .max = LIMIT_REQUEST_FDS - 1,
-		.doc = "place of an open directory among the descriptors sent with the request: its socket `agent.sock` is the ssh agent. Only the fetch sees it" },
+		.doc = "place of an open directory among the descriptors sent with the request: its socket `agent.sock` is the ssh agent. Only the fetch sees it, under an id that may be another on the host: OpenSSH's own agent answers its own user alone, so the client passes on what is said" },
 };
 
 static const struct schema_field source_fields[] = {

@@ -1,11 +1,13 @@
 """dayfly run --git: a commit from a real server, and what a task changed in it as a patch."""
 import os
+import signal
 import subprocess
 
+from dayfly_client import DaemonError
 from dayfly_test import in_modes
-from servers import GitHttp
+from servers import Agent, GitHttp, Sshd
 
-from common import OwnDaemons
+from common import OwnDaemons, wait_until
 from test_patch import tree
 from test_workspaces import WithGit
 
@@ -67,6 +69,84 @@ class Run(OwnDaemons, WithGit):
         for folder in (seen, patched):
             subprocess.run(["rm", "-rf", os.path.join(folder, ".git")], check=True)
         self.assertEqual(tree(patched), tree(seen))
+
+    def test_M9_the_agent_is_lent_to_the_fetch_and_to_nobody_else(self):
+        runtime = self.make_dir()
+        with Sshd(self.folder) as server, Agent(self.folder, server.key) as agent:
+            with open(server.key + ".pub") as f:
+                public = f.read().split()[1].encode()
+            url = server.url("r.git")
+            env = {"SSH_AUTH_SOCK": agent.socket, "XDG_RUNTIME_DIR": runtime}
+            hosts = ["--git-known-hosts", server.known_hosts]
+            # Our environment alone lends nothing.
+            done = self.cli("run", "--git", url, *hosts, "--", "true", env=env)
+            self.assertEqual(done.returncode, 125, done)
+            self.assertIn(b"no key is taken", done.stderr)
+            look = "cat file; env; ls -la / /tmp ~ /run /run/secrets /agent 2>&1; cat /proc/mounts; find / -xdev -name 'agent.sock' 2>/dev/null; ssh-add -L 2>&1"
+            done = self.cli("run", "--git", url, "--git-agent", *hosts, "--changes", self.patch, "--", "sh", "-c", look + "; echo fixed >file", env=env)
+            self.assertEqual(done.returncode, 0, done)
+            self.assertTrue(done.stdout.startswith(b"broken\n"), done)
+            for word in (b"SSH_AUTH_SOCK", b"agent.sock", public, b"dayfly-agent"):
+                self.assertNotIn(word, done.stdout)
+            # That word would be there if there were one.
+            self.assertIn(b"HOME=", done.stdout)
+            self.assertEqual(os.listdir(runtime), [])
+            self.git(self.repo, "apply", "--check", self.patch)
+            # By another name, and what is in the mirror already needs nobody.
+            done = self.cli("run", "--git", url, "--git-refresh", "--git-agent=" + agent.socket, *hosts, "--", "cat", "file", env={"XDG_RUNTIME_DIR": runtime})
+            self.assertEqual((done.returncode, done.stdout), (0, b"broken\n"), done)
+            self.assertEqual(os.listdir(runtime), [])
+
+    def test_where_the_agent_lies_is_no_matter_of_workspaces(self):
+        owner = 0 if self.mode == "root" else None
+        conf = self.make_file(os.path.join(self.make_dir(owner=owner), "conf"), "[workspaces]\nroots = /srv\n", owner=owner)
+        self.new_daemon("--config", conf)
+        with Sshd(self.folder) as server, Agent(self.folder, server.key) as agent:
+            done = self.cli("run", "--git", server.url("r.git"), "--git-agent", "--git-known-hosts", server.known_hosts, "--", "cat", "file",
+                            env={"SSH_AUTH_SOCK": agent.socket})
+            self.assertEqual((done.returncode, done.stdout), (0, b"broken\n"), done)
+
+    def test_an_agent_that_is_none_is_refused(self):
+        client = self.connect_to(self.daemon)
+        task = {"argv": ["true"], "source": {"git": {"url": self.repo, "agent": 0}}}
+        file, folder = os.open("/dev/null", os.O_RDONLY), os.open("/", os.O_RDONLY)
+        for fds, words in (((), "was not sent"), ((file,), "no directory")):
+            with self.assertRaises(DaemonError) as caught:
+                client.run(task, fds=fds)
+            self.assertEqual((caught.exception.code, caught.exception.field), ("bad_value", "task.source.git.agent"))
+            self.assertIn(words, str(caught.exception))
+        # Nor is it one of the task's directories.
+        for number in range(2):
+            task["mounts"] = [{"fd": number, "target": "/x"}]
+            fds = (folder, folder)
+            run = self.run_bare(dict(task, argv=["ls", "/x/"]), fds=fds, client=client)
+            self.assertEqual(run.outcome, ("error", "ok")[number], run)
+        os.close(file)
+        os.close(folder)
+
+    def test_a_run_that_is_killed_leaves_no_socket_of_the_agent(self):
+        runtime = self.make_dir()
+        with Sshd(self.folder) as server, Agent(self.folder, server.key) as agent:
+            for signo in (signal.SIGTERM, signal.SIGKILL):
+                with self.stage.as_process() as kwargs:
+                    kwargs["env"] = dict(self.daemon.client_env(), SSH_AUTH_SOCK=agent.socket, XDG_RUNTIME_DIR=runtime)
+                    run = subprocess.Popen([os.path.join(self.stage.bin, "dayfly"), "run", "--git", server.url("r.git"), "--git-agent", "--git-known-hosts",
+                                            server.known_hosts, "--", "sh", "-c", "echo here; sleep 1000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
+                self.assertEqual(run.stdout.readline(), b"here\n")
+                self.assertEqual(len(os.listdir(runtime)), 1)
+                run.send_signal(signo)
+                run.communicate(timeout=60)
+                self.assertTrue(wait_until(lambda: not os.listdir(runtime)))
+
+    def test_without_an_agent_there_is_no_task(self):
+        for env, more, words in (({}, "--git-agent", b"SSH_AUTH_SOCK is not set"), ({"SSH_AUTH_SOCK": "/nowhere"}, "--git-agent", b"/nowhere (SSH_AUTH_SOCK)"),
+                                 ({}, "--git-agent=/etc/passwd", b"no ssh agent answers at /etc/passwd")):
+            done = self.cli("run", "--git", self.repo, more, "--", "true", env=env)
+            self.assertEqual(done.returncode, 125, done)
+            self.assertIn(words, done.stderr)
+        done = self.cli("run", "--git", self.repo, "--git-agent", "-d", "--", "true")
+        self.assertEqual(done.returncode, 125)
+        self.assertIn(b"--git-key", done.stderr)
 
     def test_what_does_not_go_together_is_named(self):
         for more, word in ((["--workspace", "."], b"--workspace"), (["--apply"], b"--changes FILE"), (["--git-ref", "x"], b"twice")):
