@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/id.h"
 #include "base/str.h"
 #include "daemon/server.h"
 #include "task/closer.h"
@@ -95,6 +94,10 @@ static void explain_time(const struct verdict *v, struct err *e)
 		err_set_field(e, ERR_SOURCE_FAILED, "task.source.git",
 			"git was not done in the time that it has");
 		err_hint(e, "raise timeout in [git] of dayflyd.conf");
+	} else if (v->cause == CAUSE_OOM) {
+		err_set_field(e, ERR_SOURCE_FAILED, "task.source.git",
+			"git wanted more memory than it has");
+		err_hint(e, "raise memory in [git] of dayflyd.conf");
 	} else {
 		err_set_field(e, ERR_SOURCE_FAILED, "task.source.git", "git was stopped: %s",
 			cause_name(v->cause));
@@ -212,6 +215,8 @@ static struct task_spec *make_spec(struct git_jail_ask *ask)
 	spec->limits.grace_ms = 1000;
 	spec->limits.output_bytes = OUTPUT_RECORD_MAX;
 	spec->limits.file_bytes = ask->file_bytes;
+	spec->limits.memory_bytes = ask->memory_bytes;
+	spec->best_effort = BEST_EFFORT_MEMORY;
 	spec->source.git.agent = -1;
 	int r = strv_add(&spec->argv, "/bin/sh");
 	if (r == 0)
@@ -233,11 +238,11 @@ static struct task_spec *make_spec(struct git_jail_ask *ask)
 }
 
 static int build_plan(const struct git_jails *js, const struct git_jail_ask *ask,
-	const struct task_spec *spec, const char *id, struct build *ret, struct err *e)
+	const struct task_spec *spec, struct build *ret, struct err *e)
 {
 	struct server *s = js->server;
 	const struct build_input in = {
-		.task_id = id,
+		.task_id = ask->task,
 		.n_fds = ask->n_mounts,
 		.has_roots = ask->is_bound,
 		.workspace_roots = ask->is_bound ? s->options->policy.workspace_roots : NULL,
@@ -253,7 +258,7 @@ static int build_plan(const struct git_jails *js, const struct git_jail_ask *ask
 }
 
 /* Takes copies of what is borrowed. */
-static int make_task(struct git_jails *js, const struct git_jail_ask *ask, const char *id,
+static int make_task(struct git_jails *js, const struct git_jail_ask *ask,
 	struct task_spec *take_spec, struct build *take_build, struct task **ret)
 {
 	int fds[GIT_JAIL_MOUNTS], r = 0;
@@ -268,7 +273,7 @@ static int make_task(struct git_jails *js, const struct git_jail_ask *ask, const
 			n++;
 	}
 	struct task_origin origin = {
-		.id = id,
+		.id = ask->task,
 		.uid = ask->uid,
 		.take_client_fd = r < 0 ? -1 : fcntl(ask->client_fd, F_DUPFD_CLOEXEC, 3),
 		.take_sources = fds,
@@ -293,20 +298,19 @@ int git_jail_start(struct git_jails *js, struct git_jail_ask *ask, git_jail_fn f
 	struct git_jail **ret, struct err *e)
 {
 	struct build build;
-	char id[ID_TASK_SIZE];
 	struct git_jail *j = calloc(1, sizeof(*j));
 	struct task_spec *spec = make_spec(ask);
-	int r = !j || !spec ? -ENOMEM : id_make_task(id);
+	int r = !j || !spec ? -ENOMEM : 0;
 	if (r < 0)
 		err_set(e, ERR_INTERNAL, -r, "make a jail for git");
 	else
-		r = build_plan(js, ask, spec, id, &build, e);
+		r = build_plan(js, ask, spec, &build, e);
 	if (r < 0) {
 		task_spec_destroy(spec);
 		free(j);
 		return r;
 	}
-	r = make_task(js, ask, id, spec, &build, &j->task);
+	r = make_task(js, ask, spec, &build, &j->task);
 	if (r < 0) {
 		free(j);
 		return err_set(e, ERR_INTERNAL, -r, "make a jail for git");
@@ -351,6 +355,7 @@ int git_jails_init(struct git_jails *js, struct server *s)
 		.loop = s->loop,
 		.deadlines = &s->deadlines,
 		.scratch = s->scratch,
+		.part = "git",
 		.owner = js,
 		.new_jail = host_new_jail,
 		.send = host_send,

@@ -52,11 +52,12 @@ struct git_jail_ask {
 	const char *args[6]; /* ends with NULL */
 	char **env;	     /* "NAME=value"; strv, taken over */
 	bool has_network;
-	uint64_t wall_ms, file_bytes;
+	uint64_t wall_ms, file_bytes, memory_bytes; /* 0: no bound of the last two */
 	struct git_jail_mount mounts[GIT_JAIL_MOUNTS];
 	size_t n_mounts;
 	struct git_jail_file files[GIT_JAIL_FILES + 2];
 	size_t n_files;
+	const char *task; /* the id of one that waits for it */
 	uid_t uid;
 	int client_fd; /* borrowed: whose rights open paths */
 	bool is_bound; /* paths must lie below the roots of workspaces */

@@ -186,6 +186,7 @@ void git_work_failed(struct git_work *w, const struct err *e)
 void git_work_destroy(struct git_work *w)
 {
 	list_remove(&w->link);
+	git_meter_end(&w->metered);
 	git_store_release(&w->sources->store, w->mirror);
 	git_secrets_wipe(&w->secrets);
 	git_url_finish(&w->url);
@@ -193,6 +194,7 @@ void git_work_destroy(struct git_work *w)
 	close_foreign(w->uid, &w->client_fd, 1);
 	close_foreign(w->uid, &w->agent_fd, 1);
 	fd_close(&w->mirror_fd);
+	fd_close(&w->tree_fd);
 	free(w);
 }
 
@@ -236,7 +238,7 @@ static struct git_work *make_work(struct git_sources *g, const struct connection
 	w->secrets = *take_secrets;
 	*take_secrets = (struct git_secrets){ 0 };
 	w->is_bound = c->uid != 0;
-	w->agent_fd = w->mirror_fd = -1;
+	w->agent_fd = w->mirror_fd = w->tree_fd = -1;
 	list_init(&w->uses);
 	list_append(&g->works, &w->link);
 	w->ref = strdup(ref);
@@ -361,6 +363,8 @@ int git_sources_init(struct git_sources *g, struct server *s)
 	list_init(&g->works);
 	list_init(&g->refs);
 	int r = git_jails_init(&g->jails, s);
+	if (r == 0)
+		r = git_meter_init(&g->meter, s->loop, git_work_on_over);
 	git_store_init(&g->store, s->loop, s->start->git_dir, s->start->git_makes_dirs);
 	git_store_set_bounds(&g->store, &bounds);
 	return r;
@@ -383,6 +387,7 @@ void git_sources_finish(struct git_sources *g)
 	if (!g->server)
 		return;
 	git_jails_finish(&g->jails);
+	git_meter_finish(&g->meter);
 	list_for_each_safe (pos, &g->works) {
 		struct git_work *w = list_entry(pos, struct git_work, link);
 		list_for_each_safe (use, &w->uses)

@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "daemon/git_jail.h"
+#include "daemon/git_meter.h"
 #include "daemon/git_store.h"
 #include "git/url.h"
 #include "proto/request.h"
@@ -46,6 +47,7 @@ struct git_sources {
 	struct server *server;
 	struct git_jails jails;
 	struct git_store store;
+	struct git_meter meter;
 	struct list works; /* git_work.link, in the order of their arrival */
 	struct list refs;  /* struct known_ref, the newest last */
 	size_t n_refs, n_running;

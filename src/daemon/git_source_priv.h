@@ -36,9 +36,11 @@ struct git_work {
 	struct git_secrets secrets;
 	bool is_bound;		 /* git_jail_ask.is_bound */
 	int client_fd, agent_fd; /* -1: none */
-	int mirror_fd;
+	int mirror_fd, tree_fd;	 /* of the tree that is being checked out */
 	struct git_item *mirror;
 	struct git_jail *jail;
+	struct git_metered metered;
+	bool is_over_bound;	      /* it wrote more than it may */
 	char commit[GIT_COMMIT_SIZE]; /* once it is known */
 	bool fetched;
 	uint64_t started_ns, step_ns; /* CLOCK_BOOTTIME */
@@ -54,6 +56,8 @@ void git_work_ready(struct git_work *w);
 void git_work_failed(struct git_work *w, const struct err *e);
 void git_work_destroy(struct git_work *w);
 void git_sources_note_ref(struct git_sources *g, const struct git_work *w);
+/* It has written more than it may. */
+void git_work_on_over(struct git_metered *m);
 void git_secrets_wipe(struct git_secrets *s);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "daemon/jobs.h"
 #include "daemon/server.h"
 #include "git/report.h"
 #include "git/script.h"
@@ -17,6 +18,11 @@
 
 /* Of one tree. */
 #define TREE_FILES_MAX 2000000
+/* What git writes in all, in bytes of cache_per_user: what a fetch adds, and a tree with its
+ * objects. Beside that, directories and the like. */
+#define FETCH_MOST   1
+#define TREE_MOST    3
+#define LITTLE_BYTES (1ull << 20)
 
 /* ---- what git is told by its environment ---- */
 
@@ -81,12 +87,20 @@ static void add_file(
 
 /* ---- jails ---- */
 
+/* Somebody does: else it would be over. */
+static const char *first_task(const struct git_work *w)
+{
+	return list_entry(w->uses.next, struct git_use, link)->job->task->id;
+}
+
 static void init_ask(const struct git_work *w, struct git_jail_ask *ask)
 {
 	const struct server *s = w->sources->server;
 	*ask = (struct git_jail_ask){
 		.wall_ms = s->options->git.timeout_ms,
 		.file_bytes = s->options->git.cache_bytes_uid,
+		.memory_bytes = s->options->git.memory_bytes,
+		.task = first_task(w),
 		.uid = w->uid,
 		.client_fd = w->client_fd,
 		.is_bound = w->is_bound,
@@ -135,15 +149,31 @@ static int start_fetch(struct git_work *w, struct err *e)
 	return git_jail_start(&w->sources->jails, &ask, on_fetched, w, &w->jail, e);
 }
 
+static void watch(struct git_work *w, int fd, uint64_t has, uint64_t most)
+{
+	uint64_t max = w->sources->server->options->git.cache_bytes_uid, bytes;
+	if (!max || __builtin_mul_overflow(max, most, &bytes) ||
+		__builtin_add_overflow(bytes, has + LITTLE_BYTES, &bytes))
+		return;
+	git_meter_begin(&w->sources->meter, &w->metered, fd, bytes);
+}
+
+void git_work_on_over(struct git_metered *m)
+{
+	struct git_work *w = list_entry(m, struct git_work, metered);
+	w->is_over_bound = true;
+	git_jail_cancel(w->jail);
+}
+
 static int start_checkout(struct git_work *w, struct err *e)
 {
 	struct git_sources *g = w->sources;
 	struct git_jail_ask ask;
 	char bytes[24], files[24];
 	uint64_t max = g->server->options->git.cache_bytes_uid;
-	int fd = git_store_open_new(&g->store, w->uid, w->key);
-	if (fd < 0)
-		return err_set(e, ERR_SOURCE_FAILED, -fd, "make a place for a tree");
+	w->tree_fd = git_store_open_new(&g->store, w->uid, w->key);
+	if (w->tree_fd < 0)
+		return err_set(e, ERR_SOURCE_FAILED, -w->tree_fd, "make a place for a tree");
 	init_ask(w, &ask);
 	snprintf(bytes, sizeof(bytes), "%" PRIu64, max ? max : UINT64_MAX >> 12);
 	snprintf(files, sizeof(files), "%d", TREE_FILES_MAX);
@@ -157,7 +187,7 @@ static int start_checkout(struct git_work *w, struct err *e)
 		.target = GIT_JAIL_MIRROR, .fd = w->mirror_fd, .is_own = true, .mode = PLAN_MODE_RO
 	};
 	ask.mounts[ask.n_mounts++] = (struct git_jail_mount){
-		.target = GIT_JAIL_TREE, .fd = fd, .is_own = true, .mode = PLAN_MODE_RW
+		.target = GIT_JAIL_TREE, .fd = w->tree_fd, .is_own = true, .mode = PLAN_MODE_RW
 	};
 	int r = make_env(w, false, &ask.env);
 	if (r < 0) {
@@ -166,7 +196,8 @@ static int start_checkout(struct git_work *w, struct err *e)
 	} else {
 		r = git_jail_start(&g->jails, &ask, on_checked_out, w, &w->jail, e);
 	}
-	fd_close(&fd);
+	if (r == 0)
+		watch(w, w->tree_fd, 0, TREE_MOST);
 	return r;
 }
 
@@ -191,6 +222,12 @@ static void fail_work(struct git_work *w, const struct err *e)
 /* Fills *e where the jail did not do what it was to. */
 static bool has_failed(const struct git_work *w, const struct git_jail_end *end, struct err *e)
 {
+	if (w->is_over_bound) {
+		err_set_field(e, ERR_SOURCE_FAILED, "task.source.git",
+			"git wrote more than this daemon keeps");
+		err_hint(e, "raise cache_per_user in [git] of dayflyd.conf");
+		return true;
+	}
 	if (end->err && end->err->code != ERR_SOURCE_FAILED && end->status < 0) {
 		*e = *end->err;
 		/* Its own fields mean nothing to who asked. */
@@ -236,6 +273,7 @@ static void on_fetched(void *owner, const struct git_jail_end *end)
 	struct git_fetched got;
 	struct err e;
 	w->jail = NULL;
+	git_meter_end(&w->metered);
 	w->fetch_us = step_us(w);
 	git_store_measure_mirror(&w->sources->store, w->mirror);
 	if (w->state == GIT_WORK_OVER)
@@ -262,6 +300,7 @@ static void on_checked_out(void *owner, const struct git_jail_end *end)
 	struct err e;
 	int r = 0;
 	w->jail = NULL;
+	git_meter_end(&w->metered);
 	w->checkout_us = step_us(w);
 	bool is_good = !has_failed(w, end, &e);
 	if (is_good && git_report_checked_out(end->out, &bytes) < 0)
@@ -332,6 +371,8 @@ static void start_work(struct git_work *w)
 		r = start_fetch(w, &e);
 	if (r < 0)
 		fail_work(w, &e);
+	else
+		watch(w, w->mirror_fd, w->mirror->bytes, FETCH_MOST);
 }
 
 void git_works_pump(struct git_sources *g)

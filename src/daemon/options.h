@@ -36,6 +36,7 @@ struct git_options {
 	char *dir;			       /* NULL: none given */
 	uint64_t cache_bytes, cache_bytes_uid; /* 0: no bound */
 	uint64_t fetches, fetches_uid, timeout_ms;
+	uint64_t memory_bytes; /* 0: no bound */
 };
 
 struct hook_options {

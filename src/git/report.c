@@ -77,6 +77,8 @@ static const struct {
 	{ "unadvertised object", "the server gives out no commits by their id: name a branch or "
 				 "tag" },
 	{ "redirect", "write the address that it redirects to" },
+	{ "returned error: 30", "the server redirects, which is not followed: write the address "
+				"that it redirects to" },
 	{ "ertificate", "nobody whom this host trusts vouches for the server: give its ca" },
 	{ "Could not resolve host", "no such host is known: is the name right?" },
 	{ "Name or service not known", "no such host is known: is the name right?" },
@@ -85,6 +87,7 @@ static const struct {
 	{ "timed out", "the server does not answer" },
 	{ "too slow", "the server does not answer" },
 	{ "No space left", "the file system of the cache is full" },
+	{ "ut of memory", "raise memory in [git] of dayflyd.conf" },
 	{ "File too large", "the repository is larger than the cache may be: cache_per_user in "
 			    "[git] of dayflyd.conf" },
 	{ "does not appear to be a git repository", "is it the path of a repository?" },

@@ -8,6 +8,7 @@
  */
 const char git_script_fetch[] =
 	"set -e\n"
+	"trap '' XFSZ\n" /* or git dies without a word */
 	"url=$1 ref=$2 depth=$3\n"
 	"cd " GIT_JAIL_MIRROR "\n"
 	"[ -e HEAD ] || git init -q --bare .\n"
@@ -18,7 +19,11 @@ const char git_script_fetch[] =
 	"	exit\n"
 	"fi\n"
 	"git fetch -q --no-tags --no-recurse-submodules --no-write-fetch-head --update-shallow \\\n"
-	"	${depth:+--depth=1} -- \"$url\" \"+$ref:refs/dayfly/new\"\n"
+	"	${depth:+--depth=1} -- \"$url\" \"+$ref:refs/dayfly/new\" || {\n"
+	"	status=$?\n"
+	"	rm -f objects/pack/tmp_*\n"
+	"	exit $status\n"
+	"}\n"
 	"commit=$(git rev-parse -q --verify 'refs/dayfly/new^{commit}') || exit 73\n"
 	"had=0\n"
 	"git rev-parse -q --verify \"refs/dayfly/$commit\" >/dev/null && had=1\n"
@@ -34,10 +39,11 @@ const char git_script_fetch[] =
  */
 const char git_script_checkout[] =
 	"set -e\n"
+	"trap '' XFSZ\n"
 	"commit=$1 depth=$2 origin=$3 bytes=$4 files=$5\n"
 	"git --git-dir=" GIT_JAIL_MIRROR " ls-tree -r -l --full-tree \"$commit\" |\n"
 	"	awk -v bytes=\"$bytes\" -v files=\"$files\" '\n"
-	"		$2 == \"blob\" { sum += $4 }\n"
+	"		$2 == \"blob\" { sum += int(($4 + 4095) / 4096) * 4096 }\n"
 	"		sum > bytes || NR > files { bad = 1; exit }\n"
 	"		END { exit bad }' || exit 74\n"
 	"cd " GIT_JAIL_TREE "\n"

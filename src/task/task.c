@@ -21,7 +21,7 @@
 static void task_set_state(struct task *t, enum task_state next, enum task_event why)
 {
 	assert(state_move_is_legal(t->state, next));
-	log_task(LOG_LEVEL_DEBUG, t->id, "%s -> %s (%s)", task_state_name(t->state),
+	task_log(t, LOG_LEVEL_DEBUG, "%s -> %s (%s)", task_state_name(t->state),
 		task_state_name(next), task_event_name(why));
 	t->state = next;
 	t->host->on_state(t->host->owner, t);
@@ -89,7 +89,8 @@ static void take_tty(struct task *t, int *fd)
 {
 	if (*fd < 0 || !t->spec->tty || t->streams.out[OUTPUT_STDOUT].fd >= 0 ||
 		t->streams.is_final) {
-		log_task(LOG_LEVEL_WARNING, t->id, "the warden sent a terminal that is not wanted");
+		task_log(t, LOG_LEVEL_WARNING, "%s",
+			"the warden sent a terminal that is not wanted");
 		return;
 	}
 	int r = streams_open_tty(&t->streams, fd_take(fd));

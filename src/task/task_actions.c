@@ -19,7 +19,7 @@
 
 static void act_unexpected(struct task *t, const struct occurrence *o)
 {
-	log_task(LOG_LEVEL_WARNING, t->id, "unexpected %s in state %s", task_event_name(o->event),
+	task_log(t, LOG_LEVEL_WARNING, "unexpected %s in state %s", task_event_name(o->event),
 		task_state_name(t->state));
 }
 
@@ -41,7 +41,7 @@ static void act_record_kill(struct task *t, const struct occurrence *o)
 		return;
 	if (reason == KILL_REASON_SETUP)
 		explain_late_setup(t);
-	log_task(LOG_LEVEL_DEBUG, t->id, "to be stopped: %s", kill_reason_name(reason));
+	task_log(t, LOG_LEVEL_DEBUG, "to be stopped: %s", kill_reason_name(reason));
 }
 
 /* What the plan could not hold, after what the warden could not. */
@@ -252,7 +252,7 @@ static void send_signal(struct task *t, int signo)
 	rq.value = signo;
 	int r = t->host->send(t->host->owner, &rq, NULL, 0);
 	if (r < 0)
-		log_task(LOG_LEVEL_WARNING, t->id, "signal %d not sent: %s", signo, strerror(-r));
+		task_log(t, LOG_LEVEL_WARNING, "signal %d not sent: %s", signo, strerror(-r));
 }
 
 static void act_signal_term(struct task *t, const struct occurrence *o)
@@ -270,7 +270,7 @@ void task_kill_jail(struct task *t)
 	wire_request_init(&rq, WIRE_KILL, t->jail);
 	int r = t->host->send(t->host->owner, &rq, NULL, 0);
 	if (r < 0)
-		log_task(LOG_LEVEL_WARNING, t->id, "kill not sent: %s", strerror(-r));
+		task_log(t, LOG_LEVEL_WARNING, "kill not sent: %s", strerror(-r));
 }
 
 static void act_kill_jail(struct task *t, const struct occurrence *o)
@@ -292,7 +292,7 @@ static void act_note_stuck(struct task *t, const struct occurrence *o)
 	/* Asked every second for perhaps a day: said after 1, 2, 4, 8... seconds. */
 	t->n_stuck++;
 	if ((t->n_stuck & (t->n_stuck - 1)) == 0)
-		log_task(LOG_LEVEL_WARNING, t->id,
+		task_log(t, LOG_LEVEL_WARNING,
 			"stuck: its jail (init is process %d) was killed and is not gone",
 			t->jail_pid);
 }
@@ -365,6 +365,10 @@ static void log_done(const struct task *t)
 	const char *outcome = outcome_name(t->result->verdict.outcome);
 	const char *cause = cause_name(t->result->verdict.cause);
 	char uid[16];
+	if (t->host->part) {
+		task_log(t, LOG_LEVEL_DEBUG, "done: %s, %s", outcome, cause);
+		return;
+	}
 	snprintf(uid, sizeof(uid), "%u", t->uid);
 	const struct log_field fields[] = {
 		{ "MESSAGE_ID", LOG_MESSAGE_TASK_DONE },

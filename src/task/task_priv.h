@@ -2,7 +2,12 @@
 #ifndef DAYFLY_TASK_TASK_PRIV_H
 #define DAYFLY_TASK_TASK_PRIV_H
 
+#include "base/log.h"
 #include "task/task.h"
+
+#define task_log(t, level, fmt, ...)                                                               \
+	log_task(level, (t)->id, "%s%s" fmt, (t)->host->part ? (t)->host->part : "",               \
+		(t)->host->part ? ": " : "", __VA_ARGS__)
 
 /* What is being handled: the event, the state in which it came, and the record that it came with
  * (or NULL). */

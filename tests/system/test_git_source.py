@@ -2,6 +2,7 @@
 nothing; test_git_servers.py has the real ones."""
 import glob
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -281,6 +282,18 @@ class Bounded(Repos):
         self.assertEqual(run.error.get("code"), "source_failed", run)
         self.assertIn("more than this daemon keeps", run.error["message"])
         self.assertEqual(self.from_git("cat kept", ref="main").text(), "kept\n")
+
+
+@in_modes
+class Logged(Repos):
+    options = ("--log-level", "debug")
+
+    def test_what_git_does_is_in_the_log_as_of_the_users_task(self):
+        run = self.from_git("true")
+        log = read(self.daemon.log_path)
+        self.assertEqual(set(re.findall("t-[0-9a-f]{32}", log)), {run.task})
+        self.assertIn("task %s: git: queued -> starting" % run.task, log)
+        self.assertEqual(len(re.findall("task %s: done: " % run.task, log)), 1)
 
 
 @in_modes
