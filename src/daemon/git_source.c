@@ -222,10 +222,9 @@ static struct git_work *find_work(const struct git_sources *g, uid_t uid, const 
 
 /* What it takes over is NULL or zero then. */
 static struct git_work *make_work(struct git_sources *g, const struct connection *c,
-	const struct task *t, struct git_url *take_url, const char *key, const char *ref,
+	const struct spec_git *s, struct git_url *take_url, const char *key, const char *ref,
 	struct git_secrets *take_secrets)
 {
-	const struct spec_git *s = &t->spec->source.git;
 	struct git_work *w = calloc(1, sizeof(*w));
 	if (!w)
 		return NULL;
@@ -245,7 +244,7 @@ static struct git_work *make_work(struct git_sources *g, const struct connection
 	w->client_fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 3);
 	bool is_good = w->ref && w->client_fd >= 0;
 	if (is_good && s->agent >= 0)
-		w->agent_fd = fcntl(t->sources[s->agent], F_DUPFD_CLOEXEC, 3);
+		w->agent_fd = fcntl(c->fds[s->agent], F_DUPFD_CLOEXEC, 3);
 	if (is_good && (s->agent < 0 || w->agent_fd >= 0))
 		return w;
 	git_work_destroy(w);
@@ -259,7 +258,7 @@ static int join_work(struct git_sources *g, struct connection *c, struct job *j,
 	struct git_secrets secrets = take_secrets(s);
 	struct git_work *w = find_work(g, c->uid, key, s, ref, &secrets);
 	if (!w)
-		w = make_work(g, c, j->task, u, key, ref, &secrets);
+		w = make_work(g, c, s, u, key, ref, &secrets);
 	git_secrets_wipe(&secrets);
 	if (!w)
 		return err_set(e, ERR_BUSY, ENOMEM, "make room for a repository");
