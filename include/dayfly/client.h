@@ -269,6 +269,7 @@ DAYFLY_API int dayfly_task_set_upload(
  */
 #define DAYFLY_GIT_FULL_HISTORY 1u /* not the commit alone */
 #define DAYFLY_GIT_REFRESH	2u /* the server is asked what ref is now */
+#define DAYFLY_GIT_SUBMODULES	4u /* submodules are checked out too */
 DAYFLY_API int dayfly_task_set_git(
 	struct dayfly_task *t, const char *url, const char *ref, unsigned flags);
 DAYFLY_API int dayfly_task_set_git_text(
@@ -548,6 +549,10 @@ DAYFLY_API uint64_t dayfly_event_missed(const struct dayfly_event *ev);
  */
 DAYFLY_API int dayfly_event_waiting(
 	const struct dayfly_event *ev, uint64_t *ret_position, uint64_t *ret_wait_ms);
+
+/* State events of a task that waits for its repository: which, without what may be a token; else
+ * "". */
+DAYFLY_API const char *dayfly_event_fetching(const struct dayfly_event *ev);
 
 /*
  * Output events: which stream, its bytes (any bytes; never NULL), and the number that counts the

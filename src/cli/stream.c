@@ -20,6 +20,7 @@
 
 /* A daemon that is there but does not take the request within this time is not going to. */
 #define ANSWER_MS    30000
+#define NOTE_MS	     1000
 #define STATUS_EPIPE 141
 /* How long a reader of our output may stand still after we were told to end. */
 #define STALL_MS 1000
@@ -107,12 +108,34 @@ static void note_task(struct stream *s, const struct dayfly_event *ev)
 		stream_resize(s);
 }
 
+/* Most repositories are there before anybody wonders. */
+static void note_fetching(struct stream *s, const char *source)
+{
+	s->note_ns = UINT64_MAX;
+	if (!source[0] || s->has_noted)
+		return;
+	snprintf(s->note, sizeof(s->note), "fetching %s", source);
+	s->note_ns = clock_mono_ns() + NOTE_MS * NS_PER_MS;
+}
+
+static void tell_note(struct stream *s)
+{
+	if (clock_mono_ns() < s->note_ns)
+		return;
+	s->note_ns = UINT64_MAX;
+	s->has_noted = true;
+	message_plain(s->note);
+}
+
 /* Somebody who sits before it wants to know why nothing happens. */
-static void tell_waiting(const struct dayfly_event *ev)
+static void tell_waiting(struct stream *s, const struct dayfly_event *ev)
 {
 	uint64_t position, wait_ms;
 	char text[96], time[UNITS_TEXT_SIZE];
-	if (!isatty(STDERR_FILENO) || dayfly_event_waiting(ev, &position, &wait_ms) < 0)
+	if (!isatty(STDERR_FILENO))
+		return;
+	note_fetching(s, dayfly_event_fetching(ev));
+	if (dayfly_event_fetching(ev)[0] || dayfly_event_waiting(ev, &position, &wait_ms) < 0)
 		return;
 	int n = snprintf(text, sizeof(text), "waiting: %" PRIu64 " before it", position);
 	if (wait_ms && wait_ms < UINT64_MAX / NS_PER_MS) {
@@ -152,7 +175,7 @@ static int handle_event(struct stream *s, struct dayfly_event *take_ev)
 	else if (type == DAYFLY_EVENT_OUTPUT)
 		return print_output(s, take_ev);
 	else if (type == DAYFLY_EVENT_STATE)
-		tell_waiting(take_ev);
+		tell_waiting(s, take_ev);
 	else if (type == DAYFLY_EVENT_GONE)
 		tell_gone(s, take_ev);
 	if (!is_last)
@@ -191,11 +214,12 @@ static int poll_timeout(const struct stream *s)
 {
 	if (s->blocked && is_ending(s))
 		return STALL_MS;
-	if (s->answer_deadline_ns == UINT64_MAX)
+	uint64_t now = clock_mono_ns(), at = s->answer_deadline_ns;
+	if (s->note_ns < at)
+		at = s->note_ns;
+	if (at == UINT64_MAX)
 		return -1;
-	uint64_t now = clock_mono_ns();
-	return now < s->answer_deadline_ns ? (int)((s->answer_deadline_ns - now) / NS_PER_MS) + 1
-					   : 0;
+	return now < at ? (int)((at - now) / NS_PER_MS) + 1 : 0;
 }
 
 static int timed_out(struct stream *s)
@@ -206,6 +230,7 @@ static int timed_out(struct stream *s)
 		written(s);
 		return 0;
 	}
+	tell_note(s);
 	if (clock_mono_ns() < s->answer_deadline_ns)
 		return 0;
 	message_error("the daemon at %s does not answer", dayfly_client_path(s->client));
@@ -246,6 +271,7 @@ static int turn(struct stream *s)
 int stream_begin(struct stream *s)
 {
 	s->answer_deadline_ns = clock_mono_ns() + ANSWER_MS * NS_PER_MS;
+	s->note_ns = UINT64_MAX;
 	s->signal_fd = -1;
 	sink_init(&s->out, STDOUT_FILENO);
 	sink_init(&s->errors, STDERR_FILENO);

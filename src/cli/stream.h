@@ -49,6 +49,9 @@ struct stream {
 	int interrupts;
 	int end_signal;		     /* the signal for which the task was cancelled */
 	uint64_t answer_deadline_ns; /* for the first event */
+	char note[256];		     /* what is told if it is still so then */
+	uint64_t note_ns;
+	bool has_noted;
 	struct dayfly_event *last;
 	int status; /* exit status when the loop ends without a last event */
 };

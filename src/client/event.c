@@ -174,6 +174,12 @@ int dayfly_event_waiting(
 	return 0;
 }
 
+const char *dayfly_event_fetching(const struct dayfly_event *ev)
+{
+	const char *source = json_string_value(json_object_get(ev->json, "source"));
+	return ev->type == DAYFLY_EVENT_STATE && source ? source : "";
+}
+
 const char *dayfly_event_state(const struct dayfly_event *ev)
 {
 	bool has_state = ev->type == DAYFLY_EVENT_STATE || ev->type == DAYFLY_EVENT_TASK;

@@ -98,6 +98,7 @@ struct job {
 	struct git_use git;
 	uint64_t digest; /* of the request, where it has an idempotency key */
 	/* What its listeners were last told of its wait; SIZE_MAX: nothing. */
+	bool told_held;
 	size_t told_position;
 };
 

@@ -294,13 +294,15 @@ void stream_on_refused(struct job *j, const struct err *e)
 void stream_on_waiting(struct job *j, size_t position, uint64_t wait_ms)
 {
 	const char *state = task_state_name(TASK_STATE_QUEUED);
+	const char *source = j->sched.want.is_held ? j->task->result->source.url : NULL;
 	list_for_each (pos, &j->streams) {
 		struct stream *s = list_entry(pos, struct stream, job_link);
 		struct connection *c = s->conn;
 		/* One that is behind, or that there is no memory for, hears of the next. */
 		if (s->wants_states && !s->is_held && !c->is_dead &&
 			buf_len(&c->out) < CONNECTION_OUT_LOW &&
-			answer_waiting(&c->out, s->tag, j->task->id, state, position, wait_ms) == 0)
+			answer_waiting(&c->out, s->tag, j->task->id, state, source, position,
+				wait_ms) == 0)
 			connection_kick(c);
 	}
 }

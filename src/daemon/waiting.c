@@ -29,9 +29,11 @@ static void tell(struct sched_entry *e, void *arg)
 	struct job *j = list_entry(e, struct job, sched);
 	bool is_new = j->told_position == SIZE_MAX;
 	if (!j->is_accepted ||
-		(!is_new && (w->is_for_new || !is_news(e->position, j->told_position))))
+		(!is_new && (w->is_for_new || (e->want.is_held == j->told_held &&
+						      !is_news(e->position, j->told_position)))))
 		return;
 	j->told_position = e->position;
+	j->told_held = e->want.is_held;
 	stream_on_waiting(j, e->position, sched_wait_us(&s->sched, e->position) / 1000);
 }
 

@@ -189,13 +189,17 @@ int answer_state(struct buf *b, const char *id, const char *task, const char *st
 }
 
 int answer_waiting(struct buf *b, const char *id, const char *task, const char *state,
-	uint64_t position, uint64_t wait_ms)
+	const char *source, uint64_t position, uint64_t wait_ms)
 {
 	struct line l = event_begin(b, id, "state", task);
 	add_text(&l, "state", state);
 	add_uint(&l, "position", position);
 	if (wait_ms)
 		add_uint(&l, "wait_ms", wait_ms);
+	if (source) {
+		add_text(&l, "reason", "source");
+		add_text(&l, "source", source);
+	}
 	return line_end(&l);
 }
 

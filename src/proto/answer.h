@@ -23,8 +23,9 @@ int answer_accepted(struct buf *b, const char *id, const char *task, bool is_dup
 int answer_state(struct buf *b, const char *id, const char *task, const char *state);
 
 /* The state of a task that waits behind so many others, for about so long; wait_ms 0: not known. */
+/* source: what is being fetched for it; or NULL. */
 int answer_waiting(struct buf *b, const char *id, const char *task, const char *state,
-	uint64_t position, uint64_t wait_ms);
+	const char *source, uint64_t position, uint64_t wait_ms);
 
 /* An event with the members of an object (borrowed; none of those that every event has). */
 int answer_members(

@@ -154,6 +154,11 @@ TEST(a_task_that_waits_is_told_where_it_is)
 	ev = canned_event(
 		"{\"id\":\"1\",\"event\":\"state\",\"state\":\"queued\",\"position\":-1}");
 	assert_int_equal(dayfly_event_waiting(ev, &position, &wait_ms), -ENOENT);
+	assert_string_equal(dayfly_event_fetching(ev), "");
+	dayfly_event_free(ev);
+	ev = canned_event("{\"id\":\"1\",\"event\":\"state\",\"state\":\"queued\",\"position\":0,"
+			  "\"reason\":\"source\",\"source\":\"https://h/x\"}");
+	assert_string_equal(dayfly_event_fetching(ev), "https://h/x");
 	dayfly_event_free(ev);
 }
 
