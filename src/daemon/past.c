@@ -30,10 +30,12 @@ static bool is_usual_socket(const char *path)
 {
 	const char *xdg = getenv("XDG_RUNTIME_DIR");
 	auto_free char *usual = NULL;
-	int n = xdg && xdg[0] == '/'
-			? asprintf(&usual, "%s/dayfly/dayfly.sock", xdg)
-			: asprintf(&usual, "/tmp/dayfly-%u/dayfly.sock", (unsigned)geteuid());
-	if (n < 0)
+	char run[64], tmp[64];
+	snprintf(run, sizeof(run), "/run/user/%u/dayfly/dayfly.sock", (unsigned)geteuid());
+	snprintf(tmp, sizeof(tmp), "/tmp/dayfly-%u/dayfly.sock", (unsigned)geteuid());
+	if (!xdg || xdg[0] != '/')
+		return !strcmp(path, run) || !strcmp(path, tmp);
+	if (asprintf(&usual, "%s/dayfly/dayfly.sock", xdg) < 0)
 		usual = NULL;
 	return usual && !strcmp(path, usual);
 }
@@ -79,11 +81,20 @@ void past_choose_dir(const struct options *o, const char *socket_path, bool is_r
 			 "in [history], for it");
 }
 
-void past_choose_git_dir(const struct options *o, const char *socket_path, bool is_root_mode,
-	const char *journal_dir, char **ret_dir, bool *ret_makes_dirs)
+void past_choose_git_dir(const struct options *o, const char *socket_path,
+	const struct identity *become, const char *journal_dir, char **ret_dir,
+	bool *ret_makes_dirs)
 {
-	choose_dir(o->git.dir ? o->git.dir : o->state_dir, socket_path, is_root_mode, journal_dir,
+	struct err e;
+	choose_dir(o->git.dir ? o->git.dir : o->state_dir, socket_path, become != NULL, journal_dir,
 		ret_dir, ret_makes_dirs);
+	if (*ret_dir || !become || !is_usual_socket(socket_path))
+		return;
+	/* Of root's own daemon: later nobody could make it. */
+	if (recovery_make_service_dir(o, become, &e) < 0)
+		log_info("no repositories: %s", e.msg);
+	else
+		*ret_dir = strdup(RECOVERY_SERVICE_DIR);
 }
 
 /* ---- rows ---- */

@@ -38,6 +38,8 @@ struct connection;
 /* A task that is not done is written down when it is so old. */
 #define PAST_ACTIVE_MS 1000
 
+struct identity;
+
 struct past {
 	struct server *server;
 	struct history *history; /* NULL: there is none */
@@ -52,9 +54,11 @@ struct past {
  * caller's. Never fails: without a place there is no history, and the log says so. */
 void past_choose_dir(const struct options *o, const char *socket_path, bool is_root_mode,
 	const char *journal_dir, char **ret_dir, bool *ret_makes_dirs);
-/* The same for repositories, by [git]: they last as long. */
-void past_choose_git_dir(const struct options *o, const char *socket_path, bool is_root_mode,
-	const char *journal_dir, char **ret_dir, bool *ret_makes_dirs);
+/* The same for repositories, by [git]: they last as long. A daemon that root's client has started
+ * has a place for them too. become: NULL for a user's own daemon. */
+void past_choose_git_dir(const struct options *o, const char *socket_path,
+	const struct identity *become, const char *journal_dir, char **ret_dir,
+	bool *ret_makes_dirs);
 
 /* Borrows the server. Returns 0 or -errno; call past_finish() in both cases. */
 int past_init(struct past *p, struct server *s, const char *dir, bool makes_dirs);

@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SERVICE_DIR    "/var/lib/dayfly"
+#define SERVICE_DIR    RECOVERY_SERVICE_DIR
 #define SERVICE_SOCKET "/run/dayfly/dayfly.sock"
 
 /* ---- where ---- */
@@ -45,6 +45,11 @@ static int make_service_dir(const struct identity *become, uid_t unnamed, struct
 		       ? err_set(e, ERR_INTERNAL, errno, "give " SERVICE_DIR " to user id %u",
 				 (unsigned)become->uid)
 		       : 0;
+}
+
+int recovery_make_service_dir(const struct options *o, const struct identity *become, struct err *e)
+{
+	return make_service_dir(become, (uid_t)o->ids_base, e);
 }
 
 static int copy_dir(const char *path, size_t len, char **ret_dir, struct err *e)

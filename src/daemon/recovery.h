@@ -17,6 +17,12 @@
 struct server;
 struct job;
 
+#define RECOVERY_SERVICE_DIR "/var/lib/dayfly"
+
+/* Makes it, for who dayflyd becomes. Returns 0 or -errno with *e. */
+int recovery_make_service_dir(
+	const struct options *o, const struct identity *become, struct err *e);
+
 /*
  * Where the journal is, before root's rights are given up to `become` (NULL: they are not): the
  * state directory if there is one; else the service's own, which is made; else, rootless, beside

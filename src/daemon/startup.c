@@ -248,8 +248,8 @@ int startup_run(struct startup *s, const struct options *o, struct err *e)
 		past_choose_dir(o, s->listener.path, s->is_root_mode, journal_dir, &s->history_dir,
 			&s->history_makes_dirs);
 	if (r == 0)
-		past_choose_git_dir(o, s->listener.path, s->is_root_mode, journal_dir, &s->git_dir,
-			&s->git_makes_dirs);
+		past_choose_git_dir(o, s->listener.path, s->is_root_mode ? &id : NULL, journal_dir,
+			&s->git_dir, &s->git_makes_dirs);
 	if (r == 0 && s->is_root_mode)
 		r = privileges_drop(&id, e);
 	if (r == 0)
