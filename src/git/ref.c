@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define SHA256_LEN 64
+
 static bool is_good_part(const char *s, size_t len)
 {
 	static const char lock[] = ".lock";
@@ -37,6 +39,11 @@ static bool is_good(const char *text)
 
 int git_ref_check(const char *text, struct err *e)
 {
+	if (strlen(text) == SHA256_LEN && strspn(text, "0123456789abcdefABCDEF") == SHA256_LEN) {
+		err_set(e, ERR_BAD_VALUE, 0, "is a commit of a repository with SHA-256");
+		err_hint(e, "only repositories with SHA-1 can be fetched, by commits of 40 digits");
+		return -EINVAL;
+	}
 	if (is_good(text))
 		return 0;
 	err_set(e, ERR_BAD_VALUE, 0, "is no name that git takes for a branch, tag or commit");

@@ -33,6 +33,18 @@ TEST(M4_options_refspecs_and_expressions_are_refused_with_a_fix)
 	assert_int_equal(git_ref_check(longest, &e), -EINVAL);
 }
 
+TEST(a_commit_of_SHA_256_is_refused_by_name)
+{
+	struct err e;
+	char text[65];
+	memset(text, 'a', 64);
+	text[64] = '\0';
+	assert_int_equal(git_ref_check(text, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "SHA-256"));
+	text[63] = 'g';
+	assert_int_equal(git_ref_check(text, &e), 0);
+}
+
 TEST(a_commit_has_all_its_digits)
 {
 	char out[GIT_COMMIT_SIZE];
@@ -49,6 +61,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_that_git_takes_are_taken),
 		cmocka_unit_test(M4_options_refspecs_and_expressions_are_refused_with_a_fix),
+		cmocka_unit_test(a_commit_of_SHA_256_is_refused_by_name),
 		cmocka_unit_test(a_commit_has_all_its_digits),
 	};
 	return RUN_TESTS(tests);
