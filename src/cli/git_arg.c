@@ -118,7 +118,8 @@ static int add_parsed(struct dayfly_task *t, const struct git_options *o, const 
 {
 	const char *ref = commit ? commit : o->ref ? o->ref : a->ref;
 	unsigned flags = (o->full_history ? DAYFLY_GIT_FULL_HISTORY : 0) |
-			 (o->refresh ? DAYFLY_GIT_REFRESH : 0);
+			 (o->refresh ? DAYFLY_GIT_REFRESH : 0) |
+			 (o->submodules ? DAYFLY_GIT_SUBMODULES : 0);
 	if (o->ref && a->ref) {
 		err_set(e, ERR_BAD_VALUE, 0, "the ref is given twice");
 		err_hint(e, "give it after \"@\" or with --git-ref");

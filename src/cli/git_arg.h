@@ -13,7 +13,7 @@ struct git_options {
 	const char *ref, *credentials, *key, *known_hosts, *ca;
 	const char *agent; /* "": that of SSH_AUTH_SOCK */
 	int agent_fd;	   /* what stands for it, where `agent` is given */
-	bool full_history, refresh;
+	bool full_history, refresh, submodules;
 };
 
 /* Its parts; those that are not there are NULL. All are the caller's: git_arg_finish(). */

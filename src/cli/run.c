@@ -16,6 +16,7 @@
 #include "cli/workspace.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +97,8 @@ static const struct option_def options[] = {
 		"with its history, not the commit alone" },
 	{ OPTION_FLAG, 0,   "git-refresh",   NULL,               AT(git.refresh),   NULL,                   "task.source.git.refresh",
 		"ask what the ref is now, though it was asked within a minute" },
+	{ OPTION_FLAG, 0,   "git-submodules", NULL,              AT(git.submodules), NULL,                   "task.source.git.submodules",
+		"its submodules too; the credentials are for its own host only" },
 	{ OPTION_TEXT, 0,   "git-credentials", "FILE",           AT(git.credentials), NULL,                 "task.source.git.credentials",
 		"a store of git's: https://USER:PASSWORD@HOST; no task sees it" },
 	{ OPTION_TEXT, 0,   "git-key",       "FILE",             AT(git.key),       NULL,                   "task.source.git.ssh_key",
@@ -516,6 +519,20 @@ struct takings {
 	struct artifacts_out artifacts;
 };
 
+/* Whoever sees an empty directory is to know why. */
+static void tell_submodules(const struct run_options *o, const struct dayfly_event *last)
+{
+	char text[120];
+	int64_t n;
+	if (!o->git.where || o->git.submodules || o->json ||
+		dayfly_event_result_number(last, "source.submodules", &n) < 0 || n <= 0)
+		return;
+	snprintf(text, sizeof(text),
+		"%" PRId64 " submodule%s %s not there (--git-submodules fetches them)", n,
+		n == 1 ? "" : "s", n == 1 ? "is" : "are");
+	message_plain(text);
+}
+
 static int run_here(const struct run_options *o, struct dayfly_client *c,
 	const struct dayfly_task *t, struct takings *takings, struct dayfly_client **ret_next)
 {
@@ -549,6 +566,7 @@ static int run_here(const struct run_options *o, struct dayfly_client *c,
 		return STATUS_FAILURE;
 	}
 	status = report_end(&command, last, o->json);
+	tell_submodules(o, last);
 	if (s.end_signal && !strcmp(dayfly_event_cause(last), "cancel"))
 		status = 128 + s.end_signal;
 	changes_note(&takings->changes, last);
@@ -576,9 +594,9 @@ static int check_options(const struct run_options *o)
 	else if (o->git.where && o->apply)
 		why = "--git and --apply: there is no directory to write back to; take the "
 		      "changes with --changes FILE";
-	else if (!o->git.where &&
-		 (o->git.ref || o->git.full_history || o->git.refresh || o->git.credentials ||
-			 o->git.key || o->git.agent || o->git.known_hosts || o->git.ca))
+	else if (!o->git.where && (o->git.ref || o->git.full_history || o->git.refresh ||
+					  o->git.submodules || o->git.credentials || o->git.key ||
+					  o->git.agent || o->git.known_hosts || o->git.ca))
 		why = "--git-...: these are about a --git URL";
 	else if (o->git.agent && o->detach)
 		why = "--git-agent and --detach: the agent is lent only as long as dayfly run is "

@@ -28,7 +28,8 @@ static int set(struct dayfly_task *t, const char *name, const char *data, size_t
 
 int dayfly_task_set_git(struct dayfly_task *t, const char *url, const char *ref, unsigned flags)
 {
-	if (flags & ~(unsigned)(DAYFLY_GIT_FULL_HISTORY | DAYFLY_GIT_REFRESH))
+	if (flags &
+		~(unsigned)(DAYFLY_GIT_FULL_HISTORY | DAYFLY_GIT_REFRESH | DAYFLY_GIT_SUBMODULES))
 		return -EINVAL;
 	int r = set(t, "url", url, strlen(url));
 	if (r == 0 && ref)
@@ -37,6 +38,9 @@ int dayfly_task_set_git(struct dayfly_task *t, const char *url, const char *ref,
 		r = set(t, "history", "full", 4);
 	if (r == 0 && (flags & DAYFLY_GIT_REFRESH) &&
 		json_object_set_new(git_of(t), "refresh", json_true()) < 0)
+		r = -ENOMEM;
+	if (r == 0 && (flags & DAYFLY_GIT_SUBMODULES) &&
+		json_object_set_new(git_of(t), "submodules", json_true()) < 0)
 		r = -ENOMEM;
 	return r;
 }

@@ -152,7 +152,7 @@ const struct config_key config_keys[] = {
 	{ KEY("git", "local", CONFIG_BOOL, policy.git_local), .fallback = "yes", .is_live = true,
 		.doc = "from directories of this host that the client may read, below `roots` of [workspaces]" },
 	{ KEY("git", "dir", CONFIG_PATH, git.dir), .fallback = "",
-		.computed = "as of [history]", .doc = "where mirrors and trees are kept, in a folder of their own; nobody but root and dayflyd's user may write there" },
+		.computed = "as of [history]", .doc = "where mirrors and trees are kept, in a folder of their own, /var/lib/dayfly for a daemon that root's `dayfly run` has started; nobody but root and dayflyd's user may write there" },
 	{ KEY("git", "cache", CONFIG_SIZE, git.cache_bytes), .min = 1 << 20, .max = INT64_MAX, .may_be_none = true, .fallback = "20GiB", .is_live = true,
 		.doc = "what they take together at most; what was not used for longest goes, of the user who has most. What running tasks use stays" },
 	{ KEY("git", "cache_per_user", CONFIG_SIZE, git.cache_bytes_uid), .min = 1 << 20, .max = INT64_MAX, .may_be_none = true, .fallback = "10GiB", .is_live = true,

@@ -98,9 +98,10 @@ static json_t *source(const struct task_spec *spec)
 	if (!spec->has_source)
 		return json_null();
 	git_url_parse(g->url, &u, NULL);
-	json_t *o = json_pack("{s:{s:o, s:s, s:s, s:b}}", "git", "url", json_build_text(u.shown),
-		"ref", g->ref ? g->ref : "HEAD", "history",
-		g->history == GIT_HISTORY_FULL ? "full" : "shallow", "refresh", g->refresh);
+	json_t *o = json_pack("{s:{s:o, s:s, s:s, s:b, s:b}}", "git", "url",
+		json_build_text(u.shown), "ref", g->ref ? g->ref : "HEAD", "history",
+		g->history == GIT_HISTORY_FULL ? "full" : "shallow", "refresh", g->refresh,
+		"submodules", g->submodules);
 	git_url_finish(&u);
 	return o;
 }
@@ -296,6 +297,8 @@ static void put_waiting(json_t **o, const struct sched *s, const struct job *j)
 	uint64_t wait_ms = sched_wait_us(s, position) / 1000;
 	json_build_put(o, "position", json_integer((json_int_t)position));
 	json_build_put(o, "wait_ms", wait_ms ? json_integer((json_int_t)wait_ms) : json_null());
+	if (j->sched.want.is_held)
+		json_build_put(o, "reason", json_string("source"));
 }
 
 json_t *describe_job(const struct server *s, struct job *j)

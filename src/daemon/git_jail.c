@@ -213,7 +213,7 @@ static struct task_spec *make_spec(struct git_jail_ask *ask)
 	spec->network = ask->has_network ? PLAN_NETWORK_HOST : PLAN_NETWORK_NONE;
 	spec->limits.wall_ms = ask->wall_ms;
 	spec->limits.grace_ms = 1000;
-	spec->limits.output_bytes = OUTPUT_RECORD_MAX;
+	spec->limits.output_bytes = GIT_JAIL_OUT;
 	spec->limits.file_bytes = ask->file_bytes;
 	spec->limits.memory_bytes = ask->memory_bytes;
 	spec->best_effort = BEST_EFFORT_MEMORY;

@@ -17,7 +17,7 @@
 
 #define GIT_JAIL_MOUNTS 3
 #define GIT_JAIL_FILES	3
-#define GIT_JAIL_OUT	512
+#define GIT_JAIL_OUT	65536
 #define GIT_JAIL_ERRORS 4096
 
 struct server;
@@ -55,7 +55,7 @@ struct git_jail_ask {
 	uint64_t wall_ms, file_bytes, memory_bytes; /* 0: no bound of the last two */
 	struct git_jail_mount mounts[GIT_JAIL_MOUNTS];
 	size_t n_mounts;
-	struct git_jail_file files[GIT_JAIL_FILES + 2];
+	struct git_jail_file files[GIT_JAIL_FILES + 3];
 	size_t n_files;
 	const char *task; /* the id of one that waits for it */
 	uid_t uid;

@@ -136,6 +136,7 @@ static void fill_result(struct git_use *use, const struct git_work *w)
 static void give_tree(struct git_use *use, struct git_item *tree, int fd)
 {
 	struct task *t = use->job->task;
+	t->result->source.submodules = known(tree->submodules);
 	use->tree = tree;
 	use->is_ready = true;
 	task_set_source(t, (size_t)t->build.plan->workspace.source.fd_index, fd);
@@ -154,7 +155,7 @@ void git_work_ready(struct git_work *w)
 		struct git_use *use = list_entry(w->uses.next, struct git_use, link);
 		struct git_item *tree;
 		int fd = git_store_open_tree(
-			&g->store, w->uid, w->key, w->history, w->commit, &tree);
+			&g->store, w->uid, w->key, git_work_kind(w), w->commit, &tree);
 		if (fd < 0) {
 			struct err e;
 			err_set_field(&e, ERR_SOURCE_FAILED, "task.source.git",
@@ -190,6 +191,7 @@ void git_work_destroy(struct git_work *w)
 	git_store_release(&w->sources->store, w->mirror);
 	git_secrets_wipe(&w->secrets);
 	git_url_finish(&w->url);
+	git_modules_finish(&w->modules);
 	free(w->ref);
 	close_foreign(w->uid, &w->client_fd, 1);
 	close_foreign(w->uid, &w->agent_fd, 1);
@@ -204,9 +206,10 @@ static bool is_same(const struct git_work *w, uid_t uid, const char *key, const 
 	/* One that asks again must not get what was asked before. */
 	bool is_late = s->refresh && w->state != GIT_WORK_WAITING;
 	/* And nobody depends on an agent that goes with another client. */
-	return !is_late && w->uid == uid && w->history == s->history && !strcmp(w->key, key) &&
-	       !strcmp(w->ref, ref) && w->agent_fd < 0 && s->agent < 0 &&
-	       w->state != GIT_WORK_OVER && secrets_are_equal(&w->secrets, secrets);
+	return !is_late && w->uid == uid && w->history == s->history &&
+	       w->wants_modules == s->submodules && !strcmp(w->key, key) && !strcmp(w->ref, ref) &&
+	       w->agent_fd < 0 && s->agent < 0 && w->state != GIT_WORK_OVER &&
+	       secrets_are_equal(&w->secrets, secrets);
 }
 
 static struct git_work *find_work(const struct git_sources *g, uid_t uid, const char *key,
@@ -232,6 +235,7 @@ static struct git_work *make_work(struct git_sources *g, const struct connection
 	w->uid = c->uid;
 	memcpy(w->key, key, sizeof(w->key));
 	w->history = s->history;
+	w->wants_modules = s->submodules;
 	w->url = *take_url;
 	*take_url = (struct git_url){ 0 };
 	w->secrets = *take_secrets;
@@ -301,7 +305,8 @@ static int begin(struct git_sources *g, struct connection *c, struct job *j, str
 	if (git_ref_is_commit(ref, digits))
 		ref = digits;
 	if (is_known(g, c->uid, key, ref, s->refresh, commit)) {
-		int fd = git_store_open_tree(&g->store, c->uid, key, s->history, commit, &tree);
+		int kind = git_store_kind(s->history, s->submodules);
+		int fd = git_store_open_tree(&g->store, c->uid, key, kind, commit, &tree);
 		if (fd >= 0) {
 			struct result_source *r = &j->task->result->source;
 			struct git_secrets secrets = take_secrets(s);

@@ -3,6 +3,7 @@
 #define DAYFLY_DAEMON_GIT_SOURCE_PRIV_H
 
 #include "daemon/git_source.h"
+#include "git/modules.h"
 #include "git/ref.h"
 
 enum git_work_state {
@@ -31,6 +32,7 @@ struct git_work {
 	uid_t uid;
 	char key[GIT_KEY_SIZE];
 	int history; /* enum git_history */
+	bool wants_modules;
 	struct git_url url;
 	char *ref; /* of a commit: its digits in small letters */
 	struct git_secrets secrets;
@@ -42,10 +44,18 @@ struct git_work {
 	struct git_metered metered;
 	bool is_over_bound;	      /* it wrote more than it may */
 	char commit[GIT_COMMIT_SIZE]; /* once it is known */
+	struct git_modules modules;   /* of the commit */
+	size_t n_fetched;	      /* so many of them are in the mirror */
 	bool fetched;
 	uint64_t started_ns, step_ns; /* CLOCK_BOOTTIME */
 	uint64_t fetch_us, checkout_us;
 };
+
+/* Of its tree. */
+static inline int git_work_kind(const struct git_work *w)
+{
+	return git_store_kind(w->history, w->wants_modules);
+}
 
 /* Begins what may be begun. */
 void git_works_pump(struct git_sources *g);

@@ -1,6 +1,7 @@
 /* The work of a source: its turn, its two jails, its end. See git_source.h. */
 #include "daemon/git_source_priv.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -37,29 +38,31 @@ static int add_env(char ***env, const char *name, const char *value)
 }
 
 /* Host keys are those that came along, or the host's own; keys likewise. */
-static int add_ssh(char ***env, const struct git_work *w)
+static int add_ssh(char ***env, const struct git_work *w, bool is_trusted)
 {
 	char command[512];
 	const struct git_secrets *s = &w->secrets;
+	const bool has_key = s->ssh_key && is_trusted, has_agent = w->agent_fd >= 0 && is_trusted;
 	snprintf(command, sizeof(command),
 		"ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=yes "
 		"-o UserKnownHostsFile=" GIT_JAIL_KNOWN_HOSTS "%s -o UpdateHostKeys=no "
 		"-o ConnectTimeout=30 -o ServerAliveInterval=15 -o ServerAliveCountMax=4 "
 		"-o ClearAllForwardings=yes -o ForwardAgent=no%s",
 		s->known_hosts ? " -o GlobalKnownHostsFile=/dev/null" : "",
-		s->ssh_key && w->agent_fd < 0 ? " -o IdentitiesOnly=yes -i " PLAN_SECRETS_DIR
-						"/ssh_key"
-		: s->ssh_key ? " -i " PLAN_SECRETS_DIR "/ssh_key"
-			     : "");
+		has_key && !has_agent ? " -o IdentitiesOnly=yes -i " PLAN_SECRETS_DIR "/ssh_key"
+		: has_key	      ? " -i " PLAN_SECRETS_DIR "/ssh_key"
+				      : "");
 	int r = add_env(env, "GIT_SSH_COMMAND", command);
 	if (r == 0)
 		r = add_env(env, "GIT_SSH_VARIANT", "ssh");
-	if (r == 0 && w->agent_fd >= 0)
+	if (r == 0 && has_agent)
 		r = add_env(env, "SSH_AUTH_SOCK", GIT_JAIL_AGENT "/agent.sock");
 	return r;
 }
 
-static int make_env(const struct git_work *w, bool is_fetch, char ***ret)
+/* from: NULL for the checkout. */
+static int make_env(
+	const struct git_work *w, const struct git_url *from, bool is_trusted, char ***ret)
 {
 	int r = add_env(ret, "GIT_CONFIG_NOSYSTEM", "1");
 	if (r == 0)
@@ -69,11 +72,11 @@ static int make_env(const struct git_work *w, bool is_fetch, char ***ret)
 	if (r == 0)
 		r = add_env(ret, "LC_ALL", "C");
 	if (r == 0)
-		r = add_env(ret, "GIT_ALLOW_PROTOCOL",
-			is_fetch ? git_scheme_name(w->url.scheme) : "file");
-	if (r == 0 && is_fetch && w->url.scheme == GIT_SCHEME_SSH)
-		r = add_ssh(ret, w);
-	if (r == 0 && is_fetch && w->secrets.ca)
+		r = add_env(
+			ret, "GIT_ALLOW_PROTOCOL", from ? git_scheme_name(from->scheme) : "file");
+	if (r == 0 && from && from->scheme == GIT_SCHEME_SSH)
+		r = add_ssh(ret, w, is_trusted);
+	if (r == 0 && from && w->secrets.ca)
 		r = add_env(ret, "GIT_SSL_CAINFO", GIT_JAIL_CA);
 	return r;
 }
@@ -111,38 +114,79 @@ static void init_ask(const struct git_work *w, struct git_jail_ask *ask)
 static void on_fetched(void *owner, const struct git_jail_end *end);
 static void on_checked_out(void *owner, const struct git_jail_end *end);
 
+/* What the work is to fetch now: the commit itself, or the next of its submodules. */
+static const struct git_module *module_of(const struct git_work *w)
+{
+	bool is_next = w->commit[0] && w->state == GIT_WORK_FETCHING;
+	return is_next && w->n_fetched < w->modules.n ? &w->modules.list[w->n_fetched] : NULL;
+}
+
+static const struct git_url *url_of(const struct git_work *w)
+{
+	const struct git_module *m = module_of(w);
+	return m ? &m->url : &w->url;
+}
+
+/* Whether what the user gave for his repository is for this address too. */
+static bool is_trusted(const struct git_work *w, const struct git_url *u)
+{
+	return u->scheme == w->url.scheme && u->port == w->url.port && u->host && w->url.host &&
+	       !strcmp(u->host, w->url.host);
+}
+
+static void add_secrets(const struct git_work *w, const struct git_url *u, struct git_jail_ask *ask)
+{
+	const struct git_secrets *s = &w->secrets;
+	if (is_trusted(w, u)) {
+		add_file(ask, "credentials", s->credentials, s->credentials_len, true);
+		add_file(ask, "ssh_key", s->ssh_key, s->ssh_key_len, true);
+	}
+	add_file(ask, GIT_JAIL_KNOWN_HOSTS, s->known_hosts, s->known_hosts_len, false);
+	add_file(ask, GIT_JAIL_CA, s->ca, s->ca_len, false);
+}
+
+/* All fetches of a work have the time of one. */
+static uint64_t time_left_ms(const struct git_work *w)
+{
+	uint64_t all = w->sources->server->options->git.timeout_ms;
+	uint64_t gone = (clock_boot_ns() - w->started_ns) / NS_PER_MS;
+	return gone + 1000 < all ? all - gone : 1000;
+}
+
 static int start_fetch(struct git_work *w, struct err *e)
 {
 	struct git_jail_ask ask;
-	const bool is_local = w->url.scheme == GIT_SCHEME_LOCAL;
+	char dir[sizeof(GIT_JAIL_MIRROR) + 16 + GIT_KEY_SIZE] = GIT_JAIL_MIRROR;
+	const struct git_module *m = module_of(w);
+	const struct git_url *u = url_of(w);
+	const bool is_local = u->scheme == GIT_SCHEME_LOCAL;
 	init_ask(w, &ask);
+	if (m)
+		snprintf(dir, sizeof(dir), GIT_JAIL_MIRROR "/modules/%s", m->key);
 	ask.script = git_script_fetch;
-	ask.args[0] = is_local ? GIT_JAIL_REMOTE : w->url.fetch;
-	ask.args[1] = w->ref;
+	ask.args[0] = is_local ? GIT_JAIL_REMOTE : u->fetch;
+	ask.args[1] = m ? m->commit : w->ref;
 	ask.args[2] = w->history == GIT_HISTORY_SHALLOW ? "1" : "";
+	ask.args[3] = dir;
+	ask.args[4] = w->wants_modules ? "1" : "";
 	ask.has_network = !is_local;
+	ask.wall_ms = time_left_ms(w);
 	ask.mounts[ask.n_mounts++] = (struct git_jail_mount){
 		.target = GIT_JAIL_MIRROR, .fd = w->mirror_fd, .is_own = true, .mode = PLAN_MODE_RW
 	};
-	if (w->agent_fd >= 0 && !is_local)
+	if (w->agent_fd >= 0 && !is_local && is_trusted(w, u))
 		ask.mounts[ask.n_mounts++] = (struct git_jail_mount){
 			.target = GIT_JAIL_AGENT, .fd = w->agent_fd, .mode = PLAN_MODE_RO
 		};
 	/* No place but that one can be chosen: an agent's is wherever a client has it. */
 	ask.is_bound = w->is_bound && is_local;
 	if (is_local)
-		ask.mounts[ask.n_mounts++] = (struct git_jail_mount){ .target = GIT_JAIL_REMOTE,
-			.fd = -1,
-			.path = w->url.path,
-			.mode = PLAN_MODE_RO };
-	if (!is_local) {
-		const struct git_secrets *s = &w->secrets;
-		add_file(&ask, "credentials", s->credentials, s->credentials_len, true);
-		add_file(&ask, "ssh_key", s->ssh_key, s->ssh_key_len, true);
-		add_file(&ask, GIT_JAIL_KNOWN_HOSTS, s->known_hosts, s->known_hosts_len, false);
-		add_file(&ask, GIT_JAIL_CA, s->ca, s->ca_len, false);
-	}
-	if (make_env(w, true, &ask.env) < 0) {
+		ask.mounts[ask.n_mounts++] = (struct git_jail_mount){
+			.target = GIT_JAIL_REMOTE, .fd = -1, .path = u->path, .mode = PLAN_MODE_RO
+		};
+	else
+		add_secrets(w, u, &ask);
+	if (make_env(w, u, is_trusted(w, u), &ask.env) < 0) {
 		strv_free(ask.env);
 		return err_set(e, ERR_INTERNAL, ENOMEM, "start git");
 	}
@@ -189,7 +233,9 @@ static int start_checkout(struct git_work *w, struct err *e)
 	ask.mounts[ask.n_mounts++] = (struct git_jail_mount){
 		.target = GIT_JAIL_TREE, .fd = w->tree_fd, .is_own = true, .mode = PLAN_MODE_RW
 	};
-	int r = make_env(w, false, &ask.env);
+	auto_free char *modules = git_modules_text(&w->modules);
+	add_file(&ask, GIT_JAIL_MODULES, modules, modules ? strlen(modules) : 0, false);
+	int r = modules ? make_env(w, NULL, false, &ask.env) : -ENOMEM;
 	if (r < 0) {
 		strv_free(ask.env);
 		err_set(e, ERR_INTERNAL, ENOMEM, "start git");
@@ -219,6 +265,12 @@ static void fail_work(struct git_work *w, const struct err *e)
 	end_work(w);
 }
 
+static const char *what_of(const struct git_work *w)
+{
+	const struct git_module *m = module_of(w);
+	return m ? m->commit : w->ref;
+}
+
 /* Fills *e where the jail did not do what it was to. */
 static bool has_failed(const struct git_work *w, const struct git_jail_end *end, struct err *e)
 {
@@ -237,7 +289,7 @@ static bool has_failed(const struct git_work *w, const struct git_jail_end *end,
 	if (end->err)
 		*e = *end->err;
 	else if (!end->is_good)
-		git_report_failure(&w->url, w->ref, end->status, end->errors, e);
+		git_report_failure(url_of(w), what_of(w), end->status, end->errors, e);
 	return !end->is_good;
 }
 
@@ -259,12 +311,32 @@ static bool has_tree(struct git_work *w)
 {
 	struct git_store *st = &w->sources->store;
 	struct git_item *tree;
-	int fd = git_store_open_tree(st, w->uid, w->key, w->history, w->commit, &tree);
+	int fd = git_store_open_tree(st, w->uid, w->key, git_work_kind(w), w->commit, &tree);
 	if (fd < 0)
 		return false;
 	fd_close(&fd);
 	git_store_release(st, tree);
 	return true;
+}
+
+/* What the commit that has just come says of submodules: each must be an address that the user
+ * could name. */
+static int add_modules(struct git_work *w, const char *out, struct err *e)
+{
+	const struct policy *p = &w->sources->server->options->policy;
+	size_t n = w->modules.n;
+	if (!w->wants_modules)
+		return 0;
+	int r = git_modules_add(&w->modules, url_of(w), module_of(w), out, e);
+	for (size_t i = n; r == 0 && i < w->modules.n; i++) {
+		const struct git_module *m = &w->modules.list[i];
+		r = policy_check_git_url(p, &m->url, e);
+		if (r < 0) {
+			err_wrap(e, "the submodule %.100s", m->path);
+			snprintf(e->field, sizeof(e->field), "task.source.git.submodules");
+		}
+	}
+	return r;
 }
 
 static void on_fetched(void *owner, const struct git_jail_end *end)
@@ -274,18 +346,30 @@ static void on_fetched(void *owner, const struct git_jail_end *end)
 	struct err e;
 	w->jail = NULL;
 	git_meter_end(&w->metered);
-	w->fetch_us = step_us(w);
+	w->fetch_us += step_us(w);
 	git_store_measure_mirror(&w->sources->store, w->mirror);
 	if (w->state == GIT_WORK_OVER)
 		return end_work(w);
 	if (has_failed(w, end, &e) || (git_report_fetched(end->out, &got) < 0 && fault(&e)))
 		return fail_work(w, &e);
-	memcpy(w->commit, got.commit, sizeof(w->commit));
-	w->fetched = !got.had;
-	git_sources_note_ref(w->sources, w);
-	if (has_tree(w)) {
-		git_work_ready(w);
-		return end_work(w);
+	w->fetched |= !got.had;
+	if (add_modules(w, end->out, &e) < 0)
+		return fail_work(w, &e);
+	if (w->commit[0]) {
+		w->n_fetched++;
+	} else {
+		memcpy(w->commit, got.commit, sizeof(w->commit));
+		git_sources_note_ref(w->sources, w);
+		if (has_tree(w)) {
+			git_work_ready(w);
+			return end_work(w);
+		}
+	}
+	if (w->n_fetched < w->modules.n) {
+		if (start_fetch(w, &e) < 0)
+			return fail_work(w, &e);
+		watch(w, w->mirror_fd, w->mirror->bytes, FETCH_MOST);
+		return;
 	}
 	w->state = GIT_WORK_CHECKING_OUT;
 	if (start_checkout(w, &e) < 0)
@@ -296,17 +380,18 @@ static void on_checked_out(void *owner, const struct git_jail_end *end)
 {
 	struct git_work *w = owner;
 	struct git_store *st = &w->sources->store;
-	uint64_t bytes;
+	uint64_t bytes, submodules;
 	struct err e;
 	int r = 0;
 	w->jail = NULL;
 	git_meter_end(&w->metered);
 	w->checkout_us = step_us(w);
 	bool is_good = !has_failed(w, end, &e);
-	if (is_good && git_report_checked_out(end->out, &bytes) < 0)
+	if (is_good && git_report_checked_out(end->out, &bytes, &submodules) < 0)
 		r = fault(&e);
 	else if (is_good)
-		r = git_store_publish(st, w->uid, w->key, w->history, w->commit, bytes);
+		r = git_store_publish(
+			st, w->uid, w->key, git_work_kind(w), w->commit, bytes, submodules);
 	if (is_good && r < 0 && r != -EPROTO)
 		err_set(&e, ERR_SOURCE_FAILED, -r, "keep the tree");
 	if (!is_good || r < 0) {

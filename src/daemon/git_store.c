@@ -1,5 +1,5 @@
 /* Where repositories are kept: see git_store.h. */
-#include "daemon/git_store.h"
+#include "daemon/git_store_priv.h"
 
 #include "base/beneath.h"
 #include "base/cleanup.h"
@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,26 +22,34 @@
 #include <unistd.h>
 
 #define ITEMS_MAX  65536
-#define NAME_SIZE  64
 #define FOLDER_FMT "%u/%s"
-#define PATH_SIZE  (16 + GIT_KEY_SIZE + NAME_SIZE)
 
-static const char *const histories[] = {
+#define N_HISTORIES 2
+
+/* Mirrors have the first two. */
+const char *const git_store_kinds[GIT_STORE_KINDS] = {
 	[GIT_HISTORY_SHALLOW] = "shallow",
 	[GIT_HISTORY_FULL] = "full",
+	[N_HISTORIES + GIT_HISTORY_SHALLOW] = "shallow-modules",
+	[N_HISTORIES + GIT_HISTORY_FULL] = "full-modules",
 };
+
+int git_store_kind(int history, bool has_submodules)
+{
+	return history + (has_submodules ? N_HISTORIES : 0);
+}
 
 /* ---- names ---- */
 
 static void item_name(const struct git_item *item, char out[NAME_SIZE])
 {
 	if (item->is_tree)
-		snprintf(out, NAME_SIZE, "%s-%s", item->commit, histories[item->history]);
+		snprintf(out, NAME_SIZE, "%s-%s", item->commit, git_store_kinds[item->kind]);
 	else
-		snprintf(out, NAME_SIZE, "%s.git", histories[item->history]);
+		snprintf(out, NAME_SIZE, "%s.git", git_store_kinds[item->kind]);
 }
 
-static void path_of(uid_t uid, const char *key, const char *name, char out[PATH_SIZE])
+void git_store_path(uid_t uid, const char *key, const char *name, char out[PATH_SIZE])
 {
 	snprintf(out, PATH_SIZE, FOLDER_FMT "/%s", (unsigned)uid, key, name);
 }
@@ -49,7 +58,7 @@ static void item_path(const struct git_item *item, char out[PATH_SIZE])
 {
 	char name[NAME_SIZE];
 	item_name(item, name);
-	path_of(item->uid, item->key, name, out);
+	git_store_path(item->uid, item->key, name, out);
 }
 
 /* ---- what goes ---- */
@@ -84,7 +93,7 @@ static void start_removing(struct git_store *st)
 }
 
 /* Gone at once, as far as names go. */
-static void throw_away(struct git_store *st, const char *path)
+void git_store_throw_away(struct git_store *st, const char *path)
 {
 	char name[32];
 	snprintf(name, sizeof(name), "%llu", (unsigned long long)st->n_trash++);
@@ -102,7 +111,7 @@ static void drop_item(struct git_store *st, struct git_item *item)
 	snprintf(ok, sizeof(ok), "%s.ok", path);
 	if (item->is_tree)
 		unlinkat(st->fd, ok, 0);
-	throw_away(st, path);
+	git_store_throw_away(st, path);
 	list_remove(&item->link);
 	st->n_items--;
 	free(item);
@@ -141,26 +150,26 @@ void git_store_set_bounds(struct git_store *st, const struct git_store_bounds *b
 /* ---- what is there ---- */
 
 static struct git_item *find(
-	const struct git_store *st, uid_t uid, const char *key, int history, const char *commit)
+	const struct git_store *st, uid_t uid, const char *key, int kind, const char *commit)
 {
 	list_for_each (pos, &st->items) {
 		struct git_item *item = list_entry(pos, struct git_item, link);
-		if (item->uid == uid && item->history == history && item->is_tree == !!commit &&
+		if (item->uid == uid && item->kind == kind && item->is_tree == !!commit &&
 			!strcmp(item->key, key) && (!commit || !strcmp(item->commit, commit)))
 			return item;
 	}
 	return NULL;
 }
 
-static struct git_item *add(
-	struct git_store *st, uid_t uid, const char *key, int history, const char *commit)
+struct git_item *git_store_add(
+	struct git_store *st, uid_t uid, const char *key, int kind, const char *commit)
 {
 	struct git_item *item = st->n_items < ITEMS_MAX ? calloc(1, sizeof(*item)) : NULL;
 	if (!item)
 		return NULL;
 	item->uid = uid;
 	snprintf(item->key, sizeof(item->key), "%s", key);
-	item->history = history;
+	item->kind = kind;
 	item->is_tree = commit != NULL;
 	snprintf(item->commit, sizeof(item->commit), "%s", commit ? commit : "");
 	item->used_ns = clock_real_ns();
@@ -183,184 +192,35 @@ static uint64_t measure_dir(int dirfd, const char *path)
 	return sum;
 }
 
+static uint64_t measure_repo(const struct git_store *st, const char *path)
+{
+	static const char *const parts[] = { "objects/pack", "refs/dayfly" };
+	uint64_t sum = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		char sub[PATH_SIZE + NAME_MAX + 64];
+		snprintf(sub, sizeof(sub), "%s/%s", path, parts[i]);
+		sum += measure_dir(st->fd, sub);
+	}
+	return sum;
+}
+
 void git_store_measure_mirror(struct git_store *st, struct git_item *item)
 {
-	char path[PATH_SIZE], sub[PATH_SIZE + 32];
+	char path[PATH_SIZE], sub[PATH_SIZE + 16 + NAME_MAX];
 	item_path(item, path);
-	snprintf(sub, sizeof(sub), "%s/objects/pack", path);
-	item->bytes = measure_dir(st->fd, sub);
-	snprintf(sub, sizeof(sub), "%s/refs/dayfly", path);
-	item->bytes += measure_dir(st->fd, sub);
-	shrink(st);
-}
-
-/* ---- what shows that a tree is whole ---- */
-
-#define STAMP_SIZE 256
-
-static int stamp_of(const struct git_store *st, int tree_fd, char out[STAMP_SIZE])
-{
-	static const char *const names[] = { ".", ".git/HEAD", ".git/index" };
-	int n = snprintf(out, STAMP_SIZE, "%s", st->boot);
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		struct stat s;
-		if (fstatat(tree_fd, names[i], &s, AT_SYMLINK_NOFOLLOW) < 0)
-			return -errno;
-		n += snprintf(out + n, STAMP_SIZE - (size_t)n, " %llu:%lld.%09ld",
-			(unsigned long long)s.st_ino, (long long)s.st_ctim.tv_sec,
-			s.st_ctim.tv_nsec);
-	}
-	return 0;
-}
-
-/* "BYTES STAMP\n" */
-static int write_ok(struct git_store *st, const char *path, uint64_t bytes, int tree_fd)
-{
-	char ok[PATH_SIZE + 4], temp[PATH_SIZE + 8], stamp[STAMP_SIZE], text[STAMP_SIZE + 32];
-	int r = stamp_of(st, tree_fd, stamp);
-	if (r < 0)
-		return r;
-	snprintf(ok, sizeof(ok), "%s.ok", path);
-	snprintf(temp, sizeof(temp), "%s.tmp", path);
-	snprintf(text, sizeof(text), "%llu %s\n", (unsigned long long)bytes, stamp);
-	auto_close int fd =
-		openat(st->fd, temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	r = fd_write_all(fd, text, strlen(text));
-	if (r == 0 && renameat(st->fd, temp, st->fd, ok) < 0)
-		r = -errno;
-	return r;
-}
-
-/* Whether the tree is what its .ok says. *ret_fd is the tree. */
-static bool check_ok(const struct git_store *st, const char *path, uint64_t *ret_bytes, int *ret_fd)
-{
-	char ok[PATH_SIZE + 4], stamp[STAMP_SIZE], digits[24];
-	auto_free char *text = NULL;
-	auto_close int fd = openat(st->fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	snprintf(ok, sizeof(ok), "%s.ok", path);
-	if (fd < 0 || stamp_of(st, fd, stamp) < 0 ||
-		fd_read_file(st->fd, ok, STAMP_SIZE + 32, &text) < 0)
-		return false;
-	size_t len = strcspn(text, " ");
-	if (len >= sizeof(digits) || text[len] != ' ')
-		return false;
-	memcpy(digits, text, len);
-	digits[len] = '\0';
-	size_t n = strlen(stamp);
-	if (units_parse_uint(digits, UINT64_MAX, ret_bytes) < 0 ||
-		strncmp(text + len + 1, stamp, n) != 0 || strcmp(text + len + 1 + n, "\n") != 0)
-		return false;
-	*ret_fd = fd_take(&fd);
-	return true;
-}
-
-/* ---- the start ---- */
-
-static int history_of(const char *text)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(histories); i++)
-		if (!strcmp(text, histories[i]))
-			return (int)i;
-	return -1;
-}
-
-/* Takes in what is whole. Returns false for what is none of ours, or half-made. */
-static bool scan_entry(struct git_store *st, uid_t uid, const char *key, const char *name)
-{
-	char path[PATH_SIZE], commit[GIT_COMMIT_SIZE], copy[NAME_SIZE];
-	struct stat s;
-	int fd = -1;
-	uint64_t bytes = 0;
-	if (strlen(name) >= NAME_SIZE)
-		return false;
-	path_of(uid, key, name, path);
-	snprintf(copy, sizeof(copy), "%s", name);
-	char *dot = strstr(copy, ".git");
-	if (dot && !dot[4]) {
-		*dot = '\0';
-		int history = history_of(copy);
-		struct git_item *item = history < 0 ? NULL : add(st, uid, key, history, NULL);
-		if (!item)
-			return false;
-		if (fstatat(st->fd, path, &s, AT_SYMLINK_NOFOLLOW) == 0)
-			item->used_ns = (uint64_t)s.st_mtim.tv_sec * NS_PER_S;
-		git_store_measure_mirror(st, item);
-		return true;
-	}
-	char *end = strstr(copy, ".ok");
-	bool is_ok = end && !end[3];
-	if (is_ok)
-		*end = path[strlen(path) - 3] = '\0';
-	char *dash = strchr(copy, '-');
-	int history = dash ? history_of(dash + 1) : -1;
-	if (dash)
-		*dash = '\0';
-	if (history < 0 || !git_ref_is_commit(copy, commit) || !check_ok(st, path, &bytes, &fd))
-		return false;
-	fd_close(&fd);
-	if (!is_ok)
-		return true; /* its .ok is another entry */
-	struct git_item *item = add(st, uid, key, history, commit);
-	if (!item)
-		return false;
-	char ok[PATH_SIZE + 4];
-	snprintf(ok, sizeof(ok), "%s.ok", path);
-	if (fstatat(st->fd, ok, &s, AT_SYMLINK_NOFOLLOW) == 0)
-		item->used_ns = (uint64_t)s.st_mtim.tv_sec * NS_PER_S;
-	item->bytes = bytes;
-	return true;
-}
-
-/* Calls fn for each entry of a folder; what fn does not want goes. */
-static void scan(struct git_store *st, const char *path,
-	bool (*fn)(struct git_store *st, const char *path, const char *name))
-{
-	auto_close int fd = openat(st->fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	item->bytes = measure_repo(st, path);
+	snprintf(sub, sizeof(sub), "%s/modules", path);
+	auto_close int fd = openat(st->fd, sub, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	auto_closedir DIR *d = fd < 0 ? NULL : dir_list(fd);
 	struct dirent *entry;
 	while (d && (entry = dir_next(d))) {
-		char sub[PATH_SIZE + 256];
-		if (fn(st, path, entry->d_name))
-			continue;
-		snprintf(sub, sizeof(sub), "%s/%s", path, entry->d_name);
-		throw_away(st, sub);
+		snprintf(sub, sizeof(sub), "%s/modules/%s", path, entry->d_name);
+		item->bytes += measure_repo(st, sub);
 	}
+	shrink(st);
 }
 
-/* path is "UID/KEY". */
-static bool scan_in_key(struct git_store *st, const char *path, const char *name)
-{
-	uint64_t uid = 0;
-	char digits[16];
-	const char *slash = strchr(path, '/');
-	snprintf(digits, sizeof(digits), "%.*s", (int)(slash - path), path);
-	return units_parse_uint(digits, UINT32_MAX, &uid) == 0 &&
-	       scan_entry(st, (uid_t)uid, slash + 1, name);
-}
-
-static bool scan_in_user(struct git_store *st, const char *path, const char *name)
-{
-	char sub[PATH_SIZE];
-	if (strlen(name) != GIT_KEY_LEN || strspn(name, "0123456789abcdef") != GIT_KEY_LEN)
-		return false;
-	snprintf(sub, sizeof(sub), "%s/%s", path, name);
-	scan(st, sub, scan_in_key);
-	unlinkat(st->fd, sub, AT_REMOVEDIR); /* if nothing is in it */
-	return true;
-}
-
-static bool scan_in_top(struct git_store *st, const char *path, const char *name)
-{
-	uint64_t uid;
-	if (!strcmp(name, "lock") || !strcmp(name, "trash"))
-		return true;
-	if (units_parse_uint(name, UINT32_MAX, &uid) < 0)
-		return false;
-	scan(st, name, scan_in_user);
-	return true;
-}
+/* ---- the start ---- */
 
 static int fault(struct git_store *st, const char *what, int errnum)
 {
@@ -445,7 +305,7 @@ int git_store_open(struct git_store *st)
 	}
 	/* So that no name of the trash is there. */
 	st->n_trash = clock_real_ns();
-	scan(st, ".", scan_in_top);
+	git_store_scan(st);
 	start_removing(st);
 	return 0;
 }
@@ -492,15 +352,15 @@ static void note_use(struct git_store *st, struct git_item *item)
 }
 
 int git_store_open_mirror(
-	struct git_store *st, uid_t uid, const char *key, int history, struct git_item **ret)
+	struct git_store *st, uid_t uid, const char *key, int kind, struct git_item **ret)
 {
 	char path[PATH_SIZE];
-	struct git_item *item = find(st, uid, key, history, NULL);
+	struct git_item *item = find(st, uid, key, kind, NULL);
 	int r = make_parents(st, uid, key);
 	if (r < 0)
 		return r;
 	if (!item)
-		item = add(st, uid, key, history, NULL);
+		item = git_store_add(st, uid, key, kind, NULL);
 	if (!item)
 		return -ENOMEM;
 	item_path(item, path);
@@ -518,8 +378,8 @@ int git_store_open_mirror(
 int git_store_open_new(struct git_store *st, uid_t uid, const char *key)
 {
 	char path[PATH_SIZE];
-	path_of(uid, key, "new", path);
-	throw_away(st, path);
+	git_store_path(uid, key, "new", path);
+	git_store_throw_away(st, path);
 	if (mkdirat(st->fd, path, 0755) < 0)
 		return -errno;
 	int fd = openat(st->fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -532,46 +392,47 @@ int git_store_open_new(struct git_store *st, uid_t uid, const char *key)
 void git_store_drop_new(struct git_store *st, uid_t uid, const char *key)
 {
 	char path[PATH_SIZE];
-	path_of(uid, key, "new", path);
-	throw_away(st, path);
+	git_store_path(uid, key, "new", path);
+	git_store_throw_away(st, path);
 }
 
-int git_store_publish(struct git_store *st, uid_t uid, const char *key, int history,
-	const char *commit, uint64_t bytes)
+int git_store_publish(struct git_store *st, uid_t uid, const char *key, int kind,
+	const char *commit, uint64_t bytes, uint64_t submodules)
 {
 	char from[PATH_SIZE], to[PATH_SIZE];
-	struct git_item *item = find(st, uid, key, history, commit);
+	struct git_item *item = find(st, uid, key, kind, commit);
 	if (!item)
-		item = add(st, uid, key, history, commit);
+		item = git_store_add(st, uid, key, kind, commit);
 	if (!item)
 		return -ENOMEM;
+	item->bytes = bytes;
+	item->submodules = submodules;
 	item_path(item, to);
-	path_of(uid, key, "new", from);
+	git_store_path(uid, key, "new", from);
 	auto_close int fd = openat(st->fd, from, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int r = fd < 0 ? -errno : 0;
 	if (r == 0)
-		throw_away(st, to); /* one without its .ok */
+		git_store_throw_away(st, to); /* one without its .ok */
 	if (r == 0 && renameat(st->fd, from, st->fd, to) < 0)
 		r = -errno;
 	if (r == 0)
-		r = write_ok(st, to, bytes, fd);
-	item->bytes = bytes;
+		r = git_store_write_ok(st, to, item, fd);
 	if (r < 0)
 		drop_item(st, item);
 	return r;
 }
 
-int git_store_open_tree(struct git_store *st, uid_t uid, const char *key, int history,
+int git_store_open_tree(struct git_store *st, uid_t uid, const char *key, int kind,
 	const char *commit, struct git_item **ret)
 {
 	char path[PATH_SIZE];
-	uint64_t bytes;
+	struct git_item said;
 	int fd = -1;
-	struct git_item *item = find(st, uid, key, history, commit);
+	struct git_item *item = find(st, uid, key, kind, commit);
 	if (!item)
 		return -ENOENT;
 	item_path(item, path);
-	if (!check_ok(st, path, &bytes, &fd)) {
+	if (!git_store_check_ok(st, path, &said, &fd)) {
 		log_warning(
 			"git: the tree %s is not as it was checked out: it is made again", path);
 		if (!item->refs)

@@ -6,8 +6,10 @@
  *   dayfly-UID.git/trash/N                 on its way out: a worker removes it
  *   dayfly-UID.git/USER/KEY/shallow.git    mirror of what was fetched commit by commit
  *   dayfly-UID.git/USER/KEY/full.git       mirror of what was fetched with its history
+ *   dayfly-UID.git/USER/KEY/shallow.git/modules/KEY                of a submodule, likewise
  *   dayfly-UID.git/USER/KEY/new            a tree that is being checked out
  *   dayfly-UID.git/USER/KEY/COMMIT-shallow, COMMIT-full         trees that are whole
+ *   dayfly-UID.git/USER/KEY/COMMIT-shallow-modules, -full-modules  likewise, with submodules
  *   dayfly-UID.git/USER/KEY/COMMIT-shallow.ok, COMMIT-full.ok   and what shows that they are
  *
  * A tree without its .ok is none: that is written last, and tells the inode and the time of change
@@ -38,10 +40,11 @@ struct git_item {
 	struct list link; /* git_store.items */
 	uid_t uid;
 	char key[GIT_KEY_SIZE];
-	int history; /* enum git_history */
+	int kind; /* of a mirror enum git_history, of a tree git_store_kind() */
 	bool is_tree;
 	char commit[GIT_COMMIT_SIZE]; /* of a tree */
 	uint64_t bytes, used_ns;      /* CLOCK_REALTIME */
+	uint64_t submodules;	      /* of a tree: that it has, there or not */
 	unsigned refs;		      /* so many use it */
 };
 
@@ -62,6 +65,9 @@ struct git_store {
 	volatile bool is_stopping;
 };
 
+/* Of a tree: with what history, and whether its submodules are in it. */
+int git_store_kind(int history, bool has_submodules);
+
 /* dir: borrowed, NULL for none. */
 void git_store_init(struct git_store *st, uv_loop_t *loop, const char *dir, bool makes_dirs);
 /* Makes the folder, or takes in what is there, once it is first needed. Returns 0, or -errno: why
@@ -80,13 +86,13 @@ void git_store_measure_mirror(struct git_store *st, struct git_item *item);
 /* An empty folder for a tree. Returns a descriptor or -errno. */
 int git_store_open_new(struct git_store *st, uid_t uid, const char *key);
 /* It is whole. Returns 0 or -errno. */
-int git_store_publish(struct git_store *st, uid_t uid, const char *key, int history,
-	const char *commit, uint64_t bytes);
+int git_store_publish(struct git_store *st, uid_t uid, const char *key, int kind,
+	const char *commit, uint64_t bytes, uint64_t submodules);
 void git_store_drop_new(struct git_store *st, uid_t uid, const char *key);
 
 /* A whole tree, as it was checked out. *ret is used until git_store_release(). Returns a descriptor
  * or -ENOENT. */
-int git_store_open_tree(struct git_store *st, uid_t uid, const char *key, int history,
+int git_store_open_tree(struct git_store *st, uid_t uid, const char *key, int kind,
 	const char *commit, struct git_item **ret);
 
 void git_store_release(struct git_store *st, struct git_item *item);

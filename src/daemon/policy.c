@@ -102,7 +102,7 @@ static int check_webhook(
 	return r;
 }
 
-static int check_git_host(const struct policy *p, const struct git_url *u, struct err *e)
+int policy_check_git_url(const struct policy *p, const struct git_url *u, struct err *e)
 {
 	const char *const field = "task.source.git.url";
 	if (u->scheme == GIT_SCHEME_LOCAL)
@@ -140,7 +140,7 @@ static int check_git(const struct policy *p, const struct spec_git *g, struct er
 		snprintf(e->field, sizeof(e->field), "task.source.git.url");
 		return r;
 	}
-	r = check_git_host(p, &u, e);
+	r = policy_check_git_url(p, &u, e);
 	git_url_finish(&u);
 	if (r < 0 || !g->ref)
 		return r;

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct git_url;
+
 struct policy {
 	struct spec_limits ceiling;  /* 0 in a field: no ceiling */
 	struct spec_limits defaults; /* 0 in a field: no limit */
@@ -53,6 +55,9 @@ enum policy_client {
 	POLICY_CLIENT_OWNER, /* of a daemon without root's rights: a client like its user */
 	POLICY_CLIENT_OTHER, /* of a daemon in root mode */
 };
+
+/* Whether repositories may be fetched from there. Returns 0, or -EINVAL with *e. */
+int policy_check_git_url(const struct policy *p, const struct git_url *u, struct err *e);
 
 /* Returns 0, or -EINVAL with *e naming the field. */
 int policy_check(const struct policy *p, const struct task_spec *spec, enum policy_client who,

@@ -42,19 +42,26 @@ int git_report_fetched(const char *out, struct git_fetched *ret)
 	return git_ref_is_commit(commit, ret->commit) ? 0 : -EPROTO;
 }
 
-int git_report_checked_out(const char *out, uint64_t *ret_bytes)
+static int find_number(const char *out, const char *word, uint64_t max, uint64_t *ret)
 {
 	char digits[24];
 	size_t len;
-	uint64_t kib;
-	const char *text = find_line(out, "kib", &len);
+	const char *text = find_line(out, word, &len);
 	if (!text || len >= sizeof(digits))
 		return -EPROTO;
 	memcpy(digits, text, len);
 	digits[len] = '\0';
-	if (units_parse_uint(digits, UINT64_MAX >> 10, &kib) < 0)
+	return units_parse_uint(digits, max, ret) < 0 ? -EPROTO : 0;
+}
+
+int git_report_checked_out(const char *out, uint64_t *ret_bytes, uint64_t *ret_submodules)
+{
+	uint64_t kib, submodules;
+	if (find_number(out, "kib", UINT64_MAX >> 10, &kib) < 0 ||
+		find_number(out, "submodules", UINT32_MAX, &submodules) < 0)
 		return -EPROTO;
 	*ret_bytes = kib << 10;
+	*ret_submodules = submodules;
 	return 0;
 }
 
@@ -87,6 +94,8 @@ static const struct {
 	{ "timed out", "the server does not answer" },
 	{ "too slow", "the server does not answer" },
 	{ "No space left", "the file system of the cache is full" },
+	{ "mismatched algorithms",
+		"its objects are named by SHA-256; only repositories with SHA-1 can be fetched" },
 	{ "ut of memory", "raise memory in [git] of dayflyd.conf" },
 	{ "File too large", "the repository is larger than the cache may be: cache_per_user in "
 			    "[git] of dayflyd.conf" },
@@ -157,6 +166,9 @@ int git_report_failure(
 	case GIT_SCRIPT_DIFFERS:
 		return fail("what was checked out is not what the commit says", words,
 			"try again; if it stays so, look at the disk of the state directory", e);
+	case GIT_SCRIPT_NO_PLACE:
+		return fail("there is something else where a submodule is to lie", words,
+			"leave submodules out", e);
 	case 127:
 		return fail("git is not there", words, "install git on this host", e);
 	default:

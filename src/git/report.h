@@ -16,8 +16,8 @@ struct git_fetched {
 
 /* Reads the output of git_script_fetch. Returns 0 or -EPROTO. */
 int git_report_fetched(const char *out, struct git_fetched *ret);
-/* And of git_script_checkout: what the tree takes on disk. */
-int git_report_checked_out(const char *out, uint64_t *ret_bytes);
+/* And of git_script_checkout: what the tree takes on disk, and how many submodules it has. */
+int git_report_checked_out(const char *out, uint64_t *ret_bytes, uint64_t *ret_submodules);
 
 /*
  * Why a script failed: git's last words, without what may be a token, and what helps. status: how

@@ -149,6 +149,7 @@ struct spec_git {
 	char *ref;	   /* NULL: its HEAD */
 	int history;	   /* enum git_history */
 	bool refresh;	   /* ask again what the ref stands for */
+	bool submodules;   /* check them out too */
 	char *credentials; /* as of spec_file, these four: a git credential store */
 	size_t credentials_len;
 	char *ssh_key;

@@ -395,6 +395,7 @@ static json_t *source_to_json(const struct result_source *s)
 	const struct known_field spans[] = {
 		{ "fetch_us", s->fetch_us },
 		{ "checkout_us", s->checkout_us },
+		{ "submodules", s->submodules },
 	};
 	bool failed = false;
 	json_t *object = json_object();

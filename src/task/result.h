@@ -46,6 +46,7 @@ struct result_source {
 	char commit[41];	   /* "": not known */
 	bool has_fetched, fetched; /* whether something had to come, once that is known */
 	struct known_u64 fetch_us, checkout_us;
+	struct known_u64 submodules; /* of the tree, whether they are there or not */
 };
 
 struct task_result {

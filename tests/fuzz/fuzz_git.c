@@ -2,6 +2,7 @@
  * git would read as an option or run a program for, shows no user of the web, and is its own
  * name's repository. */
 #include "fuzz/text.h"
+#include "git/modules.h"
 #include "git/ref.h"
 #include "git/url.h"
 
@@ -47,11 +48,37 @@ static void check_ref(const char *text)
 		abort();
 }
 
+/* No place but below the tree, no directory of this host from a server, no more than may be. */
+static void check_modules(const char *text)
+{
+	struct git_modules ms = { 0 };
+	struct git_url from;
+	struct err e;
+	if (git_url_parse("https://h/a/b", &from, &e) < 0)
+		abort();
+	for (int i = 0; i < 3; i++)
+		git_modules_add(&ms, &from, i && ms.n ? &ms.list[0] : NULL, text, &e);
+	if (ms.n > GIT_MODULES_MAX)
+		abort();
+	for (size_t i = 0; i < ms.n; i++) {
+		const struct git_module *m = &ms.list[i];
+		if (m->path[0] == '/' || m->path[0] == '-' || !strncmp(m->path, "../", 3) ||
+			strstr(m->path, "/../") || strpbrk(m->path, "\n\t") || !m->url.host)
+			abort();
+	}
+	free(git_modules_text(&ms));
+	git_modules_finish(&ms);
+	git_url_finish(&from);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *url = text_of(data, size), *rule = cut_line(url), *ref = cut_line(rule);
 	check_url(url, rule);
 	check_ref(ref);
+	free(url);
+	url = text_of(data, size);
+	check_modules(url);
 	free(url);
 	return 0;
 }

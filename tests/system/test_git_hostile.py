@@ -81,7 +81,7 @@ def endless_refs(conn):
 class Servers(Configured):
     settings = "timeout = 20s\nmemory = 64MiB\n"
 
-    def test_M7_nobody_is_led_elsewhere(self):
+    def test_M4_nobody_is_led_elsewhere(self):
         with GitHttp(self.folder) as good:
             there = good.url("main/info/refs?service=git-upload-pack")
             for to in (there, "file://" + self.repo, "ext::touch /mirror/evil", "git://127.0.0.1:1/x"):
@@ -93,13 +93,13 @@ class Servers(Configured):
             with Hostile(redirect(there)) as server:
                 self.assertIn(self.head(), self.git(self.folder, "ls-remote", server.url("/main")))
 
-    def test_M8_an_answer_that_is_none(self):
+    def test_M5_an_answer_that_is_none(self):
         for how in ("reset", "close", too_short(), too_long(), response(429, "Retry-After: 1"), response(503), response(200, body=b"<html>login</html>")):
             with Hostile(how) as server:
                 self.assert_refused(server.url("/main"))
                 self.assertTrue(server.requests())
 
-    def test_M8_an_answer_without_end(self):
+    def test_M5_an_answer_without_end(self):
         """More and more branches: git keeps them all in memory."""
         with Peer(endless_refs) as peer:
             self.assert_refused("git://127.0.0.1:%d/x" % peer.port, "memory in [git]")
@@ -111,7 +111,7 @@ class Servers(Configured):
             self.assertEqual(client.finish(tag, task)[1]["cause"], "cancel")
         self.assertEqual(self.from_git("cat kept").text(), "kept\n")
 
-    def test_M8_a_branch_that_moves_between_question_and_answer(self):
+    def test_a_branch_that_moves_between_question_and_answer(self):
         """The task has the commit that was told, whole, or none; never something between."""
         moved = threading.Event()
 
@@ -158,7 +158,7 @@ class Repositories(Configured):
         self.git(self.folder, "init", "-q", "--bare", "control")
         self.git(os.path.join(self.folder, "control"), "fetch", "-q", self.repo, "+refs/heads/%s:refs/heads/x" % ref)
 
-    def test_M8_names_that_git_or_another_system_would_take_for_its_own(self):
+    def test_names_that_git_or_another_system_would_take_for_its_own(self):
         blob, tree = self.in_repo(BLOB + "echo $b $t").split()
         for name in (".git", ".GIT", "git~1", ".g\u200cit", "..", ".", "a/b", ".gitmodules"):
             entry = ("120000", blob) if name == ".gitmodules" else ("40000", tree)
@@ -175,7 +175,7 @@ class Repositories(Configured):
             printf '100644 blob %s\\tA\\n100644 blob %s\\ta\\n' $b $(git hash-object kept) | git mktree))""")
         self.assertEqual(self.from_git("cat A a; git status --porcelain", ref="case").text(), "evil\nkept\n")
 
-    def test_M8_what_a_gitmodules_may_not_say(self):
+    def test_what_a_gitmodules_may_not_say(self):
         for url, path in (("-u./evil", "m"), ("--upload-pack=evil", "m"), ("ssh://-oProxyCommand=evil/x", "m"), ("https://x/%0ahost=evil", "m"), ("https://x/y", "-m")):
             self.put(self.repo, ".gitmodules", '[submodule "m"]\n\tpath = "%s"\n\turl = "%s"\n' % (path, url))
             self.git(self.repo, "add", ".gitmodules")
@@ -187,7 +187,7 @@ class Repositories(Configured):
             else:
                 self.assertEqual(run.error.get("code"), "source_failed", (url, run))
 
-    def test_M8_programs_that_the_repository_names_are_not_run(self):
+    def test_programs_that_the_repository_names_are_not_run(self):
         evil = self.put(self.repo, "evil", "#!/bin/sh\ntouch /mirror/evil /tree/evil %s/ran 2>/dev/null\nexit 0\n" % self.folder, mode=0o755)
         for name in ("post-checkout", "post-index-change", "reference-transaction", "pre-auto-gc", "post-merge", "pre-receive"):
             os.symlink(evil, os.path.join(self.repo, ".git/hooks", name))
@@ -208,7 +208,7 @@ class Repositories(Configured):
 class Large(Configured):
     settings = "cache_per_user = 4MiB\ntimeout = 60s\n"
 
-    def test_M8_more_than_the_cache_may_have_is_not_kept(self):
+    def test_more_than_the_cache_may_have_is_not_kept(self):
         small = self.head()
         self.put(self.repo, "big", os.urandom(20 << 20))
         self.git(self.repo, "add", ".")
@@ -220,7 +220,7 @@ class Large(Configured):
                 self.assertTrue(wait_until(lambda: self.kib() < before + 4096), self.kib())
                 self.assertEqual(self.from_git("cat kept", url=url, ref=small).text(), "kept\n")
 
-    def test_M8_all_that_git_writes_is_bound_not_each_file_alone(self):
+    def test_all_that_git_writes_is_bound_not_each_file_alone(self):
         """Git is told how large a file may be. A git that heeds nothing: here others write where it is at work."""
         with Tarpit() as pit:
             client = self.connect_to(self.daemon)

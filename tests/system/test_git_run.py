@@ -1,6 +1,9 @@
 """dayfly run --git: a commit from a real server, and what a task changed in it as a patch."""
+import contextlib
 import os
 import signal
+import socket
+import struct
 import subprocess
 
 from dayfly_client import DaemonError
@@ -155,3 +158,29 @@ class Run(OwnDaemons, WithGit):
         done = self.cli("run", "--git-ref", "x", "--", "true")
         self.assertEqual(done.returncode, 125)
         self.assertIn(b"--git URL", done.stderr)
+
+
+@in_modes
+class Private(OwnDaemons, WithGit):
+    """Of root, whose daemon is started for one command: there a place is made before its rights are given up."""
+
+    modes = ["root"]
+
+    def test_root_needs_no_daemon_and_no_place_either(self):
+        repo = self.make_repo()
+        runtime = self.make_dir(owner=0, mode=0o700)
+        script = """set -e
+            mount -t tmpfs -o mode=755 none /var/lib
+            dayfly run --git "$1" -- cat kept
+            dayfly run --git "$1" -- cat kept
+            stat -c '%a %U' /var/lib/dayfly; find /var/lib/dayfly -name '*-shallow'"""
+        env = {"PATH": self.stage.bin + ":" + os.environ["PATH"], "XDG_RUNTIME_DIR": runtime, "HOME": "/root"}
+        done = subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", repo], env=env, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=120)
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as sock:
+            sock.connect(os.path.join(runtime, "dayfly/dayfly.sock"))
+            pid, _, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        os.kill(pid, signal.SIGTERM)
+        self.assertTrue(wait_until(lambda: not os.path.exists("/proc/%d" % pid), 15))
+        self.assertEqual(done.returncode, 0, done)
+        self.assertEqual(done.stdout.split()[:3], [b"kept", b"kept", b"700"], done)

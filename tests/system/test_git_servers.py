@@ -102,7 +102,7 @@ class Http(Remote):
             self.assertNotIn("s3cr3t", told)
             self.assertNotIn("wr0ng", told)
 
-    def test_M9_a_password_is_for_its_host_only(self):
+    def test_M4_a_password_is_for_its_host_only(self):
         with GitHttp(self.folder, tls=True, users={"joe": "s3cr3t"}) as server:
             self.assert_refused(server.url("main"), "give credentials", credentials="https://joe:s3cr3t@other.example.org\n", ca=read(server.ca))
             self.assertEqual({authorization for *_, authorization in server.requests()}, {""})
@@ -146,7 +146,7 @@ class Ssh(Remote):
         self.assertNotIn("Accepted publickey", self.server.log())
         self.assert_refused(self.server.url("nothing"), "is it the path of a repository", ssh_key=self.key, known_hosts=self.known_hosts)
 
-    def test_M7_a_host_key_that_is_not_known_or_not_the_right_one_ends_it(self):
+    def test_M8_a_host_key_that_is_not_known_or_not_the_right_one_ends_it(self):
         wrong = read(make_key(os.path.join(self.folder, "other")) + ".pub").split()[:2]
         lines = "[127.0.0.1]:%d %s\n" % (self.server.port, " ".join(wrong))
         self.assert_refused(self.url, "known_hosts", ssh_key=self.key, known_hosts=lines)
@@ -188,7 +188,7 @@ class Impatient(Remote):
         self.make_file(path, "[git]\ntimeout = 2s\n", owner=owner)
         return ("--config", path)
 
-    def test_M8_one_that_says_nothing_costs_the_time_it_may(self):
+    def test_M5_one_that_says_nothing_costs_the_time_it_may(self):
         with Tarpit() as pit:
             for url in ("git://127.0.0.1:%d/x", "http://127.0.0.1:%d/x", "ssh://git@127.0.0.1:%d/x"):
                 self.assert_refused(url % pit.port, "timeout in [git]")

@@ -11,7 +11,7 @@ from dayfly_client import DaemonError
 from dayfly_host import read
 from dayfly_test import in_modes
 
-from common import OwnDaemons, kill_daemon, wait_until
+from common import OwnDaemons, kill_daemon, start_cli, wait_until
 from test_workspaces import WithGit
 
 TREES = "dayfly-*.git/*/*/*-shallow"
@@ -93,6 +93,17 @@ class Source(Repos):
         tree = self.git(self.repo, "rev-parse", "HEAD^{tree}").strip()
         self.git(self.repo, "tag", "tree", tree)
         self.assertIn("is no commit", self.from_git("true", client=client, ref="tree").error["message"])
+
+    def test_a_repository_of_SHA_256_is_refused_by_name(self):
+        other = os.path.join(os.path.dirname(self.repo), "other")
+        self.git(os.path.dirname(self.repo), "init", "-q", "--object-format=sha256", other)
+        self.git(other, "commit", "-qm", "one", "--allow-empty")
+        run = self.from_git("true", url=other)
+        self.assertEqual(run.error.get("code"), "source_failed", run)
+        self.assertIn("SHA-256", run.error["hint"])
+        with self.assertRaises(DaemonError) as caught:
+            self.from_git("true", url=other, ref=self.git(other, "rev-parse", "HEAD").strip())
+        self.assertEqual((caught.exception.code, caught.exception.field), ("bad_value", "task.source.git.ref"))
 
     def test_history_is_shallow_or_full(self):
         self.commit("two", "2\n")
@@ -208,6 +219,27 @@ class Silent(Repos):
         result = client.finish(tag, task)[1]
         self.assertEqual((result["outcome"], result["cause"]), ("cancelled", "cancel"), result)
         self.assertTrue(wait_until(lambda: not self.git_processes()), self.git_processes())
+
+    def test_who_follows_it_hears_what_it_waits_for(self):
+        client = self.connect_to(self.daemon)
+        tag, task = self.begin(client)
+        event = {}
+        while "reason" not in event:
+            event = client.next_for(tag)
+        self.assertEqual((event["state"], event["reason"], event["source"]), ("queued", "source", self.url))
+        self.assertEqual(client.call("inspect", task=task)["reason"], "source")
+        client.call("cancel", task=task)
+        client.finish(tag, task)
+        self.assertNotIn("reason", client.call("inspect", task=task))
+
+    def test_a_person_hears_of_it_after_a_while(self):
+        master, slave = os.openpty()
+        self.addCleanup(os.close, master)
+        start_cli(self, "run", "--git", self.url, "--", "true", stderr=slave)
+        os.close(slave)
+        self.listener.settimeout(20)
+        self.addCleanup(self.listener.accept()[0].close)
+        self.assertIn(b"fetching " + self.url.encode(), os.read(master, 1000))
 
     def git_processes(self):
         return [pid for pid in os.listdir("/proc") if pid.isdigit() and self.url.encode() in command_line(pid)]

@@ -14,7 +14,8 @@ TEST(each_setter_fills_its_field_and_no_other_name_is_taken)
 	json_t *got = NULL;
 	struct dayfly_task *t = dayfly_task_new();
 	assert_int_equal(
-		dayfly_task_set_git(t, "h:x", "v1", DAYFLY_GIT_FULL_HISTORY | DAYFLY_GIT_REFRESH),
+		dayfly_task_set_git(t, "h:x", "v1",
+			DAYFLY_GIT_FULL_HISTORY | DAYFLY_GIT_REFRESH | DAYFLY_GIT_SUBMODULES),
 		0);
 	assert_int_equal(dayfly_task_set_git_text(t, "credentials", "c", 1), 0);
 	assert_int_equal(dayfly_task_set_git_text(t, "ssh_key", "k", 1), 0);
@@ -27,7 +28,7 @@ TEST(each_setter_fills_its_field_and_no_other_name_is_taken)
 	assert_int_equal(dayfly_task_set_git(t, "h:y", NULL, 8), -EINVAL);
 	json_t *want = json_loads(
 		"{\"source\":{\"git\":{\"url\":\"h:x\",\"ref\":\"v1\",\"history\":\"full\","
-		"\"refresh\":true,"
+		"\"refresh\":true,\"submodules\":true,"
 		"\"credentials\":\"c\",\"ssh_key\":\"k\",\"known_hosts\":\"h\",\"ca\":\"p\"}}}",
 		0, NULL);
 	assert_int_equal(task_to_json(t, &got, fds, &n_fds, &e), 0);

@@ -81,7 +81,7 @@ static void make_tree(struct world *w, const char *commit, uint64_t bytes)
 	put(w, "new/.git/HEAD", commit);
 	put(w, "new/.git/index", "i");
 	assert_int_equal(
-		git_store_publish(&w->store, 7, w->key, GIT_HISTORY_SHALLOW, commit, bytes), 0);
+		git_store_publish(&w->store, 7, w->key, GIT_HISTORY_SHALLOW, commit, bytes, 0), 0);
 	git_store_release(&w->store, mirror);
 }
 

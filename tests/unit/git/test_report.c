@@ -25,13 +25,15 @@ TEST(a_fetch_tells_its_commit_and_whether_it_was_there)
 
 TEST(a_checkout_tells_what_it_takes)
 {
-	uint64_t bytes;
-	assert_int_equal(git_report_checked_out("kib 12\n", &bytes), 0);
+	uint64_t bytes, submodules;
+	assert_int_equal(git_report_checked_out("kib 12\nsubmodules 3\n", &bytes, &submodules), 0);
+	assert_int_equal(submodules, 3);
 	assert_int_equal(bytes, 12288);
 	static const char *const bad[] = { "", "kib", "kib \n", "kib -1\n", "kib 1x\n",
-		"kib 99999999999999999999\n", "kib 18446744073709551615\n" };
+		"kib 99999999999999999999\n", "kib 18446744073709551615\n", "kib 12\n",
+		"kib 12\nsubmodules -1\n" };
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		assert_int_equal(git_report_checked_out(bad[i], &bytes), -EPROTO);
+		assert_int_equal(git_report_checked_out(bad[i], &bytes, &submodules), -EPROTO);
 }
 
 static void fail_with(const char *url, int status, const char *errors, struct err *e)
