@@ -3,7 +3,7 @@ _dayfly() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]} options=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'run ps logs attach wait kill inspect history uploads top events doctor info stats drain config version' -- "$word"))
+    COMPREPLY=($(compgen -W 'run ps logs attach wait kill inspect apply history uploads top events doctor info stats drain config version' -- "$word"))
     return
   fi
   case $before in
@@ -84,6 +84,7 @@ _dayfly() {
     wait) options='--json --result --socket --help -h' ;;
     kill) options='--signal --socket --help -s -h' ;;
     inspect) options='--socket --help -h' ;;
+    apply) options='--dry-run --ask --unchecked --help -n -h' ;;
     history) options='--outcome --cause --state --label --name --since --until --user --all-users --limit --quiet --no-trunc --json --socket --help -l -u -a -n -q -h' ;;
     uploads) options='--wait --json --socket --help -h' ;;
     top) options='--interval --iterations --once --sort --all --label --json --socket --help -d -n -s -a -l -h' ;;

@@ -105,6 +105,11 @@ complete -c dayfly -n '__fish_seen_subcommand_from kill' -l help -s h -d 'print 
 complete -c dayfly -n __fish_use_subcommand -a inspect -d 'print everything known of a task'
 complete -c dayfly -n '__fish_seen_subcommand_from inspect' -l socket -r -F -d 'where the daemon listens'
 complete -c dayfly -n '__fish_seen_subcommand_from inspect' -l help -s h -d 'print this text'
+complete -c dayfly -n __fish_use_subcommand -a apply -d 'write what a task changed, taken as a tar, to a directory'
+complete -c dayfly -n '__fish_seen_subcommand_from apply' -l dry-run -s n -d 'list the changes, and say whether they can be made; write nothing'
+complete -c dayfly -n '__fish_seen_subcommand_from apply' -l ask -d 'list them on the terminal, and ask first'
+complete -c dayfly -n '__fish_seen_subcommand_from apply' -l unchecked -d 'over files too that changed since, or that nothing is known of'
+complete -c dayfly -n '__fish_seen_subcommand_from apply' -l help -s h -d 'print this text'
 complete -c dayfly -n __fish_use_subcommand -a history -d 'list the tasks that are remembered, also of earlier daemons'
 complete -c dayfly -n '__fish_seen_subcommand_from history' -l outcome -x -d 'only tasks with this outcome: ok, failed, killed, lost...'
 complete -c dayfly -n '__fish_seen_subcommand_from history' -l cause -x -d 'only tasks with this cause: exit, signal, oom, timeout_wall...'
@@ -168,4 +173,5 @@ complete -c dayfly -n __fish_use_subcommand -a version -d 'print the version'
 complete -c dayfly -n '__fish_seen_subcommand_from version' -l help -s h -d 'print this text'
 complete -c dayfly -n '__fish_seen_subcommand_from attach events history inspect kill logs uploads wait' -a '(dayfly ps -q -a 2>/dev/null)'
 complete -c dayfly -n '__fish_seen_subcommand_from config' -a show
+complete -c dayfly -n '__fish_seen_subcommand_from apply' -F
 complete -c dayfly -n '__fish_seen_subcommand_from run' -a '(__fish_complete_subcommand)'

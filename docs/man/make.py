@@ -218,7 +218,7 @@ def zsh(helps):
                 continue
             for flag in ["--" + o.name] + (["-" + o.short] if o.short else []):
                 specs.append("      '*%s[%s]%s'" % (flag, zsh_text(o.text), action))
-        last = {"run": "      '*::command:_normal'", "config": "      '1:what:(show)'"}.get(name)
+        last = {"run": "      '*::command:_normal'", "config": "      '1:what:(show)'", "apply": "      '*:file:_files'"}.get(name)
         if name in TASKS:
             last = "      '*:task:_dayfly_tasks'"
         arms.append("    %s)\n      _arguments -S \\\n%s ;;" % (name, " \\\n".join(specs + ([last] if last else []))))
@@ -266,6 +266,7 @@ def fish(helps):
             out.append(line + " -d %s" % fish_quoted(o.text or ""))
     out.append("complete -c dayfly -n '__fish_seen_subcommand_from %s' -a '(dayfly ps -q -a 2>/dev/null)'" % " ".join(sorted(TASKS)))
     out.append("complete -c dayfly -n '__fish_seen_subcommand_from config' -a show")
+    out.append("complete -c dayfly -n '__fish_seen_subcommand_from apply' -F")
     out.append("complete -c dayfly -n '__fish_seen_subcommand_from run' -a '(__fish_complete_subcommand)'")
     return "\n".join(out) + "\n"
 

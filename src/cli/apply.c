@@ -100,6 +100,8 @@ static struct apply_seen *seen_of(
 static bool is_newer(const struct apply *a, const struct stat *st)
 {
 	const struct timespec *t = &st->st_ctim, *base = &a->base;
+	if (a->is_unchecked)
+		return false;
 	if (t->tv_sec != base->tv_sec)
 		return t->tv_sec > base->tv_sec;
 	/* A clock of whole seconds cannot tell before from after. */
@@ -113,11 +115,18 @@ static bool is_same_time(const struct timespec *a, const struct timespec *b)
 
 static bool is_changed(const struct apply *a, const struct apply_seen *seen, const struct stat *st)
 {
-	if (!is_newer(a, st))
+	if (!is_newer(a, st) && (!a->is_unchecked || !seen->is_good))
 		return false;
 	/* Perhaps only by us, who took another of its names away. */
-	return !seen->is_linked || seen->ino != st->st_ino || seen->size != st->st_size ||
-	       !is_same_time(&seen->mtime, &st->st_mtim);
+	return (!seen->is_linked && !a->is_unchecked) || seen->ino != st->st_ino ||
+	       seen->size != st->st_size || !is_same_time(&seen->mtime, &st->st_mtim);
+}
+
+static const char *why_newer(const struct apply *a)
+{
+	return a->base.tv_sec || a->is_unchecked
+		       ? "it was changed meanwhile"
+		       : "whether it is as the task saw it cannot be told";
 }
 
 static const struct change_tar_entry *deletion_of(const struct change_tar *tar, const char *path)
@@ -181,7 +190,7 @@ static const char *look_at_directory(const struct apply *a, const struct change_
 	/* Something came into it or went, or it was brought here as it is: the tar tells what is
 	 * deleted by what was here when the task ended. Later it is we who change it. */
 	if (c->type == CHANGE_TAR_DELETED && !seen_of(a, tar, c)->is_good && is_newer(a, st))
-		return "it was changed meanwhile";
+		return why_newer(a);
 	if (c->type == CHANGE_TAR_DELETED)
 		return look_into(a, tar, c, dirfd, name);
 	if (!deleted)
@@ -194,7 +203,7 @@ static const char *look_at_file(const struct apply *a, const struct change_tar *
 	const struct change_tar_entry *c, const struct stat *st)
 {
 	if (is_changed(a, seen_of(a, tar, c), st))
-		return "it was changed meanwhile";
+		return why_newer(a);
 	if (deletion_of(tar, c->path) || (c->replaces && c->type != CHANGE_TAR_DIRECTORY))
 		return NULL;
 	return "something has come in its place";

@@ -8,6 +8,7 @@
 
 #include "cli/change_tar.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -15,7 +16,9 @@
 struct apply {
 	/* Set by the caller. */
 	int root_fd;	      /* borrowed: the tree */
-	struct timespec base; /* of apply_now(): what has changed since is not what the task saw */
+	struct timespec base; /* of apply_now(): what has changed since is not what the task saw;
+				 zero: nothing is known to be that */
+	bool is_unchecked;    /* everything is taken for what the task saw */
 	char **hidden; /* strv, may be NULL: what the task was not shown, with all below it */
 	char **inputs; /* likewise: files that the task was given, single ones */
 	/* Is told of a path that is refused, and why. */

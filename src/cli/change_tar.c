@@ -105,6 +105,21 @@ static int read_long(struct reader *r, uint64_t size, char **ret, struct err *e)
 	return skip(r, size, e);
 }
 
+/* What is no stamp of ours says nothing. */
+static int read_comment(struct reader *r, struct change_tar *t, uint64_t size, struct err *e)
+{
+	char text[TAR_BLOCK + 1] = "";
+	off_t begin = r->at;
+	if (size > TAR_BLOCK)
+		return broken(e, r, "a long comment");
+	int n = read_at(r, text, (size_t)size, e);
+	if (n < 0)
+		return n;
+	t->has_stamp = change_stamp_parse(text, &t->stamp);
+	r->at = begin;
+	return skip(r, size, e);
+}
+
 /* "dir/.wh.name" -> "dir/name". Returns whether it was one. */
 static bool cut_whiteout(char *path)
 {
@@ -194,6 +209,8 @@ static int read_entries(struct reader *r, struct change_tar *t, struct err *e)
 			return broken(e, r, "a bad header");
 		if (h.type == 'L' || h.type == 'K') {
 			n = read_long(r, size, h.type == 'L' ? &r->path : &r->link, e);
+		} else if (h.type == 'g' && t->n == 0 && !r->is_plain) {
+			n = read_comment(r, t, size, e);
 		} else {
 			struct change_tar_entry *c =
 				t->n < ENTRIES_MAX ? next_place(t, &cap) : NULL;

@@ -1,12 +1,13 @@
 /*
  * Reading the tar of what a task changed (docs/protocol.md): its entries, and where their contents
- * lie. It takes what jail init writes and nothing else, so it is short; whatever else a tar may
- * hold is an error.
+ * lie. It takes what jail init writes, and the stamp before it, and nothing else, so it is short;
+ * whatever else a tar may hold is an error.
  */
 #ifndef DAYFLY_CLI_CHANGE_TAR_H
 #define DAYFLY_CLI_CHANGE_TAR_H
 
 #include "base/err.h"
+#include "cli/change_stamp.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,6 +33,8 @@ struct change_tar {
 	struct change_tar_entry *entries; /* in the order of the tar */
 	struct change_tar_entry **sorted; /* by path and type */
 	size_t n;
+	bool has_stamp;
+	struct change_stamp stamp;
 };
 
 /* Reads all headers. *ret is the caller's to finish. Returns 0 or -errno with *e. */

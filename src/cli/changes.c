@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "cli/apply.h"
 #include "cli/change_tar.h"
 #include "cli/daemon.h"
 #include "cli/message.h"
@@ -177,6 +178,20 @@ static int open_workspace(struct changes *c)
 	return r;
 }
 
+/* A file system that we cannot write to has no clock that we could read; then there is none. */
+static int stamp(struct changes *c)
+{
+	struct change_stamp s = { .base = c->back.base };
+	struct stat st;
+	if (c->git || c->is_patch || fstat(c->workspace_fd, &st) < 0 ||
+		(!c->back.when && apply_now(c->workspace_fd, &s.base) < 0))
+		return 0;
+	s.inode = st.st_ino;
+	int r = change_stamp_write(c->tar_fd, &s);
+	c->stamp_bytes = CHANGE_STAMP_BYTES;
+	return r < 0 ? failed(c, r, "write it") : 0;
+}
+
 int changes_begin(struct changes *c, struct dayfly_task *t)
 {
 	auto_close int end = -1;
@@ -186,6 +201,8 @@ int changes_begin(struct changes *c, struct dayfly_task *t)
 	int r = open_files(c);
 	if (r == 0 && !c->git)
 		r = open_workspace(c);
+	if (r == 0)
+		r = stamp(c);
 	if (r < 0)
 		return r;
 	pid_t child = pipe_reader_start(c->tar_fd, &end);
@@ -231,9 +248,9 @@ static int check_whole(const struct changes *c, int errnum)
 			c->why[0] ? c->why : "the daemon does not say why");
 		return -EIO;
 	}
-	if (fstat(c->tar_fd, &st) < 0 || st.st_size != c->wanted_bytes) {
+	if (fstat(c->tar_fd, &st) < 0 || st.st_size != c->wanted_bytes + c->stamp_bytes) {
 		message_error("%s: %lld of %" PRIi64 " bytes came: they went to an earlier request",
-			option(c), (long long)st.st_size, c->wanted_bytes);
+			option(c), (long long)(st.st_size - c->stamp_bytes), c->wanted_bytes);
 		return -EIO;
 	}
 	if (c->left_out)

@@ -29,7 +29,7 @@ struct changes {
 	pid_t reader; /* a child that takes what comes; 0: none */
 	/* From the result. */
 	bool has_archive, is_complete, is_ok;
-	int64_t wanted_bytes, left_out;
+	int64_t wanted_bytes, left_out, stamp_bytes;
 	char why[128], cause[32], commit[72]; /* of git's: what was checked out */
 };
 

@@ -26,6 +26,7 @@ static const struct {
 	{ "wait", verb_wait, "wait for the end of a task and exit as it did" },
 	{ "kill", verb_kill, "end a task, or send it a signal" },
 	{ "inspect", verb_inspect, "print everything known of a task" },
+	{ "apply", verb_apply, "write what a task changed, taken as a tar, to a directory" },
 	{ "history", verb_history, "list the tasks that are remembered, also of earlier daemons" },
 	{ "uploads", verb_uploads, "list artifacts on their way, or wait for them" },
 	{ "top", verb_top, "watch tasks and what they use" },

@@ -22,6 +22,7 @@ int verb_events(int argc, char **argv);
 int verb_doctor(int argc, char **argv);
 int verb_info(int argc, char **argv);
 int verb_stats(int argc, char **argv);
+int verb_apply(int argc, char **argv);
 int verb_drain(int argc, char **argv);
 int verb_config(int argc, char **argv);
 int verb_version(int argc, char **argv);

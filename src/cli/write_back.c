@@ -19,6 +19,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -33,6 +34,11 @@ int write_back_check(const char *text, struct err *e)
 	err_set(e, ERR_BAD_VALUE, 0, "\"%s\" is neither ask nor always", text);
 	err_hint(e, "--apply alone writes back what a task that succeeded has changed");
 	return -EINVAL;
+}
+
+static const char *label_of(const struct write_back *w)
+{
+	return w->is_later ? "apply" : "--apply";
 }
 
 static bool asks(const struct write_back *w)
@@ -57,9 +63,10 @@ static int open_terminal(struct write_back *w)
 	w->tty_fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (w->tty_fd >= 0)
 		return 0;
-	message_error("--apply=ask: there is no terminal to ask on");
-	message_detail("fix", "use --apply, which writes back when the task succeeds, or take the "
-			      "changes with --changes FILE");
+	message_error("%s: there is no terminal to ask on", w->is_later ? "--ask" : "--apply=ask");
+	if (!w->is_later)
+		message_detail("fix", "use --apply, which writes back when the task succeeds, or "
+				      "take the changes with --changes FILE");
 	return -ENOTTY;
 }
 
@@ -75,6 +82,20 @@ int write_back_begin(struct write_back *w, const char *dir, int workspace_fd)
 	r = w->dir ? apply_now(workspace_fd, &w->base) : -errno;
 	if (r < 0)
 		message_error("--apply: nothing can be written to %s: %s", dir, strerror(-r));
+	return r;
+}
+
+int write_back_begin_later(struct write_back *w, const char *dir)
+{
+	w->tty_fd = -1;
+	int r = asks(w) ? open_terminal(w) : 0;
+	if (r < 0)
+		return r;
+	w->dir = r == 0 ? realpath(dir, NULL) : NULL;
+	if (r == 0 && !w->dir) {
+		r = -errno;
+		message_error("apply: %s: %s", dir, strerror(-r));
+	}
 	return r;
 }
 
@@ -126,19 +147,19 @@ static const char *s_of(size_t n)
 	return n == 1 ? "" : "s";
 }
 
-static void tell_left_out(const struct apply *a)
+static void tell_left_out(const struct write_back *w, const struct apply *a)
 {
 	if (a->git_entries)
-		message_error("--apply: %zu change%s left out: git's own files, below .git, are "
+		message_error("%s: %zu change%s left out: git's own files, below .git, are "
 			      "not written back",
-			a->git_entries, s_of(a->git_entries));
+			label_of(w), a->git_entries, s_of(a->git_entries));
 	if (a->hidden_entries)
-		message_error("--apply: %zu change%s left out: they are about what --hide-ignored "
+		message_error("%s: %zu change%s left out: they are about what --hide-ignored "
 			      "hides",
-			a->hidden_entries, s_of(a->hidden_entries));
+			label_of(w), a->hidden_entries, s_of(a->hidden_entries));
 	if (a->input_entries)
-		message_error("--apply: %zu file%s left out that came by --file", a->input_entries,
-			s_of(a->input_entries));
+		message_error("%s: %zu file%s left out that came by --file", label_of(w),
+			a->input_entries, s_of(a->input_entries));
 }
 
 /* What --file has put into the workspace, by its path in there. */
@@ -274,7 +295,7 @@ static int write_all(const struct write_back *w, const struct write_back_tar *t,
 	int r = apply_write(a, tar);
 	if (r == 0)
 		return 0;
-	message_error("--apply: not all was written to %s: %s", w->dir,
+	message_error("%s: not all was written to %s: %s", label_of(w), w->dir,
 		r == -EINTR ? "interrupted" : "it ended at the first that failed");
 	tell_reasons(told);
 	tell_written(a, tar);
@@ -287,17 +308,33 @@ static int refused(const struct write_back *w, const struct write_back_tar *t,
 {
 	const struct told *told = a->owner;
 	if (r == -ENOSPC)
-		message_error("--apply: nothing was written to %s: it takes %" PRIu64
+		message_error("%s: nothing was written to %s: it takes %" PRIu64
 			      " bytes more, and they are not free",
-			w->dir, a->space_bytes);
+			label_of(w), w->dir, a->space_bytes);
 	else if (r != -EBUSY)
-		message_error("--apply: nothing was written to %s: %s", w->dir, strerror(-r));
+		message_error(
+			"%s: nothing was written to %s: %s", label_of(w), w->dir, strerror(-r));
 	else
-		message_error("--apply: nothing was written to %s: %zu change%s cannot be made",
-			w->dir, told->n, s_of(told->n));
+		message_error("%s: nothing was written to %s: %zu change%s cannot be made",
+			label_of(w), w->dir, told->n, s_of(told->n));
 	tell_reasons(told);
-	tell_kept(t, "see to what is in the way, and run the task again", ret_keeps);
+	tell_kept(t,
+		w->is_later ? "see to what is in the way, or add --unchecked if it may be lost"
+			    : "see to what is in the way, and run the task again",
+		ret_keeps);
 	return r;
+}
+
+static int list(const struct write_back *w, const struct write_back_tar *t, const struct apply *a,
+	const struct change_tar *tar, int r, bool *ret_keeps)
+{
+	for (size_t i = 0; i < tar->n; i++)
+		if (!apply_skips(a, tar->sorted[i]->path))
+			show(STDOUT_FILENO, tar->sorted[i]);
+	if (r < 0)
+		return refused(w, t, a, r, ret_keeps);
+	tell_left_out(w, a);
+	return 0;
 }
 
 static int write_back(const struct write_back *w, const struct write_back_tar *t, struct apply *a,
@@ -306,9 +343,11 @@ static int write_back(const struct write_back *w, const struct write_back_tar *t
 	int r = apply_check(a, tar);
 	size_t n = r == -ENOMEM ? 0 : count_changes(a, tar);
 	if (r == 0 && n == 0) {
-		tell_left_out(a);
+		tell_left_out(w, a);
 		return 0;
 	}
+	if (w->is_dry)
+		return list(w, t, a, tar, r, ret_keeps);
 	if (!t->is_ok && !*w->when) {
 		message_error("--apply: nothing was written to %s: the task did not succeed (%s)",
 			w->dir, t->cause);
@@ -317,7 +356,7 @@ static int write_back(const struct write_back *w, const struct write_back_tar *t
 	}
 	if (r < 0)
 		return refused(w, t, a, r, ret_keeps);
-	tell_left_out(a);
+	tell_left_out(w, a);
 	if (!asks(w))
 		return write_all(w, t, a, tar, ret_keeps);
 	show_all(w, t, a, tar, n);
@@ -327,10 +366,23 @@ static int write_back(const struct write_back *w, const struct write_back_tar *t
 		r = apply_check(a, tar);
 		return r < 0 ? refused(w, t, a, r, ret_keeps) : write_all(w, t, a, tar, ret_keeps);
 	}
-	message_error("--apply: nothing was written to %s: the answer was not yes", w->dir);
+	message_error("%s: nothing was written to %s: the answer was not yes", label_of(w), w->dir);
 	if (r < 0)
 		tell_kept(t, "nobody answered", ret_keeps);
 	return r;
+}
+
+/* From when on a change is not what the task saw: known of the directory that it had, if the tar
+ * says it. */
+static struct timespec base_of(
+	const struct write_back *w, const struct change_tar *tar, int workspace_fd)
+{
+	struct stat st;
+	if (!w->is_later)
+		return w->base;
+	if (tar->has_stamp && fstat(workspace_fd, &st) == 0 && st.st_ino == tar->stamp.inode)
+		return tar->stamp.base;
+	return (struct timespec){ 0 };
 }
 
 int write_back_end(struct write_back *w, const struct write_back_tar *t, bool *ret_keeps)
@@ -338,7 +390,7 @@ int write_back_end(struct write_back *w, const struct write_back_tar *t, bool *r
 	struct told *told = calloc(1, sizeof(*told));
 	struct change_tar tar = { .fd = -1 };
 	struct apply a = { .root_fd = t->workspace_fd,
-		.base = w->base,
+		.is_unchecked = w->is_unchecked,
 		.hidden = w->hidden,
 		.refused = on_refused,
 		.owner = told };
@@ -348,8 +400,9 @@ int write_back_end(struct write_back *w, const struct write_back_tar *t, bool *r
 		err_set(&e, ERR_INTERNAL, -r, "write the changes back");
 	else
 		r = change_tar_read(t->fd, &tar, &e);
+	a.base = base_of(w, &tar, t->workspace_fd);
 	if (r < 0) {
-		message_error("--apply: %s", e.msg);
+		message_error("%s: %s", label_of(w), e.msg);
 		tell_kept(t, "nothing was written", ret_keeps);
 	} else {
 		r = write_back(w, t, &a, &tar, ret_keeps);

@@ -1,4 +1,5 @@
-/* dayfly run --apply: what the task changed is written back to the workspace, if it may be. */
+/* dayfly run --apply and dayfly apply: what a task changed is written back to the workspace, if it
+ * may be. */
 #ifndef DAYFLY_CLI_WRITE_BACK_H
 #define DAYFLY_CLI_WRITE_BACK_H
 
@@ -9,8 +10,11 @@
 
 struct write_back {
 	/* Set by the caller. */
-	const char *when; /* --apply: NULL: never; "": after success; "ask"; "always" */
-	char **files;	  /* --file, as given */
+	const char *when;  /* --apply: NULL: never; "": after success; "ask"; "always" */
+	char **files;	   /* --file, as given */
+	bool is_later;	   /* dayfly apply: */
+	bool is_dry;	   /* only lists */
+	bool is_unchecked; /* apply.h */
 	/* Its own. */
 	char **hidden; /* strv: what --hide-ignored hides, filled when the task is described */
 	char *dir;     /* the workspace's path */
@@ -38,6 +42,8 @@ int write_back_note_hidden(struct write_back *w, const char *path);
  * as --workspace names it. Returns 0, or -errno after a message.
  */
 int write_back_begin(struct write_back *w, const char *dir, int workspace_fd);
+/* In place of that where is_later: the moment comes from the tar. */
+int write_back_begin_later(struct write_back *w, const char *dir);
 
 /* Returns 0, or -errno after a message. *ret_keeps: the tar must not be deleted; it was named. */
 int write_back_end(struct write_back *w, const struct write_back_tar *t, bool *ret_keeps);

@@ -151,6 +151,16 @@ class Run(OwnDaemons, WithGit):
         self.assertEqual(done.returncode, 125)
         self.assertIn(b"--git-key", done.stderr)
 
+    def test_a_tar_of_what_changed_can_be_applied_to_a_clone(self):
+        tar = os.path.join(self.folder, "c.tar")
+        self.run_git(self.repo + "@main", "echo fixed >file; echo new >new", "--changes", tar)
+        done = self.cli("apply", tar, self.repo)
+        self.assertEqual(done.returncode, 1, done)
+        self.assertIn(b"cannot be told: file", done.stderr)
+        done = self.cli("apply", "--unchecked", tar, self.repo)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertEqual(self.git(self.repo, "status", "--porcelain"), " M file\n?? new\n")
+
     def test_what_does_not_go_together_is_named(self):
         for more, word in ((["--workspace", "."], b"--workspace"), (["--apply"], b"--changes FILE"), (["--git-ref", "x"], b"twice")):
             done = self.run_git(self.repo + "@main", "true", *more, code=125)
