@@ -96,6 +96,7 @@ static const struct {
 	{ "No space left", "the file system of the cache is full" },
 	{ "mismatched algorithms",
 		"its objects are named by SHA-256; only repositories with SHA-1 can be fetched" },
+	{ "died of signal 9", "raise memory in [git] of dayflyd.conf" },
 	{ "ut of memory", "raise memory in [git] of dayflyd.conf" },
 	{ "File too large", "the repository is larger than the cache may be: cache_per_user in "
 			    "[git] of dayflyd.conf" },
@@ -169,6 +170,9 @@ int git_report_failure(
 	case GIT_SCRIPT_NO_PLACE:
 		return fail("there is something else where a submodule is to lie", words,
 			"leave submodules out", e);
+	case 128 + SIGKILL:
+		return fail("git wanted more memory than it has", words,
+			"raise memory in [git] of dayflyd.conf", e);
 	case 127:
 		return fail("git is not there", words, "install git on this host", e);
 	default:

@@ -79,7 +79,7 @@ def endless_refs(conn):
 
 @in_modes
 class Servers(Configured):
-    settings = "timeout = 20s\nmemory = 64MiB\n"
+    settings = "timeout = 5m\nmemory = 64MiB\n"
 
     def test_M4_nobody_is_led_elsewhere(self):
         with GitHttp(self.folder) as good:
@@ -206,7 +206,7 @@ class Repositories(Configured):
 
 @in_modes
 class Large(Configured):
-    settings = "cache_per_user = 4MiB\ntimeout = 60s\n"
+    settings = "cache_per_user = 4MiB\ntimeout = 10m\n"
 
     def test_more_than_the_cache_may_have_is_not_kept(self):
         small = self.head()

@@ -6,7 +6,7 @@ import socket
 import struct
 import subprocess
 
-from dayfly_client import DaemonError
+from dayfly_client import SCALE, DaemonError
 from dayfly_test import in_modes
 from servers import Agent, GitHttp, Sshd
 
@@ -186,7 +186,7 @@ class Private(OwnDaemons, WithGit):
             stat -c '%a %U' /var/lib/dayfly; find /var/lib/dayfly -name '*-shallow'"""
         env = {"PATH": self.stage.bin + ":" + os.environ["PATH"], "XDG_RUNTIME_DIR": runtime, "HOME": "/root"}
         done = subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", repo], env=env, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=120)
+                              stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=60 * SCALE)
         with contextlib.closing(socket.socket(socket.AF_UNIX)) as sock:
             sock.connect(os.path.join(runtime, "dayfly/dayfly.sock"))
             pid, _, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))

@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 
+from dayfly_client import SCALE
 from dayfly_host import as_user, read
 from dayfly_test import in_modes
 from servers import Agent, GitDaemon, GitHttp, Sshd, Tarpit, make_key
@@ -185,7 +186,7 @@ class Impatient(Remote):
     def options(self):
         owner = 0 if self.mode == "root" else None
         path = os.path.join(self.make_dir(owner=owner), "dayflyd.conf")
-        self.make_file(path, "[git]\ntimeout = 2s\n", owner=owner)
+        self.make_file(path, "[git]\ntimeout = %ds\n" % max(2, 2 * SCALE), owner=owner)
         return ("--config", path)
 
     def test_M5_one_that_says_nothing_costs_the_time_it_may(self):

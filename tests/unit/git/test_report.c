@@ -58,6 +58,11 @@ TEST(a_failure_has_gits_last_words_and_what_helps)
 		"Host key verification failed.\nfatal: Could not read from remote repository.\n",
 		&e);
 	assert_non_null(strstr(e.hint, "known_hosts"));
+	/* By the kernel, for the cgroup's bound: git itself, or a part of it. */
+	fail_with("/x", 137, "Killed\n", &e);
+	assert_non_null(strstr(e.hint, "memory in [git]"));
+	fail_with("/x", 128, "error: index-pack died of signal 9\nfatal: index-pack failed\n", &e);
+	assert_non_null(strstr(e.hint, "memory in [git]"));
 	fail_with("/x", 127, "sh: 4: git: not found\n", &e);
 	assert_non_null(strstr(e.hint, "install git"));
 	fail_with("/x", GIT_SCRIPT_TOO_LARGE, "", &e);
