@@ -28,7 +28,7 @@ _dayfly() {
     --webhook) return ;;
     --webhook-on) return ;;
     --changes) return ;;
-    --changes-format) return ;;
+    --changes-format) COMPREPLY=($(compgen -W 'tar patch bundle' -- "$word")); return ;;
     --artifact) return ;;
     --artifacts-to) return ;;
     --artifacts-timeout) return ;;

@@ -16,7 +16,7 @@ BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build/release"))
 
 # What the shells offer for an option's argument. Others that take one get nothing.
 WORDS = {"network": "none host", "user": "agent root", "profile": "dev strict", "image": "host", "signal": "TERM KILL INT HUP QUIT USR1 USR2",
-         "apply": "ask always",
+         "apply": "ask always", "changes-format": "tar patch bundle",
          "best-effort": "memory cpus pids cpu_time memory_high swap cpu_weight io_read io_write disk inodes"}
 FOLDERS = {"workspace", "mount", "workdir"}
 FILES = {"result", "socket", "config", "git-agent", "git-credentials", "git-key", "git-known-hosts", "git-ca"}

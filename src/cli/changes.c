@@ -29,13 +29,15 @@ static bool has_ending(const char *text, const char *ending)
 	return n > m && !strcmp(text + n - m, ending);
 }
 
-/* "tar", "patch", or NULL. */
+/* "tar", "patch", "bundle" or NULL. */
 static const char *format_of(const struct changes *c)
 {
 	if (c->format)
 		return c->format;
 	if (has_ending(c->file, ".tar"))
 		return "tar";
+	if (has_ending(c->file, ".bundle"))
+		return "bundle";
 	return has_ending(c->file, ".patch") || has_ending(c->file, ".diff") ? "patch" : NULL;
 }
 
@@ -51,9 +53,9 @@ int changes_check_file(const char *text, struct err *e)
 
 int changes_check_format(const char *text, struct err *e)
 {
-	if (!strcmp(text, "tar") || !strcmp(text, "patch"))
+	if (!strcmp(text, "tar") || !strcmp(text, "patch") || !strcmp(text, "bundle"))
 		return 0;
-	return err_set(e, ERR_BAD_VALUE, 0, "\"%s\" is neither tar nor patch", text);
+	return err_set(e, ERR_BAD_VALUE, 0, "\"%s\" is neither tar nor patch nor bundle", text);
 }
 
 static bool is_private(const char *workspace)
@@ -96,9 +98,9 @@ int changes_check(const struct changes *c, bool is_detached, bool is_kept)
 		why = ": only a workspace of mode cow has changes to be taken";
 		fix = "add --workspace DIR or --git URL";
 	} else if (c->file && !format_of(c)) {
-		why = "--changes: the ending of the file does not say whether it is a tar or a "
-		      "patch";
-		fix = "call it .tar, .patch or .diff, or add --changes-format";
+		why = "--changes: the ending of the file does not say whether it is a tar, a "
+		      "patch or a bundle";
+		fix = "call it .tar, .patch, .diff or .bundle, or add --changes-format";
 	}
 	if (!why)
 		return 0;
@@ -143,7 +145,8 @@ static int open_files(struct changes *c)
 		c->tar_fd = make_temporary(NULL, &c->tar_path);
 		return c->tar_fd < 0 ? failed(c, c->tar_fd, "make a temporary file") : 0;
 	}
-	c->is_patch = !strcmp(format_of(c), "patch");
+	c->is_bundle = !strcmp(format_of(c), "bundle");
+	c->is_patch = c->is_bundle || !strcmp(format_of(c), "patch");
 	bool is_there = stat(c->file, &st) == 0;
 	/* A link of another user's, say, that the kernel does not follow for us. */
 	if (!is_there && errno != ENOENT)
@@ -192,6 +195,21 @@ static int stamp(struct changes *c)
 	return r < 0 ? failed(c, r, "write it") : 0;
 }
 
+static int find_commit(struct changes *c)
+{
+	struct source_arg s = { 0 };
+	struct err e;
+	int r = c->git ? 0 : source_parse_workspace(c->workspace, &s, &e);
+	if (r == 0)
+		r = bundle_begin(&c->bundle, c->git ? NULL : s.path, &e);
+	source_arg_finish(&s);
+	if (r < 0) {
+		message_error("--changes %s: %s", c->file, e.msg);
+		message_detail("fix", e.hint);
+	}
+	return r;
+}
+
 int changes_begin(struct changes *c, struct dayfly_task *t)
 {
 	auto_close int end = -1;
@@ -201,6 +219,8 @@ int changes_begin(struct changes *c, struct dayfly_task *t)
 	int r = open_files(c);
 	if (r == 0 && !c->git)
 		r = open_workspace(c);
+	if (r == 0 && c->is_bundle)
+		r = find_commit(c);
 	if (r == 0)
 		r = stamp(c);
 	if (r < 0)
@@ -225,6 +245,7 @@ void changes_note(struct changes *c, const struct dayfly_event *last)
 	const char *why = dayfly_event_result_text(last, "changes.archive.error");
 	const char *outcome = dayfly_event_result_text(last, "outcome");
 	c->is_ok = outcome && !strcmp(outcome, "ok");
+	snprintf(c->task, sizeof(c->task), "%s", dayfly_event_task(last));
 	snprintf(c->cause, sizeof(c->cause), "%s", dayfly_event_cause(last));
 	snprintf(c->why, sizeof(c->why), "%s", why ? why : "");
 	c->is_complete = complete == 1;
@@ -260,7 +281,7 @@ static int check_whole(const struct changes *c, int errnum)
 	return 0;
 }
 
-static int make_patch(const struct changes *c, const struct command *cmd, const char *socket)
+static int make_patch(struct changes *c, const struct command *cmd, const char *socket)
 {
 	struct change_tar tar = { .fd = -1 };
 	struct patch_result result = { 0 };
@@ -269,7 +290,10 @@ static int make_patch(const struct changes *c, const struct command *cmd, const 
 	struct dayfly_client *client = r == 0 ? daemon_connect(cmd, socket, 0) : NULL;
 	if (r == 0 && !client)
 		r = err_set(&e, ERR_INTERNAL, ECONNREFUSED, "ask for git");
-	const struct patch_before before = { c->workspace_fd, c->git, c->commit };
+	if (c->git)
+		snprintf(c->bundle.base, sizeof(c->bundle.base), "%s", c->commit);
+	const struct patch_before before = { c->workspace_fd, c->git, c->commit,
+		c->is_bundle ? &c->bundle : NULL, c->task };
 	if (r == 0)
 		r = patch_write(client, &tar, &before, c->out_fd, &result, &e);
 	dayfly_client_free(client);
@@ -279,8 +303,8 @@ static int make_patch(const struct changes *c, const struct command *cmd, const 
 		message_detail("fix", e.hint);
 	} else if (result.git_entries) {
 		message_error("--changes %s: %zu of the changes left out: they are git's own, "
-			      "below .git, which a tar can hold and a patch cannot",
-			c->file, result.git_entries);
+			      "below .git, which a tar can hold and a %s cannot",
+			c->file, result.git_entries, c->is_bundle ? "bundle" : "patch");
 	}
 	return r;
 }
@@ -370,6 +394,7 @@ int changes_end(struct changes *c, const struct command *cmd, const char *socket
 	int *const fds[] = { &c->tar_fd, &c->out_fd, &c->workspace_fd };
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		fd_close(fds[i]);
+	bundle_finish(&c->bundle);
 	write_back_finish(&c->back);
 	return r;
 }

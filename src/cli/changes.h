@@ -3,6 +3,7 @@
 #ifndef DAYFLY_CLI_CHANGES_H
 #define DAYFLY_CLI_CHANGES_H
 
+#include "cli/bundle.h"
 #include "cli/git_arg.h"
 #include "cli/options.h"
 #include "cli/write_back.h"
@@ -14,23 +15,25 @@
 
 struct changes {
 	/* Set by the caller. */
-	const char *file;	       /* --changes FILE */
-	const char *format;	       /* "tar" or "patch"; NULL: by the ending of the file */
-	const char *workspace;	       /* as --workspace has it */
+	const char *file;      /* --changes FILE */
+	const char *format;    /* "tar", "patch" or "bundle"; NULL: by the ending of the file */
+	const char *workspace; /* as --workspace has it */
 	const struct git_options *git; /* or where else it is from; NULL: not from there */
 	struct write_back back;	       /* --apply */
 
 	/* Its own. */
-	bool is_patch, is_special; /* the file is no regular one: written at the end */
+	bool is_patch, is_bundle; /* made by git */
+	bool is_special;	  /* the file is no regular one: written at the end */
 	char *place; /* where the file is to be; a link was followed once, before the task */
 	char *tar_path, *out_path; /* temporary files, or NULL; the same where the tar is wanted */
 	int tar_fd, out_fd;
 	int workspace_fd;
+	struct bundle bundle;
 	pid_t reader; /* a child that takes what comes; 0: none */
 	/* From the result. */
 	bool has_archive, is_complete, is_ok;
 	int64_t wanted_bytes, left_out, stamp_bytes;
-	char why[128], cause[32], commit[72]; /* of git's: what was checked out */
+	char why[128], cause[32], task[64], commit[72]; /* of git's: what was checked out */
 };
 
 /* Checks for the option table. */

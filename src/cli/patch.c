@@ -28,6 +28,7 @@ struct scratch {
 	char path[PATH_MAX]; /* "" for none */
 	int before_fd, after_fd;
 	int list_fd;	/* names of files before, which git has; -1: they are copied */
+	int new_fd;	/* for a bundle: names of files after; -1 */
 	uint64_t bytes; /* of all files in it */
 };
 
@@ -36,14 +37,21 @@ static void scratch_remove(struct scratch *s)
 	fd_close(&s->before_fd);
 	fd_close(&s->after_fd);
 	fd_close(&s->list_fd);
+	fd_close(&s->new_fd);
 	if (s->path[0])
 		place_remove_tree(AT_FDCWD, s->path);
 }
 
-static int scratch_make(struct scratch *s, bool has_list, struct err *e)
+static int make_list(int top, const char *name, int *ret_fd, struct err *e)
+{
+	*ret_fd = openat(top, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return *ret_fd < 0 ? err_set(e, ERR_INTERNAL, errno, "make a file for the patch") : 0;
+}
+
+static int scratch_make(struct scratch *s, const struct patch_before *before, struct err *e)
 {
 	const char *base = getenv("TMPDIR");
-	*s = (struct scratch){ .before_fd = -1, .after_fd = -1, .list_fd = -1 };
+	*s = (struct scratch){ .before_fd = -1, .after_fd = -1, .list_fd = -1, .new_fd = -1 };
 	snprintf(s->path, sizeof(s->path), "%.4000s/dayfly-patch-XXXXXX",
 		base && *base ? base : "/tmp");
 	if (!mkdtemp(s->path)) {
@@ -54,9 +62,11 @@ static int scratch_make(struct scratch *s, bool has_list, struct err *e)
 	auto_close int top = open(s->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (top < 0 || mkdirat(top, "a", 0700) < 0 || mkdirat(top, "b", 0700) < 0)
 		return err_set(e, ERR_INTERNAL, errno, "make a directory for the patch");
-	if (has_list && (s->list_fd = openat(
-				 top, "list", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) < 0)
-		return err_set(e, ERR_INTERNAL, errno, "make a file for the patch");
+	int r = before->git || before->bundle ? make_list(top, "list", &s->list_fd, e) : 0;
+	if (r == 0 && before->bundle)
+		r = make_list(top, "new", &s->new_fd, e);
+	if (r < 0)
+		return r;
 	s->before_fd = beneath_open(top, "a", O_RDONLY | O_DIRECTORY);
 	s->after_fd = beneath_open(top, "b", O_RDONLY | O_DIRECTORY);
 	return s->before_fd < 0 || s->after_fd < 0
@@ -123,10 +133,10 @@ static int add_before(struct scratch *s, int workspace_fd, const char *path)
 }
 
 /* "./" keeps a name from being an option. */
-static int note_before(struct scratch *s, const char *path)
+static int note(int list_fd, const char *path)
 {
-	int r = fd_write_all(s->list_fd, "./", 2);
-	return r < 0 ? r : fd_write_all(s->list_fd, path, strlen(path) + 1);
+	int r = fd_write_all(list_fd, "./", 2);
+	return r < 0 ? r : fd_write_all(list_fd, path, strlen(path) + 1);
 }
 
 static int fill(struct scratch *s, const struct change_tar *tar, const struct patch_before *before,
@@ -143,10 +153,12 @@ static int fill(struct scratch *s, const struct change_tar *tar, const struct pa
 		if (c->type == CHANGE_TAR_DIRECTORY)
 			continue;
 		if (c->type == CHANGE_TAR_DELETED || c->replaces)
-			r = before->git ? note_before(s, c->path)
-					: add_before(s, before->workspace_fd, c->path);
+			r = s->list_fd >= 0 ? note(s->list_fd, c->path)
+					    : add_before(s, before->workspace_fd, c->path);
 		if (r == 0 && c->type != CHANGE_TAR_DELETED)
 			r = add_after(s, tar, c);
+		if (r == 0 && c->type != CHANGE_TAR_DELETED && s->new_fd >= 0)
+			r = note(s->new_fd, c->path);
 		if (r < 0)
 			return err_set(e, ERR_INTERNAL, -r, "copy %s for the patch", c->path);
 	}
@@ -167,20 +179,21 @@ static const char from_tree[] =
 	"cd /tmp/patch && tar -C a -xf a.tar || exit 2\n"
 	"exec \"$@\"";
 
-static int describe(
-	struct dayfly_task *t, const struct scratch *s, bool is_from_tree, struct dayfly_error *e)
+static int describe(struct dayfly_task *t, const struct scratch *s,
+	const struct patch_before *before, struct dayfly_error *e)
 {
 	static const char *const plain[] = { GIT_DIFF }, *const script[] = { "sh", "-c", from_tree,
 		"sh", GIT_DIFF };
-	const char *const *argv = is_from_tree ? script : plain;
+	const char *const *argv = before->git ? script : plain;
 	static const char *const env[][2] = { { "GIT_CONFIG_NOSYSTEM", "1" },
 		{ "GIT_CONFIG_GLOBAL", "/dev/null" }, { "GIT_ATTR_NOSYSTEM", "1" },
 		{ "LC_ALL", "C" } };
 	char output[32];
-	int r = dayfly_task_set_argv(t, argv);
+	int r = before->bundle ? bundle_describe(before->bundle, t, before->task, e)
+			       : dayfly_task_set_argv(t, argv);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(env); i++)
 		r = dayfly_task_set_env(t, env[i][0], env[i][1]);
-	if (r == 0 && !is_from_tree)
+	if (r == 0 && !before->git)
 		r = dayfly_task_set_cwd(t, SHOWN_AT);
 	/* Each byte may come twice, as two letters; and the headers. */
 	uint64_t most = 4 * s->bytes + DEFAULT_OUTPUT / 2;
@@ -205,13 +218,13 @@ static int take_event(struct dayfly_event *ev, int out_fd, char *said, size_t si
 	switch (dayfly_event_type(ev)) {
 	case DAYFLY_EVENT_OUTPUT:
 		if (dayfly_event_truncated(ev))
-			return err_set(e, ERR_TOO_LARGE, 0, "the patch is too large");
+			return err_set(e, ERR_TOO_LARGE, 0, "it is too large");
 		if (dayfly_event_stream(ev) != DAYFLY_STREAM_STDOUT) {
 			snprintf(said, size, "%.*s", (int)(len < size ? len : size - 1), data);
 			return 0;
 		}
 		r = fd_write_all(out_fd, data, len);
-		return r < 0 ? err_set(e, ERR_INTERNAL, -r, "write the patch") : 0;
+		return r < 0 ? err_set(e, ERR_INTERNAL, -r, "write it") : 0;
 	case DAYFLY_EVENT_RESULT:
 	case DAYFLY_EVENT_ERROR:
 		return 1;
@@ -220,7 +233,7 @@ static int take_event(struct dayfly_event *ev, int out_fd, char *said, size_t si
 	}
 }
 
-static int judge(const struct dayfly_event *last, const char *said, struct err *e)
+static int judge(const struct dayfly_event *last, bool is_diff, const char *said, struct err *e)
 {
 	struct dayfly_error de;
 	int64_t code = -1, dropped = -1;
@@ -228,20 +241,21 @@ static int judge(const struct dayfly_event *last, const char *said, struct err *
 		from_library(e, &de);
 		err_wrap(e, "git");
 		if (!strcmp(dayfly_event_cause(last), "exec"))
-			err_hint(e, "a patch is made by git, which tasks must be able to run here; "
+			err_hint(e, "it is made by git, which tasks must be able to run here; "
 				    "or take a tar");
 		return -EINVAL;
 	}
 	dayfly_event_result_number(last, "exit.code", &code);
 	dayfly_event_result_number(last, "output.stdout.dropped", &dropped);
 	/* As diff does: 1 says that there are differences. */
-	if (code != 0 && code != 1)
+	if (code != 0 && (code != 1 || !is_diff))
 		return err_set(e, ERR_INTERNAL, 0, "git ended with %s%s%s",
 			dayfly_event_cause(last), said[0] ? ": " : "", said);
-	return dropped == 0 ? 0 : err_set(e, ERR_TOO_LARGE, 0, "the patch is too large");
+	return dropped == 0 ? 0 : err_set(e, ERR_TOO_LARGE, 0, "it is too large");
 }
 
-static int run_git(struct dayfly_client *c, const struct dayfly_task *t, int out_fd, struct err *e)
+static int run_git(struct dayfly_client *c, const struct dayfly_task *t, bool is_diff, int out_fd,
+	struct err *e)
 {
 	struct dayfly_error de;
 	uint64_t request = 0;
@@ -262,7 +276,7 @@ static int run_git(struct dayfly_client *c, const struct dayfly_task *t, int out
 				? take_event(ev, out_fd, said, sizeof(said), e)
 				: 0;
 		if (r == 1)
-			r = judge(ev, said, e) < 0 ? -EIO : 1;
+			r = judge(ev, is_diff, said, e) < 0 ? -EIO : 1;
 		dayfly_event_free(ev);
 		if (r != 0)
 			return r == 1 ? 0 : r;
@@ -278,7 +292,7 @@ static struct dayfly_task *make_task(
 	int r = t ? 0 : err_set(e, ERR_INTERNAL, ENOMEM, "make the patch");
 	if (r == 0 && before->git)
 		r = git_arg_add(t, before->git, before->commit, e);
-	if (r == 0 && describe(t, s, before->git != NULL, &de) < 0) {
+	if (r == 0 && describe(t, s, before, &de) < 0) {
 		from_library(e, &de);
 		r = -EIO;
 	}
@@ -293,12 +307,12 @@ int patch_write(struct dayfly_client *c, const struct change_tar *tar,
 {
 	struct scratch s;
 	*ret = (struct patch_result){ 0 };
-	int r = scratch_make(&s, before->git != NULL, e);
+	int r = scratch_make(&s, before, e);
 	if (r == 0)
 		r = fill(&s, tar, before, ret, e);
 	struct dayfly_task *t = r == 0 ? make_task(&s, before, e) : NULL;
 	if (r == 0)
-		r = t ? run_git(c, t, out_fd, e) : -EIO;
+		r = t ? run_git(c, t, !before->bundle, out_fd, e) : -EIO;
 	dayfly_task_free(t);
 	scratch_remove(&s);
 	return r;

@@ -148,9 +148,9 @@ static const struct option_def options[] = {
 	{ OPTION_TEXT, 0,   "webhook-on",    "EVENTS",           AT(webhook_on),    NULL,                   NULL,
 		"of what: accepted,started,finished (default: finished)" },
 	{ OPTION_TEXT, 0,   "changes",       "FILE",             AT(changes_file),  changes_check_file,     "task.changes",
-		"write what it changed in the workspace there: a .tar or a .patch" },
+		"write its changes there: a .tar, a .patch or a .bundle of git" },
 	{ OPTION_TEXT, 0,   "changes-format", "FORMAT",          AT(changes_format), changes_check_format,  NULL,
-		"tar or patch, whatever the name of the file" },
+		"tar, patch or bundle, whatever the name of the file" },
 	{ OPTION_WHEN, 0,   "apply",         "WHEN",             AT(apply),         write_back_check,       NULL,
 		"write it back to the workspace if it succeeds; or: ask, always" },
 

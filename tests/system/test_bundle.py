@@ -1,0 +1,164 @@
+"""dayfly run --changes x.bundle: a commit on top of the one that the task saw."""
+import os
+import random
+import shutil
+import subprocess
+
+from dayfly_host import read
+from dayfly_test import in_modes
+
+from common import OwnDaemons
+from test_patch import CHANGES, Cases, Edits, tree
+
+GIT = "git -c user.name=a -c user.email=a@b -c init.defaultBranch=main "
+COMMIT = GIT + "init -q . && " + GIT + "add -A && " + GIT + "commit -qm one"
+
+
+class Bundles(OwnDaemons, Cases):
+    def setUp(self):
+        super().setUp()
+        self.new_daemon()
+        self.sh(COMMIT, self.work)
+
+    def bundle(self, script, *options, name="c.bundle", code=0, source=None, **more):
+        source = source or ("--workspace", self.work)
+        done = self.cli("run", *source, "--changes", self.path(name), *options, "--", "sh", "-c", script, **more)
+        self.assertEqual(done.returncode, code, done)
+        return done
+
+    def fetched(self, name="c.bundle"):
+        """A clone of the repository, with what the bundle brings."""
+        clone = self.make_dir()
+        # Every file as it is in there, whatever attributes the task has left.
+        self.sh("git clone -q -n %s . && echo '* -text -ident !filter !working-tree-encoding' > .git/info/attributes && git fetch -q %s && git checkout -q FETCH_HEAD"
+                % (self.work, self.path(name)), clone)
+        return clone
+
+    def said(self, script, cwd):
+        return self.sh(script, cwd).stdout.decode(errors="replace").strip()
+
+
+@in_modes
+class Bundle(Bundles):
+    def test_a_clone_that_fetches_it_has_the_tree_that_the_task_saw(self):
+        script = CHANGES.replace("head -c 100000 /dev/urandom", "seq 30000 | gzip -n")
+        want = tree(self.seen(script))
+        for source in (("--workspace", self.work), ("--git", self.work)):
+            before = self.said("git rev-parse HEAD; git for-each-ref; git count-objects; find . | sort | sha256sum", self.work)
+            done = self.bundle(script, source=source)
+            self.assertEqual((done.stdout, done.stderr), (b"", b""))
+            clone = self.fetched()
+            self.assertEqual(tree(clone), want)
+            self.assertEqual(self.said("git rev-parse HEAD~1 && git status --porcelain && git fsck --strict", clone), self.said("git rev-parse HEAD", self.work))
+            self.assertEqual(self.said("git rev-parse HEAD; git for-each-ref; git count-objects; find . | sort | sha256sum", self.work), before)
+            self.assertEqual(os.listdir(self.temporary), [])
+
+    def test_what_it_says(self):
+        self.bundle("echo 2 > del", "--result", self.path("result"))
+        task = read(self.path("result")).partition('"task":')[2].split('"')[1]
+        clone = self.fetched()
+        self.assertEqual(self.said("git log -1 --format='%an <%ae> %cn <%ce>%n%s'", clone),
+                         "dayfly <dayfly@localhost> dayfly <dayfly@localhost>\nWhat the dayfly task %s changed" % task)
+        self.assertIn("refs/heads/dayfly/" + task, self.said("git bundle list-heads %s" % self.path("c.bundle"), clone))
+        self.sh("git config user.name 'Jöe Doe'; git config user.email joe@example.org", self.work)
+        self.bundle("echo 2 > del; chmod 755 mode")
+        clone = self.fetched()
+        self.assertEqual(self.said("git log -1 --format='%an <%ae> %cn <%ce>'", clone),
+                         "Jöe Doe <joe@example.org> Jöe Doe <joe@example.org>")
+        self.assertEqual(self.said("git show --format= --raw --abbrev=1 | cut -d' ' -f1,2,5-", clone), ":100644 100644 M\tdel\n:100644 100755 M\tmode")
+
+    def test_it_comes_after_a_failure_and_without_a_change(self):
+        self.bundle("echo 2 > del; exit 3", code=3)
+        self.assertEqual(read(os.path.join(self.fetched(), "del")), "2\n")
+        self.bundle("true")
+        clone = self.fetched()
+        self.assertEqual(self.said("git rev-parse HEAD^{tree}", clone), self.said("git rev-parse HEAD~1^{tree}", clone))
+        self.bundle("echo 2 > del", "--changes-format", "bundle", name="x")
+        self.assertEqual(read(os.path.join(self.fetched("x"), "del")), "2\n")
+
+    def test_only_what_the_task_changed_is_in_it(self):
+        """Not what was changed and never committed, nor what git does not know."""
+        self.sh("echo own > text; echo own > secret; echo own > staged; git add staged; rm noend", self.work)
+        self.bundle("cat secret; echo 2 > del")
+        clone = self.fetched()
+        self.assertEqual(self.said("git diff --stat=200 HEAD~1 | cat", clone).splitlines()[0].split()[0], "del")
+        self.assertFalse(os.path.exists(os.path.join(clone, "secret")))
+        self.assertEqual(self.said("git rev-list --objects HEAD ^HEAD~1 | cut -s -d' ' -f2", clone).split(), ["del"])
+
+    def test_A5_nothing_of_the_task_s_is_run_or_followed(self):
+        marker = os.path.join(self.make_dir(), "marker")
+        secret = self.make_file(os.path.join(self.make_dir(), "secret"), "host secret")
+        evil = "touch %s; cat" % marker
+        # The repository's own configuration and hooks are the user's, and have no part in it either.
+        self.sh("git config filter.evil.clean '%s' && git config filter.evil.smudge '%s' && git config core.fsmonitor 'touch %s' && git config core.autocrlf input"
+                % (evil, evil, marker), self.work)
+        for hook in ("pre-commit", "post-commit", "reference-transaction", "post-index-change", "post-checkout"):
+            self.make_file(os.path.join(self.work, ".git/hooks", hook), "#!/bin/sh\ntouch %s\n" % marker, mode=0o755)
+        # What git runs outside, of its own: git status.
+        script = """printf '* filter=evil diff=evil merge=evil text eol=crlf ident working-tree-encoding=UTF-16\\n[attr]binary -diff\\n' > .gitattributes
+            printf 'a\\r\\n$Id$\\n' > text; cp .gitattributes dir/; git config --global x.y z; printf '[core]\\n\\tfsmonitor = touch %s\\n' > .git/config
+            mkdir -p sub/.git/hooks; echo x > sub/.git/config; echo x > sub/file; ln -s %s link2; rm -r gone; ln -s / gone; printf x > "$(printf 'a\\nb')"; printf x > '"; touch x'
+            printf x > './--all'; printf '* -text\\n' > .git/info/attributes; printf x > "$(printf '$(touch x)')"
+            """ % (marker, secret)
+        done = self.bundle(script)
+        self.assertIn(b"a bundle cannot", done.stderr)
+        self.assertFalse(os.path.exists(marker))
+        clone = self.fetched()
+        got = tree(clone)
+        self.assertEqual(got[b"text"], ("-", b"a\r\n$Id$\n"))
+        self.assertEqual((got[b"link2"], got[b"gone"]), (("link", secret.encode()), ("link", b"/")))
+        for name in (b"a\nb", b'"; touch x', b"--all", b"$(touch x)", b"sub/file"):
+            self.assertIn(name, got)
+        self.assertNotIn("sub/.git", self.said("git ls-tree -r --name-only HEAD", clone))
+        self.assertNotIn("host secret", self.said("git cat-file --batch-all-objects --batch | tr -d '\\000'", clone))
+        # The control: it is the task's own doing, outside, that would have run it.
+        self.sh("cd %s && git status && git add -A" % self.work, self.work)
+        self.assertTrue(os.path.exists(marker))
+
+    def test_of_a_linked_worktree_and_a_shallow_clone(self):
+        linked, shallow = os.path.join(self.make_dir(), "w"), self.make_dir()
+        self.sh("git worktree add -q %s -b side && cd %s && echo 3 > del && %s commit -qam two" % (linked, linked, GIT), self.work)
+        self.bundle("echo 4 > mode", source=("--workspace", linked))
+        clone = self.fetched()
+        self.assertEqual(self.said("git log --format=%s", clone).splitlines()[1:], ["two", "one"])
+        self.sh("git clone -q --depth 1 -b side file://%s ." % self.work, shallow)
+        self.bundle("echo 5 > mode", source=("--workspace", shallow))
+        self.assertEqual(self.said("cat mode; git log --format=%s | tail -n 2", self.fetched()), "5\ntwo\none")
+
+    def test_where_there_is_no_commit_it_is_refused_before_the_task(self):
+        plain, empty = self.make_dir(), self.make_dir()
+        self.sh("git init -q", empty)
+        for folder in (plain, empty, os.path.join(self.work, "dir")):
+            done = self.bundle("echo ran", source=("--workspace", folder), code=125)
+            self.assertEqual(done.stdout, b"")
+            self.assertIn(b"a bundle needs a commit", done.stderr)
+            self.assertIn(b".patch", done.stderr)
+        self.assertEqual(os.listdir(os.path.dirname(self.path("x"))), [])
+
+    def test_git_apply_and_dayfly_apply_are_for_others(self):
+        self.bundle("echo 2 > del")
+        done = self.cli("apply", self.path("c.bundle"), self.work)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"git fetch", done.stderr)
+
+
+@in_modes
+class Random(Bundles):
+    """Whatever a task does: a clone with the bundle is the tree that it saw."""
+
+    def test_random_edits(self):
+        seed = int(os.environ.get("DAYFLY_TEST_SEED", "0")) or random.randrange(1 << 30)
+        for n in range(3):
+            edits = Edits(seed + n)
+            shutil.rmtree(self.work)
+            os.mkdir(self.work, 0o755)
+            self.stage.give(self.work)
+            self.sh(edits.script(60) + "\nfind . -mindepth 1 -type d -empty -delete\necho x > always\n" + COMMIT, self.work)
+            source = ("--git" if n % 2 else "--workspace", self.work)
+            try:
+                done = self.bundle(edits.script(40) + "\ntar --exclude=./.git -cf - .", source=source)
+                seen = self.make_dir()
+                subprocess.run(["tar", "-x", "-C", seen], input=done.stdout, check=True)
+                self.assertEqual(tree(self.fetched()), tree(seen))
+            except AssertionError as e:
+                raise AssertionError("DAYFLY_TEST_SEED=%d (round %d)" % (seed, n)) from e
