@@ -82,6 +82,11 @@ void upload_count_bytes(struct upload_batch *b, uint64_t bytes);
 struct upload_batch *upload_batch_create(
 	struct uploads *u, const char *task, uid_t uid, uint64_t created_ns);
 struct upload *upload_create(struct upload_batch *b, unsigned number, const char *path);
+/* Takes back what is under way, and what is counted of it. The owner goes with his last batch. */
+void upload_free(struct upload *up);
+void upload_batch_free(struct upload_batch *b);
+/* NULL: nothing of his is there. */
+struct upload_owner *upload_owner_find(const struct uploads *u, uid_t uid);
 struct upload_batch *uploads_find(const struct uploads *u, uid_t uid, const char *task);
 /* Something about it has changed that is to be told. */
 void upload_touch(struct upload *up);
@@ -89,11 +94,15 @@ void upload_touch(struct upload *up);
 void upload_set_state(struct upload *up, enum upload_state state);
 /* For good. What lies at the server already is taken back. */
 void upload_fail(struct upload *up, const char *cause);
-/* Whether the policy lets an address be. Returns 0 or -errno with *e. */
-int upload_judge_url(const struct uploads *u, const char *text, bool *ret_private, struct err *e);
 bool upload_is_over(const struct upload *up);
 /* It, or the whole batch, may be over now. The batch may be in the list of finished ones after. */
 void upload_batch_settle(struct upload_batch *b);
+
+/* uploads_check.c */
+/* Whether the policy lets an address be. Returns 0 or -errno with *e. */
+int upload_judge_url(const struct uploads *u, const char *text, bool *ret_private, struct err *e);
+
+/* uploads_json.c */
 uint64_t upload_sent(const struct upload *up);
 json_t *upload_to_json(const struct upload *up);
 

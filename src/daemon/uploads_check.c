@@ -1,0 +1,99 @@
+/* Whether a request's files may be uploaded to where it wants: see uploads.h. */
+#include "base/cleanup.h"
+#include "daemon/uploads_priv.h"
+#include "http/url.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static int refuse_host(struct err *e, const struct url *url, bool needs_tls)
+{
+	err_set(e, ERR_NOT_ALLOWED, 0,
+		needs_tls ? "%s may be reached only with TLS"
+			  : "%s is no host that uploads may go to",
+		url->origin);
+	err_hint(e, needs_tls
+			    ? "use https, or name the host under private_hosts in [uploads] of "
+			      "dayflyd.conf"
+			    : "use a host that dayflyd.conf names, or add it to hosts in [uploads] "
+			      "of dayflyd.conf");
+	return -EINVAL;
+}
+
+/* Whether the policy lets a request's address be. */
+static int judge(const struct uploads *u, const struct url *url, bool *ret_private, struct err *e)
+{
+	const struct policy *p = &u->options->policy;
+	enum url_verdict v = url_judge(url, p->upload_hosts, p->upload_private_hosts);
+	if (v != URL_PUBLIC && v != URL_ANYWHERE)
+		return refuse_host(e, url, v == URL_NEEDS_TLS);
+	*ret_private = v == URL_ANYWHERE;
+	return 0;
+}
+
+int upload_judge_url(const struct uploads *u, const char *text, bool *ret_private, struct err *e)
+{
+	struct url url;
+	int r = url_parse(text, &url, e);
+	if (r < 0)
+		return r;
+	r = judge(u, &url, ret_private, e);
+	url_finish(&url);
+	return r;
+}
+
+static int check_url(const struct uploads *u, const char *text, struct err *e)
+{
+	bool is_private;
+	auto_free char *sample = upload_url(text, "a");
+	if (!sample)
+		return err_set(e, ERR_INTERNAL, ENOMEM, "look at an address");
+	/* A path that could be the host would choose where it goes. */
+	const char *mark = strstr(text, UPLOAD_PATH_MARK), *scheme = strstr(text, "://");
+	const char *slash = scheme ? strchr(scheme + 3, '/') : NULL;
+	if (mark && (!slash || mark < slash)) {
+		err_set(e, ERR_BAD_VALUE, 0, UPLOAD_PATH_MARK " does not stand in its path");
+		err_hint(e, "write it as https://HOST/DIR/" UPLOAD_PATH_MARK);
+		return -EINVAL;
+	}
+	return upload_judge_url(u, sample, &is_private, e);
+}
+
+int uploads_check(const struct uploads *u, const struct spec_upload *spec, struct err *e)
+{
+	const char *field = spec->url			   ? "task.artifacts.upload.url"
+			    : spec->prefix && spec->target ? "task.artifacts.upload.prefix"
+							   : "task.artifacts.upload.target";
+	int r = 0;
+	if (!spec->target == !spec->url) {
+		err_set_field(e, ERR_BAD_VALUE, "task.artifacts.upload",
+			"has %s of \"target\" and \"url\"", spec->url ? "both" : "none");
+		err_hint(e, "name a target of dayflyd.conf, or give an address");
+		return -EINVAL;
+	}
+	if (!u->spool_dir || !u->store.path) {
+		err_set_field(e, ERR_UNSUPPORTED, "task.artifacts.upload",
+			"this daemon has no directory to keep files in until they are sent");
+		err_hint(e, "start dayflyd with state_dir in [daemon] of dayflyd.conf");
+		return -EINVAL;
+	}
+	if (spec->target && !upload_targets_find(u->targets, spec->target)) {
+		err_set(e, ERR_NOT_ALLOWED, 0, "there is no target \"%.64s\"", spec->target);
+		err_hint(e, "name one of target in [uploads] of dayflyd.conf (dayfly info)");
+		r = -EINVAL;
+		field = "task.artifacts.upload.target";
+	} else if (spec->url && spec->prefix) {
+		err_set(e, ERR_BAD_VALUE, 0, "is for a target");
+		err_hint(e, "put it into the address, before " UPLOAD_PATH_MARK);
+		r = -EINVAL;
+		field = "task.artifacts.upload.prefix";
+	} else if (spec->url) {
+		r = check_url(u, spec->url, e);
+	} else if (spec->prefix) {
+		r = upload_prefix_check(spec->prefix, e);
+	}
+	if (r < 0)
+		snprintf(e->field, sizeof(e->field), "%s", field);
+	return r;
+}
