@@ -312,7 +312,7 @@ json_t *describe_job(const struct server *s, struct job *j)
 		j->is_recovered, "created", json_build_stamp(t->result->created_ns), "started",
 		json_build_stamp(t->result->started_ns), "spec", spec, "last_seq",
 		(json_int_t)output_log_last_seq(t->log), "result",
-		task_is_done(t) ? result_to_json(t->result) : json_null());
+		job_is_over(j) ? result_to_json(t->result) : json_null());
 	j->sched.position = sched_position(&s->sched, &j->sched);
 	put_waiting(&o, &s->sched, j);
 	return o;

@@ -117,6 +117,7 @@ void jobs_set_done(struct jobs *js, struct job *j, uint64_t now_ns)
 void jobs_destroy_job(struct job *j)
 {
 	journal_forget(&j->accept_wait);
+	syncer_forget(&j->promise_wait);
 	list_remove(&j->bucket);
 	list_remove(&j->link);
 	list_remove(&j->conn_link);

@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "daemon/git_source.h"
 #include "daemon/journal.h"
+#include "daemon/syncer.h"
 #include "sched/queue.h"
 #include "task/task.h"
 
@@ -80,8 +81,11 @@ struct job {
 	size_t held_fds;       /* while it is not done */
 	uint64_t log_bytes;    /* kept, once it is done */
 	uint64_t done_at_ns;   /* CLOCK_BOOTTIME */
-	/* The run request is not answered before the journal has it. */
+	/* The run request is not answered before the journal has it, and the outbox who is to be
+	 * told of its end. */
 	struct journal_wait accept_wait;
+	struct syncer_wait promise_wait;
+	unsigned n_waits;
 	bool is_accepted;
 	uint32_t seen_states; /* bits by enum task_state */
 	uint64_t number; /* rises from one accepted task to the next; 0: of an earlier daemon */
@@ -94,6 +98,8 @@ struct job {
 	bool has_run_stream; /* somebody has asked for it on this daemon */
 	bool is_superseded;
 	bool is_told; /* webhooks are told of it */
+	/* It is done, but what its result is to say has to get to the disk before that is told. */
+	bool is_ending;
 	struct job_usage usage;
 	struct git_use git;
 	uint64_t digest; /* of the request, where it has an idempotency key */
@@ -101,6 +107,12 @@ struct job {
 	bool told_held;
 	size_t told_position;
 };
+
+/* It is done, and everybody may know how. */
+static inline bool job_is_over(const struct job *j)
+{
+	return task_is_done(j->task) && !j->is_ending;
+}
 
 struct jobs {
 	struct list buckets[JOBS_BUCKETS];

@@ -145,6 +145,7 @@ static void store_event(struct outbox_event *ev)
 	o->fault = -r;
 	if (r < 0)
 		return;
+	outbox_store_sync(&o->store, name);
 	ev->is_stored = true;
 	o->n_unstored--;
 	/* It is read again when it is its turn: what waits long takes no memory. */
@@ -543,9 +544,12 @@ int outbox_init(struct outbox *o, uv_loop_t *loop, const struct options *options
 	list_init(&o->events);
 	list_init(&o->owners);
 	list_init(&o->calls);
-	if (outbox_store_init(&o->store, dir, "outbox", &e) < 0)
+	int r = syncer_create(loop, &o->syncer);
+	if (r < 0)
+		return r;
+	if (outbox_store_init(&o->store, o->syncer, dir, "outbox", &e) < 0)
 		log_warning("events are kept in memory only: %s", e.msg);
-	int r = outbox_store_each(&o->store, ENDING, take_in, o, &n_bad);
+	r = outbox_store_each(&o->store, ENDING, take_in, o, &n_bad);
 	if (r < 0)
 		log_warning("%s could not be read: %s", o->store.path, strerror(-r));
 	if (n_bad)
@@ -569,5 +573,6 @@ void outbox_finish(struct outbox *o)
 		free_event(list_entry(pos, struct outbox_event, link));
 	http_destroy(&o->http);
 	alarm_destroy(&o->alarm);
+	syncer_destroy(&o->syncer);
 	outbox_store_finish(&o->store);
 }

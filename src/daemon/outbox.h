@@ -1,9 +1,9 @@
 /*
  * What is to be told to somebody over HTTP: events that wait, are sent, and go when they have been
  * taken, refused for good, or their time is over. At least once: an event is on the disk
- * (outbox_store.h) before its first attempt and until its answer, so it outlives the daemon, and
- * whoever receives it knows by its id what has come twice. Where nothing can be kept it waits in
- * memory. A task never waits for this and never fails by it.
+ * (outbox_store.h) before its first attempt and until its answer, so it outlives the daemon, and a
+ * moment later the machine (syncer.h); whoever receives it knows by its id what has come twice.
+ * Where nothing can be kept it waits in memory. A task never waits for this and never fails by it.
  *
  *   added ──▶ waiting ──due, room──▶ under way ──2xx──▶ gone
  *                ▲──────backoff────────┘ └─410, 3xx, deadline──▶ given up
@@ -75,6 +75,7 @@ struct outbox {
 	const struct options *options;
 	const struct signature_keys *keys;
 	struct metrics *metrics;
+	struct syncer *syncer;
 	struct outbox_store store;
 	struct http *http; /* made with the first attempt */
 	struct list events, owners;

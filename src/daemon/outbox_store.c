@@ -51,9 +51,10 @@ static int open_dir(const char *path, struct err *e)
 	return fd_take(&fd);
 }
 
-int outbox_store_init(struct outbox_store *s, const char *parent, const char *kind, struct err *e)
+int outbox_store_init(struct outbox_store *s, struct syncer *syncer, const char *parent,
+	const char *kind, struct err *e)
 {
-	*s = (struct outbox_store){ .dir_fd = -1 };
+	*s = (struct outbox_store){ .dir_fd = -1, .syncer = syncer };
 	if (!parent)
 		return 0;
 	if (asprintf(&s->path, "%s/dayfly-%u.%s", parent, (unsigned)geteuid(), kind) < 0) {
@@ -132,6 +133,12 @@ int outbox_store_write(struct outbox_store *s, const char *name, const json_t *h
 	if (r < 0)
 		unlinkat(s->dir_fd, temporary, 0);
 	return r;
+}
+
+void outbox_store_sync(struct outbox_store *s, const char *name)
+{
+	if (s->dir_fd >= 0)
+		syncer_add(s->syncer, s->dir_fd, name);
 }
 
 /* data: a whole file. */

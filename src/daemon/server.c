@@ -186,17 +186,11 @@ static int host_open_spool(void *owner, struct task *t, uint64_t *max_bytes)
 	return spool_open(owner, t, max_bytes);
 }
 
-static void host_on_done(void *owner, struct task *t)
+/* Its end may be told. */
+static void end_job(struct server *s, struct job *j)
 {
-	struct server *s = owner;
-	spool_settle(s, t);
-	uploads_take(&s->uploads, t);
-	struct job *j = t->owner;
-	const struct task_result *r = t->result;
-	sched_charge(
-		&s->sched, &j->sched, r->cpu_user_us.value + r->cpu_sys_us.value, r->run_us.value);
-	sched_remove(&s->sched, &j->sched);
-	git_source_end(&s->git, j);
+	const struct task_result *r = j->task->result;
+	j->is_ending = false;
 	metrics_note_result(&s->metrics, r);
 	forget_fresh(s);
 	s->fresh_json = result_to_json(r);
@@ -208,6 +202,27 @@ static void host_on_done(void *owner, struct task *t)
 	stream_on_done(j);
 	subscription_on_state(s, j);
 	webhooks_on_state(s, j);
+	alarm_set(s->after_done, 0);
+}
+
+static void on_uploads_kept(void *owner, struct task *t)
+{
+	end_job(owner, t->owner);
+}
+
+static void host_on_done(void *owner, struct task *t)
+{
+	struct server *s = owner;
+	struct job *j = t->owner;
+	const struct task_result *r = t->result;
+	spool_settle(s, t);
+	sched_charge(
+		&s->sched, &j->sched, r->cpu_user_us.value + r->cpu_sys_us.value, r->run_us.value);
+	sched_remove(&s->sched, &j->sched);
+	git_source_end(&s->git, j);
+	j->is_ending = uploads_take(&s->uploads, t);
+	if (!j->is_ending)
+		end_job(s, j);
 	/* The slot is given away when this event is dealt with, not in its midst. */
 	alarm_set(s->after_done, 0);
 }
@@ -256,8 +271,11 @@ static void on_wire(void *owner, const struct wire_event *ev, int *fd)
 
 static void tell_all(struct server *s, enum task_event event)
 {
-	list_for_each_safe (pos, &s->jobs.active)
-		task_handle(list_entry(pos, struct job, link)->task, event);
+	list_for_each_safe (pos, &s->jobs.active) {
+		struct job *j = list_entry(pos, struct job, link);
+		if (!task_is_done(j->task))
+			task_handle(j->task, event);
+	}
 }
 
 static void on_warden_lost(void *owner)
@@ -522,6 +540,8 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 	if (r == 0)
 		r = uploads_init(&s->uploads, loop, o, &start->targets, &s->metrics,
 			start->uploads_dir, start->spool_dir);
+	s->uploads.on_kept = on_uploads_kept;
+	s->uploads.owner = s;
 	if (r == 0)
 		r = git_sources_init(&s->git, s);
 	if (r == 0)
@@ -545,6 +565,7 @@ static void end_tasks(struct server *s)
 	tell_all(s, EVENT_WARDEN_LOST);
 	tell_all(s, EVENT_COLLECT_OVER);
 	git_sources_on_warden_lost(&s->git);
+	uploads_drain(&s->uploads);
 }
 
 int server_run(struct server *s)

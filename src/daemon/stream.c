@@ -108,8 +108,8 @@ static void end_stream(struct stream *s)
 			c, answer_state(&c->out, s->tag, t->id, task_state_name(t->state)));
 	if (is_alive)
 		connection_send_result(c, s->tag, t->id,
-			task_is_done(t) ? server_result_to_json(c->server, t->result)
-					: describe_task_state(t));
+			job_is_over(s->job) ? server_result_to_json(c->server, t->result)
+					    : describe_task_state(t));
 	stream_destroy(s);
 }
 
@@ -146,7 +146,7 @@ static bool step(struct stream *s)
 	if (s->is_held)
 		return false;
 	if (!s->wants_output) {
-		if (!task_is_done(s->job->task))
+		if (!job_is_over(s->job))
 			return false;
 		end_stream(s);
 		return true;
@@ -164,7 +164,7 @@ static bool step(struct stream *s)
 		end_stream(s);
 		return true;
 	case OUTPUT_READ_END:
-		return task_is_done(s->job->task) && step_end(s);
+		return job_is_over(s->job) && step_end(s);
 	default:
 		fail_stream(s, r);
 		return true;

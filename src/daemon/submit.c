@@ -394,31 +394,55 @@ static void log_accepted(const struct task *t)
 		LOG_LEVEL_INFO, t->id, fields, ARRAY_SIZE(fields), "accepted from uid %s", uid);
 }
 
+static void note_kept(struct job *j)
+{
+	if (--j->n_waits)
+		return;
+	j->is_accepted = true;
+	webhooks_on_accepted(j->task->host->owner, j);
+	stream_on_accepted(j);
+}
+
 /* It is in the journal, or could not be brought there for good. */
 static void on_journaled(struct journal_wait *w, int errnum)
 {
 	struct job *j = list_entry(w, struct job, accept_wait);
 	struct err e;
-	j->is_accepted = true;
-	if (errnum) {
-		err_set(&e, ERR_INTERNAL, errnum, "write down the task");
-		stream_on_refused(j, &e);
-		task_handle(j->task, EVENT_CANCEL);
+	if (!errnum) {
+		note_kept(j);
 		return;
 	}
-	/* Before the client hears that it is: by then a promise is kept. */
-	webhooks_on_accepted(j->task->host->owner, j);
-	stream_on_accepted(j);
+	syncer_forget(&j->promise_wait);
+	webhooks_take_back(j->task->host->owner, j);
+	j->is_accepted = true;
+	err_set(&e, ERR_INTERNAL, errnum, "write down the task");
+	stream_on_refused(j, &e);
+	task_handle(j->task, EVENT_CANCEL);
+}
+
+/* That no webhook may come of it is no reason not to run a task. */
+static void on_promised(struct syncer_wait *w, int errnum)
+{
+	struct job *j = list_entry(w, struct job, promise_wait);
+	if (errnum)
+		log_task(LOG_LEVEL_WARNING, j->task->id,
+			"if the machine dies before its end, nobody is told of that: %s",
+			strerror(errnum));
+	note_kept(j);
 }
 
 /*
  * Who dies with its client's connection need not outlive the machine: after that the client is gone
- * too. For others the journal has to be on the disk before they count as accepted; their jails are
- * made meanwhile.
+ * too. For others the journal, and the promise to tell of their end, have to be on the disk before
+ * they count as accepted; their jails are made meanwhile.
  */
 static void accept_job(struct server *s, struct job *j, bool dies_with_client)
 {
 	j->accept_wait.fn = on_journaled;
+	j->promise_wait.fn = on_promised;
+	j->n_waits = 1;
+	if (webhooks_promise(s, j) && !dies_with_client)
+		j->n_waits += syncer_wait(s->webhooks.outbox.syncer, &j->promise_wait);
 	if (dies_with_client || !journal_wait(&s->start->journal, &j->accept_wait))
 		on_journaled(&j->accept_wait, 0);
 }

@@ -187,7 +187,7 @@ int subscription_create(
 	sub->next = rq->snapshot ? 1 : sub->end + 1;
 	if (only) {
 		memcpy(sub->task, only->task->id, sizeof(sub->task));
-		sub->is_over = task_is_done(only->task);
+		sub->is_over = job_is_over(only);
 	}
 	list_append(&c->subscriptions, &sub->conn_link);
 	list_append(&c->server->subscriptions, &sub->link);

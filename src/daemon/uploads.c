@@ -32,7 +32,7 @@ struct upload_batch *uploads_find(const struct uploads *u, uid_t uid, const char
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		list_for_each (pos, lists[i]) {
 			struct upload_batch *b = list_entry(pos, struct upload_batch, link);
-			if (b->owner->uid == uid && !strcmp(b->task, task))
+			if (b->is_kept && b->owner->uid == uid && !strcmp(b->task, task))
 				return b;
 		}
 	return NULL;
@@ -138,6 +138,7 @@ void upload_batch_free(struct upload_batch *b)
 		w->n_finished -= b->n;
 	}
 	fd_close(&b->spool);
+	syncer_forget(&b->wait);
 	list_remove(&b->link);
 	free(b);
 	if (--w->n_batches)
@@ -272,9 +273,12 @@ int uploads_init(struct uploads *u, uv_loop_t *loop, const struct options *optio
 	list_init(&u->finished);
 	list_init(&u->watches);
 	list_init(&u->owners);
-	if (outbox_store_init(&u->store, dir, "uploads", &e) < 0)
+	int r = syncer_create(loop, &u->syncer);
+	if (r < 0)
+		return r;
+	if (outbox_store_init(&u->store, u->syncer, dir, "uploads", &e) < 0)
 		log_warning("nothing can be uploaded: %s", e.msg);
-	int r = alarm_create(loop, on_alarm, u, &u->alarm);
+	r = alarm_create(loop, on_alarm, u, &u->alarm);
 	if (r == 0)
 		r = alarm_create(loop, on_telling, u, &u->telling);
 	if (r == 0 && u->store.path)
@@ -297,7 +301,13 @@ void uploads_finish(struct uploads *u)
 	http_destroy(&u->http);
 	alarm_destroy(&u->alarm);
 	alarm_destroy(&u->telling);
+	syncer_destroy(&u->syncer);
 	outbox_store_finish(&u->store);
+}
+
+void uploads_drain(struct uploads *u)
+{
+	syncer_drain(u->syncer);
 }
 
 void uploads_tick(struct uploads *u)

@@ -2,8 +2,8 @@
  * Artifacts on their way to where they are kept: files of tasks that are done, sent by HTTP or to
  * S3, one upload for each. They wait in the task's spool (task/spool_file.h), and each has a record
  * on the disk (outbox_store.h) from before the task's result goes out until its task's uploads are
- * all over: so they outlive the daemon, and of a multipart upload only what is missing is sent
- * again. A task never waits for this.
+ * all over: so they outlive the daemon and the machine, and of a multipart upload only what is
+ * missing is sent again. A task waits for the disk, never for a server.
  *
  *   queued ──due, room──▶ sending ──2xx──▶ done
  *      ▲──────backoff────────┘ └─refused, deadline──▶ failed
@@ -24,6 +24,7 @@
 #include "daemon/upload_target.h"
 #include "http/client.h"
 #include "proto/request.h"
+#include "task/task.h"
 #include "task/watch.h"
 
 #include <jansson.h>
@@ -47,7 +48,10 @@ struct uploads {
 	const struct options *options;
 	const struct upload_targets *targets;
 	struct metrics *metrics;
+	struct syncer *syncer;
 	struct outbox_store store;
+	void (*on_kept)(void *owner, struct task *t); /* see uploads_take() */
+	void *owner;
 	const char *spool_dir;
 	struct http *http;     /* made with the first attempt */
 	struct list batches;   /* upload_batch.link: something waits; the next to be served first */
@@ -69,8 +73,11 @@ struct upload_file {
 	const uint8_t *sha256; /* 32 bytes */
 };
 
-/* Borrows options, targets, metrics and the directories (NULL: none; nothing can be uploaded then).
- * Takes in what an earlier daemon had, and removes spools that nobody has. Returns 0 or -errno. */
+/*
+ * Borrows options, targets, metrics and the directories (NULL: none; nothing can be uploaded then).
+ * Takes in what an earlier daemon had, and removes spools that nobody has. Returns 0 or -errno.
+ * on_kept and its owner are set afterwards.
+ */
 int uploads_init(struct uploads *u, uv_loop_t *loop, const struct options *options,
 	const struct upload_targets *targets, struct metrics *metrics, const char *dir,
 	const char *spool_dir);
@@ -86,18 +93,23 @@ int uploads_check(const struct uploads *u, const struct spec_upload *spec, struc
 /*
  * The task is done, and these files of it are in its spool. For each (ret_states[i]) what the
  * result says of it: {"state":"queued", "target", "key"}, {"state":"queued", "url"} or
- * {"state":"failed", "error"}. Returns whether something waits, and the spool is the uploads' from
- * now on.
+ * {"state":"failed", "error"}. Returns NULL where nothing is queued, or what waits to be started
+ * (uploads_priv.h); the spool is the uploads' then.
  */
-bool uploads_add(struct uploads *u, const char *task, uid_t uid, const struct spec_upload *spec,
-	const struct upload_file *files, size_t n, json_t **ret_states);
+struct upload_batch *uploads_add(struct uploads *u, const char *task, uid_t uid,
+	const struct spec_upload *spec, const struct upload_file *files, size_t n,
+	json_t **ret_states);
 
 /* How many bytes more this user may have waiting. */
 uint64_t uploads_room(const struct uploads *u, uid_t uid);
 
-/* A task is done: if it asked for that, what it left is queued, and its result says so. */
-struct task;
-void uploads_take(struct uploads *u, struct task *t);
+/*
+ * A task is done: if it asked for that, what it left is queued, and its result says so. Returns
+ * whether that is still on its way to the disk: until on_kept comes the result is not to be told.
+ */
+bool uploads_take(struct uploads *u, struct task *t);
+/* The loop stands still: waits for the disk; on_kept comes from here. */
+void uploads_drain(struct uploads *u);
 
 /* [{"task","path","state","sent","bytes","attempts",...}]; task NULL: all of that user. NULL: there
  * is nothing of that task. */

@@ -79,7 +79,7 @@ static int check_room(const struct uploads *u, uid_t uid, uint64_t bytes, size_t
 	return -EINVAL;
 }
 
-static json_t *failed_json(const struct err *e)
+json_t *upload_failed_json(const struct err *e)
 {
 	return json_pack("{s:s, s:o}", "state", upload_state_name(UPLOAD_FAILED), "error",
 		answer_error_json(e));
@@ -115,8 +115,9 @@ static struct upload *add_file(struct upload_batch *b, unsigned number,
 	return NULL;
 }
 
-bool uploads_add(struct uploads *u, const char *task, uid_t uid, const struct spec_upload *spec,
-	const struct upload_file *files, size_t n, json_t **ret_states)
+struct upload_batch *uploads_add(struct uploads *u, const char *task, uid_t uid,
+	const struct spec_upload *spec, const struct upload_file *files, size_t n,
+	json_t **ret_states)
 {
 	struct err e;
 	uint64_t bytes = 0;
@@ -141,7 +142,7 @@ bool uploads_add(struct uploads *u, const char *task, uid_t uid, const struct sp
 	}
 	for (size_t i = 0; i < n; i++) {
 		struct upload *up = r == 0 ? add_file(b, (unsigned)i, spec, &files[i], &e) : NULL;
-		ret_states[i] = up ? queued_json(up) : failed_json(&e);
+		ret_states[i] = up ? queued_json(up) : upload_failed_json(&e);
 		if (!up)
 			continue;
 		upload_count(up, 1);
@@ -151,8 +152,22 @@ bool uploads_add(struct uploads *u, const char *task, uid_t uid, const struct sp
 		upload_batch_free(b);
 		b = NULL;
 	}
-	if (!b)
-		return false;
-	alarm_set(u->alarm, 0);
-	return true;
+	return b;
+}
+
+void upload_batch_drop(struct upload_batch *b)
+{
+	list_for_each (pos, &b->list) {
+		struct upload *up = list_entry(pos, struct upload, link);
+		upload_forget(up);
+		upload_count(up, -1);
+	}
+	upload_count_bytes(b, -b->bytes);
+	upload_batch_free(b);
+}
+
+void upload_batch_start(struct upload_batch *b)
+{
+	b->is_kept = true;
+	alarm_set(b->uploads->alarm, 0);
 }

@@ -39,7 +39,8 @@ json_t *uploads_to_json(const struct uploads *u, uid_t uid, const char *task)
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		list_for_each (pos, lists[i]) {
 			const struct upload_batch *b = list_entry(pos, struct upload_batch, link);
-			if (b->owner->uid != uid || (task && strcmp(b->task, task) != 0))
+			if (!b->is_kept || b->owner->uid != uid ||
+				(task && strcmp(b->task, task) != 0))
 				continue;
 			list_for_each (at, &b->list) {
 				json_t *one = upload_to_json(list_entry(at, struct upload, link));

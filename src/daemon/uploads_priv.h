@@ -17,6 +17,7 @@ struct upload {
 	struct upload_batch *batch;
 	struct list link; /* upload_batch.uploads */
 	unsigned number;
+	bool is_stored; /* its record is there */
 	char *path;
 	char *target; /* NULL: url */
 	char *key;
@@ -64,6 +65,10 @@ struct upload_batch {
 	uint64_t finished_ns; /* CLOCK_BOOTTIME; 0: something waits */
 	uint64_t bytes;	      /* of its files */
 	size_t n;
+	/* Until it is on the disk nothing is sent and nobody is told of it. */
+	bool is_kept;
+	struct syncer_wait wait;
+	struct task *task_waits; /* its end is told then */
 };
 
 struct upload_watch {
@@ -87,6 +92,7 @@ void upload_free(struct upload *up);
 void upload_batch_free(struct upload_batch *b);
 /* NULL: nothing of his is there. */
 struct upload_owner *upload_owner_find(const struct uploads *u, uid_t uid);
+/* Of those that are kept; NULL: there is none. */
 struct upload_batch *uploads_find(const struct uploads *u, uid_t uid, const char *task);
 /* Something about it has changed that is to be told. */
 void upload_touch(struct upload *up);
@@ -97,6 +103,13 @@ void upload_fail(struct upload *up, const char *cause);
 bool upload_is_over(const struct upload *up);
 /* It, or the whole batch, may be over now. The batch may be in the list of finished ones after. */
 void upload_batch_settle(struct upload_batch *b);
+
+/* uploads_add.c */
+/* It is on the disk: it may be sent from now on. */
+void upload_batch_start(struct upload_batch *b);
+/* As if it had never been, on the disk too. */
+void upload_batch_drop(struct upload_batch *b);
+json_t *upload_failed_json(const struct err *e);
 
 /* uploads_check.c */
 /* Whether the policy lets an address be. Returns 0 or -errno with *e. */

@@ -143,8 +143,10 @@ static void on_failure(struct upload *up, const struct http_answer *a)
 	else
 		snprintf(text, sizeof(text), "HTTP status %d%s%s%s", a->status,
 			is_s3_error ? " (" : "", code, is_s3_error ? ")" : "");
-	/* Text of a stranger. */
-	str_escape(text, strlen(text), up->cause, sizeof(up->cause));
+	/* Text of a stranger. That the deadline cut the last attempt short says less than what came
+	 * of those before. */
+	if (a->status || !up->cause[0] || deadline_left_ms(up->batch))
+		str_escape(text, strlen(text), up->cause, sizeof(up->cause));
 	if (up->is_aborting) {
 		if (a->status == 404)
 			up->is_aborting = false;
@@ -389,7 +391,8 @@ static struct upload *find_next(struct uploads *u, uint64_t now)
 	size_t least = UPLOADS_CALLS_UID;
 	list_for_each (pos, &u->batches) {
 		struct upload_batch *b = list_entry(pos, struct upload_batch, link);
-		struct upload *up = b->owner->n_calls < least ? first_due(b, now) : NULL;
+		struct upload *up =
+			b->is_kept && b->owner->n_calls < least ? first_due(b, now) : NULL;
 		if (!up)
 			continue;
 		best = up;
@@ -405,8 +408,8 @@ static void set_alarm(struct uploads *u, uint64_t now)
 		const struct upload_batch *b = list_entry(pos, struct upload_batch, link);
 		list_for_each (at, &b->list) {
 			const struct upload *up = list_entry(at, struct upload, link);
-			bool waits = (!upload_is_over(up) || up->is_aborting) && !up->call &&
-				     !up->hash && up->next_ns > now;
+			bool waits = b->is_kept && (!upload_is_over(up) || up->is_aborting) &&
+				     !up->call && !up->hash && up->next_ns > now;
 			if (waits && up->next_ns < next)
 				next = up->next_ns;
 		}

@@ -1,5 +1,9 @@
-/* Records of uploads on the disk: see uploads.h. The head is what the upload is, the body the ETags
- * of its parts, a line each. */
+/*
+ * Records of uploads on the disk: see uploads.h. The head is what the upload is, the body the ETags
+ * of its parts, a line each. The first is synced and stays as it is; how far the upload has come
+ * since is in a second one, which replaces itself: should the machine die in the midst of that,
+ * there is still the first.
+ */
 #include "daemon/uploads_priv.h"
 
 #include "base/cleanup.h"
@@ -14,10 +18,11 @@
 #include <string.h>
 
 #define ENDING ".upload"
+#define LATER  ".later"
 
-static void file_name(const struct upload *up, char out[OUTBOX_NAME_MAX])
+static void file_name(const struct upload *up, const char *ending, char out[OUTBOX_NAME_MAX])
 {
-	snprintf(out, OUTBOX_NAME_MAX, "%s.%u" ENDING, up->batch->task, up->number);
+	snprintf(out, OUTBOX_NAME_MAX, "%s.%u%s", up->batch->task, up->number, ending);
 }
 
 /* A path may be any bytes, JSON not. */
@@ -79,9 +84,12 @@ int upload_store(struct upload *up)
 	size_t len = 0;
 	auto_free char *body = make_body(up, &len);
 	json_t *head = make_head(up);
-	file_name(up, name);
+	file_name(up, up->is_stored ? LATER : ENDING, name);
 	int r = head && body ? outbox_store_write(&u->store, name, head, body, len) : -ENOMEM;
 	json_decref(head);
+	if (r == 0 && !up->is_stored)
+		outbox_store_sync(&u->store, name);
+	up->is_stored |= r == 0;
 	if (r < 0 && -r != u->fault)
 		log_warning("uploads cannot be noted in %s: %s",
 			u->store.path ? u->store.path : "-", strerror(-r));
@@ -91,9 +99,12 @@ int upload_store(struct upload *up)
 
 int upload_forget(struct upload *up)
 {
+	struct outbox_store *store = &up->batch->uploads->store;
 	char name[OUTBOX_NAME_MAX];
-	file_name(up, name);
-	return outbox_store_remove(&up->batch->uploads->store, name);
+	file_name(up, LATER, name);
+	outbox_store_remove(store, name);
+	file_name(up, ENDING, name);
+	return outbox_store_remove(store, name);
 }
 
 /* ---- after a restart ---- */
@@ -164,6 +175,20 @@ static bool fill(struct upload *up, const json_t *head, const char *name)
 	return strlen(up->sha256) == 64 && (up->url || (up->target && up->key));
 }
 
+static bool fill_newest(struct upload *up, const json_t *first, const char *name)
+{
+	char later[OUTBOX_NAME_MAX];
+	auto_free char *body = NULL;
+	json_t *head = NULL;
+	size_t len = 0;
+	file_name(up, LATER, later);
+	bool has_later =
+		outbox_store_read(&up->batch->uploads->store, later, &head, &body, &len) == 0;
+	bool is_good = fill(up, has_later ? head : first, has_later ? later : name);
+	json_decref(head);
+	return is_good;
+}
+
 static void take_in(void *owner, const char *name, const json_t *head, size_t body_len)
 {
 	struct uploads *u = owner;
@@ -178,7 +203,11 @@ static void take_in(void *owner, const char *name, const json_t *head, size_t bo
 	if (!b)
 		b = upload_batch_create(u, task, uid, number_of(head, "created_ns"));
 	struct upload *up = b ? upload_create(b, (unsigned)number_of(head, "number"), path) : NULL;
-	if (!up || !fill(up, head, name)) {
+	if (b)
+		b->is_kept = true;
+	if (up)
+		up->is_stored = true;
+	if (!up || !fill_newest(up, head, name)) {
 		log_warning("%s/%s cannot be taken in", u->store.path, name);
 		if (up) {
 			snprintf(up->cause, sizeof(up->cause), "its record is damaged");
@@ -188,6 +217,21 @@ static void take_in(void *owner, const char *name, const json_t *head, size_t bo
 	}
 	upload_count_bytes(b, up->bytes);
 	upload_count(up, !upload_is_over(up));
+}
+
+/* One whose first record is gone, or was damaged, is of no use. */
+static void drop_stray(void *owner, const char *name, const json_t *head, size_t body_len)
+{
+	struct uploads *u = owner;
+	const char *task = json_string_value(json_object_get(head, "task"));
+	const struct upload_batch *b =
+		task ? uploads_find(u, (uid_t)number_of(head, "uid"), task) : NULL;
+	if (b)
+		list_for_each (pos, &b->list)
+			if (list_entry(pos, struct upload, link)->number ==
+				number_of(head, "number"))
+				return;
+	outbox_store_remove(&u->store, name);
 }
 
 static bool has_spool(void *owner, const char *task)
@@ -203,6 +247,8 @@ void uploads_take_in(struct uploads *u)
 {
 	size_t n_bad = 0;
 	int r = outbox_store_each(&u->store, ENDING, take_in, u, &n_bad);
+	if (r == 0)
+		r = outbox_store_each(&u->store, LATER, drop_stray, u, &n_bad);
 	if (r < 0)
 		log_warning("%s could not be read: %s", u->store.path, strerror(-r));
 	if (n_bad)

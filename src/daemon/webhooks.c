@@ -31,6 +31,9 @@ struct hook {
 /* One that was kept, and whose record is to go. */
 struct promise {
 	struct list link; /* webhooks.over */
+	struct server *server;
+	struct syncer_wait wait;
+	bool is_waiting;
 	char task[ID_TASK_SIZE];
 };
 
@@ -133,33 +136,42 @@ static void promise_name(const char *task, char out[OUTBOX_NAME_MAX])
 	snprintf(out, OUTBOX_NAME_MAX, "%s" PROMISE_ENDING, task);
 }
 
-static void make_promise(struct server *s, const struct job *j, const struct hook *hooks, size_t n)
+static json_t *promise_head(const struct job *j, const struct hook *hooks, size_t n)
 {
 	const struct task *t = j->task;
-	char name[OUTBOX_NAME_MAX];
-	uint32_t events = 0;
 	json_t *list = json_array(), *words = json_array();
-	for (size_t i = 0; i < n; i++) {
-		events |= hooks[i].events;
+	for (size_t i = 0; i < n; i++)
 		json_build_add(&list,
 			json_pack("{s:s, s:I, s:b}", "url", hooks[i].url, "events",
 				(json_int_t)hooks[i].events, "is_admins", hooks[i].is_admins));
-	}
 	for (char **label = t->spec->labels; label && *label; label++)
 		json_build_add(&words, json_string(*label));
-	json_t *head = json_pack("{s:s, s:s?, s:o, s:I, s:I, s:o}", "task", t->id, "name",
-		t->spec->name, "labels", words, "uid", (json_int_t)t->uid, "created_ns",
+	return json_pack("{s:s, s:s?, s:o, s:I, s:I, s:o}", "task", t->id, "name", t->spec->name,
+		"labels", words, "uid", (json_int_t)t->uid, "created_ns",
 		(json_int_t)t->result->created_ns, "hooks", list);
-	int r = 0;
-	if (events & WEBHOOK_FINISHED && s->webhooks.outbox.store.path) {
-		promise_name(t->id, name);
-		r = head ? outbox_store_write(&s->webhooks.outbox.store, name, head, "", 0)
-			 : -ENOMEM;
-	}
-	if (r < 0)
-		log_task(LOG_LEVEL_WARNING, t->id,
-			"if dayflyd dies before its end, nobody is told of that: %s", strerror(-r));
+}
+
+bool webhooks_promise(struct server *s, const struct job *j)
+{
+	struct outbox_store *store = &s->webhooks.outbox.store;
+	struct hook hooks[HOOKS_MAX];
+	char name[OUTBOX_NAME_MAX];
+	uint32_t events = 0;
+	size_t n = hooks_of(s, j->task->spec, hooks);
+	for (size_t i = 0; i < n; i++)
+		events |= hooks[i].events;
+	if (!(events & WEBHOOK_FINISHED) || !store->path)
+		return false;
+	json_t *head = promise_head(j, hooks, n);
+	promise_name(j->task->id, name);
+	int r = head ? outbox_store_write(store, name, head, "", 0) : -ENOMEM;
 	json_decref(head);
+	if (r < 0)
+		log_task(LOG_LEVEL_WARNING, j->task->id,
+			"if dayflyd dies before its end, nobody is told of that: %s", strerror(-r));
+	else
+		outbox_store_sync(store, name);
+	return r == 0;
 }
 
 static void forget_promise(struct server *s, const char *task)
@@ -169,26 +181,41 @@ static void forget_promise(struct server *s, const char *task)
 	outbox_store_remove(&s->webhooks.outbox.store, name);
 }
 
+void webhooks_take_back(struct server *s, const struct job *j)
+{
+	forget_promise(s, j->task->id);
+}
+
+static void forget_over(struct promise *p)
+{
+	list_remove(&p->link);
+	forget_promise(p->server, p->task);
+	free(p);
+}
+
 static void forget_all_over(struct server *s)
 {
 	list_for_each_safe (pos, &s->webhooks.over) {
 		struct promise *p = list_entry(pos, struct promise, link);
-		list_remove(pos);
-		forget_promise(s, p->task);
-		free(p);
+		if (!p->is_waiting)
+			forget_over(p);
 	}
 }
 
-/* The end is told. While that is in memory only, the promise stays: whatever this daemon takes with
- * it, the next one tells. Without memory for a note it does, too. */
+static void on_synced(struct syncer_wait *w, int errnum)
+{
+	struct promise *p = list_entry(w, struct promise, wait);
+	p->is_waiting = false;
+	if (!errnum && !p->server->webhooks.outbox.n_unstored)
+		forget_over(p);
+}
+
+/* The end is told. Until that is on the disk, the promise stays: whatever this daemon, or the
+ * machine, takes with it, the next daemon tells. Without memory for a note it does, too. */
 static void end_promise(struct server *s, const char *task)
 {
 	struct webhooks *w = &s->webhooks;
 	char name[OUTBOX_NAME_MAX];
-	if (!w->outbox.n_unstored) {
-		forget_promise(s, task);
-		return;
-	}
 	promise_name(task, name);
 	/* It could not be made, perhaps. */
 	bool is_there = faccessat(w->outbox.store.dir_fd, name, F_OK, 0) == 0;
@@ -196,7 +223,12 @@ static void end_promise(struct server *s, const char *task)
 	if (!p)
 		return;
 	snprintf(p->task, sizeof(p->task), "%s", task);
+	p->server = s;
+	p->wait.fn = on_synced;
 	list_append(&w->over, &p->link);
+	p->is_waiting = syncer_wait(w->outbox.syncer, &p->wait);
+	if (!p->is_waiting && !w->outbox.n_unstored)
+		forget_over(p);
 }
 
 void webhooks_tick(struct server *s)
@@ -228,14 +260,13 @@ void webhooks_on_accepted(struct server *s, struct job *j)
 	struct webhook_facts f = facts_of(j, WEBHOOK_ACCEPTED);
 	f.at_ns = f.created_ns ? f.created_ns : f.at_ns;
 	j->is_told = true;
-	make_promise(s, j, hooks, n);
 	tell(s, hooks, n, &f);
 	/* The journal may have taken longer than all the rest. */
 	if (j->seen_states & 1u << TASK_STATE_RUNNING) {
 		f = facts_of(j, WEBHOOK_STARTED);
 		tell(s, hooks, n, &f);
 	}
-	if (task_is_done(j->task))
+	if (job_is_over(j))
 		on_done(s, j, hooks, n);
 }
 
@@ -365,6 +396,7 @@ void webhooks_finish(struct server *s)
 	/* It was never started. */
 	if (!s->webhooks.over.next)
 		return;
+	syncer_drain(s->webhooks.outbox.syncer);
 	if (!s->webhooks.outbox.n_unstored)
 		forget_all_over(s);
 	/* What is lost with this daemon is told by the next one. */

@@ -22,7 +22,7 @@ struct server;
 struct webhooks {
 	struct outbox outbox;
 	char source[300]; /* "dayfly://HOST" */
-	struct list over; /* promise.link: kept, but by events that are not all on the disk */
+	struct list over; /* promise.link: kept, but by events that are not all on the disk yet */
 };
 
 /* What they are signed with, by the settings: before root's rights are given up. None at all is no
@@ -39,6 +39,13 @@ void webhooks_tick(struct server *s);
 /* Whether a request's can be: what policy_check() does not know. Returns 0 or -errno with *e. */
 int webhooks_check(const struct server *s, const struct task_spec *spec, struct err *e);
 
+/*
+ * It will be accepted. Whoever is to be told of its end is promised to be, by a record that is on
+ * the disk when the outbox's syncer has come so far. Returns whether there is one.
+ */
+bool webhooks_promise(struct server *s, const struct job *j);
+/* It was not accepted after all. */
+void webhooks_take_back(struct server *s, const struct job *j);
 /* It is accepted for good; then each state that it has come into. */
 void webhooks_on_accepted(struct server *s, struct job *j);
 void webhooks_on_state(struct server *s, struct job *j);

@@ -17,7 +17,7 @@
 #define NAME_SIZE (ID_TASK_SIZE + sizeof(ENDING))
 
 /* Ours alone. Returns a descriptor or -errno. */
-static int open_dir(const char *dir)
+int spool_file_open_dir(const char *dir)
 {
 	struct stat st;
 	auto_close int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -42,7 +42,7 @@ int spool_file_create(const char *dir, const char *task)
 	int r = set_name(task, name);
 	if (r == 0 && mkdir(dir, 0700) < 0 && errno != EEXIST)
 		r = -errno;
-	auto_close int at = r < 0 ? r : open_dir(dir);
+	auto_close int at = r < 0 ? r : spool_file_open_dir(dir);
 	if (at < 0)
 		return at;
 	int fd = openat(at, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -54,7 +54,7 @@ int spool_file_open(const char *dir, const char *task)
 	char name[NAME_SIZE];
 	struct stat st;
 	int r = set_name(task, name);
-	auto_close int at = r < 0 ? r : open_dir(dir);
+	auto_close int at = r < 0 ? r : spool_file_open_dir(dir);
 	if (at < 0)
 		return at;
 	/* Not blocked by what else might stand there. */
@@ -69,7 +69,7 @@ void spool_file_remove(const char *dir, const char *task)
 	char name[NAME_SIZE];
 	if (set_name(task, name) < 0)
 		return;
-	auto_close int at = open_dir(dir);
+	auto_close int at = spool_file_open_dir(dir);
 	if (at >= 0 && unlinkat(at, name, 0) == 0)
 		rmdir(dir); /* with another in it this fails, as it should */
 }
@@ -77,7 +77,7 @@ void spool_file_remove(const char *dir, const char *task)
 int spool_file_sweep(const char *dir, bool (*is_owned)(void *owner, const char *task), void *owner)
 {
 	struct dirent *entry;
-	auto_close int at = open_dir(dir);
+	auto_close int at = spool_file_open_dir(dir);
 	if (at < 0)
 		return at == -ENOENT ? 0 : at;
 	auto_closedir DIR *d = dir_list(at);

@@ -10,6 +10,8 @@
 
 /* A new one, to be read and written. Returns a descriptor or -errno. */
 int spool_file_create(const char *dir, const char *task);
+/* The directory. Returns a descriptor or -errno. */
+int spool_file_open_dir(const char *dir);
 /* Returns a descriptor for reading, or -errno. */
 int spool_file_open(const char *dir, const char *task);
 void spool_file_remove(const char *dir, const char *task);

@@ -13,6 +13,7 @@ from dayfly_test import in_modes
 from common import HERE, OwnDaemons, kill_daemon, wait_until
 
 LAYOUT = "iiqi"
+SYNCS = "=iii32s"  # behind that
 # An allocation further on than this, of one request, is not looked for.
 FARTHEST = 3000
 
@@ -40,6 +41,13 @@ class Shim:
 
     def set(self, countdown=0, jump_s=0, stays=False):
         self.map[:struct.calcsize(LAYOUT)] = struct.pack(LAYOUT, countdown, 0, jump_s, stays)
+
+    def set_sync(self, path="", hangs=False, errno=0):
+        """What becomes of syncs of files with this in their path, from now on."""
+        struct.pack_into(SYNCS, self.map, struct.calcsize(LAYOUT), hangs, errno, 0, path.encode())
+
+    def syncs(self):
+        return struct.unpack_from(SYNCS, self.map, struct.calcsize(LAYOUT))[2]
 
     def failed(self):
         return struct.unpack(LAYOUT, self.map[:struct.calcsize(LAYOUT)])[1]

@@ -30,7 +30,7 @@ static struct outbox_store opened(void)
 {
 	struct outbox_store s;
 	struct err e;
-	assert_int_equal(outbox_store_init(&s, dir, "outbox", &e), 0);
+	assert_int_equal(outbox_store_init(&s, NULL, dir, "outbox", &e), 0);
 	return s;
 }
 
@@ -93,7 +93,7 @@ TEST(J5_only_one_has_it_at_a_time)
 	struct outbox_store s = opened(), t;
 	struct err e;
 	write_one(&s, "a.event", "x");
-	assert_int_equal(outbox_store_init(&t, dir, "outbox", &e), -EBUSY);
+	assert_int_equal(outbox_store_init(&t, NULL, dir, "outbox", &e), -EBUSY);
 	assert_null(t.path);
 	outbox_store_finish(&t);
 	outbox_store_finish(&s);
@@ -179,11 +179,11 @@ TEST(J12_a_directory_that_others_have_a_hand_in_is_not_used)
 	snprintf(path, sizeof(path), "%s/dayfly-%u.outbox", dir, (unsigned)geteuid());
 	assert_int_equal(mkdir(path, 0700), 0);
 	assert_int_equal(chmod(path, 0770), 0);
-	assert_int_equal(outbox_store_init(&s, dir, "outbox", &e), -EPERM);
+	assert_int_equal(outbox_store_init(&s, NULL, dir, "outbox", &e), -EPERM);
 	assert_null(s.path);
 	assert_int_equal(rmdir(path), 0);
 	assert_int_equal(symlink("/tmp", path), 0);
-	assert_true(outbox_store_init(&s, dir, "outbox", &e) < 0);
+	assert_true(outbox_store_init(&s, NULL, dir, "outbox", &e) < 0);
 	assert_int_equal(unlink(path), 0);
 }
 
@@ -193,7 +193,7 @@ TEST(where_there_is_none_nothing_is_kept)
 	struct err e;
 	size_t n = 0, n_bad = 0;
 	json_t *head = json_object();
-	assert_int_equal(outbox_store_init(&s, NULL, "outbox", &e), 0);
+	assert_int_equal(outbox_store_init(&s, NULL, NULL, "outbox", &e), 0);
 	assert_int_equal(outbox_store_write(&s, "a.event", head, "", 0), -ENOENT);
 	assert_int_equal(outbox_store_remove(&s, "a.event"), -ENOENT);
 	assert_int_equal(outbox_store_each(&s, ".event", count, &n, &n_bad), 0);

@@ -203,7 +203,10 @@ static json_t *add(const char *task, const struct spec_upload *spec, size_t len,
 	json_t *state = NULL;
 	spool_fill(task, len, sha256, whole_hash);
 	const struct upload_file f = { "out/a b", 16, len, sha256 };
-	assert_int_equal(uploads_add(&u, task, 1000, spec, &f, 1, &state), expected);
+	struct upload_batch *b = uploads_add(&u, task, 1000, spec, &f, 1, &state);
+	assert_int_equal(b != NULL, expected);
+	if (b)
+		upload_batch_start(b);
 	assert_non_null(state);
 	if (!expected)
 		spool_file_remove(spools, task);
@@ -401,6 +404,34 @@ TEST(M3_the_next_daemon_sends_only_the_parts_that_are_missing)
 	assert_true(str_starts(server.seen[server.n - 1].line, "POST "));
 }
 
+TEST(M3_of_a_second_record_that_is_torn_the_first_is_left)
+{
+	char path[200];
+	server_start(NULL);
+	daemon_start();
+	json_decref(add(TASK, &to_s3, 12 * MIB, true));
+	loop_run_until(&loop, server.n >= 3);
+	daemon_stop();
+	snprintf(path, sizeof(path), "%s/dayfly-%u.uploads/" TASK ".0.later", place,
+		(unsigned)geteuid());
+	assert_int_equal(truncate(path, 50), 0);
+	daemon_start();
+	assert_int_equal(u.count, 1);
+	assert_ended("done", NULL);
+	daemon_stop();
+	server_stop();
+	size_t n_begun = 0;
+	for (size_t i = 0; i < server.n; i++)
+		n_begun += strstr(server.seen[i].line, "?uploads=") != NULL;
+	assert_int_equal(n_begun, 2);
+	/* It was set aside. */
+	snprintf(path, sizeof(path), "%s/dayfly-%u.uploads/" TASK ".0.later.bad", place,
+		(unsigned)geteuid());
+	assert_int_equal(unlink(path), 0);
+	*strrchr(path, '/') = '\0';
+	assert_int_equal(rmdir(path), 0);
+}
+
 TEST(M3_without_its_files_an_upload_fails_and_spools_of_nobody_go)
 {
 	uint8_t sha256[32];
@@ -503,6 +534,7 @@ int main(void)
 		cmocka_unit_test(what_lies_at_the_server_is_taken_back_when_it_is_given_up),
 		cmocka_unit_test(M5_answers_that_are_none_count_as_failures),
 		cmocka_unit_test(M3_the_next_daemon_sends_only_the_parts_that_are_missing),
+		cmocka_unit_test(M3_of_a_second_record_that_is_torn_the_first_is_left),
 		cmocka_unit_test(M3_without_its_files_an_upload_fails_and_spools_of_nobody_go),
 		cmocka_unit_test(M7_an_address_of_a_request_goes_only_where_the_policy_says),
 		cmocka_unit_test(bad_wishes_are_refused),
