@@ -311,16 +311,20 @@ static void attempt(struct outbox_event *ev)
 /* One host that answers to nobody does not keep others waiting. */
 static bool has_room(const struct outbox *o, const struct outbox_event *ev)
 {
-	size_t n = 0, n_own = 0;
+	size_t n_kind = 0, n_host = 0, n_host_kind = 0, n_host_own = 0;
 	if (ev->owner->n_calls >= OUTBOX_CALLS_UID)
 		return false;
 	list_for_each (pos, &o->calls) {
 		const struct outbox_event *other = list_entry(pos, struct outbox_event, call_link);
 		bool is_there = !strcmp(other->origin, ev->origin);
-		n += is_there;
-		n_own += is_there && other->owner == ev->owner;
+		bool is_kind = other->owner->is_admins == ev->owner->is_admins;
+		n_kind += is_kind;
+		n_host += is_there;
+		n_host_kind += is_there && is_kind;
+		n_host_own += is_there && other->owner == ev->owner;
 	}
-	return n < OUTBOX_CALLS_HOST && n_own < OUTBOX_CALLS_HOST_UID;
+	return n_kind < OUTBOX_CALLS_KIND && n_host < OUTBOX_CALLS_HOST &&
+	       n_host_kind < OUTBOX_CALLS_HOST_KIND && n_host_own < OUTBOX_CALLS_HOST_UID;
 }
 
 static void run_due(struct outbox *o)

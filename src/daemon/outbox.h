@@ -10,8 +10,8 @@
  *
  * What the administrator wants to be told is not of the same account as what a user wants of the
  * same task: no user's hooks take the room of the administrator's. Bounded: events and bytes of
- * each account, of all users' and of all; attempts at one time of each account, of each host and of
- * all.
+ * each account, of all users' and of all; attempts at one time of each account, of all users', of
+ * all the administrator's and of all, everywhere and at each host.
  */
 #ifndef DAYFLY_DAEMON_OUTBOX_H
 #define DAYFLY_DAEMON_OUTBOX_H
@@ -36,12 +36,14 @@
 /* Of all users' hooks together: the rest is the administrator's. */
 #define OUTBOX_COUNT_USERS (OUTBOX_COUNT_MAX / 2)
 #define OUTBOX_BYTES_USERS (OUTBOX_BYTES_MAX / 2)
-/* Attempts at one time. */
+/* Attempts at one time; of all users' hooks, or of all the administrator's; of one account. */
 #define OUTBOX_CALLS	  16
+#define OUTBOX_CALLS_KIND 12
 #define OUTBOX_CALLS_UID  8
-#define OUTBOX_CALLS_HOST 4
-/* Of one account, so that another gets through as well. */
-#define OUTBOX_CALLS_HOST_UID (OUTBOX_CALLS_HOST - 1)
+/* The same for one host: another always gets through as well. */
+#define OUTBOX_CALLS_HOST      6
+#define OUTBOX_CALLS_HOST_KIND 4
+#define OUTBOX_CALLS_HOST_UID  3
 
 /* One account: events of the tasks of one uid that he, or the administrator, is to be told. */
 struct outbox_owner {

@@ -160,11 +160,19 @@ TEST(M5_one_host_that_says_nothing_leaves_room_for_others)
 		snprintf(id, sizeof(id), "evt_%d", i);
 		outbox_add(&s.outbox, (uid_t)(1000 + i), false, id, t.url, strdup("{}"), 2);
 	}
-	loop_run_until(&s.loop, s.outbox.n_calls == OUTBOX_CALLS_HOST);
+	loop_run_until(&s.loop, s.outbox.n_calls == OUTBOX_CALLS_HOST_KIND);
 	loop_run_ms(&s.loop, 50);
-	assert_int_equal(s.outbox.n_calls, OUTBOX_CALLS_HOST);
+	assert_int_equal(s.outbox.n_calls, OUTBOX_CALLS_HOST_KIND);
 	add(&s, 1000, "evt_x");
 	loop_run_until(&s.loop, s.metrics.counters[METRIC_HOOK_ATTEMPTS_FAILED] == 1);
+	assert_int_equal(s.outbox.n_calls, OUTBOX_CALLS_HOST_KIND);
+	/* What the administrator is told there has places that no user takes. */
+	for (int i = 50; i < 60; i++) {
+		snprintf(id, sizeof(id), "evt_%d", i);
+		outbox_add(&s.outbox, (uid_t)(1000 + i), true, id, t.url, strdup("{}"), 2);
+	}
+	loop_run_until(&s.loop, s.outbox.n_calls == OUTBOX_CALLS_HOST);
+	loop_run_ms(&s.loop, 50);
 	assert_int_equal(s.outbox.n_calls, OUTBOX_CALLS_HOST);
 	stop(&s);
 	close(t.fd);
@@ -186,9 +194,72 @@ TEST(M5_one_user_leaves_a_call_of_a_host_to_others)
 	assert_int_equal(s.outbox.n_calls, OUTBOX_CALLS_HOST_UID);
 	/* What the administrator is told of the same user's tasks is another's. */
 	outbox_add(&s.outbox, 1000, true, "evt_x", t.url, strdup("{}"), 2);
-	loop_run_until(&s.loop, s.outbox.n_calls == OUTBOX_CALLS_HOST);
+	loop_run_until(&s.loop, s.outbox.n_calls == OUTBOX_CALLS_HOST_UID + 1);
 	stop(&s);
 	close(t.fd);
+}
+
+#define SILENT_HOSTS 6
+
+static size_t calls_of(const struct outbox *o, bool is_admins)
+{
+	size_t n = 0;
+	list_for_each (pos, &o->calls)
+		n += list_entry(pos, struct outbox_event, call_link)->owner->is_admins == is_admins;
+	return n;
+}
+
+/* Many events for each of many hosts that say nothing. */
+static void add_to_many(struct stage *s, struct silent *to, bool is_admins, size_t n_users)
+{
+	static unsigned number;
+	char id[32];
+	for (size_t i = 0; i < SILENT_HOSTS; i++)
+		for (size_t k = 0; k < 20; k++) {
+			snprintf(id, sizeof(id), "evt_m%u", number++);
+			outbox_add(&s->outbox, (uid_t)(1000 + k % n_users), is_admins, id,
+				to[i].url, strdup("{}"), 2);
+		}
+}
+
+static void share_calls(bool is_admins)
+{
+	struct stage s;
+	struct silent hosts_of[SILENT_HOSTS];
+	char *rules[SILENT_HOSTS + 1] = { NULL };
+	start(&s, false);
+	s.options.hooks.timeout_ms = 60000;
+	for (size_t i = 0; i < SILENT_HOSTS; i++) {
+		silent_start(&hosts_of[i], &s);
+		rules[i] = hosts_of[i].rule;
+	}
+	s.options.policy.hook_private_hosts = rules;
+	/* One user has not all places that there are for users. */
+	add_to_many(&s, hosts_of, is_admins, 1);
+	loop_run_until(&s.loop, s.outbox.n_calls == OUTBOX_CALLS_UID);
+	loop_run_ms(&s.loop, 30);
+	assert_int_equal(s.outbox.n_calls, OUTBOX_CALLS_UID);
+	/* Nor have all of them the places of the administrator, and the other way around. */
+	add_to_many(&s, hosts_of, is_admins, 10);
+	loop_run_until(&s.loop, s.outbox.n_calls == OUTBOX_CALLS_KIND);
+	loop_run_ms(&s.loop, 30);
+	assert_int_equal(s.outbox.n_calls, OUTBOX_CALLS_KIND);
+	add_to_many(&s, hosts_of, !is_admins, 10);
+	loop_run_until(&s.loop, s.outbox.n_calls == OUTBOX_CALLS);
+	assert_int_equal(calls_of(&s.outbox, is_admins), OUTBOX_CALLS_KIND);
+	stop(&s);
+	for (size_t i = 0; i < SILENT_HOSTS; i++)
+		close(hosts_of[i].fd);
+}
+
+TEST(M5_users_leave_calls_to_the_administrator)
+{
+	share_calls(false);
+}
+
+TEST(M5_and_the_administrator_to_users)
+{
+	share_calls(true);
 }
 
 TEST(M1_what_fails_goes_to_the_end)
@@ -332,6 +403,8 @@ int main(void)
 		cmocka_unit_test(M3_events_of_each_user_are_bounded_and_counted),
 		cmocka_unit_test(M5_one_host_that_says_nothing_leaves_room_for_others),
 		cmocka_unit_test(M5_one_user_leaves_a_call_of_a_host_to_others),
+		cmocka_unit_test(M5_users_leave_calls_to_the_administrator),
+		cmocka_unit_test(M5_and_the_administrator_to_users),
 		cmocka_unit_test(M1_what_fails_goes_to_the_end),
 		cmocka_unit_test(M3_a_user_takes_no_room_of_the_administrators),
 		cmocka_unit_test(M3_where_all_is_full_who_has_most_loses_his_newest),
