@@ -85,19 +85,43 @@ int recovery_choose_dir(const struct options *o, const char *socket_path,
 
 /* ---- results ---- */
 
-/* Returns the text without the lists of files, and that object. */
-static char *text_without_lists(const struct task_result *r, json_t **ret_full)
+/* What has a list of files. */
+static const char *const with_lists[] = { "changes", "artifacts" };
+
+/* The longest of the lists becomes half as long: the first are kept, and how many went is said.
+ * Returns false when nothing is left to be taken. */
+static bool halve_longest(json_t *full)
+{
+	json_t *owner = NULL, *list = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(with_lists); i++) {
+		json_t *o = json_object_get(full, with_lists[i]), *l = json_object_get(o, "list");
+		if (json_array_size(l) > json_array_size(list)) {
+			owner = o;
+			list = l;
+		}
+	}
+	size_t n = json_array_size(list), dropped = n - n / 2;
+	if (!n)
+		return false;
+	dropped += (size_t)json_integer_value(json_object_get(owner, "list_dropped"));
+	while (json_array_size(list) > n / 2)
+		json_array_remove(list, json_array_size(list) - 1);
+	json_object_set_new(owner, "list_dropped", json_integer((json_int_t)dropped));
+	if (owner == json_object_get(full, "changes"))
+		json_object_set_new(owner, "truncated", json_true());
+	return true;
+}
+
+/* Returns the text with as much of the lists of files as there is room for, and that object. */
+static char *text_with_short_lists(const struct task_result *r, json_t **ret_full)
 {
 	json_t *full = *ret_full = result_to_json(r);
-	json_t *changes = json_object_get(full, "changes");
-	json_object_set_new(changes, "list", json_null());
-	json_object_set_new(changes, "truncated", json_true());
-	json_t *artifacts = json_object_get(full, "artifacts");
-	if (json_is_object(artifacts)) {
-		json_object_set_new(artifacts, "list", json_null());
-		json_object_set_new(artifacts, "truncated", json_true());
+	char *text = full ? json_dumps(full, JSON_COMPACT) : NULL;
+	while (text && strlen(text) > JOURNAL_RESULT_BYTES && halve_longest(full)) {
+		free(text);
+		text = json_dumps(full, JSON_COMPACT);
 	}
-	return full ? json_dumps(full, JSON_COMPACT) : NULL;
+	return text;
 }
 
 char *recovery_result_text(struct server *s, const struct task_result *r)
@@ -109,7 +133,7 @@ char *recovery_result_text(struct server *s, const struct task_result *r)
 		free(text);
 		/* This one is others' too. */
 		json_decref(full);
-		text = text_without_lists(r, &full);
+		text = text_with_short_lists(r, &full);
 	}
 	if (text && strlen(text) > JOURNAL_RESULT_BYTES) {
 		free(text);

@@ -125,6 +125,24 @@ class Sent(Sending):
                      json.dumps(client.call("history", task=one["task"])), json.dumps(client.call("uploads"))):
             self.assertNotIn("hush-hush", text)
 
+    def test_of_a_long_list_the_first_and_the_sums_are_kept(self):
+        daemon = self.sending(self.receiver())
+        script = "i=100; while [ $i -lt 400 ]; do echo $i >$i-%s.txt; i=$((i+1)); done" % ("x" * 100)
+        result = self.send_files(daemon, "mkdir d; cd d; " + script, ["d"])
+        whole = result["artifacts"]
+        self.assertEqual((whole["count"], whole["bytes"], len(whole["list"])), (300, 1200, 300))
+        self.assertNotIn("list_dropped", whole)
+        self.ended(daemon, result["task"], 60)
+        self.restart(daemon)
+        for kept in (daemon.client().call("inspect", task=result["task"])["result"]["artifacts"],
+                     daemon.client().call("wait", task=result["task"])["artifacts"]):
+            n = len(kept["list"])
+            self.assertEqual((kept["count"], kept["bytes"], kept["truncated"], kept["list_dropped"]), (300, 1200, False, 300 - n))
+            self.assertGreater(n, 10)
+            self.assertEqual(kept["list"], whole["list"][:n])
+        [row] = daemon.client().call("history", limit=10)["tasks"]
+        self.assertEqual(row["task"], result["task"])
+
     def test_a_task_that_leaves_nothing_leaves_no_spool(self):
         daemon = self.sending(self.receiver())
         result = self.send_files(daemon, "true")
