@@ -18,7 +18,10 @@
 struct artifact_out {
 	struct connection *conn; /* NULL: nobody waits for it any more */
 	const struct task *task;
+	struct server *server;
+	uid_t uid;
 	int fd;
+	uint64_t spool_bytes; /* of that file: see spool_release() */
 	struct buf_reader list;
 	struct artifact_item item; /* path NULL: none */
 	uint64_t sent;		   /* of its content */
@@ -36,7 +39,11 @@ struct artifact_out *artifact_out_create(struct connection *c, struct task *t)
 		return NULL;
 	o->conn = c;
 	o->task = t;
+	o->server = c->server;
+	o->uid = t->uid;
 	o->fd = fd_take(&t->spool_fd);
+	o->spool_bytes = t->spool_bytes;
+	t->spool_bytes = 0;
 	o->list =
 		(struct buf_reader){ .p = (const uint8_t *)buf_data(list), .left = buf_len(list) };
 	return o;
@@ -46,6 +53,7 @@ static void finish(struct artifact_out *o)
 {
 	free(o->item.path);
 	fd_close(&o->fd);
+	spool_release(o->server, o->uid, o->spool_bytes);
 	free(o);
 }
 

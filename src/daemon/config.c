@@ -101,6 +101,9 @@ const struct config_key config_keys[] = {
 		.is_live = true, .doc = "clients at one time; half of the open files that dayflyd may have, where that is less" },
 	{ NUMBER("daemon", "max_connections_per_user", max_connections_uid, 1, LIMIT_CONNECTIONS), .fallback = "256",
 		.is_live = true, .doc = "clients of one user at one time" },
+	{ KEY("daemon", "max_spool_per_user", CONFIG_SIZE, max_spool_uid), .min = 1 << 20, .max = 1ull << 50, .may_be_none = true, .fallback = "none",
+		.is_live = true, .doc = "bytes of one user's artifacts that may lie in `state_dir` at one time, until they are fetched or sent; with none half of the "
+			"room there where there are other users. One task gets at most half of what is left of it" },
 
 	{ KEY("access", "users", CONFIG_USERS, allow_uids), .option = "allow-uid", .fallback = "", .is_live = true,
 		.doc = "let this user connect too" },

@@ -81,6 +81,7 @@ struct options {
 	uint64_t admit_memory, admit_cpus;     /* bytes, thousandths; 0: none */
 	uint64_t admit_memory_uid, admit_cpus_uid;
 	uint64_t max_connections, max_connections_uid;
+	uint64_t max_spool_uid; /* 0: none */
 	struct hook_options hooks;
 	struct upload_options uploads;
 	struct git_options git;

@@ -181,9 +181,9 @@ json_t *server_result_to_json(struct server *s, const struct task_result *r)
 	return s->fresh == r && s->fresh_json ? json_incref(s->fresh_json) : result_to_json(r);
 }
 
-static int host_open_spool(void *owner, struct task *t, uint64_t *max_bytes)
+static int host_open_spool(void *owner, struct task *t, uint64_t *max_bytes, struct err *e)
 {
-	return spool_open(owner, t, max_bytes);
+	return spool_open(owner, t, max_bytes, e);
 }
 
 /* Its end may be told. */
@@ -502,6 +502,7 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 	list_init(&s->dead);
 	list_init(&s->orphans);
 	tenants_init(&s->tenants);
+	spools_init(&s->spools);
 	jobs_init(&s->jobs);
 	/* Where descriptors are few, most are for clients and for tasks that run. */
 	if (start->open_files_hard / 4 < s->jobs.keep_count)
@@ -609,6 +610,7 @@ void server_finish(struct server *s)
 	git_sources_finish(&s->git);
 	jobs_finish(&s->jobs);
 	sched_finish(&s->sched);
+	spools_finish(&s->spools);
 	watch_destroy(&s->deadline_watch);
 	deadline_heap_finish(&s->deadlines);
 	alarm_destroy(&s->tick);

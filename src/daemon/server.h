@@ -15,6 +15,7 @@
 #include "daemon/past.h"
 #include "daemon/pool_view.h"
 #include "daemon/probe.h"
+#include "daemon/spool.h"
 #include "daemon/startup.h"
 #include "daemon/tenant.h"
 #include "daemon/turn.h"
@@ -53,10 +54,10 @@ struct server {
 	struct watch *deadline_watch;
 	struct sched sched;
 	struct jobs jobs;
-	bool has_unwritten;	 /* some job is */
-	uint64_t spool_promised; /* spool.h: bytes that jails may still write */
-	int spare_log;		 /* the file of the next task's output, made ahead; -1: none */
-	bool wants_spare_log;	 /* a task has begun to run in this turn */
+	bool has_unwritten; /* some job is */
+	struct spools spools;
+	int spare_log;	      /* the file of the next task's output, made ahead; -1: none */
+	bool wants_spare_log; /* a task has begun to run in this turn */
 	/* Of the task that was last done, in this turn: the journal and its listeners want the
 	 * same. */
 	const struct task_result *fresh;

@@ -352,6 +352,8 @@ static void hand_out_artifacts(struct job *j)
 			s->artifacts = artifact_out_create(s->conn, j->task);
 	}
 	fd_close(&j->task->spool_fd);
+	spool_release(j->task->host->owner, j->task->uid, j->task->spool_bytes);
+	j->task->spool_bytes = 0;
 }
 
 void stream_on_done(struct job *j)

@@ -100,7 +100,8 @@ struct upload_batch *uploads_add(struct uploads *u, const char *task, uid_t uid,
 	const struct spec_upload *spec, const struct upload_file *files, size_t n,
 	json_t **ret_states);
 
-/* How many bytes more this user may have waiting. */
+/* How many bytes of this user's wait; how many more may. */
+uint64_t uploads_bytes(const struct uploads *u, uid_t uid);
 uint64_t uploads_room(const struct uploads *u, uid_t uid);
 
 /*

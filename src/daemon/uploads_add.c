@@ -51,11 +51,16 @@ static int set_place(struct upload *up, const struct spec_upload *spec, struct e
 	return 0;
 }
 
+uint64_t uploads_bytes(const struct uploads *u, uid_t uid)
+{
+	const struct upload_owner *w = upload_owner_find(u, uid);
+	return w ? w->bytes : 0;
+}
+
 uint64_t uploads_room(const struct uploads *u, uid_t uid)
 {
 	const struct upload_options *o = &u->options->uploads;
-	const struct upload_owner *w = upload_owner_find(u, uid);
-	uint64_t has = w ? w->bytes : 0;
+	uint64_t has = uploads_bytes(u, uid);
 	uint64_t own = has < o->max_bytes_uid ? o->max_bytes_uid - has : 0;
 	uint64_t all = u->bytes < o->max_bytes ? o->max_bytes - u->bytes : 0;
 	return own < all ? own : all;

@@ -47,7 +47,7 @@ struct task_host {
 
 	/* A file without a name for the artifacts of a task, and how much may go there. Returns a
 	 * descriptor or -errno. */
-	int (*open_spool)(void *owner, struct task *t, uint64_t *max_bytes);
+	int (*open_spool)(void *owner, struct task *t, uint64_t *max_bytes, struct err *e);
 
 	void (*on_state)(void *owner, struct task *t);
 	/* rec: what was kept of it. data is only there during the call. */

@@ -167,13 +167,9 @@ static int open_spool(struct task *t)
 	struct plan *p = t->build.plan;
 	if (!t->spec->has_artifacts || !artifacts_want_spool(&t->spec->artifacts))
 		return 0;
-	t->spool_fd = t->host->open_spool(t->host->owner, t, &p->artifacts_bytes);
+	struct err e;
+	t->spool_fd = t->host->open_spool(t->host->owner, t, &p->artifacts_bytes, &e);
 	if (t->spool_fd < 0) {
-		struct err e;
-		err_set(&e, t->spool_fd == -ENOSPC ? ERR_NO_SPACE : ERR_INTERNAL, -t->spool_fd,
-			"make the file that the artifacts go to first");
-		err_hint(&e, "give the daemon more room in its state directory, or have them sent "
-			     "to a descriptor");
 		result_set_error(t->result, &e);
 		return t->spool_fd;
 	}
