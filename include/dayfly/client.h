@@ -258,6 +258,11 @@ DAYFLY_API int dayfly_task_set_artifacts(struct dayfly_task *t, int fd, const ch
 DAYFLY_API int dayfly_task_set_upload(
 	struct dayfly_task *t, const char *target, const char *prefix, const char *url);
 
+/* What the daemon signs that with, in place of the target's own: lines as in a file of credentials
+ * (docs/uploads.md), which go in a descriptor. Returns 0 or -errno. */
+DAYFLY_API int dayfly_task_set_upload_credentials(
+	struct dayfly_task *t, const void *data, size_t len);
+
 /*
  * Has the daemon check the task's workspace out of a repository of git, copy-on-write, in place of
  * a directory: docs/protocol.md, "task.source.git", also for what url and ref (NULL: HEAD) may be.

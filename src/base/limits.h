@@ -48,9 +48,10 @@
 #define LIMIT_TARS 3
 
 /* Addresses that are told of a task, and the bytes of one. */
-#define LIMIT_WEBHOOKS		  4
-#define LIMIT_URL_BYTES		  2048
-#define LIMIT_UPLOAD_PREFIX_BYTES 512
+#define LIMIT_WEBHOOKS		       4
+#define LIMIT_URL_BYTES		       2048
+#define LIMIT_UPLOAD_PREFIX_BYTES      512
+#define LIMIT_UPLOAD_CREDENTIALS_BYTES 4096
 
 /* A branch, tag or commit of a repository. */
 #define LIMIT_REF_BYTES 255

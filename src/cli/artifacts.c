@@ -6,10 +6,12 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/glob.h"
+#include "base/limits.h"
 #include "base/sha256.h"
 #include "base/str.h"
 #include "base/units.h"
 #include "cli/change_tar.h"
+#include "cli/inputs.h"
 #include "cli/message.h"
 #include "cli/pipe_reader.h"
 #include "cli/place.h"
@@ -64,6 +66,8 @@ int artifacts_check(const struct artifacts_out *a, bool is_detached)
 		why = "--upload and --upload-url: they go to one place";
 	else if (is_sent && a->dir)
 		why = "--upload and --artifacts-to: they go to one place";
+	else if (a->credentials && !is_sent)
+		why = "--upload-credentials is about an --upload";
 	else if (a->no_wait && !is_sent)
 		why = "--no-wait-upload is about an --upload";
 	else if (a->globs && is_detached && !is_sent)
@@ -103,6 +107,22 @@ static int add_globs(const struct artifacts_out *a, struct dayfly_task *t)
 	return r;
 }
 
+static int set_credentials(const char *path, struct dayfly_task *t)
+{
+	char *data = NULL;
+	size_t len = 0;
+	struct err e;
+	int r = input_read(path, LIMIT_UPLOAD_CREDENTIALS_BYTES, &data, &len, &e);
+	if (r < 0)
+		message_error("--upload-credentials: %s", e.msg);
+	else
+		r = dayfly_task_set_upload_credentials(t, data, len);
+	if (data)
+		explicit_bzero(data, len);
+	free(data);
+	return r;
+}
+
 static int set_upload(const struct artifacts_out *a, struct dayfly_task *t)
 {
 	const char *slash = a->upload ? strchr(a->upload, '/') : NULL;
@@ -111,7 +131,8 @@ static int set_upload(const struct artifacts_out *a, struct dayfly_task *t)
 			  : NULL;
 	if (a->upload && !target)
 		return -ENOMEM;
-	return dayfly_task_set_upload(t, target, slash ? slash + 1 : NULL, a->url);
+	int r = dayfly_task_set_upload(t, target, slash ? slash + 1 : NULL, a->url);
+	return r < 0 || !a->credentials ? r : set_credentials(a->credentials, t);
 }
 
 int artifacts_begin(struct artifacts_out *a, struct dayfly_task *t)

@@ -15,12 +15,13 @@
 
 struct artifacts_out {
 	/* Set by the caller. */
-	char **globs;	     /* --artifact GLOB[:optional]; NULL: none are wanted */
-	const char *dir;     /* --artifacts-to; NULL: ARTIFACTS_DIR */
-	const char *timeout; /* --artifacts-timeout; NULL: the default */
-	const char *upload;  /* --upload TARGET[/PREFIX], or */
-	const char *url;     /* --upload-url; NULL: they come here */
-	bool no_wait;	     /* --no-wait-upload */
+	char **globs;		 /* --artifact GLOB[:optional]; NULL: none are wanted */
+	const char *dir;	 /* --artifacts-to; NULL: ARTIFACTS_DIR */
+	const char *timeout;	 /* --artifacts-timeout; NULL: the default */
+	const char *upload;	 /* --upload TARGET[/PREFIX], or */
+	const char *url;	 /* --upload-url; NULL: they come here */
+	const char *credentials; /* --upload-credentials; NULL: none */
+	bool no_wait;		 /* --no-wait-upload */
 
 	/* Its own. */
 	int tar_fd;	/* a file without a name */

@@ -35,7 +35,7 @@ struct run_options {
 	const char *disk, *inodes, *output_limit, *open_files, *file_size, *core;
 	const char *priority, *concurrency, *idempotency_key;
 	const char *result, *socket, *webhook_on, *changes_file, *changes_format, *apply;
-	const char *upload, *upload_url;
+	const char *upload, *upload_url, *upload_credentials;
 	struct git_options git;
 	const char *artifacts_to, *artifacts_timeout, *artifacts_size, *artifact_files;
 	bool hide_ignored, no_git_dir, no_queue, interactive, tty, detach, json, keep, no_autostart,
@@ -164,6 +164,8 @@ static const struct option_def options[] = {
 		"have the daemon send them to a target of its configuration" },
 	{ OPTION_TEXT, 0,   "upload-url",    "URL",              AT(upload_url),    NULL,                   "task.artifacts.upload.url",
 		"or to an address, with {path} in it for several files" },
+	{ OPTION_TEXT, 0,   "upload-credentials", "FILE",        AT(upload_credentials), NULL,              "task.artifacts.upload.credentials_fd",
+		"what is signed with there, where dayflyd lets requests bring it: lines of FILE" },
 	{ OPTION_FLAG, 0,   "no-wait-upload", NULL,              AT(no_wait_upload), NULL,                  NULL,
 		"do not wait until they are there" },
 
@@ -631,6 +633,7 @@ static int run(const struct run_options *o, char **argv)
 			.timeout = o->artifacts_timeout,
 			.upload = o->upload,
 			.url = o->upload_url,
+			.credentials = o->upload_credentials,
 			.no_wait = o->no_wait_upload,
 			.tar_fd = -1 },
 	};

@@ -65,6 +65,7 @@ struct dayfly_task {
 	json_t *artifacts; /* "files" of "artifacts"; NULL: none */
 	int artifacts_fd;
 	json_t *upload; /* of artifacts; NULL: none */
+	int upload_credentials_fd;
 	char *artifacts_timeout;
 };
 

@@ -36,7 +36,8 @@ struct dayfly_task *dayfly_task_new(void)
 	struct dayfly_task *t = calloc(1, sizeof(*t));
 	if (!t)
 		return NULL;
-	t->workspace.fd = t->git_agent_fd = t->changes_fd = t->artifacts_fd = -1;
+	t->workspace.fd = t->git_agent_fd = t->upload_credentials_fd = t->changes_fd =
+		t->artifacts_fd = -1;
 	t->spec = json_object();
 	if (!t->spec) {
 		free(t);
@@ -56,6 +57,7 @@ void dayfly_task_free(struct dayfly_task *t)
 	source_finish(&t->workspace);
 	strv_free(t->hidden);
 	fd_close(&t->git_agent_fd);
+	fd_close(&t->upload_credentials_fd);
 	fd_close(&t->changes_fd);
 	json_decref(t->changes);
 	fd_close(&t->artifacts_fd);
@@ -524,6 +526,31 @@ int dayfly_task_set_upload(
 	return 0;
 }
 
+int dayfly_task_set_upload_credentials(struct dayfly_task *t, const void *data, size_t len)
+{
+	int fd = fd_sealed_memfd("dayfly-upload", data, len);
+	if (fd < 0)
+		return fd;
+	fd_close(&t->upload_credentials_fd);
+	t->upload_credentials_fd = fd;
+	return 0;
+}
+
+static int add_upload(
+	json_t *artifacts, const struct dayfly_task *t, int fds[LIMIT_REQUEST_FDS], size_t *n_fds)
+{
+	json_t *upload = json_copy(t->upload);
+	int r = upload ? 0 : -ENOMEM;
+	if (r == 0 && t->upload_credentials_fd >= 0) {
+		r = set_member(upload, "credentials_fd", json_integer((json_int_t)*n_fds));
+		fds[(*n_fds)++] = t->upload_credentials_fd;
+	}
+	if (r == 0)
+		return set_member(artifacts, "upload", upload);
+	json_decref(upload);
+	return r;
+}
+
 static json_t *artifacts_to_json(
 	const struct dayfly_task *t, int fds[LIMIT_REQUEST_FDS], size_t *n_fds)
 {
@@ -532,7 +559,7 @@ static json_t *artifacts_to_json(
 	if (r == 0 && t->artifacts_timeout)
 		r = set_text(object, "timeout", t->artifacts_timeout);
 	if (r == 0 && t->upload)
-		r = set_member(object, "upload", json_incref(t->upload));
+		r = add_upload(object, t, fds, n_fds);
 	if (r == 0 && t->artifacts_fd >= 0) {
 		r = set_member(object, "fd", json_integer((json_int_t)*n_fds));
 		fds[(*n_fds)++] = t->artifacts_fd;
@@ -608,7 +635,8 @@ int task_to_json(const struct dayfly_task *t, json_t **ret, int fds[LIMIT_REQUES
 {
 	/* stdin's tar has none. */
 	size_t most = t->has_workspace + t->n_mounts + t->n_tars + (t->changes_fd >= 0) +
-		      (t->artifacts_fd >= 0) + (t->git_agent_fd >= 0);
+		      (t->artifacts_fd >= 0) + (t->git_agent_fd >= 0) +
+		      (t->upload && t->upload_credentials_fd >= 0);
 	if (most > LIMIT_REQUEST_FDS)
 		return error_text(e, ERR_TOO_LARGE, E2BIG,
 			"more than %d directories, files and tars with a request",

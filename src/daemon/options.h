@@ -50,8 +50,9 @@ struct hook_options {
 
 /* [uploads], but for the hosts that requests may name, which is policy's. */
 struct upload_options {
-	char **targets; /* lines of upload_target.h (strv) */
-	char *ca_file;	/* NULL: whom the system trusts */
+	char **targets;		/* lines of upload_target.h (strv) */
+	char *ca_file;		/* NULL: whom the system trusts */
+	bool keeps_credentials; /* of requests, on the disk */
 	uint64_t deadline_ms, stall_ms;
 	uint64_t max_count_uid, max_bytes_uid, max_bytes; /* that wait */
 };

@@ -30,6 +30,8 @@ struct policy {
 	char **hook_hosts, **hook_private_hosts;
 	/* Likewise the addresses of uploads. */
 	char **upload_hosts, **upload_private_hosts;
+	/* For which of them, and of targets, a request may bring credentials. */
+	char **upload_credential_hosts;
 	/* Which repositories may be a source: rules of git/url.h, strv. */
 	char **git_hosts, **git_plain_hosts;
 	bool git_local;

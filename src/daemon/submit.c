@@ -145,6 +145,22 @@ static int *agent_place(const struct task_spec *spec, struct connection *c)
 	return nth >= 0 && (uint64_t)nth < c->n_fds ? &c->fds[nth] : NULL;
 }
 
+/* Those of uploads are the daemon's, and go no further. */
+static int check_credentials(const struct task_spec *spec, struct connection *c, struct err *e)
+{
+	const struct spec_upload *u = &spec->artifacts.upload;
+	if (!spec->has_artifacts || !spec->artifacts.has_upload)
+		return 0;
+	if (u->credentials_fd >= 0 && (uint64_t)u->credentials_fd < c->n_fds) {
+		int *place = &c->fds[u->credentials_fd];
+		fd_close(place); /* a file in memory: that takes no time */
+		*place = open("/dev/null", O_PATH | O_CLOEXEC);
+		if (*place < 0)
+			return err_set(e, ERR_BUSY, errno, "read the credentials of the upload");
+	}
+	return uploads_check_credentials(&c->server->uploads, u, e);
+}
+
 static int check_agent(const struct task_spec *spec, struct connection *c, struct err *e)
 {
 	static const char field[] = "task.source.git.agent";
@@ -190,6 +206,8 @@ static int build_task(struct connection *c, struct request *rq, struct sched_wan
 		.is_upper_on_disk = s->warden.hello.hello.upper_on_disk != 0,
 	};
 	r = inputs_read(rq->spec, c->fds, c->n_fds, e);
+	if (r == 0)
+		r = check_credentials(rq->spec, c, e);
 	if (r == 0)
 		r = check_agent(rq->spec, c, e);
 	if (r == 0)

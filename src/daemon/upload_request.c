@@ -109,6 +109,11 @@ static int add_header(char ***headers, const char *name, const char *value)
 	return r;
 }
 
+int upload_request_authorize(const struct upload_secret *s, struct upload_request *ret)
+{
+	return s->authorization ? add_header(&ret->headers, "Authorization", s->authorization) : 0;
+}
+
 static int make_http(const struct upload_target *t, const char *key, struct upload_request *ret)
 {
 	auto_free char *path = sigv4_path(key);
@@ -117,9 +122,7 @@ static int make_http(const struct upload_target *t, const char *key, struct uplo
 		ret->url = NULL;
 		return -ENOMEM;
 	}
-	return t->secret.authorization
-		       ? add_header(&ret->headers, "Authorization", t->secret.authorization)
-		       : 0;
+	return upload_request_authorize(&t->secret, ret);
 }
 
 static char *step_query(const struct upload_step_args *a)

@@ -40,6 +40,8 @@ struct upload_step_args {
 /* Returns 0 or -ENOMEM. The caller calls upload_request_finish() in both cases. */
 int upload_request_make(const struct upload_target *t, const struct upload_step_args *a,
 	struct upload_request *ret);
+/* To an address of a request, with the credentials that came with it. Returns 0 or -ENOMEM. */
+int upload_request_authorize(const struct upload_secret *s, struct upload_request *ret);
 void upload_request_finish(struct upload_request *r);
 
 /*

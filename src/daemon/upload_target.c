@@ -126,8 +126,11 @@ static int set_ca(struct upload_target *t, const char *value, struct err *e)
 
 static int set_credentials(struct upload_target *t, const char *value, struct err *e)
 {
-	if (value[0] != '/' && strcmp(value, "environment") != 0 && strcmp(value, "none") != 0)
-		return refuse(e, "credentials", "is not an absolute path, environment or none",
+	t->wants_credentials = !strcmp(value, "request");
+	if (value[0] != '/' && strcmp(value, "environment") != 0 && strcmp(value, "none") != 0 &&
+		!t->wants_credentials)
+		return refuse(e, "credentials",
+			"is not an absolute path, environment, request or none",
 			"name a file of mode 0600");
 	return set_text(&t->credentials, value, e);
 }
@@ -170,15 +173,20 @@ static int set_key(struct upload_target *t, const char *word, struct err *e)
 
 /* ---- lines ---- */
 
-static void finish_target(struct upload_target *t)
+void upload_secret_wipe(struct upload_secret *s)
 {
-	char *const secrets[] = { t->secret.id, t->secret.key, t->secret.token,
-		t->secret.authorization };
+	char *const secrets[] = { s->id, s->key, s->token, s->authorization };
 	for (size_t i = 0; i < ARRAY_SIZE(secrets); i++) {
 		if (secrets[i])
 			explicit_bzero(secrets[i], strlen(secrets[i]));
 		free(secrets[i]);
 	}
+	*s = (struct upload_secret){ 0 };
+}
+
+static void finish_target(struct upload_target *t)
+{
+	upload_secret_wipe(&t->secret);
 	url_finish(&t->url);
 	free(t->name);
 	free(t->bucket);
@@ -390,6 +398,31 @@ static int read_text(struct upload_target *t, const char *text, size_t len, stru
 	return r;
 }
 
+int upload_secret_parse(enum upload_kind kind, const char *text, size_t len,
+	struct upload_secret *ret, struct err *e)
+{
+	struct upload_target t = { .kind = kind };
+	int r = read_text(&t, text, len, e);
+	bool is_whole =
+		kind == UPLOAD_S3 ? t.secret.id && t.secret.key : t.secret.authorization != NULL;
+	if (r == 0 && !is_whole) {
+		err_set(e, ERR_BAD_VALUE, 0, "there is no %s in it",
+			kind == UPLOAD_HTTP ? "authorization"
+			: t.secret.id	    ? "aws_secret_access_key"
+					    : "aws_access_key_id");
+		err_hint(e, kind == UPLOAD_S3
+				    ? "write aws_access_key_id = ID and, in a line of its own, "
+				      "aws_secret_access_key = KEY"
+				    : "write authorization = Bearer TOKEN");
+		r = -EINVAL;
+	}
+	if (r < 0)
+		upload_secret_wipe(&t.secret);
+	else
+		*ret = t.secret;
+	return r;
+}
+
 static int read_file(struct upload_target *t, const char *path, unsigned owner, struct err *e)
 {
 	char text[SECRET_FILE_MAX + 1];
@@ -438,7 +471,8 @@ static int read_secret(struct upload_target *t, unsigned owner, struct err *e)
 		}
 		r = access(path, F_OK) == 0 ? read_file(t, path, owner, e) : 0;
 	}
-	if (r == 0 && t->kind == UPLOAD_S3 && (!t->secret.id || !t->secret.key)) {
+	if (r == 0 && t->kind == UPLOAD_S3 && !t->wants_credentials &&
+		(!t->secret.id || !t->secret.key)) {
 		err_set(e, ERR_BAD_VALUE, 0, "there is no access key to sign with");
 		err_hint(e,
 			"name a file with credentials=PATH, or pass LoadCredential=upload_%s:PATH",

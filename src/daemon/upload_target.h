@@ -33,6 +33,7 @@ struct upload_target {
 	char *prefix; /* before the request's own; NULL: none */
 	bool is_virtual;
 	bool may_be_private;
+	bool wants_credentials; /* of each request: it has none of its own */
 	uint64_t part_bytes, multipart_bytes;
 	char *ca_file;	   /* NULL: that of [uploads] */
 	char *credentials; /* a path, "environment", "none"; NULL: a credential of systemd's */
@@ -54,5 +55,11 @@ int upload_targets_read_secrets(struct upload_targets *ts, unsigned owner, struc
 const struct upload_target *upload_targets_find(const struct upload_targets *ts, const char *name);
 /* Wipes the secrets. */
 void upload_targets_finish(struct upload_targets *ts);
+
+/* Lines of a file of credentials, all that are needed to sign. Returns 0 or -errno with *e, which
+ * holds nothing of the text. */
+int upload_secret_parse(enum upload_kind kind, const char *text, size_t len,
+	struct upload_secret *ret, struct err *e);
+void upload_secret_wipe(struct upload_secret *s);
 
 #endif

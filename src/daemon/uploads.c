@@ -139,6 +139,7 @@ void upload_batch_free(struct upload_batch *b)
 	}
 	fd_close(&b->spool);
 	syncer_forget(&b->wait);
+	upload_secret_wipe(&b->secret);
 	list_remove(&b->link);
 	free(b);
 	if (--w->n_batches)
@@ -234,6 +235,7 @@ void upload_batch_settle(struct upload_batch *b)
 	}
 	list_for_each (pos, &b->list)
 		upload_forget(list_entry(pos, struct upload, link));
+	upload_secret_forget(b);
 	fd_close(&b->spool);
 	if (u->spool_dir)
 		spool_file_remove(u->spool_dir, b->task);

@@ -90,6 +90,10 @@ void uploads_check_again(struct uploads *u);
 /* Whether a request's may be: target, or address and policy. Returns 0 or -errno with *e. */
 int uploads_check(const struct uploads *u, const struct spec_upload *spec, struct err *e);
 
+/* And what it signs with, if the request brings that. Returns 0 or -errno with *e. */
+int uploads_check_credentials(
+	const struct uploads *u, const struct spec_upload *spec, struct err *e);
+
 /*
  * The task is done, and these files of it are in its spool. For each (ret_states[i]) what the
  * result says of it: {"state":"queued", "target", "key"}, {"state":"queued", "url"} or

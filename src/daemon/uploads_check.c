@@ -97,3 +97,56 @@ int uploads_check(const struct uploads *u, const struct spec_upload *spec, struc
 		snprintf(e->field, sizeof(e->field), "%s", field);
 	return r;
 }
+
+/* ---- credentials of a request ---- */
+
+static bool may_bring(const struct uploads *u, const struct url *url)
+{
+	return url_rules_match(u->options->policy.upload_credential_hosts, url);
+}
+
+bool upload_judge_credentials(const struct uploads *u, const char *target, const char *text)
+{
+	const struct upload_target *t = target ? upload_targets_find(u->targets, target) : NULL;
+	struct url url;
+	if (t)
+		return may_bring(u, &t->url);
+	if (!text || url_parse(text, &url, NULL) < 0)
+		return false;
+	bool may = may_bring(u, &url);
+	url_finish(&url);
+	return may;
+}
+
+int uploads_check_credentials(
+	const struct uploads *u, const struct spec_upload *spec, struct err *e)
+{
+	const struct upload_target *t =
+		spec->target ? upload_targets_find(u->targets, spec->target) : NULL;
+	const char *field = spec->credentials_fd >= 0 ? "task.artifacts.upload.credentials_fd"
+						      : "task.artifacts.upload.credentials";
+	struct upload_secret secret;
+	if (!spec->credentials && (!t || !t->wants_credentials))
+		return 0;
+	if (!spec->credentials) {
+		err_set_field(e, ERR_BAD_VALUE, field,
+			"the target \"%s\" has no credentials of its own", t->name);
+		err_hint(e, "give them with the request (dayfly run --upload-credentials FILE)");
+		return -EINVAL;
+	}
+	auto_free char *sample = spec->url ? upload_url(spec->url, "a") : NULL;
+	if (!upload_judge_credentials(u, spec->target, sample)) {
+		err_set_field(e, ERR_NOT_ALLOWED, field,
+			"a request may not bring credentials for this host");
+		err_hint(e, "use a target that has its own, or name the host under "
+			    "credential_hosts in [uploads] of dayflyd.conf");
+		return -EINVAL;
+	}
+	int r = upload_secret_parse(
+		t ? t->kind : UPLOAD_HTTP, spec->credentials, spec->credentials_len, &secret, e);
+	if (r < 0)
+		snprintf(e->field, sizeof(e->field), "%s", field);
+	else
+		upload_secret_wipe(&secret);
+	return r;
+}

@@ -65,6 +65,9 @@ struct upload_batch {
 	uint64_t finished_ns; /* CLOCK_BOOTTIME; 0: something waits */
 	uint64_t bytes;	      /* of its files */
 	size_t n;
+	/* What it is signed with came with the request; after a restart it may be gone. */
+	bool needs_secret, has_secret;
+	struct upload_secret secret;
 	/* Until it is on the disk nothing is sent and nobody is told of it. */
 	bool is_kept;
 	struct syncer_wait wait;
@@ -118,6 +121,19 @@ int upload_judge_url(const struct uploads *u, const char *text, bool *ret_privat
 /* uploads_json.c */
 uint64_t upload_sent(const struct upload *up);
 json_t *upload_to_json(const struct upload *up);
+
+/* Whether it still does so with the credentials of a request for that host. */
+bool upload_judge_credentials(const struct uploads *u, const char *target, const char *url);
+
+/* uploads_secret.c: credentials of requests. */
+/* Takes what the request brought, if it did; where policy says so it is kept on the disk. Returns 0
+ * or -errno with *e. */
+int upload_secret_take(struct upload_batch *b, const struct spec_upload *spec, struct err *e);
+/* After a restart. */
+void upload_secret_load(struct upload_batch *b);
+void upload_secret_forget(struct upload_batch *b);
+/* Removes those of batches that are not there. */
+void upload_secrets_sweep(struct uploads *u);
 
 /* uploads_store.c: each returns 0 or -errno */
 int upload_store(struct upload *up);

@@ -254,8 +254,12 @@ static int send_step(struct upload *up, const struct upload_target *t, const cha
 		at = part_at(up, &len);
 	bool has_file = up->step == UPLOAD_STEP_PUT || up->step == UPLOAD_STEP_PART;
 	int r = u->http ? 0 : http_create(u->loop, &u->http);
-	if (r == 0 && !up->url)
-		r = upload_request_make(t, &args, &made);
+	struct upload_target with_secret = *t;
+	if (up->batch->has_secret)
+		with_secret.secret = up->batch->secret;
+	if (r == 0)
+		r = up->url ? upload_request_authorize(&with_secret.secret, &made)
+			    : upload_request_make(&with_secret, &args, &made);
 	uint64_t ms = up->step == UPLOAD_STEP_COMPLETE
 			      ? COMPLETE_MS
 			      : CALL_MS + (has_file ? len / SLOWEST_BPS * 1000 : 0);
@@ -293,7 +297,8 @@ static const struct upload_target *find_target(struct upload *up, struct upload_
 		t = upload_targets_find(up->batch->uploads->targets, up->target);
 	else if (target_of_url(up, room, &e) == 0)
 		t = room;
-	if (t)
+	if (t && (!up->batch->needs_secret ||
+			 upload_judge_credentials(up->batch->uploads, up->target, up->url)))
 		return t;
 	up->is_aborting = false;
 	if (!upload_is_over(up))

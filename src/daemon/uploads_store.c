@@ -54,13 +54,13 @@ static json_t *make_head(const struct upload *up)
 	const struct upload_batch *b = up->batch;
 	return json_pack(
 		"{s:s, s:i, s:I, s:I, s:o, s:I, s:I, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s?, "
-		"s:I}",
+		"s:I, s:b}",
 		"task", b->task, "number", (int)up->number, "uid", (json_int_t)b->owner->uid,
 		"created_ns", (json_int_t)b->created_ns, "path", bytes_to_json(up->path), "offset",
 		(json_int_t)up->offset, "bytes", (json_int_t)up->bytes, "sha256", up->sha256,
 		"state", upload_state_name(up->state), "cause", up->cause, "target", up->target,
 		"key", up->key, "url", up->url, "upload_id", up->upload_id, "part_bytes",
-		(json_int_t)up->part_bytes);
+		(json_int_t)up->part_bytes, "needs_credentials", b->needs_secret);
 }
 
 static char *make_body(const struct upload *up, size_t *ret_len)
@@ -203,8 +203,10 @@ static void take_in(void *owner, const char *name, const json_t *head, size_t bo
 	if (!b)
 		b = upload_batch_create(u, task, uid, number_of(head, "created_ns"));
 	struct upload *up = b ? upload_create(b, (unsigned)number_of(head, "number"), path) : NULL;
-	if (b)
+	if (b) {
 		b->is_kept = true;
+		b->needs_secret |= json_is_true(json_object_get(head, "needs_credentials"));
+	}
 	if (up)
 		up->is_stored = true;
 	if (!up || !fill_newest(up, head, name)) {
@@ -253,6 +255,7 @@ void uploads_take_in(struct uploads *u)
 		log_warning("%s could not be read: %s", u->store.path, strerror(-r));
 	if (n_bad)
 		log_warning("%s: %zu damaged records were set aside (.bad)", u->store.path, n_bad);
+	upload_secrets_sweep(u);
 	if (u->spool_dir && r == 0)
 		spool_file_sweep(u->spool_dir, has_spool, u);
 	if (u->count)
@@ -270,6 +273,7 @@ void uploads_take_in(struct uploads *u)
 					upload_fail(up, "the file that was to be sent is gone");
 			}
 		}
+		upload_secret_load(b);
 		upload_batch_settle(b);
 	}
 }

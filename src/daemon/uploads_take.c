@@ -3,6 +3,7 @@
 #include "base/fd.h"
 #include "daemon/uploads_priv.h"
 #include "plan/artifact_list.h"
+#include "proto/schema.h"
 #include "task/spool_file.h"
 
 #include <errno.h>
@@ -96,12 +97,16 @@ static bool keep(struct upload_batch *b, struct task *t)
 bool uploads_take(struct uploads *u, struct task *t)
 {
 	struct artifact_item *items = NULL;
-	if (!t->spec->has_artifacts || !t->spec->artifacts.has_upload || t->spool_fd < 0)
+	struct spec_upload *spec = &t->spec->artifacts.upload;
+	if (!t->spec->has_artifacts || !t->spec->artifacts.has_upload)
 		return false;
-	size_t n = list_items(&t->result->artifacts_list, &items);
+	size_t n = t->spool_fd < 0 ? 0 : list_items(&t->result->artifacts_list, &items);
 	struct upload_batch *b = n ? add_all(u, t, items, n) : NULL;
+	/* The task is kept for a while, and has no need of them. */
+	schema_wipe(&spec->credentials, spec->credentials_len);
+	spec->credentials_len = 0;
 	/* Who takes it as events has it open. */
-	if (!b)
+	if (!b && t->spool_fd >= 0)
 		spool_file_remove(u->spool_dir, t->id);
 	for (size_t i = 0; i < n; i++)
 		free(items[i].path);

@@ -171,6 +171,9 @@ struct spec_origin {
  * an address. */
 struct spec_upload {
 	char *target, *prefix, *url; /* NULL: not given */
+	char *credentials;	     /* NULL: none. Secret */
+	size_t credentials_len;
+	int64_t credentials_fd; /* the place of a descriptor; -1: none */
 };
 
 /* Files that are to be kept. */

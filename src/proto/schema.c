@@ -243,6 +243,10 @@ static const struct schema_field upload_fields[] = {
 		.doc = "what comes before each path to make its key there; `{task}` and `{uid}` are replaced" },
 	{ UPLOAD(url, "url", KIND_STRING), .min = 1, .max = LIMIT_URL_BYTES, .absent = "`target`",
 		.doc = "in place of a target: where to PUT the one file, perhaps presigned, or with `{path}` in it, which is replaced by the file's path; only to hosts that [uploads] of the configuration names" },
+	{ UPLOAD(credentials, "credentials", KIND_TEXT), .offset2 = offsetof(struct spec_upload, credentials_len), .max = LIMIT_UPLOAD_CREDENTIALS_BYTES, .absent = "none",
+		.doc = "in place of the target's own: [lines](uploads.md#credentials-of-a-request) as in a file of credentials; only for hosts of `credential_hosts`. In no log, result or answer" },
+	{ UPLOAD(credentials_fd, "credentials_fd", KIND_FD), .min = 0, .max = LIMIT_REQUEST_FDS - 1, .absent = "none",
+		.doc = "the same, as the place of an open file in memory (memfd_create) among the descriptors sent with the request" },
 };
 
 #define ARTIFACTS(member, field_name, field_kind) FIELD(struct spec_artifacts, member, field_name, field_kind)
