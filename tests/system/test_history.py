@@ -13,7 +13,7 @@ import time
 from dayfly_host import Daemon
 from dayfly_test import DaemonError, USER, in_modes
 
-from common import OwnDaemons, Traces, kill_daemon, wait_until
+from common import OwnDaemons, Traces, forget_service_dir, kill_daemon, wait_until
 
 
 class Remembering(OwnDaemons):
@@ -753,6 +753,7 @@ class PrivateDaemon(Daemon):
 @in_modes
 class Places(Remembering):
     def private(self, env):
+        forget_service_dir(self)
         daemon = PrivateDaemon(self.stage, self.mode, (), env)
         self.daemons.append(daemon)
         self.daemon = daemon

@@ -8,7 +8,7 @@ import time
 from dayfly_host import Daemon
 from dayfly_test import DaemonError, USER, in_modes
 
-from common import OwnDaemons, Traces, kill_daemon, wait_until
+from common import OwnDaemons, Traces, forget_service_dir, kill_daemon, wait_until
 
 
 class Journaled(OwnDaemons):
@@ -286,6 +286,7 @@ class ServiceDirectory(Journaled):
     modes = ["root"]
 
     def test_a_root_daemon_on_a_socket_of_its_own_has_none(self):
+        forget_service_dir(self)
         daemon = PrivateDaemon(self.stage, self.mode)
         self.daemons.append(daemon)
         self.daemon = daemon
