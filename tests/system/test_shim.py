@@ -256,7 +256,7 @@ class Shimmed(OwnDaemons):
 
     def test_J17_the_thread_pool_is_for_files_of_the_daemon_alone(self):
         """Four file operations that hang would hold up all that wait for libuv's threads. Who uses them has only nameless files and
-        directories that the daemon made in its own directories: what a task left (artifact_out, upload_hash), and git's cache (git_store)."""
+        directories that the daemon made in its own directories: what a task left (artifact_out, upload_hash), and what git writes there and its cache (git_meter, git_store)."""
         done = subprocess.run(["nm", "-D", "--undefined-only", os.path.join(self.stage.bin, "dayflyd")], stdout=subprocess.PIPE, check=True)
         names = done.stdout.decode().split()
         self.assertIn("uv_run", names, "libuv's functions are seen")
@@ -266,4 +266,4 @@ class Shimmed(OwnDaemons):
         for path in glob.glob(os.path.join(os.path.dirname(os.path.dirname(HERE)), "src", "*", "*.c")):
             with open(path) as f:
                 users += [os.path.basename(path)] if re.search(r"\b(%s)" % "|".join(of_pool), f.read()) else []
-        self.assertEqual(sorted(users), ["artifact_out.c", "git_store.c", "upload_hash.c"])
+        self.assertEqual(sorted(users), ["artifact_out.c", "git_meter.c", "git_store.c", "upload_hash.c"])
