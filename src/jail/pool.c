@@ -23,6 +23,8 @@
 #define TELL_NS (250 * NS_PER_MS)
 /* One that is killed to make way. */
 #define WAY_MS 10
+/* What works on the host's own filesystems is gone long before. */
+#define HOST_WAY_MS 500
 
 void pool_init(struct pool *p)
 {
@@ -96,6 +98,16 @@ static bool is_dead(const struct warden_jail *j, int wait_ms)
 	return poll(&end, 1, wait_ms) > 0;
 }
 
+/* Jail init of the image `host` works on the host's own filesystems alone, but these may hang too:
+ * one that waits for them is enough. */
+static bool host_hangs(const struct pool *p)
+{
+	list_for_each (l, &p->leaving)
+		if (list_entry(l, struct warden_jail, link)->kind->key.image == PLAN_IMAGE_HOST)
+			return true;
+	return false;
+}
+
 static void leave(struct warden *w, struct warden_jail *j, int wait_ms)
 {
 	struct pool *p = &w->pool;
@@ -103,9 +115,9 @@ static void leave(struct warden *w, struct warden_jail *j, int wait_ms)
 	pool_take_out(w, j);
 	if (j->pidfd >= 0)
 		sys_pidfd_send_signal(j->pidfd, SIGKILL);
-	/* Jail init of the image `host` works on the host's own filesystems alone. */
-	bool may_wait = k->key.image == PLAN_IMAGE_HOST;
-	if (j->pidfd < 0 || may_wait || is_dead(j, wait_ms)) {
+	if (k->key.image == PLAN_IMAGE_HOST)
+		wait_ms = host_hangs(p) ? 0 : HOST_WAY_MS;
+	if (j->pidfd < 0 || is_dead(j, wait_ms)) {
 		if (j->pidfd >= 0)
 			waitpid(j->pid, NULL, 0);
 		finish(w, j);
