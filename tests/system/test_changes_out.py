@@ -123,7 +123,7 @@ head -c 1000 /dev/zero > new; mkdir -m 700 empty; ln -s /etc/passwd newlink; cp 
     def test_it_comes_after_failure_timeout_and_cancel(self):
         run, data = self.collect("echo x > new; exit 3")
         self.assertEqual((run.code, sorted(members(data))), (3, ["new"]))
-        run, data = self.collect("trap '' TERM; echo x > new; while :; do sleep 0.1; done", limits={"wall": "200ms", "grace": "100ms"})
+        run, data = self.collect("trap '' TERM; echo x > new; while :; do sleep 0.1; done", limits={"wall": "%dms" % (1000 * SCALE), "grace": "100ms"})
         self.assertEqual((run.cause, sorted(members(data))), ("timeout_wall", ["new"]))
         out, into = os.pipe()
         reader = Reader(out)
