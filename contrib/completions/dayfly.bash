@@ -29,6 +29,7 @@ _dayfly() {
     --webhook-on) return ;;
     --changes) return ;;
     --changes-format) COMPREPLY=($(compgen -W 'tar patch bundle' -- "$word")); return ;;
+    --changes-branch) return ;;
     --artifact) return ;;
     --artifacts-to) return ;;
     --artifacts-timeout) return ;;
@@ -78,7 +79,7 @@ _dayfly() {
     --format) return ;;
   esac
   case $verb in
-    run) options='--workspace --hide-ignored --no-git-dir --git --git-ref --git-full --git-refresh --git-submodules --git-credentials --git-key --git-agent --git-known-hosts --git-ca --mount --file --secret --tar --image --network --user --profile --env --workdir --interactive --tty --detach --keep --json --result --webhook --webhook-on --changes --changes-format --apply --artifact --artifacts-to --artifacts-timeout --upload --upload-url --upload-credentials --no-wait-upload --timeout --idle-timeout --cpu-time --grace --queue-timeout --memory --memory-high --swap --cpus --cpu-weight --pids --io-read --io-write --disk --inodes --output-limit --kill-on-output-limit --open-files --file-size --core --artifacts-size --artifact-files --best-effort --name --label --priority --no-queue --concurrency --idempotency-key --no-autostart --socket --help -e -w -i -t -d -m -l -h' ;;
+    run) options='--workspace --hide-ignored --no-git-dir --git --git-ref --git-full --git-refresh --git-submodules --git-credentials --git-key --git-agent --git-known-hosts --git-ca --mount --file --secret --tar --image --network --user --profile --env --workdir --interactive --tty --detach --keep --json --result --webhook --webhook-on --changes --changes-format --changes-branch --apply --artifact --artifacts-to --artifacts-timeout --upload --upload-url --upload-credentials --no-wait-upload --timeout --idle-timeout --cpu-time --grace --queue-timeout --memory --memory-high --swap --cpus --cpu-weight --pids --io-read --io-write --disk --inodes --output-limit --kill-on-output-limit --open-files --file-size --core --artifacts-size --artifact-files --best-effort --name --label --priority --no-queue --concurrency --idempotency-key --no-autostart --socket --help -e -w -i -t -d -m -l -h' ;;
     ps) options='--all --label --quiet --no-trunc --json --socket --help -a -l -q -h' ;;
     logs) options='--follow --after --json --socket --help -f -h' ;;
     attach) options='--interactive --after --json --socket --help -i -h' ;;

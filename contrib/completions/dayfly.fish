@@ -34,6 +34,7 @@ complete -c dayfly -n '__fish_seen_subcommand_from run' -l webhook -x -d 'tell t
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l webhook-on -x -d 'of what: accepted,started,finished (default: finished)'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l changes -x -d 'write its changes there: a .tar, a .patch or a .bundle of git'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l changes-format -x -a 'tar patch bundle' -d 'tar, patch or bundle, whatever the name of the file'
+complete -c dayfly -n '__fish_seen_subcommand_from run' -l changes-branch -x -d 'of a .bundle: also make this branch in the workspace\'s repository'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l apply -a 'ask always' -d 'write it back to the workspace if it succeeds; or: ask, always'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l artifact -x -d 'keep these files of it; without :optional there must be one'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l artifacts-to -x -d 'where they go (default: artifacts)'

@@ -138,3 +138,52 @@ int bundle_describe(
 		r = dayfly_task_add_mount(t, b->git_dir, GIT_AT, DAYFLY_MODE_RO, e);
 	return r;
 }
+
+/* ---- a branch ---- */
+
+static int name_ref(const char *branch, char ref[512], struct err *e)
+{
+	int n = snprintf(ref, 512, "refs/heads/%s", branch);
+	return n < 512 ? 0 : err_set(e, ERR_BAD_VALUE, ENAMETOOLONG, "name a branch");
+}
+
+int bundle_check_branch(const char *dir, const char *branch, struct err *e)
+{
+	char ref[512];
+	auto_free char *name = NULL, *there = NULL;
+	const char *const check[] = { "check-ref-format", "--branch", branch, NULL },
+			  *const list[] = { "for-each-ref", "--format=%(refname)", ref, NULL };
+	int r = name_ref(branch, ref, e);
+	if (r < 0)
+		return r;
+	/* "@{-1}" is one too, of another name. */
+	if (git_here(dir, check, &name, NULL, e) < 0 ||
+		strncmp(name, branch, strlen(branch)) != 0 ||
+		strcmp(name + strlen(branch), "\n") != 0)
+		return err_set(e, ERR_BAD_VALUE, 0, "it is no name for a branch");
+	if (git_here(dir, list, &there, NULL, e) < 0)
+		return -EIO;
+	if (!*there)
+		return 0;
+	err_set(e, ERR_BAD_VALUE, 0, "there is such a branch, and it is not moved");
+	err_hint(e, "give another name");
+	return -EEXIST;
+}
+
+int bundle_make_branch(const char *dir, const char *branch, const char *file, struct err *e)
+{
+	char ref[512], commit[72];
+	auto_free char *path = realpath(file, NULL), *heads = NULL, *out = NULL;
+	const char *const unpack[] = { "bundle", "unbundle", path, NULL }, *const make[] = {
+		"update-ref", "-m", "dayfly run", ref, commit, "", NULL
+	};
+	int r = name_ref(branch, ref, e);
+	if (r < 0 || !path)
+		return r < 0 ? r : err_set(e, ERR_INTERNAL, errno, "find the bundle");
+	/* "COMMIT HEAD" and the branch's line. */
+	if (git_here(dir, unpack, &heads, NULL, e) < 0)
+		return -EIO;
+	snprintf(commit, sizeof(commit), "%.*s", (int)strcspn(heads, " "), heads);
+	/* The empty old value: only if there is none. */
+	return git_here(dir, make, &out, NULL, e) < 0 ? -EIO : 0;
+}

@@ -30,4 +30,12 @@ void bundle_finish(struct bundle *b);
 int bundle_describe(
 	const struct bundle *b, struct dayfly_task *t, const char *task, struct dayfly_error *e);
 
+/* Whether a branch of that name can be made in the repository of a work tree. Returns 0, or -errno
+ * with *e. */
+int bundle_check_branch(const char *dir, const char *branch, struct err *e);
+
+/* Makes it, of what the bundle in a file has; one that is there is left as it is. No hook runs.
+ * Returns 0, or -errno with *e. */
+int bundle_make_branch(const char *dir, const char *branch, const char *file, struct err *e);
+
 #endif

@@ -83,7 +83,13 @@ static const char *option(const struct changes *c)
 int changes_check(const struct changes *c, bool is_detached, bool is_kept)
 {
 	const char *why = NULL, *fix = "", *what = "";
-	if (!c->file && c->format) {
+	if (c->branch &&
+		(c->git || !c->file || !format_of(c) || strcmp(format_of(c), "bundle") != 0)) {
+		why = "--changes-branch: a branch is made in the repository of a workspace, of a "
+		      "bundle";
+		fix = "add --workspace DIR and --changes FILE.bundle; of a --git task git fetch "
+		      "takes the bundle";
+	} else if (!c->file && c->format) {
 		why = "--changes-format without --changes";
 		fix = "say with --changes FILE where they go";
 	} else if (!is_wanted(c)) {
@@ -195,18 +201,30 @@ static int stamp(struct changes *c)
 	return r < 0 ? failed(c, r, "write it") : 0;
 }
 
+static int tell_branch(const struct changes *c, int r, const struct err *e)
+{
+	if (r < 0) {
+		message_error("--changes-branch %s: %s", c->branch, e->msg);
+		message_detail("fix", e->hint);
+	}
+	return r;
+}
+
 static int find_commit(struct changes *c)
 {
 	struct source_arg s = { 0 };
-	struct err e;
+	struct err e = { 0 };
 	int r = c->git ? 0 : source_parse_workspace(c->workspace, &s, &e);
 	if (r == 0)
 		r = bundle_begin(&c->bundle, c->git ? NULL : s.path, &e);
-	source_arg_finish(&s);
 	if (r < 0) {
 		message_error("--changes %s: %s", c->file, e.msg);
 		message_detail("fix", e.hint);
+	} else if (c->branch) {
+		c->workspace_path = take_ptr(s.path);
+		r = tell_branch(c, bundle_check_branch(c->workspace_path, c->branch, &e), &e);
 	}
+	source_arg_finish(&s);
 	return r;
 }
 
@@ -363,6 +381,12 @@ static int apply(struct changes *c)
 	return r;
 }
 
+static int make_branch(const struct changes *c)
+{
+	struct err e = { 0 };
+	return tell_branch(c, bundle_make_branch(c->workspace_path, c->branch, c->place, &e), &e);
+}
+
 static int deliver(struct changes *c, int errnum, const struct command *cmd, const char *socket)
 {
 	int r = check_whole(c, errnum);
@@ -374,6 +398,8 @@ static int deliver(struct changes *c, int errnum, const struct command *cmd, con
 		r = put_in_place(c);
 	if (r < 0)
 		keep_tar(c);
+	if (r == 0 && c->branch)
+		r = make_branch(c);
 	/* A patch is about the workspace as it was: first that, then this. */
 	return r == 0 && c->back.when ? apply(c) : r;
 }
@@ -395,6 +421,7 @@ int changes_end(struct changes *c, const struct command *cmd, const char *socket
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		fd_close(fds[i]);
 	bundle_finish(&c->bundle);
+	free(c->workspace_path);
 	write_back_finish(&c->back);
 	return r;
 }

@@ -17,6 +17,7 @@ struct changes {
 	/* Set by the caller. */
 	const char *file;      /* --changes FILE */
 	const char *format;    /* "tar", "patch" or "bundle"; NULL: by the ending of the file */
+	const char *branch;    /* --changes-branch, or NULL */
 	const char *workspace; /* as --workspace has it */
 	const struct git_options *git; /* or where else it is from; NULL: not from there */
 	struct write_back back;	       /* --apply */
@@ -28,6 +29,7 @@ struct changes {
 	char *tar_path, *out_path; /* temporary files, or NULL; the same where the tar is wanted */
 	int tar_fd, out_fd;
 	int workspace_fd;
+	char *workspace_path; /* where a branch is to be made, or NULL */
 	struct bundle bundle;
 	pid_t reader; /* a child that takes what comes; 0: none */
 	/* From the result. */

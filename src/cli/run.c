@@ -34,7 +34,8 @@ struct run_options {
 	const char *memory, *memory_high, *swap, *cpus, *cpu_weight, *pids, *io_read, *io_write;
 	const char *disk, *inodes, *output_limit, *open_files, *file_size, *core;
 	const char *priority, *concurrency, *idempotency_key;
-	const char *result, *socket, *webhook_on, *changes_file, *changes_format, *apply;
+	const char *result, *socket, *webhook_on, *changes_file, *changes_format, *changes_branch,
+		*apply;
 	const char *upload, *upload_url, *upload_credentials;
 	struct git_options git;
 	const char *artifacts_to, *artifacts_timeout, *artifacts_size, *artifact_files;
@@ -151,6 +152,8 @@ static const struct option_def options[] = {
 		"write its changes there: a .tar, a .patch or a .bundle of git" },
 	{ OPTION_TEXT, 0,   "changes-format", "FORMAT",          AT(changes_format), changes_check_format,  NULL,
 		"tar, patch or bundle, whatever the name of the file" },
+	{ OPTION_TEXT, 0,   "changes-branch", "NAME",            AT(changes_branch), NULL,                  NULL,
+		"of a .bundle: also make this branch in the workspace's repository" },
 	{ OPTION_WHEN, 0,   "apply",         "WHEN",             AT(apply),         write_back_check,       NULL,
 		"write it back to the workspace if it succeeds; or: ask, always" },
 
@@ -624,6 +627,7 @@ static int run(const struct run_options *o, char **argv)
 		.changes = {
 			.file = o->changes_file,
 			.format = o->changes_format,
+			.branch = o->changes_branch,
 			.workspace = o->workspace,
 			.git = o->git.where ? &o->git : NULL,
 			.back = { .when = o->apply, .files = o->files, .tty_fd = -1 },

@@ -7,7 +7,7 @@ import subprocess
 from dayfly_host import read
 from dayfly_test import in_modes
 
-from common import OwnDaemons
+from common import OwnDaemons, start_cli
 from test_patch import CHANGES, Cases, Edits, tree
 
 GIT = "git -c user.name=a -c user.email=a@b -c init.defaultBranch=main "
@@ -134,6 +134,44 @@ class Bundle(Bundles):
             self.assertIn(b"a bundle needs a commit", done.stderr)
             self.assertIn(b".patch", done.stderr)
         self.assertEqual(os.listdir(os.path.dirname(self.path("x"))), [])
+
+    def test_a_branch_is_made_in_the_repository_and_nothing_else_happens(self):
+        marker = os.path.join(self.make_dir(), "marker")
+        for hook in ("reference-transaction", "post-checkout", "pre-auto-gc"):
+            self.make_file(os.path.join(self.work, ".git/hooks", hook), "#!/bin/sh\ntouch %s\n" % marker, mode=0o755)
+        look = "git rev-parse HEAD; git symbolic-ref HEAD; cat del; cat .git/config"
+        before = self.said(look, self.work)
+        done = self.bundle("printf '* filter=evil\\n' > .gitattributes; echo 2 > del", "--changes-branch", "fix/one")
+        self.assertEqual(done.stderr, b"")
+        self.assertFalse(os.path.exists(marker))
+        self.assertEqual(self.said(look, self.work), before)
+        self.assertEqual(self.said("git log --format=%s fix/one | tail -n 1; git show fix/one:del; git rev-parse fix/one~1; git for-each-ref --format='%(refname)'", self.work),
+                         "one\n2\n%s\nrefs/heads/fix/one\nrefs/heads/main" % self.said("git rev-parse HEAD", self.work))
+        # The control: that hook is one that runs.
+        self.sh("git update-ref refs/heads/control HEAD", self.work)
+        self.assertTrue(os.path.exists(marker))
+
+    def test_no_branch_is_moved(self):
+        tip = self.said("git branch there; git rev-parse there", self.work)
+        for name in ("there", "main", "bad..name", "-x", "@{-1}", "a b", ""):
+            done = self.bundle("echo ran", "--changes-branch=" + name, code=125)
+            self.assertEqual(done.stdout, b"", done)
+            self.assertIn(b"--changes-branch", done.stderr)
+        # One that comes meanwhile: the bundle is there all the same.
+        run = start_cli(self, "run", "-i", "--workspace", self.work, "--changes", self.path("m.bundle"), "--changes-branch", "late", "--", "sh", "-c",
+                        "echo 2 > del; echo up; read line", stdin=subprocess.PIPE, env=dict(self.daemon.client_env(), TMPDIR=self.temporary))
+        self.assertEqual(run.stdout.readline(), b"up\n")
+        self.sh("git branch late", self.work)
+        err = run.communicate(b"\n", timeout=120)[1]
+        self.assertEqual(run.returncode, 125)
+        self.assertIn(b"--changes-branch late", err)
+        self.assertEqual(self.said("git rev-parse there late | uniq", self.work), tip)
+        self.assertEqual(read(os.path.join(self.fetched("m.bundle"), "del")), "2\n")
+        for options in (("--changes", self.path("c.tar")), ()):
+            done = self.cli("run", "--workspace", self.work, *options, "--changes-branch", "x", "--", "echo", "ran")
+            self.assertEqual((done.returncode, done.stdout), (125, b""))
+        done = self.bundle("echo ran", "--changes-branch", "x", source=("--git", self.work), code=125)
+        self.assertIn(b"git fetch", done.stderr)
 
     def test_git_apply_and_dayfly_apply_are_for_others(self):
         self.bundle("echo 2 > del")
