@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define WARDEN_HELLO_MS 10000
+#define WARDEN_HELLO_MS 25000
 
 /* Closes from *first on to the one before keep, which our children do not get either. */
 static int close_up_to(unsigned *first, int keep)
