@@ -40,7 +40,8 @@ SHORT = (("stable", {"root": ("limits", "enforced", "namespaces", "proc"), "plai
 KVM_PROBE = 8
 BOOT = 400
 POWEROFF = 90
-SILENCE = 700
+# More than a test file may take, which says nothing while one test lasts.
+SILENCE_BEYOND_FILE = 100
 # How much longer than on a common machine a test waits in an emulated one before it gives up.
 EMULATED_SCALE = 6
 PANIC, CRASH = "the kernel panicked", "QEMU ended with status"
@@ -225,8 +226,8 @@ def qemu_command(image, kernel, accel, out):
 class Machine:
     """One run of a machine: follows what it prints until it ends, or ends it."""
 
-    def __init__(self, command, out, time_limit):
-        self.out, self.time_limit = out, time_limit
+    def __init__(self, command, out, time_limit, silence):
+        self.out, self.time_limit, self.silence = out, time_limit, silence
         self.console, self.tests = os.path.join(out, "console.log"), os.path.join(out, "tests.log")
         for path in (self.console, self.tests):
             open(path, "wb").close()
@@ -263,8 +264,8 @@ class Machine:
             return "no sign of life from the tests %d s after its start" % BOOT
         if self.is_done and now - self.heard > POWEROFF:
             return "it did not power off within %d s" % POWEROFF
-        if now - self.heard > SILENCE:
-            return "nothing was heard for %d s" % SILENCE
+        if now - self.heard > self.silence:
+            return "nothing was heard for %d s" % self.silence
         if now - begun > self.time_limit:
             return "it was not done after %d s" % self.time_limit
         with open(self.console, "rb") as f:
@@ -350,7 +351,8 @@ def run_machine(options, image, kernel, accel, payload):
     with open(os.path.join(image, kernel + ".version")) as f:
         say("starting Debian 12 with Linux %s" % f.read().strip())
     begun = time.monotonic()
-    machine = Machine(qemu_command(image, kernel, accel, out), out, options.time_limit)
+    machine = Machine(qemu_command(image, kernel, accel, out), out, options.time_limit,
+                      options.file_limit + SILENCE_BEYOND_FILE)
     try:
         problem = machine.follow()
     finally:
