@@ -202,11 +202,35 @@ static bool is_row_refused(const struct history *h)
 	return strstr(h->store.fault, "constraint") || strstr(h->store.fault, "too big");
 }
 
+/* The oldest; it stays where it cannot be written. */
+static enum store_fault write_first(struct history *h, struct history_queue *rows)
+{
+	struct history_queue one;
+	history_queue_init(&one);
+	history_queue_add(&one, history_queue_pop(rows));
+	enum store_fault fault = write_rows(h, &one);
+	if (fault != STORE_OK)
+		history_queue_put_back(rows, &one);
+	return fault;
+}
+
+/* Where there is no room for all, there may be for some: many wait when it was full for long. */
+static enum store_fault write_what_fits(struct history *h, struct history_queue *rows)
+{
+	enum store_fault fault = write_rows(h, rows);
+	if (fault != STORE_FULL || rows->n < 2)
+		return fault;
+	do {
+		fault = write_first(h, rows);
+	} while (fault == STORE_OK && rows->n);
+	return fault;
+}
+
 static void do_write(struct history *h, struct round *round)
 {
 	if (!is_open(h) || clock_mono_ns() < h->retry_ns || !round->rows.n)
 		return;
-	enum store_fault fault = write_rows(h, &round->rows);
+	enum store_fault fault = write_what_fits(h, &round->rows);
 	if (fault == STORE_FAILED && is_row_refused(h)) {
 		write_each(h, &round->rows);
 		fault = STORE_OK;
