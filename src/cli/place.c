@@ -44,20 +44,48 @@ static int copy(const struct place_content *c, int to)
 	return 0;
 }
 
-/* Whose it shall be; only root can give it away, and others perhaps to the group that it had. */
-static int give(int dirfd, const char *name, const struct stat *old)
+/*
+ * Whose it shall be; only root can give it away, and others perhaps to the group that it had. By
+ * descriptor: who owns the directory may meanwhile have put another one's file under its name.
+ */
+static int give(int fd, int dirfd, const struct stat *old)
 {
 	struct stat dir;
 	if (geteuid() != 0) {
-		if (old && fchownat(dirfd, name, (uid_t)-1, old->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+		if (old && fchownat(fd, "", (uid_t)-1, old->st_gid, AT_EMPTY_PATH) < 0)
 			return errno == EPERM || errno == EINVAL ? 0 : -errno;
 		return 0;
 	}
 	if (!old && fstat(dirfd, &dir) < 0)
 		return -errno;
 	const struct stat *owner = old ? old : &dir;
-	return fchownat(dirfd, name, owner->st_uid, owner->st_gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno
-											    : 0;
+	return fchownat(fd, "", owner->st_uid, owner->st_gid, AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+/* What was just made, which is ours; a link, or a directory with nothing in it. */
+static int open_made(int dirfd, const char *name, mode_t type)
+{
+	struct stat st;
+	auto_close int fd = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((st.st_mode & S_IFMT) != type || st.st_uid != geteuid())
+		return -ESTALE;
+	if (type == S_IFLNK)
+		return fd_take(&fd);
+	auto_close int list = dir_open(fd, ".");
+	auto_closedir DIR *d = list < 0 ? NULL : dir_list(list);
+	return !d || dir_next(d) ? -ESTALE : fd_take(&fd);
+}
+
+static int check_same(int dirfd, const char *name, int fd)
+{
+	struct stat named, ours;
+	if (fstatat(dirfd, name, &named, AT_SYMLINK_NOFOLLOW) < 0 || fstat(fd, &ours) < 0)
+		return -errno;
+	return named.st_ino == ours.st_ino && named.st_dev == ours.st_dev ? 0 : -ESTALE;
 }
 
 /* Whether it is what `old` describes. It may have taken a while to make what comes in its place. */
@@ -113,13 +141,15 @@ int place_file(int dirfd, const char *name, const struct place_content *c, const
 		return fd;
 	int r = copy(c, fd);
 	if (r == 0)
-		r = give(dirfd, temporary, old);
+		r = give(fd, dirfd, old);
 	/* After the owner, which takes bits away. */
 	if (r == 0 && fchmod(fd, c->mode) < 0)
 		r = -errno;
 	const struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, { .tv_sec = c->mtime } };
 	if (r == 0 && c->mtime && futimens(fd, times) < 0)
 		r = -errno;
+	if (r == 0)
+		r = check_same(dirfd, temporary, fd);
 	return finish(dirfd, temporary, r, name, old);
 }
 
@@ -134,14 +164,16 @@ int place_link(int dirfd, const char *name, const char *to, const struct stat *o
 	}
 	if (r < 0)
 		return r;
-	return finish(dirfd, temporary, give(dirfd, temporary, old), name, old);
+	auto_close int fd = open_made(dirfd, temporary, S_IFLNK);
+	return finish(dirfd, temporary, fd < 0 ? fd : give(fd, dirfd, old), name, old);
 }
 
 int place_directory(int dirfd, const char *name)
 {
 	if (mkdirat(dirfd, name, 0700) < 0)
 		return -errno;
-	int r = give(dirfd, name, NULL);
+	auto_close int fd = open_made(dirfd, name, S_IFDIR);
+	int r = fd < 0 ? fd : give(fd, dirfd, NULL);
 	if (r < 0)
 		unlinkat(dirfd, name, AT_REMOVEDIR);
 	return r;

@@ -3,8 +3,11 @@
 
 #include "cli/place.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,6 +151,49 @@ static void A18_parents_are_made_beneath_and_through_no_link(void **state)
 	assert_int_equal(place_parents(dir, "plain", 0700), 0);
 }
 
+static atomic_bool is_over, has_swapped;
+
+/* Whose directory it is puts another's file where the new one is being made. */
+static void *swap(void *unused)
+{
+	while (!is_over && !has_swapped) {
+		DIR *d = opendir(top);
+		for (struct dirent *e; (e = readdir(d));)
+			if (!strncmp(e->d_name, ".dayfly-", 8) &&
+				renameat(dir, e->d_name, dir, "moved") == 0)
+				has_swapped = renameat(dir, "anothers", dir, e->d_name) == 0;
+		closedir(d);
+	}
+	return NULL;
+}
+
+static void what_is_put_in_its_way_is_not_given_away(void **state)
+{
+	int big = memfd_create("big", MFD_CLOEXEC);
+	const struct place_content c = { .fd = big, .bytes = 256 << 20, .mode = 0644 };
+	struct stat st;
+	assert_int_equal(ftruncate(big, 256 << 20), 0);
+	has_swapped = false;
+	for (int i = 0; i < 50 && !has_swapped; i++) {
+		pthread_t thread;
+		close(openat(dir, "anothers", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+		assert_int_equal(fstatat(dir, "anothers", &st, 0), 0);
+		is_over = false;
+		assert_int_equal(pthread_create(&thread, NULL, swap, NULL), 0);
+		int r = place_file(dir, "f", &c, NULL);
+		is_over = true;
+		pthread_join(thread, NULL);
+		assert_int_equal(r, has_swapped ? -ESTALE : 0);
+		unlinkat(dir, "f", 0);
+	}
+	assert_true(has_swapped);
+	/* It has its owner, and not what the new file was to have. */
+	struct stat now;
+	if (fstatat(dir, "anothers", &now, 0) == 0)
+		assert_int_equal(now.st_uid, st.st_uid);
+	close(big);
+}
+
 #define PLACE_TEST(name) cmocka_unit_test_setup_teardown(name, start, finish)
 
 int main(void)
@@ -158,6 +204,7 @@ int main(void)
 		PLACE_TEST(what_is_not_the_same_any_more_is_not_overwritten),
 		PLACE_TEST(a_directory_is_made_once),
 		PLACE_TEST(root_leaves_files_to_their_owners),
+		PLACE_TEST(what_is_put_in_its_way_is_not_given_away),
 		PLACE_TEST(a_content_that_ends_early_leaves_nothing),
 		PLACE_TEST(A18_parents_are_made_beneath_and_through_no_link),
 	};
