@@ -129,10 +129,31 @@ static bool may_help_later(int status)
 	return status < 300 || status == 408 || status == 425 || status == 429 || status >= 500;
 }
 
+/* The server has seen the secret where it goes as it is, and may say it: that is not repeated. */
+static bool knows_secret(const struct upload *up)
+{
+	const struct upload_target *t =
+		up->target ? upload_targets_find(up->batch->uploads->targets, up->target) : NULL;
+	if (t && t->kind == UPLOAD_S3)
+		return false;
+	return up->batch->has_secret || (t && t->secret.authorization);
+}
+
+/* "AccessDenied" and the like; other text of a stranger is none. */
+static bool is_code(const char *code)
+{
+	size_t n = 0;
+	while ((code[n] >= 'A' && code[n] <= 'Z') || (code[n] >= 'a' && code[n] <= 'z'))
+		n++;
+	return n && n <= 40 && !code[n];
+}
+
 static void on_failure(struct upload *up, const struct http_answer *a)
 {
 	char code[64] = "", text[HTTP_CAUSE_SIZE + 96];
 	bool is_s3_error = s3_xml_value(a->body, "Error", "Code", code, sizeof(code));
+	if (is_s3_error && (knows_secret(up) || !is_code(code)))
+		snprintf(code, sizeof(code), "an error of its own");
 	if (!a->status)
 		snprintf(text, sizeof(text), "%s", a->cause);
 	else if (a->status < 300 && !is_s3_error)

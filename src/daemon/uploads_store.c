@@ -101,10 +101,13 @@ int upload_forget(struct upload *up)
 {
 	struct outbox_store *store = &up->batch->uploads->store;
 	char name[OUTBOX_NAME_MAX];
+	/* The record first: without it a later state is a stray, without that it would be sent once
+	 * more. */
+	file_name(up, ENDING, name);
+	int r = outbox_store_remove(store, name);
 	file_name(up, LATER, name);
 	outbox_store_remove(store, name);
-	file_name(up, ENDING, name);
-	return outbox_store_remove(store, name);
+	return r;
 }
 
 /* ---- after a restart ---- */
