@@ -1,8 +1,8 @@
 /*
  * Where the artifacts of a task go that are sent on later: a file without a name in the directory
- * of output files, or a spool of uploads (task/spool_file.h). It is gone with the task, or with the
- * daemon. Jail init writes it; on the loop it is only opened and closed. How much of the disk they
- * take is bounded, for each user too.
+ * of output files, or a spool of uploads (task/spool_file.h). One without a name is gone with the
+ * task or the daemon; one of uploads stays until they are over. Jail init writes it; on the loop it
+ * is only opened and closed. How much of the disk they take is bounded, for each user too.
  */
 #ifndef DAYFLY_DAEMON_SPOOL_H
 #define DAYFLY_DAEMON_SPOOL_H

@@ -1,4 +1,7 @@
-/* What uploads.c and its parts share. */
+/*
+ * What uploads.c and its parts share. The rule of the names: uploads_*.c have the state, and see
+ * this; upload_*.c are told all they need (a target, a request, a part to hash) and see none of it.
+ */
 #ifndef DAYFLY_DAEMON_UPLOADS_PRIV_H
 #define DAYFLY_DAEMON_UPLOADS_PRIV_H
 

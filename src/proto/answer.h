@@ -22,8 +22,8 @@
 int answer_accepted(struct buf *b, const char *id, const char *task, bool is_duplicate);
 int answer_state(struct buf *b, const char *id, const char *task, const char *state);
 
-/* The state of a task that waits behind so many others, for about so long; wait_ms 0: not known. */
-/* source: what is being fetched for it; or NULL. */
+/* The state of a task that waits behind so many others, for about so long; wait_ms 0: not known.
+ * source: what is being fetched for it; or NULL. */
 int answer_waiting(struct buf *b, const char *id, const char *task, const char *state,
 	const char *source, uint64_t position, uint64_t wait_ms);
 
