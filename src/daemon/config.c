@@ -102,8 +102,8 @@ const struct config_key config_keys[] = {
 	{ NUMBER("daemon", "max_connections_per_user", max_connections_uid, 1, LIMIT_CONNECTIONS), .fallback = "256",
 		.is_live = true, .doc = "clients of one user at one time" },
 	{ KEY("daemon", "max_spool_per_user", CONFIG_SIZE, max_spool_uid), .min = 1 << 20, .max = 1ull << 50, .may_be_none = true, .fallback = "none",
-		.is_live = true, .doc = "bytes of one user's artifacts that may lie in `state_dir` at one time, until they are fetched or sent; with none half of the "
-			"room there where there are other users. One task gets at most half of what is left of it" },
+		.is_live = true, .doc = "bytes of one user's artifacts in the state directory until they are fetched or sent; `none`: half of the free room where "
+			"there are other users, else no bound. One task gets at most half of what is left of it" },
 
 	{ KEY("access", "users", CONFIG_USERS, allow_uids), .option = "allow-uid", .fallback = "", .is_live = true,
 		.doc = "let this user connect too" },
@@ -167,7 +167,7 @@ const struct config_key config_keys[] = {
 	{ KEY("git", "timeout", CONFIG_DURATION, git.timeout_ms), .min = 1000, .max = 86400000, .fallback = "10m", .is_live = true,
 		.doc = "how long a fetch, and how long a checkout may take" },
 	{ KEY("git", "memory", CONFIG_SIZE, git.memory_bytes), .min = 16 << 20, .max = INT64_MAX, .may_be_none = true, .fallback = "2GiB", .is_live = true,
-		.doc = "what git may use of it for one fetch or checkout; where no cgroup holds that, each of its processes" },
+		.doc = "memory of all of git's processes in one fetch or checkout; where no cgroup can hold that, of each process" },
 
 	{ KEY("webhooks", "hosts", CONFIG_HOSTS, policy.hook_hosts), .fallback = "", .is_live = true,
 		.doc = "requests may name addresses of these hosts: with https, at addresses of the public Internet. Without a port, 443" },
