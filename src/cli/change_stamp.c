@@ -37,8 +37,9 @@ int change_stamp_write(int fd, const struct change_stamp *s)
 	} blocks = { 0 };
 	_Static_assert(sizeof(blocks) == CHANGE_STAMP_BYTES, "a header and a block");
 	char word[128];
-	int n = snprintf(word, sizeof(word), " comment=dayfly %" PRId64 ".%09ld %" PRIu64 "\n",
-		(int64_t)s->base.tv_sec, s->base.tv_nsec, s->inode);
+	int n = snprintf(word, sizeof(word),
+		" comment=dayfly %" PRId64 ".%09ld %" PRIu64 " %" PRIu64 "\n",
+		(int64_t)s->base.tv_sec, s->base.tv_nsec, s->inode, s->device);
 	/* The length counts its own two digits. */
 	int len = snprintf(blocks.text, sizeof(blocks.text), "%d%s", n + 2, word);
 	fill_header(&blocks.header, (size_t)len);
@@ -51,8 +52,9 @@ bool change_stamp_parse(const char *text, struct change_stamp *ret)
 	int64_t sec;
 	unsigned len;
 	int end = 0;
-	if (sscanf(text, "%2u comment=dayfly %" SCNd64 ".%9ld %" SCNu64 "%n", &len, &sec,
-		    &s.base.tv_nsec, &s.inode, &end) != 4 ||
+	/* One without a device, as they were once, does not tell which directory it was. */
+	if (sscanf(text, "%2u comment=dayfly %" SCNd64 ".%9ld %" SCNu64 " %" SCNu64 "%n", &len,
+		    &sec, &s.base.tv_nsec, &s.inode, &s.device, &end) != 5 ||
 		strcmp(text + end, "\n") != 0 || len != strlen(text))
 		return false;
 	s.base.tv_sec = sec;

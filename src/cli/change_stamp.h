@@ -15,7 +15,8 @@
 
 struct change_stamp {
 	struct timespec base; /* of apply_now() */
-	uint64_t inode;	      /* of the directory */
+	uint64_t inode;	      /* of the directory, */
+	uint64_t device;      /* which another one of the same inode is not on */
 };
 
 /* At the place where fd is. Returns 0 or -errno. */

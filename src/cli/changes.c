@@ -196,6 +196,7 @@ static int stamp(struct changes *c)
 		(!c->back.when && apply_now(c->workspace_fd, &s.base) < 0))
 		return 0;
 	s.inode = st.st_ino;
+	s.device = st.st_dev;
 	int r = change_stamp_write(c->tar_fd, &s);
 	c->stamp_bytes = CHANGE_STAMP_BYTES;
 	return r < 0 ? failed(c, r, "write it") : 0;

@@ -380,7 +380,9 @@ static struct timespec base_of(
 	struct stat st;
 	if (!w->is_later)
 		return w->base;
-	if (tar->has_stamp && fstat(workspace_fd, &st) == 0 && st.st_ino == tar->stamp.inode)
+	/* The roots of two file systems mostly have the same inode. */
+	if (tar->has_stamp && fstat(workspace_fd, &st) == 0 && st.st_ino == tar->stamp.inode &&
+		st.st_dev == tar->stamp.device)
 		return tar->stamp.base;
 	return (struct timespec){ 0 };
 }

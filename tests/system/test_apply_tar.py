@@ -173,6 +173,22 @@ class ApplyTar(Later):
                 f.write(data[:at] + second + data[end:])
             self.refuses("whether it is as the task saw it cannot be told: del", name="l.tar")
 
+    def test_the_same_inode_of_another_file_system_is_another_directory(self):
+        """The roots of most have the same one."""
+        self.take("echo task > del")
+        with open(self.path("c.tar"), "rb") as f:
+            data = f.read()
+        st = os.stat(self.work)
+        stamp = b" %d %d\n" % (st.st_ino, st.st_dev)
+        self.assertEqual(data.count(stamp), 1)
+        with open(self.path("d.tar"), "wb") as f:
+            f.write(data.replace(stamp, b" %d %0*d\n" % (st.st_ino, len(str(st.st_dev)), (st.st_dev + 1) % 10 ** len(str(st.st_dev)))))
+        for more in ((), ("--dry-run",)):
+            self.refuses("whether it is as the task saw it cannot be told: del", *more, name="d.tar")
+        # The control: with the right one it is written.
+        self.later()
+        self.assertEqual(read(self.in_work("del")), "task\n")
+
     def test_what_is_no_tar_is_named(self):
         self.run_cli("echo 2 > del", "p.patch")
         self.make_file(self.path("x.gz"), b"\x1f\x8b\x08\x00abc")
