@@ -67,17 +67,27 @@ static const struct option_def *find_name(const struct command *cmd, const char 
 	return NULL;
 }
 
+/* "task.env" also stands for "task.env.PATH", "task.mounts" for "task.mounts[2].target", and what
+ * is a text for the same as a descriptor. */
+static bool is_of(const char *field, const char *known, size_t len)
+{
+	return !strncmp(field, known, len) &&
+	       (!field[len] || strchr(".[", field[len]) || !strcmp(field + len, "_fd"));
+}
+
 const struct option_def *options_find_field(const struct command *cmd, const char *field)
 {
+	const struct option_def *found = NULL;
+	size_t longest = 0;
 	for (size_t i = 0; i < cmd->n_options; i++) {
 		const char *known = cmd->options[i].field;
 		size_t len = known ? strlen(known) : 0;
-		/* "task.env" also stands for "task.env.PATH" and "task.mounts" for
-		 * "task.mounts[2].target". */
-		if (len && !strncmp(field, known, len) && (!field[len] || strchr(".[", field[len])))
-			return &cmd->options[i];
+		if (len > longest && is_of(field, known, len)) {
+			found = &cmd->options[i];
+			longest = len;
+		}
 	}
-	return NULL;
+	return found;
 }
 
 static int unknown_option(const struct command *cmd, const char *name, size_t len, struct err *e)

@@ -167,8 +167,8 @@ static const struct option_def options[] = {
 		"have the daemon send them to a target of its configuration" },
 	{ OPTION_TEXT, 0,   "upload-url",    "URL",              AT(upload_url),    NULL,                   "task.artifacts.upload.url",
 		"or to an address, with {path} in it for several files" },
-	{ OPTION_TEXT, 0,   "upload-credentials", "FILE",        AT(upload_credentials), NULL,              "task.artifacts.upload.credentials_fd",
-		"what is signed with there, where dayflyd lets requests bring it: lines of FILE" },
+	{ OPTION_TEXT, 0,   "upload-credentials", "FILE",        AT(upload_credentials), NULL,              "task.artifacts.upload.credentials",
+		"sign with the lines of FILE; the daemon must allow that host" },
 	{ OPTION_FLAG, 0,   "no-wait-upload", NULL,              AT(no_wait_upload), NULL,                  NULL,
 		"do not wait until they are there" },
 

@@ -201,6 +201,34 @@ TEST(a_field_leads_to_its_option)
 	assert_null(options_find_field(&permuting, ""));
 }
 
+TEST(the_most_exact_field_is_the_option)
+{
+	static const struct option_def known[] = {
+		{ OPTION_TEXT, .name = "artifact", .field = "task.artifacts" },
+		{ OPTION_TEXT, .name = "upload", .field = "task.artifacts.upload" },
+		{ OPTION_TEXT, .name = "upload-url", .field = "task.artifacts.upload.url" },
+		{ OPTION_TEXT, .name = "credentials",
+			.field = "task.artifacts.upload.credentials" },
+		{ OPTION_TEXT, .name = "git", .field = "task.source.git" },
+		{ OPTION_TEXT, .name = "git-ref", .field = "task.source.git.ref" },
+	};
+	static const struct {
+		const char *field, *name;
+	} cases[] = {
+		{ "task.artifacts.files[0].glob", "artifact" },
+		{ "task.artifacts.upload.target", "upload" },
+		{ "task.artifacts.upload.url", "upload-url" },
+		{ "task.artifacts.upload.credentials", "credentials" },
+		{ "task.artifacts.upload.credentials_fd", "credentials" },
+		{ "task.source.git.url", "git" },
+		{ "task.source.git.ref", "git-ref" },
+		{ "task.source.git.reference", "git" },
+	};
+	const struct command cmd = { .options = known, .n_options = ARRAY_SIZE(known) };
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_string_equal(options_find_field(&cmd, cases[i].field)->name, cases[i].name);
+}
+
 TEST(checks_know_their_units)
 {
 	assert_int_equal(options_check_size("1.5g", &e), 0);
@@ -226,6 +254,7 @@ int main(void)
 		cmocka_unit_test_teardown(help_wins_over_what_follows, drop),
 		cmocka_unit_test_teardown(help_lists_the_table, drop),
 		cmocka_unit_test_teardown(a_field_leads_to_its_option, drop),
+		cmocka_unit_test_teardown(the_most_exact_field_is_the_option, drop),
 		cmocka_unit_test_teardown(checks_know_their_units, drop),
 	};
 	return RUN_TESTS(tests);
