@@ -12,6 +12,9 @@
 
 #define GIT_AT "/git"
 
+#define SUBMODULE_STATUS      65
+#define SUBMODULE_STATUS_TEXT "65"
+
 /* ---- before the task ---- */
 
 /* "NAME <EMAIL> SECONDS ZONE", as the user's configuration has it; no guess of git's. */
@@ -99,7 +102,9 @@ void bundle_finish(struct bundle *b)
 /*
  * Attributes of the repository's own stand above any that the files bring along: so each file is
  * what it is, no filter runs. Its index is the commit's; what the task touched is taken out and put
- * in by name.
+ * in by name. A path below a gitlink would put a directory in its place, with nothing of the
+ * submodule in it but that; one that is gone as a whole is another matter. Lines are told apart by
+ * line breaks, so a name's own becomes another byte.
  */
 static const char script[] =
 	"set -e\n"
@@ -113,6 +118,28 @@ static const char script[] =
 	"[ ! -e \"$git/shallow\" ] || cat \"$git/shallow\" >/tmp/bundle/shallow\n"
 	"cd /changes/b\n"
 	"git read-tree \"$base\"\n"
+	"git ls-files -s -z | tr '\\n\\0' '\\001\\n' >/tmp/bundle/files\n"
+	"tr '\\n\\0' '\\001\\n' <../list >/tmp/bundle/gone\n"
+	"tr '\\n\\0' '\\001\\n' <../new >/tmp/bundle/came\n"
+	"cd /tmp/bundle\n"
+	"sub=$(awk '\n"
+	"	FILENAME == \"files\" {\n"
+	"		if (/^160000 /) { links[\"./\" substr($0, index($0, \"\\t\") + 1)]; n++ }\n"
+	"		next\n"
+	"	}\n"
+	"	FILENAME == \"gone\" && !looks { if ($0 in links) gone[$0]; next }\n"
+	"	n {\n"
+	"		path = $0\n"
+	"		while (match(path, \"/[^/]*$\")) {\n"
+	"			path = substr(path, 1, RSTART - 1)\n"
+	"			if (path in links && (FILENAME == \"came\" || !(path in gone))) {\n"
+	"				print substr(path, 3)\n"
+	"				exit\n"
+	"			}\n"
+	"		}\n"
+	"	}' files gone looks=1 gone came)\n"
+	"[ -z \"$sub\" ] || { printf %s \"$sub\" >&2; exit " SUBMODULE_STATUS_TEXT "; }\n"
+	"cd /changes/b\n"
 	"git update-index -z --force-remove --stdin <../list\n"
 	"git update-index -z --add --replace --stdin <../new\n"
 	"tree=$(git write-tree --missing-ok)\n"
@@ -122,6 +149,20 @@ static const char script[] =
 	"git update-ref \"$branch\" \"$commit\"\n"
 	"git symbolic-ref HEAD \"$branch\"\n"
 	"exec git bundle create -q - HEAD \"$branch\" \"^$base\"\n";
+
+bool bundle_judge(int64_t status, const char *said, struct err *e)
+{
+	char name[400];
+	if (status != SUBMODULE_STATUS || !said[0])
+		return false;
+	str_escape(said, strlen(said), name, sizeof(name));
+	err_set(e, ERR_BAD_VALUE, 0,
+		"the task changed files of the submodule %.150s, which a commit of this "
+		"repository cannot hold",
+		name);
+	err_hint(e, "take the changes as a .tar or a .patch");
+	return true;
+}
 
 int bundle_describe(
 	const struct bundle *b, struct dayfly_task *t, const char *task, struct dayfly_error *e)

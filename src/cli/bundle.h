@@ -9,6 +9,8 @@
 #include "base/err.h"
 
 #include <dayfly/client.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 struct bundle {
 	char *git_dir;		    /* of the workspace's repository; NULL: of a --git source */
@@ -37,5 +39,8 @@ int bundle_check_branch(const char *dir, const char *branch, struct err *e);
 /* Makes it, of what the bundle in a file has; one that is there is left as it is. No hook runs.
  * Returns 0, or -errno with *e. */
 int bundle_make_branch(const char *dir, const char *branch, const char *file, struct err *e);
+
+/* Whether it ended because it cannot be made of these changes: then *e is set. said: its stderr. */
+bool bundle_judge(int64_t status, const char *said, struct err *e);
 
 #endif

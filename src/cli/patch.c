@@ -247,6 +247,8 @@ static int judge(const struct dayfly_event *last, bool is_diff, const char *said
 	}
 	dayfly_event_result_number(last, "exit.code", &code);
 	dayfly_event_result_number(last, "output.stdout.dropped", &dropped);
+	if (!is_diff && bundle_judge(code, said, e))
+		return -EINVAL;
 	/* As diff does: 1 says that there are differences. */
 	if (code != 0 && (code != 1 || !is_diff))
 		return err_set(e, ERR_INTERNAL, 0, "git ended with %s%s%s",

@@ -173,6 +173,26 @@ class Bundle(Bundles):
         done = self.bundle("echo ran", "--changes-branch", "x", source=("--git", self.work), code=125)
         self.assertIn(b"git fetch", done.stderr)
 
+    def test_what_lies_in_a_submodule_is_refused(self):
+        """A commit of this repository holds only which commit of it belongs here."""
+        inner = self.make_dir()
+        self.sh("echo 1 > x && " + COMMIT, inner)
+        self.sh("for name in 'a sub' empty; do git -c protocol.file.allow=always submodule -q add %s \"dir/$name\"; done && %s commit -qm two && git submodule -q deinit -f dir/empty" % (inner, GIT), self.work)
+        for script, name in (("echo 2 > 'dir/a sub/x'", "dir/a sub"), ("rm 'dir/a sub/x'", "dir/a sub"), ("echo 2 > 'dir/a sub/new'; echo 2 > del", "dir/a sub"),
+                             ("echo 2 > dir/empty/new", "dir/empty")):
+            with self.subTest(script):
+                done = self.bundle(script, code=125)
+                self.assertIn(("the task changed files of the submodule %s, which a commit of this repository cannot hold\n" % name).encode(), done.stderr)
+                self.assertIn(b"fix: take the changes as a .tar or a .patch\n", done.stderr)
+                self.assertFalse(os.path.exists(self.path("c.bundle")))
+        for name in os.listdir(self.temporary):
+            os.unlink(os.path.join(self.temporary, name))
+        # The control: beside it all is as ever, and one may go as a whole.
+        self.bundle("echo 2 > del; echo 2 > 'dir/a sub2'; rm -r dir/empty")
+        self.assertEqual(self.said("git diff --name-status HEAD~1", self.fetched()), "M\tdel\nA\tdir/a sub2\nD\tdir/empty")
+        self.bundle("rm -r 'dir/a sub'")
+        self.assertEqual(self.said("git diff --name-status HEAD~1", self.fetched()), "D\tdir/a sub")
+
     def test_git_apply_and_dayfly_apply_are_for_others(self):
         self.bundle("echo 2 > del")
         done = self.cli("apply", self.path("c.bundle"), self.work)
