@@ -107,16 +107,17 @@ static int add_globs(const struct artifacts_out *a, struct dayfly_task *t)
 	return r;
 }
 
-static int set_credentials(const char *path, struct dayfly_task *t)
+static int set_credentials(const struct artifacts_out *a, struct dayfly_task *t)
 {
+	const char *path = a->credentials;
 	char *data = NULL;
 	size_t len = 0;
 	struct err e;
-	int r = input_read(path, LIMIT_UPLOAD_CREDENTIALS_BYTES, &data, &len, &e);
+	int r = path ? input_read(path, LIMIT_UPLOAD_CREDENTIALS_BYTES, &data, &len, &e) : 0;
+	if (r == 0 && path && (r = dayfly_task_set_upload_credentials(t, data, len)) < 0)
+		err_set(&e, ERR_BAD_VALUE, -r, "take %s", path);
 	if (r < 0)
 		message_error("--upload-credentials: %s", e.msg);
-	else
-		r = dayfly_task_set_upload_credentials(t, data, len);
 	if (data)
 		explicit_bzero(data, len);
 	free(data);
@@ -131,8 +132,7 @@ static int set_upload(const struct artifacts_out *a, struct dayfly_task *t)
 			  : NULL;
 	if (a->upload && !target)
 		return -ENOMEM;
-	int r = dayfly_task_set_upload(t, target, slash ? slash + 1 : NULL, a->url);
-	return r < 0 || !a->credentials ? r : set_credentials(a->credentials, t);
+	return dayfly_task_set_upload(t, target, slash ? slash + 1 : NULL, a->url);
 }
 
 int artifacts_begin(struct artifacts_out *a, struct dayfly_task *t)
@@ -145,7 +145,7 @@ int artifacts_begin(struct artifacts_out *a, struct dayfly_task *t)
 		int added = add_globs(a, t);
 		if (added == 0)
 			added = set_upload(a, t);
-		return added < 0 ? failed(added, "ask for them") : 0;
+		return added < 0 ? failed(added, "ask for them") : set_credentials(a, t);
 	}
 	a->tar_fd = open_temporary();
 	if (a->tar_fd < 0)

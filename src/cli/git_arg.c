@@ -97,7 +97,8 @@ int git_arg_check(const char *text, struct err *e)
 	return r;
 }
 
-static int add_file(struct dayfly_task *t, const char *name, const char *path, struct err *e)
+static int add_file(struct dayfly_task *t, const char *name, const char *option, const char *path,
+	struct err *e)
 {
 	char *data = NULL;
 	size_t len = 0;
@@ -107,6 +108,8 @@ static int add_file(struct dayfly_task *t, const char *name, const char *path, s
 		if (r < 0)
 			err_set(e, ERR_BAD_VALUE, -r, "%s: it is no text", path);
 	}
+	if (r < 0)
+		err_wrap(e, "%s", option);
 	if (data)
 		explicit_bzero(data, len);
 	free(data);
@@ -134,17 +137,22 @@ static int add_parsed(struct dayfly_task *t, const struct git_options *o, const 
 	if (r == 0 && a->credentials)
 		r = dayfly_task_set_git_text(
 			t, "credentials", a->credentials, strlen(a->credentials));
-	if (r < 0)
-		return err_set(e, ERR_BAD_VALUE, -r, "name the repository");
-	r = add_file(t, "credentials", o->credentials, e);
+	return r < 0 ? err_set(e, ERR_BAD_VALUE, -r, "name the repository") : 0;
+}
+
+static int add_files(struct dayfly_task *t, const struct git_options *o, struct err *e)
+{
+	int r = add_file(t, "credentials", "--git-credentials", o->credentials, e);
 	if (r == 0)
-		r = add_file(t, "ssh_key", o->key, e);
+		r = add_file(t, "ssh_key", "--git-key", o->key, e);
 	if (r == 0)
-		r = add_file(t, "known_hosts", o->known_hosts, e);
+		r = add_file(t, "known_hosts", "--git-known-hosts", o->known_hosts, e);
 	if (r == 0)
-		r = add_file(t, "ca", o->ca, e);
-	if (r == 0 && o->agent && (r = dayfly_task_set_git_agent(t, o->agent_fd)) < 0)
+		r = add_file(t, "ca", "--git-ca", o->ca, e);
+	if (r == 0 && o->agent && (r = dayfly_task_set_git_agent(t, o->agent_fd)) < 0) {
 		err_set(e, ERR_INTERNAL, -r, "lend the ssh agent");
+		err_wrap(e, "--git-agent");
+	}
 	return r;
 }
 
@@ -156,5 +164,7 @@ int git_arg_add(
 	if (r == 0)
 		r = add_parsed(t, o, &a, commit, e);
 	git_arg_finish(&a);
-	return r;
+	if (r < 0)
+		err_wrap(e, "--git");
+	return r < 0 ? r : add_files(t, o, e);
 }

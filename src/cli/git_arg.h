@@ -33,7 +33,8 @@ void git_arg_finish(struct git_arg *a);
 /* For the option table. */
 int git_arg_check(const char *text, struct err *e);
 
-/* Gives the task its source. commit: in place of the ref; or NULL. Returns 0, or -errno with *e. */
+/* Gives the task its source. commit: in place of the ref; or NULL. Returns 0, or -errno with *e,
+ * which names the option. */
 int git_arg_add(
 	struct dayfly_task *t, const struct git_options *o, const char *commit, struct err *e);
 

@@ -387,16 +387,18 @@ static int set_sources(struct dayfly_task *t, const struct run_options *o, struc
 	if (o->workspace)
 		r = workspace_add(t, &workspace);
 	if (o->git.where && (r = git_arg_add(t, &o->git, NULL, &bad)) < 0) {
-		message_error("--git: %s", bad.msg);
+		message_error("%s", bad.msg);
 		message_detail("fix", bad.hint);
 	}
 	for (char **p = o->mounts; r == 0 && p && *p; p++) {
-		r = source_parse_mount(*p, &s, &bad);
-		if (r == 0)
+		bool is_parsed = (r = source_parse_mount(*p, &s, &bad)) == 0;
+		if (is_parsed)
 			r = dayfly_task_add_mount(t, s.path, s.target, s.mode, &e);
 		source_arg_finish(&s);
-		if (r < 0)
-			message_error("--mount: %s", e.message);
+		if (r < 0) {
+			message_error("--mount: %s", is_parsed ? e.message : bad.msg);
+			message_detail("fix", is_parsed ? e.hint : bad.hint);
+		}
 	}
 	return r;
 }
@@ -409,6 +411,7 @@ static int set_inputs(struct dayfly_task *t, char **list, const char *option,
 		int r = add(t, *p, &e);
 		if (r < 0) {
 			message_error("--%s: %s", option, e.msg);
+			message_detail("fix", e.hint);
 			return r;
 		}
 	}

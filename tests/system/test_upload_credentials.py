@@ -143,3 +143,6 @@ class Brought(Sending):
         self.assertEqual(done.returncode, 0, done)
         self.assertEqual([(g.path, g.headers["authorization"]) for g in receiver.got], [("/in/x/one.txt", SECRET)])
         self.assertEqual(self.cli("run", "--upload-credentials", path, "--", "true").returncode, 125)
+        done = self.cli("run", "--artifact", "x", "--upload", "web", "--upload-credentials", "/nowhere", "--", "true")
+        self.assertEqual((done.returncode, len(done.stderr.splitlines())), (125, 1), done)
+        self.assertIn(b"--upload-credentials: open /nowhere: ", done.stderr)
