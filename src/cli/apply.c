@@ -125,7 +125,7 @@ static bool is_changed(const struct apply *a, const struct apply_seen *seen, con
 static const char *why_newer(const struct apply *a)
 {
 	return a->base.tv_sec || a->is_unchecked
-		       ? "it was changed meanwhile"
+		       ? "it was changed after the task saw it"
 		       : "whether it is as the task saw it cannot be told";
 }
 
@@ -369,7 +369,7 @@ static int write_entry(struct apply *a, const struct change_tar *tar, int dir, c
 static const char *why_failed(int r)
 {
 	if (r == -ESTALE)
-		return "it was changed meanwhile";
+		return "it was changed after the task saw it";
 	return r == -ENOTEMPTY || r == -EEXIST ? "something has come there meanwhile"
 					       : strerror(-r);
 }

@@ -64,9 +64,10 @@ static int open_terminal(struct write_back *w)
 	if (w->tty_fd >= 0)
 		return 0;
 	message_error("%s: there is no terminal to ask on", w->is_later ? "--ask" : "--apply=ask");
-	if (!w->is_later)
-		message_detail("fix", "use --apply, which writes back when the task succeeds, or "
-				      "take the changes with --changes FILE");
+	message_detail("fix",
+		w->is_later ? "look with --dry-run, then apply without --ask"
+			    : "use --apply, which writes back when the task succeeds, or take the "
+			      "changes with --changes FILE");
 	return -ENOTTY;
 }
 
@@ -134,9 +135,13 @@ static void tell_reasons(const struct told *t)
 	}
 }
 
-static void tell_kept(const struct write_back_tar *t, const char *what, bool *ret_keeps)
+/* Later it is the user's own tar, which stays where it is. */
+static void tell_kept(const struct write_back *w, const struct write_back_tar *t, const char *what,
+	bool *ret_keeps)
 {
 	char text[1200];
+	if (w->is_later)
+		return;
 	snprintf(text, sizeof(text), "%s; the changes are kept as a tar: %.1000s", what, t->path);
 	message_detail("fix", text);
 	*ret_keeps = true;
@@ -299,7 +304,7 @@ static int write_all(const struct write_back *w, const struct write_back_tar *t,
 		r == -EINTR ? "interrupted" : "it ended at the first that failed");
 	tell_reasons(told);
 	tell_written(a, tar);
-	tell_kept(t, "the rest can be taken from it", ret_keeps);
+	tell_kept(w, t, "the rest can be taken from it", ret_keeps);
 	return r;
 }
 
@@ -318,10 +323,10 @@ static int refused(const struct write_back *w, const struct write_back_tar *t,
 		message_error("%s: nothing was written to %s: %zu change%s cannot be made",
 			label_of(w), w->dir, told->n, s_of(told->n));
 	tell_reasons(told);
-	tell_kept(t,
-		w->is_later ? "see to what is in the way, or add --unchecked if it may be lost"
-			    : "see to what is in the way, and run the task again",
-		ret_keeps);
+	if (w->is_later && r == -EBUSY)
+		message_detail(
+			"fix", "see to what is in the way, or add --unchecked if it may be lost");
+	tell_kept(w, t, "see to what is in the way, and run the task again", ret_keeps);
 	return r;
 }
 
@@ -351,7 +356,7 @@ static int write_back(const struct write_back *w, const struct write_back_tar *t
 	if (!t->is_ok && !*w->when) {
 		message_error("--apply: nothing was written to %s: the task did not succeed (%s)",
 			w->dir, t->cause);
-		tell_kept(t, "--apply=always writes back whatever the end", ret_keeps);
+		tell_kept(w, t, "--apply=always writes back whatever the end", ret_keeps);
 		return -ECANCELED;
 	}
 	if (r < 0)
@@ -368,7 +373,7 @@ static int write_back(const struct write_back *w, const struct write_back_tar *t
 	}
 	message_error("%s: nothing was written to %s: the answer was not yes", label_of(w), w->dir);
 	if (r < 0)
-		tell_kept(t, "nobody answered", ret_keeps);
+		tell_kept(w, t, "nobody answered", ret_keeps);
 	return r;
 }
 
@@ -385,6 +390,18 @@ static struct timespec base_of(
 		st.st_dev == tar->stamp.device)
 		return tar->stamp.base;
 	return (struct timespec){ 0 };
+}
+
+static void tell_unread(
+	const struct write_back *w, const struct write_back_tar *t, const struct err *e)
+{
+	if (!w->is_later || e->code != ERR_PROTOCOL) {
+		message_error("%s: %s", label_of(w), e->msg);
+		return;
+	}
+	message_error("apply: %s is no tar that dayfly run --changes wrote", t->path);
+	message_detail("why", e->msg);
+	message_detail("fix", "unpack others with tar -x");
 }
 
 int write_back_end(struct write_back *w, const struct write_back_tar *t, bool *ret_keeps)
@@ -404,8 +421,8 @@ int write_back_end(struct write_back *w, const struct write_back_tar *t, bool *r
 		r = change_tar_read(t->fd, &tar, &e);
 	a.base = base_of(w, &tar, t->workspace_fd);
 	if (r < 0) {
-		message_error("%s: %s", label_of(w), e.msg);
-		tell_kept(t, "nothing was written", ret_keeps);
+		tell_unread(w, t, &e);
+		tell_kept(w, t, "nothing was written", ret_keeps);
 	} else {
 		r = write_back(w, t, &a, &tar, ret_keeps);
 	}

@@ -151,7 +151,7 @@ class Apply(Applying):
                 self.in_tree(change)
                 before = whole(self.work)
                 err = self.goes_on(process, 125).decode()
-                self.assertEqual(sorted(re.findall("why: (.*)", err)), ["it was changed meanwhile: " + name for name in names])
+                self.assertEqual(sorted(re.findall("why: (.*)", err)), ["it was changed after the task saw it: " + name for name in names])
                 self.assertIn("nothing was written", err)
                 self.assertEqual(whole(self.work), before)
                 self.assertIn("new", self.kept(err.encode()))
@@ -430,7 +430,7 @@ class Ask(Applying):
         before = whole(self.work)
         terminal.answer(b"y\n")
         seen = terminal.ended(125).replace(b"\r\n", b"\n")
-        self.assertIn(b"it was changed meanwhile: mode\n", seen)
+        self.assertIn(b"it was changed after the task saw it: mode\n", seen)
         self.assertEqual(whole(self.work), before)
         self.kept(seen)
 

@@ -94,7 +94,9 @@ class ApplyTar(Later):
         self.in_tree("echo own > other")
         self.later(name="d.tar")
         self.assertEqual((read(self.in_work("del")), os.path.exists(self.in_work("mode")), read(self.in_work("other"))), ("task\n", False, "own\n"))
-        self.refuses("meanwhile: del", name="d.tar")
+        err = self.refuses("it was changed after the task saw it: del", name="d.tar")
+        self.assertIn("--unchecked", err)
+        self.assertNotIn("kept as a tar", err)
         self.in_tree("echo own > del; echo own > mode")
         self.later("--unchecked", name="d.tar")
         self.assertEqual((read(self.in_work("del")), os.path.exists(self.in_work("mode"))), ("task\n", False))
@@ -117,7 +119,7 @@ class ApplyTar(Later):
         self.assertEqual(run.stdout.readline(), b"up\n")
         self.in_tree("echo own > del")
         self.assertEqual(run.communicate(b"\n", timeout=60 * SCALE)[1], b"")
-        self.refuses("it was changed meanwhile: del")
+        self.refuses("it was changed after the task saw it: del")
 
     def test_a_moved_directory_is_still_the_one(self):
         self.take("echo task > del")
@@ -195,8 +197,8 @@ class ApplyTar(Later):
         self.make_file(self.path("x.bundle"), "# v2 git bundle\nx\n")
         self.make_file(self.path("x.txt"), "hello")
         self.make_file(self.path("x.empty"), "")
-        for name, words in (("p.patch", "git apply"), ("x.gz", "gunzip"), ("x.bundle", "git fetch"), ("x.txt", "the tar of the changes"),
-                            ("x.empty", "the tar of the changes"), ("none", "No such file"), ("", "regular file")):
+        for name, words in (("p.patch", "git apply"), ("x.gz", "gunzip"), ("x.bundle", "git fetch"), ("x.txt", "fix: unpack others with tar -x"),
+                            ("x.empty", "x.empty is no tar that dayfly run --changes wrote"), ("none", "No such file"), ("", "regular file")):
             self.refuses(words, name=name)
         self.assertEqual(self.cli("apply").returncode, 2)
         done = self.cli("apply", self.path("p.patch"), "/nowhere")
@@ -216,6 +218,7 @@ class ApplyTar(Later):
                                   stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, start_new_session=True, **kwargs)
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"no terminal", done.stderr)
+        self.assertIn(b"fix: look with --dry-run", done.stderr)
 
 
 @in_modes

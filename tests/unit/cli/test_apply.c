@@ -257,7 +257,7 @@ static void what_was_changed_meanwhile_is_refused(void **state)
 	put_file(root, "mod", "own");
 	assert_int_equal(utimensat(root, "mod", times, 0), 0);
 	file(MODIFIED, "mod", 0644, "new");
-	expect_refused("mod: it was changed meanwhile");
+	expect_refused("mod: it was changed after the task saw it");
 	expect_file(root, "mod", "own");
 	/* Positive control: it was there before another beginning. */
 	begin();
@@ -270,7 +270,7 @@ static void what_was_deleted_or_came_meanwhile_is_refused(void **state)
 {
 	static const char *const reasons[] = { "mod: it was deleted meanwhile",
 		"new: something has come in its place", "dir: something has come in its place",
-		"gone: it was changed meanwhile" };
+		"gone: it was changed after the task saw it" };
 	put_file(root, "mod", "old");
 	put_file(root, "new", "older than the beginning: hidden from the task");
 	assert_int_equal(symlinkat("/", root, "dir"), 0);
@@ -337,7 +337,7 @@ static void a_directory_goes_only_with_all_that_is_in_it(void **state)
 	/* What is in it may not have been there when the task began. */
 	assert_int_equal(unlinkat(root, "dir/unseen", 0), 0);
 	assert_int_equal(apply_check(&a, &tar), -EBUSY);
-	assert_string_equal(said, "dir: it was changed meanwhile");
+	assert_string_equal(said, "dir: it was changed after the task saw it");
 	begin();
 	said[0] = '\0';
 	assert_int_equal(apply_check(&a, &tar), 0);
@@ -355,7 +355,7 @@ static void a_directory_that_was_brought_meanwhile_stays(void **state)
 	deleted("dir/in");
 	deleted("dir");
 	file(ADDED, "dir", 0644, "new");
-	expect_refused("dir: it was changed meanwhile");
+	expect_refused("dir: it was changed after the task saw it");
 	expect_file(root, "dir/in", "old");
 }
 
@@ -531,7 +531,7 @@ static void a_change_between_check_and_write_is_refused(void **state)
 	assert_int_equal(check(), 0);
 	put_file(root, "two", "own");
 	assert_int_equal(apply_write(&a, &tar), -EBUSY);
-	assert_string_equal(said, "two: it was changed meanwhile");
+	assert_string_equal(said, "two: it was changed after the task saw it");
 	expect_file(root, "one", "new");
 	expect_file(root, "two", "own");
 	assert_int_equal(a.reached, 1);
