@@ -41,7 +41,7 @@ complete -c dayfly -n '__fish_seen_subcommand_from run' -l artifacts-to -x -d 'w
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l artifacts-timeout -x -d 'how long taking them may take (default 60s)'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l upload -x -d 'have the daemon send them to a target of its configuration'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l upload-url -x -d 'or to an address, with {path} in it for several files'
-complete -c dayfly -n '__fish_seen_subcommand_from run' -l upload-credentials -x -d 'what is signed with there, where dayflyd lets requests bring it: lines of FILE'
+complete -c dayfly -n '__fish_seen_subcommand_from run' -l upload-credentials -x -d 'sign with the lines of FILE; the daemon must allow that host'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l no-wait-upload -d 'do not wait until they are there'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l timeout -x -d 'end it after this time (default 10m)'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l idle-timeout -x -d 'end it when it has written nothing for this long'
