@@ -185,7 +185,7 @@ class Apply(Applying):
         process = self.start("", before="echo evil > dir/sub/secret; echo evil > dir/sub/b")
         self.in_tree("mv dir/sub aside; ln -s %s dir/sub" % outside)
         err = self.goes_on(process, 125)
-        self.assertIn(b"meanwhile", err)
+        self.assertIn(b"it was changed after the task saw it: dir/sub", err)
         self.assertEqual((os.listdir(outside), read(secret)), (["secret"], "host secret"))
 
     def test_A6_special_files_are_left_out_and_told(self):
