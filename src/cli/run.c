@@ -379,8 +379,8 @@ static int set_best_effort(struct dayfly_task *t, const struct run_options *o)
 static int set_sources(struct dayfly_task *t, const struct run_options *o, struct write_back *back)
 {
 	struct source_arg s;
-	struct dayfly_error e;
-	struct err bad;
+	struct dayfly_error e = { 0 };
+	struct err bad = { 0 };
 	int r = 0;
 	const struct workspace_options workspace = { o->workspace, o->hide_ignored, o->no_git_dir,
 		back };
@@ -406,7 +406,7 @@ static int set_sources(struct dayfly_task *t, const struct run_options *o, struc
 static int set_inputs(struct dayfly_task *t, char **list, const char *option,
 	int (*add)(struct dayfly_task *, const char *, struct err *))
 {
-	struct err e;
+	struct err e = { 0 };
 	for (char **p = list; p && *p; p++) {
 		int r = add(t, *p, &e);
 		if (r < 0) {
