@@ -73,10 +73,12 @@ static const struct {
 } hints[] = {
 	{ "Host key verification failed",
 		"the server's host key is not known: give its line of known_hosts (dayfly run "
-		"takes yours)" },
-	{ "could not read Username", "it wants a user and a password: give credentials" },
+		"--git-known-hosts FILE)" },
+	{ "could not read Username", "it wants a user and a password: give credentials (dayfly run "
+				     "--git-credentials FILE)" },
 	{ "Authentication failed", "the credentials are not taken: give others" },
-	{ "Permission denied (", "no key is taken: give an ssh_key or an agent that has one" },
+	{ "Permission denied (", "no key is taken: give an ssh_key or an agent that has one "
+				 "(dayfly run --git-key FILE, --git-agent)" },
 	{ "error: 403", "the server does not let this user read it: give other credentials" },
 	{ "couldn't find remote ref", "there is no such branch or tag: `git ls-remote URL` lists "
 				      "them; of a commit all 40 digits are needed" },
