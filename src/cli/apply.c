@@ -185,8 +185,9 @@ static const char *look_at_directory(const struct apply *a, const struct change_
 	const struct change_tar_entry *c, int dirfd, const char *name, const struct stat *st)
 {
 	const struct change_tar_entry *deleted = deletion_of(tar, c->path);
+	bool is_unknown = a->base.tv_sec == 0 && !a->is_unchecked;
 	if (c->type == CHANGE_TAR_DIRECTORY)
-		return NULL;
+		return is_unknown && (st->st_mode & 0777) != c->mode ? why_newer(a) : NULL;
 	/* Something came into it or went, or it was brought here as it is: the tar tells what is
 	 * deleted by what was here when the task ended. Later it is we who change it. */
 	if (c->type == CHANGE_TAR_DELETED && !seen_of(a, tar, c)->is_good && is_newer(a, st))

@@ -8,6 +8,7 @@
 #include "base/tar.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -131,6 +132,18 @@ static bool cut_whiteout(char *path)
 	return true;
 }
 
+static bool has_long_part(const char *path)
+{
+	for (;;) {
+		size_t len = strcspn(path, "/");
+		if (len > NAME_MAX)
+			return true;
+		if (!path[len])
+			return false;
+		path += len + 1;
+	}
+}
+
 static int set_type(
 	struct reader *r, const struct tar_header *h, struct change_tar_entry *c, struct err *e)
 {
@@ -153,6 +166,8 @@ static int set_type(
 	}
 	if (!beneath_path_is_clean(c->path))
 		return broken(e, r, "a path that leads elsewhere");
+	if (has_long_part(c->path))
+		return broken(e, r, "a name of more than 255 bytes");
 	if (c->bytes && c->type != CHANGE_TAR_FILE)
 		return broken(e, r, "contents where there can be none");
 	return 0;
@@ -200,6 +215,7 @@ static int read_entries(struct reader *r, struct change_tar *t, struct err *e)
 	for (;;) {
 		struct tar_header h;
 		uint64_t size;
+		bool is_first = r->at == 0;
 		int n = read_at(r, &h, sizeof(h), e);
 		if (n < 0)
 			return n;
@@ -209,7 +225,8 @@ static int read_entries(struct reader *r, struct change_tar *t, struct err *e)
 			return broken(e, r, "a bad header");
 		if (h.type == 'L' || h.type == 'K') {
 			n = read_long(r, size, h.type == 'L' ? &r->path : &r->link, e);
-		} else if (h.type == 'g' && t->n == 0 && !r->is_plain) {
+		} else if (h.type == 'g' && is_first && !r->is_plain) {
+			/* A later one is not of the program that took the changes. */
 			n = read_comment(r, t, size, e);
 		} else {
 			struct change_tar_entry *c =
@@ -238,6 +255,13 @@ static int sort_entries(struct change_tar *t, struct err *e)
 	for (size_t i = 0; i < t->n; i++)
 		t->sorted[i] = &t->entries[i];
 	qsort(t->sorted, t->n, sizeof(t->sorted[0]), compare);
+	for (size_t i = 1; i < t->n; i++) {
+		const struct change_tar_entry *a = t->sorted[i - 1], *b = t->sorted[i];
+		bool is_change = a->type != CHANGE_TAR_DELETED && b->type != CHANGE_TAR_DELETED;
+		if (is_change && !strcmp(a->path, b->path))
+			return err_set(e, ERR_PROTOCOL, EPROTO,
+				"the tar of the changes has two of one name");
+	}
 	return 0;
 }
 

@@ -173,6 +173,54 @@ static void git_s_own_files_are_known(void **state)
 	}
 }
 
+static void again(void)
+{
+	assert_int_equal(ftruncate(fd, 0), 0);
+	lseek(fd, 0, SEEK_SET);
+}
+
+static void what_could_not_all_be_made_is_refused(void **state)
+{
+	struct change_tar t;
+	struct err e;
+	entry('0', "one", "", "first");
+	entry('5', "one/", "", "");
+	put_zeros(1024);
+	expect_refused();
+	again();
+	/* The control: in place of what was deleted. */
+	entry('0', ".wh.one", "", "");
+	entry('5', "one/", "", "");
+	put_zeros(1024);
+	assert_int_equal(change_tar_read(fd, &t, &e), 0);
+	change_tar_finish(&t);
+	again();
+	char long_name[300];
+	memset(long_name, 'n', sizeof(long_name));
+	long_name[256] = '\0';
+	char h[512] = "";
+	memcpy(h, "././@LongLink", 13);
+	snprintf(h + 100, 8, "0000640");
+	snprintf(h + 124, 12, "%011o", 257u);
+	h[156] = 'L';
+	memcpy(h + 257, "ustar  ", 8);
+	sum_up(h);
+	put(h, sizeof(h));
+	put(long_name, 257);
+	put_zeros(512 - 257);
+	entry('0', "n", "", "");
+	put_zeros(1024);
+	expect_refused();
+}
+
+static void a_stamp_comes_first_or_not_at_all(void **state)
+{
+	entry('g', "pax", "", "comment");
+	entry('g', "pax", "", "comment");
+	put_zeros(1024);
+	expect_refused();
+}
+
 #define TAR_TEST(name) cmocka_unit_test_setup_teardown(name, start, finish)
 
 int main(void)
@@ -182,6 +230,8 @@ int main(void)
 		TAR_TEST(A18_paths_that_lead_elsewhere_are_refused),
 		TAR_TEST(what_jail_init_never_writes_is_refused),
 		TAR_TEST(a_tar_cut_off_or_changed_is_refused),
+		TAR_TEST(what_could_not_all_be_made_is_refused),
+		TAR_TEST(a_stamp_comes_first_or_not_at_all),
 		TAR_TEST(git_s_own_files_are_known),
 	};
 	return RUN_TESTS(tests);
