@@ -71,6 +71,14 @@ static int sync_dir_and_parent(int fd)
 	return r < 0 || parent < 0 ? r : sync_dir(parent);
 }
 
+/* Where it cannot be opened, too many being open perhaps, there is its file system. */
+static int sync_dir_of(const struct file *f)
+{
+	if (f->dir_fd >= 0)
+		return sync_dir_and_parent(f->dir_fd);
+	return syncfs(f->fd) < 0 ? -errno : 0;
+}
+
 static int open_file(const struct file *f)
 {
 	if (f->fd >= 0)
@@ -103,8 +111,8 @@ static void sync_batch(struct syncer *s)
 	for (size_t at = 0; at < b->n; at += CHUNK)
 		sync_chunk(s, b->files + at, b->n - at < CHUNK ? b->n - at : CHUNK);
 	for (size_t i = 0; i < b->n; i++)
-		if (b->files[i].fd >= 0 && b->files[i].dir_fd >= 0)
-			note(s, sync_dir_and_parent(b->files[i].dir_fd));
+		if (b->files[i].fd >= 0)
+			note(s, sync_dir_of(&b->files[i]));
 	if (b->is_whole && !b->n_dirs)
 		note(s, -EMFILE);
 	for (size_t i = 0; i < b->n_dirs; i++) {

@@ -42,7 +42,8 @@ void syncer_destroy(struct syncer **s);
  * any more when its turn comes is no failure: it was taken back. s may be NULL: nothing is done.
  */
 void syncer_add(struct syncer *s, int dir_fd, const char *name);
-/* An open file, and the directory that it is in (-1: none). Borrows both. */
+/* An open file, and the directory that it is in; -1: that cannot be opened, so all of its file
+ * system is synced. Borrows both. */
 void syncer_add_file(struct syncer *s, int fd, int dir_fd);
 
 /* Returns whether there is something to wait for; if so fn is called once, unless syncer_forget()

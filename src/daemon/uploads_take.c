@@ -62,10 +62,11 @@ static void fail_all(struct upload_batch *b, struct task *t, int errnum)
 		"bring the files to the disk");
 	err_hint(&e, "look at the file system of state_dir");
 	void *next;
-	json_object_foreach_safe(t->result->artifact_uploads, next, path,
-		state) if (!json_object_get(state, "error"))
-		json_object_set_new_nocheck(
-			t->result->artifact_uploads, path, upload_failed_json(&e));
+	json_object_foreach_safe (t->result->artifact_uploads, next, path, state) {
+		if (!json_object_get(state, "error"))
+			json_object_set_new_nocheck(
+				t->result->artifact_uploads, path, upload_failed_json(&e));
+	}
 	upload_batch_drop(b);
 	spool_file_remove(u->spool_dir, t->id);
 }

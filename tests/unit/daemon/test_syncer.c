@@ -162,6 +162,18 @@ TEST(an_open_file_may_be_closed_meanwhile)
 	assert_int_equal(disk.files[0], st.st_ino);
 }
 
+TEST(where_its_directory_cannot_be_opened_all_of_its_file_system_is_synced)
+{
+	struct waiter w = waiting();
+	int fd = make("spool");
+	syncer_add_file(syncer, fd, -1);
+	close(fd);
+	assert_true(syncer_wait(syncer, &w.wait));
+	loop_run_until(&loop, w.n_calls);
+	assert_int_equal(w.errnum, 0);
+	assert_string_equal(disk.order, "fw");
+}
+
 TEST(where_nobody_waits_it_is_put_off_and_what_is_gone_by_then_is_no_failure)
 {
 	struct waiter w = waiting();
@@ -267,6 +279,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ONE(a_file_is_synced_before_its_directory_and_that_before_who_waits),
 		ONE(an_open_file_may_be_closed_meanwhile),
+		ONE(where_its_directory_cannot_be_opened_all_of_its_file_system_is_synced),
 		ONE(where_nobody_waits_it_is_put_off_and_what_is_gone_by_then_is_no_failure),
 		ONE(J16_a_disk_that_hangs_does_not_hold_up_the_loop),
 		ONE(J12_a_disk_that_fails_is_told_to_who_waits_and_only_to_them),
