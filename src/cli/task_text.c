@@ -49,8 +49,10 @@ void task_text_state(const json_t *task, char *out, size_t size)
 {
 	const json_t *code = json_object_get(task, "code");
 	const char *cause = task_text_of(task, "cause");
+	/* It waits for its repository, and not for its turn. */
+	bool is_fetching = !strcmp(task_text_of(task, "reason"), "source");
 	if (!*cause)
-		snprintf(out, size, "%s", task_text_of(task, "state"));
+		snprintf(out, size, "%s", is_fetching ? "fetching" : task_text_of(task, "state"));
 	else if (!strcmp(cause, "exit") && json_is_integer(code))
 		snprintf(out, size, "exit %" JSON_INTEGER_FORMAT, json_integer_value(code));
 	else

@@ -41,6 +41,8 @@ static void check_state(const char *json, const char *wanted)
 TEST(a_finished_task_shows_how_it_ended)
 {
 	check_state("{\"state\":\"running\"}", "running");
+	check_state("{\"state\":\"queued\"}", "queued");
+	check_state("{\"state\":\"queued\",\"reason\":\"source\"}", "fetching");
 	check_state("{\"state\":\"done\",\"cause\":\"exit\",\"code\":3}", "exit 3");
 	check_state("{\"state\":\"done\",\"cause\":\"exit\",\"code\":null}", "exit");
 	check_state("{\"state\":\"done\",\"cause\":\"timeout_wall\",\"code\":3}", "timeout_wall");
