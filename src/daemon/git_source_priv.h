@@ -40,6 +40,7 @@ struct git_work {
 	int client_fd, agent_fd; /* -1: none */
 	int mirror_fd, tree_fd;	 /* of the tree that is being checked out */
 	struct git_item *mirror;
+	uint64_t had_bytes; /* the mirror, before the first fetch */
 	struct git_jail *jail;
 	struct git_metered metered;
 	bool is_over_bound;	      /* it wrote more than it may */

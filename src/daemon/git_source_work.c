@@ -193,6 +193,13 @@ static int start_fetch(struct git_work *w, struct err *e)
 	return git_jail_start(&w->sources->jails, &ask, on_fetched, w, &w->jail, e);
 }
 
+/* What all fetches of a work add is bound, not what each does. */
+static bool has_fetched_too_much(const struct git_work *w)
+{
+	uint64_t max = w->sources->server->options->git.cache_bytes_uid;
+	return max && w->mirror->bytes > w->had_bytes && w->mirror->bytes - w->had_bytes > max;
+}
+
 static void watch(struct git_work *w, int fd, uint64_t has, uint64_t most)
 {
 	uint64_t max = w->sources->server->options->git.cache_bytes_uid, bytes;
@@ -348,6 +355,7 @@ static void on_fetched(void *owner, const struct git_jail_end *end)
 	git_meter_end(&w->metered);
 	w->fetch_us += step_us(w);
 	git_store_measure_mirror(&w->sources->store, w->mirror);
+	w->is_over_bound |= has_fetched_too_much(w);
 	if (w->state == GIT_WORK_OVER)
 		return end_work(w);
 	if (has_failed(w, end, &e) || (git_report_fetched(end->out, &got) < 0 && fault(&e)))
@@ -368,7 +376,7 @@ static void on_fetched(void *owner, const struct git_jail_end *end)
 	if (w->n_fetched < w->modules.n) {
 		if (start_fetch(w, &e) < 0)
 			return fail_work(w, &e);
-		watch(w, w->mirror_fd, w->mirror->bytes, FETCH_MOST);
+		watch(w, w->mirror_fd, w->had_bytes, FETCH_MOST);
 		return;
 	}
 	w->state = GIT_WORK_CHECKING_OUT;
@@ -450,14 +458,16 @@ static void start_work(struct git_work *w)
 	w->started_ns = w->step_ns = clock_boot_ns();
 	w->mirror_fd = git_store_open_mirror(&g->store, w->uid, w->key, w->history, &w->mirror);
 	int r = w->mirror_fd;
-	if (r < 0)
+	if (r < 0) {
 		err_set(&e, ERR_SOURCE_FAILED, -r, "open the mirror of a repository");
-	else
+	} else {
+		w->had_bytes = w->mirror->bytes;
 		r = start_fetch(w, &e);
+	}
 	if (r < 0)
 		fail_work(w, &e);
 	else
-		watch(w, w->mirror_fd, w->mirror->bytes, FETCH_MOST);
+		watch(w, w->mirror_fd, w->had_bytes, FETCH_MOST);
 }
 
 void git_works_pump(struct git_sources *g)

@@ -1,7 +1,9 @@
 """task.source.git.submodules: what a commit records of other repositories is fetched and checked out too, by the same rules; and what a
 .gitmodules that means ill comes to."""
+import contextlib
 import os
 import subprocess
+import threading
 
 from dayfly_host import read
 from dayfly_test import in_modes
@@ -212,3 +214,52 @@ class Large(WithModules):
         self.assertEqual(run.error.get("code"), "source_failed", run)
         self.assertIn("cache_per_user", run.error["hint"])
         self.assertEqual(self.from_git("cat kept").text(), "kept\n")
+
+
+@in_modes
+class Many(WithModules):
+    settings = "cache_per_user = 8MiB\n"
+
+    def add_random(self, name, size):
+        path, modules = os.path.join(self.folder, name), os.path.join(self.repo, ".gitmodules")
+        os.mkdir(path)
+        self.stage.give(path)
+        self.git(path, "init", "-q")
+        self.make_file(os.path.join(path, "big"), os.urandom(size))
+        self.git(path, "add", ".")
+        self.git(path, "commit", "-qm", name)
+        others = read(modules)
+        self.link("main", name, "../" + name, name=name)
+        self.put(self.repo, ".gitmodules", others + read(modules))
+        self.git(self.repo, "add", ".gitmodules")
+        self.git(self.repo, "commit", "-qm", "beside the others")
+
+    def test_M4_what_all_of_them_bring_is_bound_not_what_each_does(self):
+        most, done = [], threading.Event()
+
+        def look():
+            while not done.wait(0.05):
+                with contextlib.suppress(subprocess.CalledProcessError):  # something went while du looked
+                    most.append(self.kib())
+
+        names = ["r%d" % i for i in range(6)]
+        self.add_random(names[0], 3 << 20)
+        one = self.head()
+        for name in names[1:]:
+            self.add_random(name, 3 << 20)
+        with GitHttp(self.folder, tls=True) as server:
+            words = dict(url=server.url("main"), ca=read(server.ca))
+            thread = threading.Thread(target=look)
+            thread.start()
+            try:
+                run = self.with_modules("true", **words)
+            finally:
+                done.set()
+                thread.join()
+            asked = {name for name in names for _, _, uri, _ in server.requests() if "/%s/" % name in uri}
+            self.assertEqual((run.error.get("code"), run.error.get("message")), ("source_failed", "git wrote more than this daemon keeps"), run)
+            self.assertIn("cache_per_user", run.error["hint"])
+            self.assertTrue(asked)
+            self.assertLess(len(asked), len(names), "what is beyond the bound is not even asked for")
+            self.assertLess(max(most), 2 * 8 << 10)
+            self.assertEqual(self.with_modules("wc -c <r0/big", ref=one, **words).text().strip(), str(3 << 20), "the control: one of them fits")
