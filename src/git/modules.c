@@ -76,24 +76,62 @@ static int join(const char *base, const char *rel, char **ret, struct err *e)
 	return asprintf(ret, "%.*s%s%s", (int)len, base, slash, rel) < 0 ? -ENOMEM : 0;
 }
 
+/* "./PATH", and "../NAME" beside it, that go nowhere else on their way. */
+static bool is_near(const char *text)
+{
+	bool is_beside = str_starts(text, "../");
+	const char *part = text + (is_beside ? 3 : 2);
+	if (!is_beside && !str_starts(text, "./"))
+		return false;
+	for (size_t n;; part += n + 1) {
+		n = strcspn(part, "/");
+		if (!n || (n == 1 && part[0] == '.') ||
+			(n == 2 && part[0] == '.' && part[1] == '.'))
+			return false;
+		if (!part[n] || !part[n + 1])
+			return true;
+		if (is_beside)
+			return false;
+	}
+}
+
+/* A commit chooses no directory of this host, except near the one that the user named: git itself
+ * takes none at all (protocol.file.allow, CVE-2022-39253). */
+static int check_local(const struct git_url *from, const char *text, struct err *e)
+{
+	if (from->scheme != GIT_SCHEME_LOCAL) {
+		err_set(e, ERR_BAD_VALUE, 0,
+			"is a directory of this host, and its repository is not");
+		err_hint(e, "write an address that others can use in .gitmodules");
+		return -EINVAL;
+	}
+	if (is_near(text))
+		return 0;
+	err_set(e, ERR_BAD_VALUE, 0,
+		"is a directory of this host that is neither in its repository nor beside it");
+	err_hint(e, "write ./PATH or ../NAME in .gitmodules, or the address of a server");
+	return -EINVAL;
+}
+
 int git_module_url(const struct git_url *from, const char *text, struct git_url *ret, struct err *e)
 {
 	auto_free char *joined = NULL;
+	const char *whole = text;
 	if (str_starts(text, "./") || str_starts(text, "../")) {
 		int r = join(from->fetch ? from->fetch : from->path, text, &joined, e);
 		if (r < 0) {
 			joined = r == -ENOMEM ? NULL : joined;
 			return r == -ENOMEM ? no_memory(e) : r;
 		}
-		text = joined;
+		whole = joined;
 	}
-	int r = git_url_parse(text, ret, e);
-	if (r < 0 || ret->scheme != GIT_SCHEME_LOCAL || from->scheme == GIT_SCHEME_LOCAL)
+	int r = git_url_parse(whole, ret, e);
+	if (r < 0 || ret->scheme != GIT_SCHEME_LOCAL)
 		return r;
-	git_url_finish(ret);
-	err_set(e, ERR_BAD_VALUE, 0, "is a directory of this host, and its repository is not");
-	err_hint(e, "write an address that others can use in .gitmodules");
-	return -EINVAL;
+	r = check_local(from, text, e);
+	if (r < 0)
+		git_url_finish(ret);
+	return r;
 }
 
 /* ---- paths ---- */

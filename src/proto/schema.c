@@ -294,7 +294,7 @@ static const struct schema_field git_fields[] = {
 	{ GIT(refresh, "refresh", KIND_BOOL), .absent = "false",
 		.doc = "ask again at once what the ref stands for" },
 	{ GIT(submodules, "submodules", KIND_BOOL), .absent = "false",
-		.doc = "fetch and check out the submodules of the commit too, and theirs: at most 64, of which 8 lie in one another. Each has its address from .gitmodules, to which the same rules apply as to `url`, and one that leads from a server to a directory of this host is refused. `credentials`, `ssh_key` and `agent` are for those on the host of `url` only. Without it their directories are empty, and `submodules` of the result counts them" },
+		.doc = "fetch and check out the submodules of the commit too, and theirs: at most 64, of which 8 lie in one another. Each has its address from .gitmodules, to which the same rules apply as to `url`, and one that leads from a server to a directory of this host is refused; from a directory of this host only `./PATH` and `../NAME` do. `credentials`, `ssh_key` and `agent` are for those on the host of `url` only: whoever writes the commit's .gitmodules chooses there, so the task may see any repository of that host that they open. Without it their directories are empty, and `submodules` of the result counts them" },
 	{ GIT(credentials, "credentials", KIND_TEXT), .offset2 = offsetof(struct spec_git, credentials_len), .max = LIMIT_SECRET_BYTES, .absent = "none",
 		.doc = "user and password for HTTP, as lines of git's credential store: `https://USER:PASSWORD@HOST`. In no log, result or answer, as all that follows" },
 	{ GIT(ssh_key, "ssh_key", KIND_TEXT), .offset2 = offsetof(struct spec_git, ssh_key_len), .max = LIMIT_SECRET_BYTES, .absent = "none",

@@ -51,7 +51,6 @@ TEST(relative_addresses_are_beside_their_repository)
 TEST(whole_addresses_are_taken_as_any)
 {
 	assert_url("https://h/a", "ssh://git@g/x", "ssh://git@g/x");
-	assert_url("/srv/a", "/srv/b", "file:///srv/b");
 	assert_url("/srv/a", "https://h/b", "https://h/b");
 }
 
@@ -68,6 +67,23 @@ TEST(none_leads_elsewhere)
 	assert_url("https://h/a", "ssh://-oProxyCommand=x/y", NULL);
 	assert_url("https://h/a", "https://u:pw@h/x", NULL);
 	assert_url("https://h/a", "x", NULL);
+}
+
+TEST(a_local_one_has_only_what_is_near_it)
+{
+	static const char *const far[] = { "/srv/b", "file:///srv/b", "/srv/a/b", "../../b",
+		"../b/c", "../b/../../c", "./../b", "./../../b", "./b/../../c", "./b/..", "../..",
+		"..", "../", "./", ".", "../.", ".//b", "..//b", "../../home/joe/private" };
+	for (size_t i = 0; i < sizeof(far) / sizeof(far[0]); i++)
+		assert_url("/srv/a", far[i], NULL);
+	assert_url("/srv/a", "../b", "file:///srv/b");
+	assert_url("/srv/a", "../b/", "file:///srv/b");
+	assert_url("/srv/a", "./b/c.git", "file:///srv/a/b/c.git");
+	struct git_url base = parse("/srv/a"), u;
+	struct err e;
+	assert_true(git_module_url(&base, "/srv/b", &u, &e) < 0);
+	assert_non_null(strstr(e.msg, "neither in its repository nor beside it"));
+	git_url_finish(&base);
 }
 
 static int add(
@@ -168,6 +184,7 @@ int main(void)
 		cmocka_unit_test(relative_addresses_are_beside_their_repository),
 		cmocka_unit_test(whole_addresses_are_taken_as_any),
 		cmocka_unit_test(none_leads_elsewhere),
+		cmocka_unit_test(a_local_one_has_only_what_is_near_it),
 		cmocka_unit_test(a_list_is_read),
 		cmocka_unit_test(what_is_wrong_is_named),
 		cmocka_unit_test(there_are_not_too_many),
