@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "base/units.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -47,13 +48,24 @@ static int refuse_form(struct err *e)
 
 /* ---- parts ---- */
 
+/* Of anything else in brackets git and ssh make what they like, such as a host with a port. */
+static bool is_good_address(const char *s, size_t len)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr ignored;
+	if (len < 3 || len - 2 >= sizeof(text) || s[len - 1] != ']')
+		return false;
+	memcpy(text, s + 1, len - 2);
+	text[len - 2] = '\0';
+	return inet_pton(AF_INET6, text, &ignored) == 1;
+}
+
 static bool is_good_host(const char *s, size_t len)
 {
 	if (!len || len > 255)
 		return false;
 	if (s[0] == '[')
-		return len > 2 && s[len - 1] == ']' &&
-		       strspn(s + 1, "0123456789abcdefABCDEF:.") == len - 2;
+		return is_good_address(s, len);
 	return strspn(s, NAME_CHARS) >= len && s[0] != '-' && s[0] != '.' && s[len - 1] != '.';
 }
 

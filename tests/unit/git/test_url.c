@@ -19,6 +19,9 @@ TEST(M4_what_git_would_run_a_program_for_or_read_as_an_option_is_refused_with_a_
 		"https://h.example/x?token=y", "https://h.example/x#y",
 		"https://user:pw@h.example/x", "ssh://user:pw@h.example/x", "https://@h.example/x",
 		"https://a@b@h.example/x", "https://[::1/x", "https://[::1]x/y",
+		/* git takes these for a host and a port */
+		"[10.0.0.5:2222]:x", "git@[10.0.0.5:2222]:x", "ssh://[dead:22]/x", "[dead:22]:x",
+		"ssh://[10.0.0.5]/x", "https://[:::1]/x", "https://[]/x", "[git@::1]:x",
 		"https://[fe80::1%25eth0]/x", "https://.example/x", "https://h.example./x",
 		"https://h_\\x/y", "file://x", "file://host/x", "/a\x01", "http//x",
 		"https://%68/x", "u\xff@h.example:x" };
