@@ -373,11 +373,19 @@ void submit_note_wait_over(struct server *s, struct job *j)
 	if (r->has_error)
 		return;
 	units_format_duration(clock_boot_ns() - j->sched.want.at_ns, waited);
-	err_set(&e, ERR_BUSY, 0, "it waited %s for its turn; %zu tasks were before it", waited,
-		sched_position(&s->sched, &j->sched));
+	if (j->sched.want.is_held) {
+		err_set(&e, ERR_BUSY, 0, "it waited %s for its repository, which was not there yet",
+			waited);
+		err_hint(&e,
+			"look whether its server answers, or let it wait longer (limits.queue; "
+			"dayfly run --queue-timeout)");
+	} else {
+		err_set(&e, ERR_BUSY, 0, "it waited %s for its turn; %zu tasks were before it",
+			waited, sched_position(&s->sched, &j->sched));
+		err_hint(&e, "try again later, or let it wait longer (limits.queue)");
+	}
 	e.depth = (unsigned)s->sched.n_ready;
 	e.retry_ms = retry_ms(&s->sched);
-	err_hint(&e, "try again later, or let it wait longer (limits.queue)");
 	result_set_error(r, &e);
 }
 

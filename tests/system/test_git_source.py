@@ -251,6 +251,8 @@ class Silent(Repos):
         self.assertTrue(wait_until(lambda: not self.git_processes()), self.git_processes())
         run = self.run_bare({"argv": ["true"], "limits": {"queue": "1s"}, "source": self.source(self.url)}, client=self.connect_to(self.daemon))
         self.assertEqual(run.cause, "timeout_queue", run)
+        self.assertRegex(run.error["message"], "^it waited .+ for its repository, which was not there yet$")
+        self.assertIn("server answers", run.error["hint"])
         self.assertTrue(wait_until(lambda: not self.git_processes()), self.git_processes())
 
     def test_others_go_on_meanwhile(self):
