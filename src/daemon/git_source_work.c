@@ -174,7 +174,7 @@ static int start_fetch(struct git_work *w, struct err *e)
 	ask.mounts[ask.n_mounts++] = (struct git_jail_mount){
 		.target = GIT_JAIL_MIRROR, .fd = w->mirror_fd, .is_own = true, .mode = PLAN_MODE_RW
 	};
-	if (w->agent_fd >= 0 && !is_local && is_trusted(w, u))
+	if (w->agent_fd >= 0 && u->scheme == GIT_SCHEME_SSH && is_trusted(w, u))
 		ask.mounts[ask.n_mounts++] = (struct git_jail_mount){
 			.target = GIT_JAIL_AGENT, .fd = w->agent_fd, .mode = PLAN_MODE_RO
 		};
