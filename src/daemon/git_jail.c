@@ -88,7 +88,7 @@ static void plain(char *text, size_t len)
 	text[len] = '\0';
 }
 
-static void explain_time(const struct verdict *v, struct err *e)
+static void explain_cause(const struct verdict *v, struct err *e)
 {
 	if (v->cause == CAUSE_TIMEOUT_WALL) {
 		err_set_field(e, ERR_SOURCE_FAILED, "task.source.git",
@@ -119,7 +119,7 @@ static void reap(struct git_jail *j)
 	if (r->has_error) {
 		end.err = &r->error;
 	} else if (!end.is_good && r->verdict.cause != CAUSE_EXIT) {
-		explain_time(&r->verdict, &e);
+		explain_cause(&r->verdict, &e);
 		end.err = &e;
 	}
 	list_remove(&j->link);
