@@ -117,7 +117,7 @@ static void on_checked_out(void *owner, const struct git_jail_end *end);
 /* What the work is to fetch now: the commit itself, or the next of its submodules. */
 static const struct git_module *module_of(const struct git_work *w)
 {
-	bool is_next = w->commit[0] && w->state == GIT_WORK_FETCHING;
+	bool is_next = w->commit[0] && w->state != GIT_WORK_WAITING;
 	return is_next && w->n_fetched < w->modules.n ? &w->modules.list[w->n_fetched] : NULL;
 }
 
@@ -161,8 +161,12 @@ static int start_fetch(struct git_work *w, struct err *e)
 	const struct git_url *u = url_of(w);
 	const bool is_local = u->scheme == GIT_SCHEME_LOCAL;
 	init_ask(w, &ask);
-	if (m)
+	if (m) {
 		snprintf(dir, sizeof(dir), GIT_JAIL_MIRROR "/modules/%s", m->key);
+		uint64_t gone =
+			git_store_make_room(&w->sources->store, w->mirror, &w->modules, m->key);
+		w->had_bytes -= gone < w->had_bytes ? gone : w->had_bytes;
+	}
 	ask.script = git_script_fetch;
 	ask.args[0] = is_local ? GIT_JAIL_REMOTE : u->fetch;
 	ask.args[1] = m ? m->commit : w->ref;
@@ -349,12 +353,13 @@ static int add_modules(struct git_work *w, const char *out, struct err *e)
 static void on_fetched(void *owner, const struct git_jail_end *end)
 {
 	struct git_work *w = owner;
+	const struct git_module *m = module_of(w);
 	struct git_fetched got;
 	struct err e;
 	w->jail = NULL;
 	git_meter_end(&w->metered);
 	w->fetch_us += step_us(w);
-	git_store_measure_mirror(&w->sources->store, w->mirror);
+	git_store_measure_mirror(&w->sources->store, w->mirror, m ? m->key : NULL);
 	w->is_over_bound |= has_fetched_too_much(w);
 	if (w->state == GIT_WORK_OVER)
 		return end_work(w);

@@ -54,7 +54,7 @@ void git_store_path(uid_t uid, const char *key, const char *name, char out[PATH_
 	snprintf(out, PATH_SIZE, FOLDER_FMT "/%s", (unsigned)uid, key, name);
 }
 
-static void item_path(const struct git_item *item, char out[PATH_SIZE])
+void git_store_item_path(const struct git_item *item, char out[PATH_SIZE])
 {
 	char name[NAME_SIZE];
 	item_name(item, name);
@@ -92,33 +92,43 @@ static void start_removing(struct git_store *st)
 	st->is_removing = uv_queue_work(st->loop, &st->work, remove_trash, on_removed) == 0;
 }
 
-/* Gone at once, as far as names go. */
-void git_store_throw_away(struct git_store *st, const char *path)
+void git_store_throw_away_at(struct git_store *st, int dirfd, const char *path)
 {
 	char name[32];
 	snprintf(name, sizeof(name), "%llu", (unsigned long long)st->n_trash++);
-	if (renameat(st->fd, path, st->trash_fd, name) == 0)
+	if (renameat(dirfd, path, st->trash_fd, name) == 0)
 		start_removing(st);
 	else if (errno != ENOENT)
-		log_warning("git: %s/%s cannot be removed: %s", st->path, path, strerror(errno));
+		log_warning("git: %s in %s cannot be removed: %s", path, st->path, strerror(errno));
+}
+
+void git_store_throw_away(struct git_store *st, const char *path)
+{
+	git_store_throw_away_at(st, st->fd, path);
+}
+
+static void free_item(struct git_store *st, struct git_item *item)
+{
+	list_remove(&item->link);
+	st->n_items--;
+	free(item->parts);
+	free(item);
 }
 
 static void drop_item(struct git_store *st, struct git_item *item)
 {
 	char path[PATH_SIZE], ok[PATH_SIZE + 4];
-	item_path(item, path);
+	git_store_item_path(item, path);
 	/* Without this the tree is none, whatever happens next. */
 	snprintf(ok, sizeof(ok), "%s.ok", path);
 	if (item->is_tree)
 		unlinkat(st->fd, ok, 0);
 	git_store_throw_away(st, path);
-	list_remove(&item->link);
-	st->n_items--;
-	free(item);
+	free_item(st, item);
 }
 
 /* Until it is within its bounds, or all that is left is in use. */
-static void shrink(struct git_store *st)
+void git_store_shrink(struct git_store *st)
 {
 	for (;;) {
 		auto_free struct git_lru_item *view = calloc(st->n_items + 1, sizeof(*view));
@@ -144,7 +154,7 @@ void git_store_set_bounds(struct git_store *st, const struct git_store_bounds *b
 {
 	st->bounds = *bounds;
 	if (st->path)
-		shrink(st);
+		git_store_shrink(st);
 }
 
 /* ---- what is there ---- */
@@ -176,48 +186,6 @@ struct git_item *git_store_add(
 	list_append(&st->items, &item->link);
 	st->n_items++;
 	return item;
-}
-
-/* A fetch leaves packs, and little else. */
-static uint64_t measure_dir(int dirfd, const char *path)
-{
-	uint64_t sum = 0;
-	auto_close int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	auto_closedir DIR *d = fd < 0 ? NULL : dir_list(fd);
-	struct dirent *entry;
-	struct stat s;
-	while (d && (entry = dir_next(d)))
-		if (fstatat(fd, entry->d_name, &s, AT_SYMLINK_NOFOLLOW) == 0)
-			sum += (uint64_t)s.st_blocks * 512;
-	return sum;
-}
-
-static uint64_t measure_repo(const struct git_store *st, const char *path)
-{
-	static const char *const parts[] = { "objects/pack", "refs/dayfly" };
-	uint64_t sum = 0;
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		char sub[PATH_SIZE + NAME_MAX + 64];
-		snprintf(sub, sizeof(sub), "%s/%s", path, parts[i]);
-		sum += measure_dir(st->fd, sub);
-	}
-	return sum;
-}
-
-void git_store_measure_mirror(struct git_store *st, struct git_item *item)
-{
-	char path[PATH_SIZE], sub[PATH_SIZE + 16 + NAME_MAX];
-	item_path(item, path);
-	item->bytes = measure_repo(st, path);
-	snprintf(sub, sizeof(sub), "%s/modules", path);
-	auto_close int fd = openat(st->fd, sub, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	auto_closedir DIR *d = fd < 0 ? NULL : dir_list(fd);
-	struct dirent *entry;
-	while (d && (entry = dir_next(d))) {
-		snprintf(sub, sizeof(sub), "%s/modules/%s", path, entry->d_name);
-		item->bytes += measure_repo(st, sub);
-	}
-	shrink(st);
 }
 
 /* ---- the start ---- */
@@ -315,11 +283,8 @@ void git_store_finish(struct git_store *st)
 	st->is_stopping = true;
 	while (st->is_removing)
 		uv_run(st->loop, UV_RUN_ONCE);
-	list_for_each_safe (pos, &st->items) {
-		struct git_item *item = list_entry(pos, struct git_item, link);
-		list_remove(&item->link);
-		free(item);
-	}
+	list_for_each_safe (pos, &st->items)
+		free_item(st, list_entry(pos, struct git_item, link));
 	fd_close(&st->trash_fd);
 	fd_close(&st->lock_fd);
 	fd_close(&st->fd);
@@ -343,7 +308,7 @@ static void note_use(struct git_store *st, struct git_item *item)
 {
 	char path[PATH_SIZE + 4];
 	item->used_ns = clock_real_ns();
-	item_path(item, path);
+	git_store_item_path(item, path);
 	/* For the next daemon; of a tree not the folder itself, whose time tells that it is whole.
 	 */
 	if (item->is_tree)
@@ -363,7 +328,7 @@ int git_store_open_mirror(
 		item = git_store_add(st, uid, key, kind, NULL);
 	if (!item)
 		return -ENOMEM;
-	item_path(item, path);
+	git_store_item_path(item, path);
 	if (mkdirat(st->fd, path, 0700) < 0 && errno != EEXIST)
 		return -errno;
 	int fd = openat(st->fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -407,7 +372,7 @@ int git_store_publish(struct git_store *st, uid_t uid, const char *key, int kind
 		return -ENOMEM;
 	item->bytes = bytes;
 	item->submodules = submodules;
-	item_path(item, to);
+	git_store_item_path(item, to);
 	git_store_path(uid, key, "new", from);
 	auto_close int fd = openat(st->fd, from, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int r = fd < 0 ? -errno : 0;
@@ -431,7 +396,7 @@ int git_store_open_tree(struct git_store *st, uid_t uid, const char *key, int ki
 	struct git_item *item = find(st, uid, key, kind, commit);
 	if (!item)
 		return -ENOENT;
-	item_path(item, path);
+	git_store_item_path(item, path);
 	if (!git_store_check_ok(st, path, &said, &fd)) {
 		log_warning(
 			"git: the tree %s is not as it was checked out: it is made again", path);
@@ -443,7 +408,7 @@ int git_store_open_tree(struct git_store *st, uid_t uid, const char *key, int ki
 	note_use(st, item);
 	*ret = item;
 	/* What is new may be too much; this one stays. */
-	shrink(st);
+	git_store_shrink(st);
 	return fd;
 }
 
@@ -452,5 +417,5 @@ void git_store_release(struct git_store *st, struct git_item *item)
 	if (!item)
 		return;
 	item->refs--;
-	shrink(st);
+	git_store_shrink(st);
 }

@@ -23,6 +23,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "git/key.h"
+#include "git/modules.h"
 #include "git/ref.h"
 #include "proto/request.h"
 
@@ -31,8 +32,17 @@
 #include <sys/types.h>
 #include <uv.h>
 
+/* Mirrors of submodules in one of a repository. */
+#define GIT_STORE_PARTS_MAX 256
+
 struct git_store_bounds {
 	uint64_t max_bytes, max_bytes_uid; /* 0: none */
+};
+
+/* The mirror of a submodule. */
+struct git_part {
+	char key[GIT_KEY_SIZE];
+	uint64_t bytes, used_ns; /* CLOCK_REALTIME */
 };
 
 /* A mirror or a tree. */
@@ -46,6 +56,10 @@ struct git_item {
 	uint64_t bytes, used_ns;      /* CLOCK_REALTIME */
 	uint64_t submodules;	      /* of a tree: that it has, there or not */
 	unsigned refs;		      /* so many use it */
+	/* Of a mirror: bytes are its own and those of its submodules. */
+	uint64_t own_bytes;
+	struct git_part *parts;
+	size_t n_parts;
 };
 
 struct git_store {
@@ -80,8 +94,13 @@ void git_store_set_bounds(struct git_store *st, const struct git_store_bounds *b
  * git_store_release(). Returns a descriptor or -errno. */
 int git_store_open_mirror(
 	struct git_store *st, uid_t uid, const char *key, int history, struct git_item **ret);
-/* It has changed: how large it is now. */
-void git_store_measure_mirror(struct git_store *st, struct git_item *item);
+/* What was fetched into it has changed it: how large it is now. module: the key of the submodule,
+ * or NULL. */
+void git_store_measure_mirror(struct git_store *st, struct git_item *mirror, const char *module);
+/* This submodule is to be fetched: of those in the mirror that `keep` does not name the oldest go
+ * where there are too many. Returns the bytes that went. */
+uint64_t git_store_make_room(struct git_store *st, struct git_item *mirror,
+	const struct git_modules *keep, const char *module);
 
 /* An empty folder for a tree. Returns a descriptor or -errno. */
 int git_store_open_new(struct git_store *st, uid_t uid, const char *key);

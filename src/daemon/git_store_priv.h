@@ -1,5 +1,6 @@
 /* Between git_store.c, which has what is used, git_store_scan.c, which takes in what is there at
- * the start, and git_store_ok.c, which tells whether a tree is whole. */
+ * the start, git_store_modules.c, which looks into mirrors, and git_store_ok.c, which tells whether
+ * a tree is whole. */
 #ifndef DAYFLY_DAEMON_GIT_STORE_PRIV_H
 #define DAYFLY_DAEMON_GIT_STORE_PRIV_H
 
@@ -17,10 +18,16 @@ void git_store_path(uid_t uid, const char *key, const char *name, char out[PATH_
 /* A mirror, or the tree of a commit. NULL: too many, or no memory. */
 struct git_item *git_store_add(
 	struct git_store *st, uid_t uid, const char *key, int kind, const char *commit);
+void git_store_item_path(const struct git_item *item, char out[PATH_SIZE]);
 /* Gone at once, as far as names go. */
 void git_store_throw_away(struct git_store *st, const char *path);
+void git_store_throw_away_at(struct git_store *st, int dirfd, const char *path);
+/* Until it is within its bounds, or all that is left is in use. */
+void git_store_shrink(struct git_store *st);
 
 void git_store_scan(struct git_store *st);
+/* What is in a mirror that another daemon has left. */
+void git_store_scan_mirror(struct git_store *st, struct git_item *mirror);
 
 /* What its .ok is to say of the tree. Returns 0 or -errno. */
 int git_store_write_ok(

@@ -42,7 +42,7 @@ static bool scan_entry(struct git_store *st, uid_t uid, const char *key, const c
 			return false;
 		if (fstatat(st->fd, path, &s, AT_SYMLINK_NOFOLLOW) == 0)
 			item->used_ns = (uint64_t)s.st_mtim.tv_sec * NS_PER_S;
-		git_store_measure_mirror(st, item);
+		git_store_scan_mirror(st, item);
 		return true;
 	}
 	char *end = strstr(copy, ".ok");

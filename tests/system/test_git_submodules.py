@@ -1,6 +1,7 @@
 """task.source.git.submodules: what a commit records of other repositories is fetched and checked out too, by the same rules; and what a
 .gitmodules that means ill comes to."""
 import contextlib
+import glob
 import os
 import subprocess
 import threading
@@ -65,6 +66,9 @@ class There(WithModules):
         run = self.with_modules(LOOK)
         self.assert_whole(run)
         self.assertEqual(run.text().splitlines()[6], "file://" + os.path.join(self.folder, "lib"))
+        [mirror] = glob.glob(os.path.join(self.daemon.state_dir, "dayfly-*.git/*/*/shallow.git"))
+        parts = [os.stat(path) for path in glob.glob(mirror + "/modules/*")]
+        self.assertEqual([(st.st_uid, st.st_mode & 0o700) for st in parts], [(os.stat(mirror).st_uid, 0o700)] * 2, "the daemon can move them")
         again = self.from_git("cat lib/deep/er/f; echo x >lib/f; git -C lib status --porcelain", submodules=True)
         self.assertEqual((again.text(), again.result["source"]["fetched"], again.result["source"]["submodules"]), ("deep\n M f\n", False, 2))
         self.assertEqual(self.from_git("cat lib/f", submodules=True).text(), "lib\n", "no task changes what the next one sees")
