@@ -15,12 +15,11 @@
 #define INTERVAL_MS 1000
 /* Looking takes no more than this part of the time. */
 #define COST_PART 10
-#define DEPTH_MAX 200
 
 struct git_look {
 	uint64_t serial, max_bytes;
 	int fd;
-	bool is_over;
+	bool is_over, is_odd;
 };
 
 struct sum {
@@ -52,24 +51,28 @@ static bool look(int dirfd, const char *name, unsigned depth, struct sum *s)
 		if (sum_is_over(s))
 			return true;
 		if (S_ISDIR(st.st_mode) &&
-			(depth == DEPTH_MAX || look(fd, entry->d_name, depth + 1, s)))
+			(depth == GIT_METER_DEPTH_MAX || look(fd, entry->d_name, depth + 1, s)))
 			return true;
 	}
 	return false;
 }
 
-bool git_meter_is_over(int fd, uint64_t max_bytes, const volatile bool *is_stopping)
+bool git_meter_is_over(
+	int fd, uint64_t max_bytes, const volatile bool *is_stopping, bool *ret_is_odd)
 {
 	struct sum s = { .max_bytes = max_bytes, .is_stopping = is_stopping };
-	return look(fd, ".", 0, &s);
+	bool is_over = look(fd, ".", 0, &s);
+	*ret_is_odd = is_over && !sum_is_over(&s);
+	return is_over;
 }
 
 static void on_work(uv_work_t *work)
 {
 	struct git_meter *g = work->data;
-	for (size_t i = 0; i < g->n_looks && !g->is_stopping; i++)
-		g->looks[i].is_over =
-			git_meter_is_over(g->looks[i].fd, g->looks[i].max_bytes, &g->is_stopping);
+	for (size_t i = 0; i < g->n_looks && !g->is_stopping; i++) {
+		struct git_look *l = &g->looks[i];
+		l->is_over = git_meter_is_over(l->fd, l->max_bytes, &g->is_stopping, &l->is_odd);
+	}
 }
 
 /* ---- on the loop ---- */
@@ -104,6 +107,7 @@ static void on_looked(uv_work_t *work, int status)
 		if (!m)
 			continue;
 		git_meter_end(m);
+		m->is_odd = g->looks[i].is_odd;
 		g->fn(m);
 	}
 	drop_looks(g);
@@ -125,7 +129,7 @@ static void on_alarm(void *owner)
 		int fd = g->looks ? fcntl(m->fd, F_DUPFD_CLOEXEC, 3) : -1;
 		if (fd >= 0)
 			g->looks[g->n_looks++] =
-				(struct git_look){ m->serial, m->max_bytes, fd, false };
+				(struct git_look){ m->serial, m->max_bytes, fd, false, false };
 	}
 	g->began_ns = clock_boot_ns();
 	g->work.data = g;

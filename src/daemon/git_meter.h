@@ -23,6 +23,7 @@ struct git_metered {
 	int fd;		  /* borrowed */
 	uint64_t max_bytes;
 	uint64_t serial; /* 0: not watched */
+	bool is_odd;	 /* it is beyond its bound as it cannot be looked through */
 };
 
 struct git_meter {
@@ -48,7 +49,11 @@ void git_meter_begin(struct git_meter *g, struct git_metered *m, int fd, uint64_
 /* Also of one that was never begun. */
 void git_meter_end(struct git_metered *m);
 
-/* Whether there is more below the directory, or it cannot be told. */
-bool git_meter_is_over(int fd, uint64_t max_bytes, const volatile bool *is_stopping);
+/* Directories in one another: deeper nobody looks. */
+#define GIT_METER_DEPTH_MAX 200
+
+/* Whether there is more below the directory, or (*ret_is_odd) it cannot be told. */
+bool git_meter_is_over(
+	int fd, uint64_t max_bytes, const volatile bool *is_stopping, bool *ret_is_odd);
 
 #endif

@@ -43,7 +43,7 @@ struct git_work {
 	uint64_t had_bytes; /* the mirror, before the first fetch */
 	struct git_jail *jail;
 	struct git_metered metered;
-	bool is_over_bound;	      /* it wrote more than it may */
+	bool is_over_bound, is_odd; /* it wrote more than it may, or what nobody can look through */
 	char commit[GIT_COMMIT_SIZE]; /* once it is known */
 	struct git_modules modules;   /* of the commit */
 	size_t n_fetched;	      /* so many of them are in the mirror */

@@ -217,6 +217,7 @@ void git_work_on_over(struct git_metered *m)
 {
 	struct git_work *w = list_entry(m, struct git_work, metered);
 	w->is_over_bound = true;
+	w->is_odd = m->is_odd;
 	git_jail_cancel(w->jail);
 }
 
@@ -282,15 +283,27 @@ static const char *what_of(const struct git_work *w)
 	return m ? m->commit : w->ref;
 }
 
+static bool explain_bound(const struct git_work *w, struct err *e)
+{
+	if (w->is_odd) {
+		err_set_field(e, ERR_SOURCE_FAILED, "task.source.git",
+			"git wrote more than %d directories in one another, or one that cannot be "
+			"opened",
+			GIT_METER_DEPTH_MAX);
+		err_hint(e, "choose a commit whose directories are not so deep");
+		return true;
+	}
+	err_set_field(
+		e, ERR_SOURCE_FAILED, "task.source.git", "git wrote more than this daemon keeps");
+	err_hint(e, "raise cache_per_user in [git] of dayflyd.conf");
+	return true;
+}
+
 /* Fills *e where the jail did not do what it was to. */
 static bool has_failed(const struct git_work *w, const struct git_jail_end *end, struct err *e)
 {
-	if (w->is_over_bound) {
-		err_set_field(e, ERR_SOURCE_FAILED, "task.source.git",
-			"git wrote more than this daemon keeps");
-		err_hint(e, "raise cache_per_user in [git] of dayflyd.conf");
-		return true;
-	}
+	if (w->is_over_bound)
+		return explain_bound(w, e);
 	if (end->err && end->err->code != ERR_SOURCE_FAILED && end->status < 0) {
 		*e = *end->err;
 		/* Its own fields mean nothing to who asked. */

@@ -25,6 +25,7 @@ struct world {
 static struct git_metered *told, *ends; /* the second ends when the first is told */
 static unsigned n_told;
 static volatile bool is_stopping;
+static bool is_odd;
 
 static void on_over(struct git_metered *m)
 {
@@ -73,20 +74,21 @@ static void put(int dirfd, const char *name, size_t bytes)
 TEST(all_that_is_below_counts)
 {
 	struct world *w = *state;
-	assert_false(git_meter_is_over(w->fd, 100 * KIB, &is_stopping));
+	assert_false(git_meter_is_over(w->fd, 100 * KIB, &is_stopping, &is_odd));
 	put(w->fd, "one", 60 * KIB);
-	assert_false(git_meter_is_over(w->fd, 100 * KIB, &is_stopping));
+	assert_false(git_meter_is_over(w->fd, 100 * KIB, &is_stopping, &is_odd));
 	assert_int_equal(mkdirat(w->fd, "sub", 0755), 0);
 	put(w->fd, "sub/two", 60 * KIB);
-	assert_true(git_meter_is_over(w->fd, 100 * KIB, &is_stopping));
-	assert_false(git_meter_is_over(w->fd, 200 * KIB, &is_stopping));
+	assert_true(git_meter_is_over(w->fd, 100 * KIB, &is_stopping, &is_odd));
+	assert_false(is_odd);
+	assert_false(git_meter_is_over(w->fd, 200 * KIB, &is_stopping, &is_odd));
 }
 
 TEST(a_link_leads_nowhere)
 {
 	struct world *w = *state;
 	assert_int_equal(symlinkat("/usr", w->fd, "usr"), 0);
-	assert_false(git_meter_is_over(w->fd, 100 * KIB, &is_stopping));
+	assert_false(git_meter_is_over(w->fd, 100 * KIB, &is_stopping, &is_odd));
 }
 
 TEST(what_cannot_be_looked_through_is_too_much)
@@ -100,7 +102,8 @@ TEST(what_cannot_be_looked_through_is_too_much)
 		fd = next;
 	}
 	fd_close(&fd);
-	assert_true(git_meter_is_over(w->fd, 1 << 30, &is_stopping));
+	assert_true(git_meter_is_over(w->fd, 1 << 30, &is_stopping, &is_odd));
+	assert_true(is_odd);
 }
 
 TEST(the_one_that_is_beyond_its_bound_is_told_once)
@@ -111,6 +114,7 @@ TEST(the_one_that_is_beyond_its_bound_is_told_once)
 	put(w->fd, "one", 60 * KIB);
 	loop_run_until(&w->loop, n_told);
 	assert_ptr_equal(told, &w->a);
+	assert_false(told->is_odd);
 	loop_run_ms(&w->loop, 1200);
 	assert_int_equal(n_told, 1);
 	git_meter_end(&w->a);
