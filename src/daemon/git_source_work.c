@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "daemon/jobs.h"
@@ -160,7 +161,14 @@ static int start_fetch(struct git_work *w, struct err *e)
 	const struct git_module *m = module_of(w);
 	const struct git_url *u = url_of(w);
 	const bool is_local = u->scheme == GIT_SCHEME_LOCAL;
+	/* What commits have written is walked in the jail: no link leads out of there. */
+	const size_t root_len = !is_local ? 0 : m ? m->root_len : strlen(u->path);
+	char remote[sizeof(GIT_JAIL_REMOTE) + LIMIT_PATH_BYTES], root[LIMIT_PATH_BYTES];
 	init_ask(w, &ask);
+	if (is_local) {
+		snprintf(remote, sizeof(remote), GIT_JAIL_REMOTE "%s", u->path + root_len);
+		snprintf(root, sizeof(root), "%.*s", (int)root_len, u->path);
+	}
 	if (m) {
 		snprintf(dir, sizeof(dir), GIT_JAIL_MIRROR "/modules/%s", m->key);
 		uint64_t gone =
@@ -168,7 +176,7 @@ static int start_fetch(struct git_work *w, struct err *e)
 		w->had_bytes -= gone < w->had_bytes ? gone : w->had_bytes;
 	}
 	ask.script = git_script_fetch;
-	ask.args[0] = is_local ? GIT_JAIL_REMOTE : u->fetch;
+	ask.args[0] = is_local ? remote : u->fetch;
 	ask.args[1] = m ? m->commit : w->ref;
 	ask.args[2] = w->history == GIT_HISTORY_SHALLOW ? "1" : "";
 	ask.args[3] = dir;
@@ -186,7 +194,7 @@ static int start_fetch(struct git_work *w, struct err *e)
 	ask.is_bound = w->is_bound && is_local;
 	if (is_local)
 		ask.mounts[ask.n_mounts++] = (struct git_jail_mount){
-			.target = GIT_JAIL_REMOTE, .fd = -1, .path = u->path, .mode = PLAN_MODE_RO
+			.target = GIT_JAIL_REMOTE, .fd = -1, .path = root, .mode = PLAN_MODE_RO
 		};
 	else
 		add_secrets(w, u, &ask);

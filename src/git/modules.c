@@ -216,6 +216,14 @@ static char *find_url(const char *out, const char *path)
 	return NULL;
 }
 
+/* "./x" lies in what a commit has written, and so does what is beside that. */
+static size_t root_len(const struct git_url *from, const struct git_module *parent,
+	const char *text, const struct git_module *m)
+{
+	size_t whole = strlen(from->path), root = parent ? parent->root_len : whole;
+	return root == whole && str_starts(text, "../") ? strlen(m->url.path) : root;
+}
+
 static int fill(struct git_module *m, const struct git_url *from, const struct git_module *parent,
 	const char *out, const char *path, struct err *e)
 {
@@ -235,6 +243,8 @@ static int fill(struct git_module *m, const struct git_url *from, const struct g
 		return refuse(e, path, cause, hint);
 	}
 	git_key_make(m->url.name, m->key);
+	if (m->url.scheme == GIT_SCHEME_LOCAL)
+		m->root_len = root_len(from, parent, url, m);
 	return asprintf(&m->path, "%s%s%s", parent ? parent->path : "", parent ? "/" : "", path) < 0
 		       ? (m->path = NULL, no_memory(e))
 		       : 0;

@@ -23,6 +23,9 @@ struct git_module {
 	struct git_url url;
 	char key[GIT_KEY_SIZE]; /* of the address */
 	unsigned depth;		/* 1: of the commit itself */
+	/* Of a local one: so much of its path no commit could lead astray by a link; what follows
+	 * is what commits have written, and is not to be followed out of there. */
+	size_t root_len;
 };
 
 /* Parents before children. */

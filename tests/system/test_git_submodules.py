@@ -144,6 +144,24 @@ class Wrong(WithModules):
             self.link("main", "lib", "../lib")
             self.assert_whole(self.with_modules(LOOK, url=server.url("main")))
 
+    def test_M4_no_link_of_a_commit_leads_from_a_local_repository_to_another(self):
+        private = self.make_dir()
+        self.git(private, "init", "-q")
+        self.put(private, "f", "private\n")
+        self.git(private, "add", ".")
+        self.git(private, "commit", "-qm", "private")
+        commit = self.git(private, "rev-parse", "HEAD").strip()
+        os.symlink(private, os.path.join(self.repo, "way"))
+        self.git(self.repo, "add", "way")
+        for url, word in (("./way", "/main/way"), (private, "lib"), ("file://" + private, "lib"), ("../../" + private.lstrip("/"), "lib")):
+            self.link("main", "lib", url, to=commit)
+            self.assert_refused_for(word)
+        self.assertEqual(self.from_git("cat f", url=private).text(), "private\n", "the control: the user may have it")
+        inner = os.path.join(self.repo, "inner")
+        os.rename(os.path.join(self.folder, "deep"), inner)
+        self.link("main", "lib", "./inner", to=self.git(inner, "rev-parse", "HEAD").strip())
+        self.assertEqual(self.with_modules("cat lib/f").text(), "deep\n", "the control: what lies in it is taken")
+
     def test_what_is_not_there_is_named(self):
         self.link("main", "lib", "../lib", to="f" * 40)
         self.assert_refused_for("f" * 40)

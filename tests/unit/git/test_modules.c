@@ -128,6 +128,35 @@ TEST(a_list_is_read)
 	git_modules_finish(&ms);
 }
 
+/* Adds one to a local repository, or to a submodule of it; how much of its path is to be opened. */
+static void assert_root(struct git_modules *ms, size_t parent, const char *url, const char *root)
+{
+	struct git_url base = parse("/srv/a");
+	struct git_module *of = parent ? &ms->list[parent - 1] : NULL;
+	char out[300];
+	struct err e;
+	snprintf(out, sizeof(out),
+		"link " ID " x\nmodule submodule.a.path x\nmodule submodule.a.url %s\nend\n", url);
+	assert_int_equal(git_modules_add(ms, of ? &of->url : &base, of, out, &e), 0);
+	const struct git_module *m = &ms->list[ms->n - 1];
+	assert_int_equal(m->root_len, strlen(root));
+	assert_int_equal(strncmp(m->url.path, root, strlen(root)), 0);
+	git_url_finish(&base);
+}
+
+TEST(what_a_commit_has_written_is_no_way_to_a_local_one)
+{
+	struct git_modules ms = { 0 };
+	assert_root(&ms, 0, "../b", "/srv/b");
+	assert_root(&ms, 0, "./in/x", "/srv/a");
+	assert_root(&ms, 1, "../c", "/srv/c");
+	assert_root(&ms, 1, "./in", "/srv/b");
+	assert_root(&ms, 2, "../y", "/srv/a");
+	assert_root(&ms, 2, "./z", "/srv/a");
+	assert_root(&ms, 4, "../beside", "/srv/b");
+	git_modules_finish(&ms);
+}
+
 static void assert_refused(const char *out, const char *word)
 {
 	struct git_modules ms = { 0 };
@@ -186,6 +215,7 @@ int main(void)
 		cmocka_unit_test(none_leads_elsewhere),
 		cmocka_unit_test(a_local_one_has_only_what_is_near_it),
 		cmocka_unit_test(a_list_is_read),
+		cmocka_unit_test(what_a_commit_has_written_is_no_way_to_a_local_one),
 		cmocka_unit_test(what_is_wrong_is_named),
 		cmocka_unit_test(there_are_not_too_many),
 	};
