@@ -10,6 +10,7 @@
 #include "cli/message.h"
 #include "cli/patch.h"
 #include "cli/pipe_reader.h"
+#include "cli/place.h"
 #include "cli/sources.h"
 
 #include <errno.h>
@@ -127,11 +128,9 @@ static int failed(const struct changes *c, int r, const char *what)
 /* A new file beside another, or in the directory for temporary ones (NULL). */
 static int make_temporary(const char *beside, char **ret_path)
 {
-	const char *base = getenv("TMPDIR");
 	char *path = NULL;
 	int n = beside ? asprintf(&path, "%s.XXXXXX", beside)
-		       : asprintf(&path, "%s/dayfly-changes-XXXXXX.tar",
-				 base && *base ? base : "/tmp");
+		       : asprintf(&path, "%s/dayfly-changes-XXXXXX.tar", place_temporary_dir());
 	if (n < 0)
 		return -ENOMEM;
 	int fd = mkostemps(path, beside ? 0 : 4, O_CLOEXEC);

@@ -50,10 +50,8 @@ static int make_list(int top, const char *name, int *ret_fd, struct err *e)
 
 static int scratch_make(struct scratch *s, const struct patch_before *before, struct err *e)
 {
-	const char *base = getenv("TMPDIR");
 	*s = (struct scratch){ .before_fd = -1, .after_fd = -1, .list_fd = -1, .new_fd = -1 };
-	snprintf(s->path, sizeof(s->path), "%.4000s/dayfly-patch-XXXXXX",
-		base && *base ? base : "/tmp");
+	snprintf(s->path, sizeof(s->path), "%.4000s/dayfly-patch-XXXXXX", place_temporary_dir());
 	if (!mkdtemp(s->path)) {
 		int errnum = errno;
 		s->path[0] = '\0';

@@ -197,6 +197,12 @@ int place_parents(int root_fd, const char *path, mode_t mode)
 	return 0;
 }
 
+const char *place_temporary_dir(void)
+{
+	const char *dir = getenv("TMPDIR");
+	return dir && *dir ? dir : "/tmp";
+}
+
 void place_remove_tree(int dirfd, const char *name)
 {
 	auto_close int fd = dir_open(dirfd, name);

@@ -34,6 +34,9 @@ int place_directory(int dirfd, const char *name);
  * -errno. */
 int place_parents(int root_fd, const char *path, mode_t mode);
 
+/* The directory for temporary files: $TMPDIR, else /tmp. Borrowed from the environment. */
+const char *place_temporary_dir(void);
+
 /* Removes a directory with all that is in it. Stays on it: no link is followed. */
 void place_remove_tree(int dirfd, const char *name);
 

@@ -180,6 +180,21 @@ static int check_agent(const struct task_spec *spec, struct connection *c, struc
 	return -ENOTDIR;
 }
 
+/* The agent is the fetch's and not the task's, which gets nothing in its place. */
+static int create_task(struct connection *c, struct request *rq, struct task_origin *origin,
+	struct build *build, struct task **ret, struct err *e)
+{
+	int *agent = agent_place(rq->spec, c), held = agent ? fd_take(agent) : -1;
+	if (agent)
+		*agent = open("/dev/null", O_PATH | O_CLOEXEC);
+	int r = task_create(&c->server->host, origin, take_ptr(rq->spec), build, ret);
+	if (agent)
+		*agent = held;
+	return r < 0 ? err_set(e, r == -EMFILE || r == -ENFILE ? ERR_BUSY : ERR_INTERNAL, -r,
+			       "make the task")
+		     : 0;
+}
+
 /* want: gets the limits that are in effect. */
 static int build_task(struct connection *c, struct request *rq, struct sched_want *want,
 	struct task **ret, struct err *e)
@@ -244,16 +259,7 @@ static int build_task(struct connection *c, struct request *rq, struct sched_wan
 		build_finish(&build);
 		return r;
 	}
-	/* It is the fetch's and not the task's. */
-	int *agent = agent_place(rq->spec, c), held = agent ? fd_take(agent) : -1;
-	if (agent)
-		*agent = open("/dev/null", O_PATH | O_CLOEXEC);
-	r = task_create(&s->host, &origin, take_ptr(rq->spec), &build, ret);
-	if (agent)
-		*agent = held;
-	return r < 0 ? err_set(e, r == -EMFILE || r == -ENFILE ? ERR_BUSY : ERR_INTERNAL, -r,
-			       "make the task")
-		     : 0;
+	return create_task(c, rq, &origin, &build, ret, e);
 }
 
 /* ---- the queue ---- */

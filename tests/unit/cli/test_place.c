@@ -194,6 +194,16 @@ static void what_is_put_in_its_way_is_not_given_away(void **state)
 	close(big);
 }
 
+static void temporary_files_go_where_the_environment_says(void **state)
+{
+	setenv("TMPDIR", "/var/tmp", 1);
+	assert_string_equal(place_temporary_dir(), "/var/tmp");
+	setenv("TMPDIR", "", 1);
+	assert_string_equal(place_temporary_dir(), "/tmp");
+	unsetenv("TMPDIR");
+	assert_string_equal(place_temporary_dir(), "/tmp");
+}
+
 #define PLACE_TEST(name) cmocka_unit_test_setup_teardown(name, start, finish)
 
 int main(void)
@@ -205,6 +215,7 @@ int main(void)
 		PLACE_TEST(a_directory_is_made_once),
 		PLACE_TEST(root_leaves_files_to_their_owners),
 		PLACE_TEST(what_is_put_in_its_way_is_not_given_away),
+		PLACE_TEST(temporary_files_go_where_the_environment_says),
 		PLACE_TEST(a_content_that_ends_early_leaves_nothing),
 		PLACE_TEST(A18_parents_are_made_beneath_and_through_no_link),
 	};
