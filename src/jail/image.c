@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static int make_dir(int dirfd, const char *path, mode_t mode, struct err *e)
 {
@@ -106,6 +107,8 @@ static int show_dir(struct jail *j, const struct jail_shown *d, struct err *e)
 		snprintf(path, sizeof(path), "lower/%s", d->name);
 	}
 	auto_close int fd = r < 0 ? r : image_overlay(j, d->name, path, e);
+	if (fd == -ENOENT && unlinkat(j->root_fd, d->name, AT_REMOVEDIR) == 0)
+		return 0; /* it went meanwhile, with its package: it is not shown */
 	if (fd == -EINVAL || fd == -EPERM)
 		return show_without_overlay(j, d, e);
 	return fd < 0 ? fd : mount_attach(fd, j->root_fd, d->name, e);

@@ -102,13 +102,10 @@ static struct jail *new_jail(struct warden *w, const struct warden_jail *j)
 	return NULL;
 }
 
-static int map_shown(struct warden *w, struct warden_jail *j, struct jail *in, struct jail_shown *d,
+static int map_shown(struct warden *w, struct warden_jail *j, struct jail *in, int tree,
 	const char *path, struct err *e)
 {
-	if (w->ids.mode != WARDEN_MODE_ROOT || host_mounts_are_below(&w->host_mounts, path))
-		return 0;
-	auto_close int tree = mount_clone(AT_FDCWD, path, false, e);
-	int ns = tree < 0 ? tree : ids_image_namespace(&w->ids, j->slot, e);
+	int ns = ids_image_namespace(&w->ids, j->slot, e);
 	if (ns < 0)
 		return ns;
 	int r = idmap_apply(tree, ns, false);
@@ -118,7 +115,37 @@ static int map_shown(struct warden *w, struct warden_jail *j, struct jail *in, s
 			strerror(-r));
 	else
 		jail_enforce(in, CONTROL_IDMAPPED_IMAGE);
-	d->tree_fd = fd_take(&tree);
+	return 0;
+}
+
+/* What is not there, or goes meanwhile with its package, is not shown. */
+static int show_of_host(
+	struct warden *w, struct warden_jail *j, struct jail *in, const char *name, struct err *e)
+{
+	char path[32];
+	struct stat st;
+	struct jail_shown *d = &in->shown[in->n_shown];
+	*d = (struct jail_shown){ .tree_fd = -1 };
+	snprintf(d->name, sizeof(d->name), "%s", name);
+	snprintf(path, sizeof(path), "/%s", name);
+	if (lstat(path, &st) < 0)
+		return 0;
+	if (S_ISLNK(st.st_mode)) {
+		ssize_t n = readlink(path, d->link, sizeof(d->link) - 1);
+		d->link[n < 0 ? 0 : n] = '\0';
+		in->n_shown += n > 0;
+		return 0;
+	}
+	if (!S_ISDIR(st.st_mode))
+		return 0;
+	if (w->ids.mode == WARDEN_MODE_ROOT && !host_mounts_are_below(&w->host_mounts, path)) {
+		auto_close int tree = mount_clone(AT_FDCWD, path, false, e);
+		int r = tree < 0 ? tree : map_shown(w, j, in, tree, path, e);
+		if (r < 0)
+			return tree == -ENOENT ? 0 : r;
+		d->tree_fd = fd_take(&tree);
+	}
+	in->n_shown++;
 	return 0;
 }
 
@@ -127,24 +154,8 @@ static int prepare_host_image(
 {
 	int r = etc_scan_refresh(&w->etc, e);
 	in->etc_masks = w->etc.masks;
-	for (size_t i = 0; r == 0 && host_view_names[i]; i++) {
-		char path[32];
-		struct stat st;
-		snprintf(path, sizeof(path), "/%s", host_view_names[i]);
-		if (lstat(path, &st) < 0)
-			continue;
-		struct jail_shown *d = &in->shown[in->n_shown];
-		*d = (struct jail_shown){ .tree_fd = -1 };
-		snprintf(d->name, sizeof(d->name), "%s", host_view_names[i]);
-		if (S_ISLNK(st.st_mode)) {
-			ssize_t n = readlink(path, d->link, sizeof(d->link) - 1);
-			d->link[n < 0 ? 0 : n] = '\0';
-			in->n_shown += n > 0;
-		} else if (S_ISDIR(st.st_mode)) {
-			in->n_shown++;
-			r = map_shown(w, j, in, d, path, e);
-		}
-	}
+	for (size_t i = 0; r == 0 && host_view_names[i]; i++)
+		r = show_of_host(w, j, in, host_view_names[i], e);
 	return r;
 }
 

@@ -12,6 +12,11 @@ class Pooled(OwnDaemons):
     def parked(self):
         return set(Traces(self.stage).named("dayfly-parked"))
 
+    def parked_at_once(self):
+        """Those that were parked at one moment: one look at all processes is many, and meanwhile one may have taken another's place."""
+        before = self.parked()
+        return before & self.parked()
+
     def run_one(self, *argv, conn=None, **task):
         return (conn or self.conn).run(dict({"argv": list(argv) or ["true"]}, **task), timeout=30)
 

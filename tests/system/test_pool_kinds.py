@@ -162,7 +162,7 @@ class Kinds(Pooled):
             self.run_one(*([PROBE, "id"] if "image" in kind else ["true"]), **kind)
             deadline = time.monotonic() + 0.03
             while time.monotonic() < deadline:
-                most = max(most, len(self.parked()))
+                most = max(most, len(self.parked_at_once()))
                 time.sleep(0.002)
         self.assertLessEqual(most, 2)
         self.assertGreater(most, 0)
