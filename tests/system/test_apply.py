@@ -108,7 +108,7 @@ class Apply(Applying):
     def test_what_a_failed_task_changed_is_kept_beside_the_tree(self):
         before = whole(self.work)
         for script, options, code, why in (("exit 3", (), 3, b"(exit)"), ("kill -9 $$", (), 137, b"(signal)"),
-                                           ("exec sleep 60", ("--timeout", "300ms"), 124, b"(timeout_wall)")):
+                                           ("exec sleep 60", ("--timeout", "%ds" % (2 * SCALE)), 124, b"(timeout_wall)")):
             done = self.apply("echo 2 > del; rm mode; " + script, *options, code=code)
             self.assertIn(b"did not succeed " + why, done.stderr)
             self.assertEqual(whole(self.work), before)
@@ -117,7 +117,7 @@ class Apply(Applying):
             self.assertNotIn(b"--apply", self.apply(script, *options, code=code).stderr)
         self.apply("echo 3 > del; exit 3", when="=always", code=3)
         self.assertEqual(read(self.in_work("del")), "3\n")
-        self.apply("echo 4 > del; exec sleep 60", "--timeout", "300ms", when="=always", code=124)
+        self.apply("echo 4 > del; exec sleep 60", "--timeout", "%ds" % (2 * SCALE), when="=always", code=124)
         self.assertEqual(read(self.in_work("del")), "4\n")
         self.assert_nothing_left()
 

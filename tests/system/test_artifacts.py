@@ -132,7 +132,7 @@ printf x > out/deep/er/x; echo h > out/.hidden; echo no > .hid/n; chmod 751 dist
     def test_they_come_after_failure_timeout_and_cancel(self):
         run, found = self.keep("echo x > f; exit 3", ["f"])
         self.assertEqual((run.code, found), (3, {b"f": b"x\n"}))
-        run, found = self.keep("trap '' TERM; echo x > f; while :; do sleep 0.1; done", ["f"], limits={"wall": "300ms", "grace": "100ms"})
+        run, found = self.keep("trap '' TERM; echo x > f; while :; do sleep 0.1; done", ["f"], limits={"wall": "%ds" % (2 * SCALE), "grace": "100ms"})
         self.assertEqual((run.cause, found), ("timeout_wall", {b"f": b"x\n"}))
         run, found = self.keep("exec no-such-command-at-all", ["f"])
         self.assertEqual((run.code, found), (127, {}))

@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 
+from dayfly_client import SCALE
 from dayfly_test import PROBE, in_modes
 
 TREE = """mkdir -p old/sub gone/deep; echo 1 > keep; echo 1 > mod; echo 1 > del; echo 1 > mode; echo 1 > old/a; echo 1 > old/sub/b
@@ -62,9 +63,9 @@ head -c 1000 /dev/zero > new; mkdir empty; ln -s /etc/passwd newlink; cp -p touc
     def test_it_comes_after_failure_timeout_and_cancel(self):
         run = self.change("echo x > new; exit 3")
         self.assertEqual((run.code, names(run.result)), (3, ["new"]))
-        run = self.change("echo x > new; exec sleep 60", limits={"wall": "200ms", "grace": "100ms"})
+        run = self.change("echo x > new; exec sleep 60", limits={"wall": "%ds" % (2 * SCALE), "grace": "100ms"})
         self.assertEqual((run.cause, names(run.result)), ("timeout_wall", ["new"]))
-        run = self.change("trap '' TERM; echo x > new; while :; do sleep 0.1; done", limits={"wall": "200ms", "grace": "100ms"})
+        run = self.change("trap '' TERM; echo x > new; while :; do sleep 0.1; done", limits={"wall": "%ds" % (2 * SCALE), "grace": "100ms"})
         self.assertEqual((run.cause, names(run.result)), ("timeout_wall", ["new"]))
         tag, task = self.client.start({"argv": ["sh", "-c", "echo x > /srv/work/new; echo made; exec sleep 60"], "workspace": self.cow()})
         self.client.wait_output(tag, b"made")

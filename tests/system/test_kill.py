@@ -3,12 +3,15 @@ import os
 import signal
 import time
 
+from dayfly_client import SCALE
 from dayfly_test import DaemonError, errno_name, in_modes
 
 from common import start_time, wait_until
 
 # Beyond deadline and grace; the promise is 1 s.
-LATE = 1.0
+LATE = 3.0 * SCALE
+# Milliseconds in which a shell has set its traps.
+WALL = 1000 * SCALE
 BOMB = """
 import os, signal
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -33,22 +36,22 @@ class Deadlines:
             self.assertEqual(run.signal, int(signo), str(run))
 
     def test_I1_sleeping_task_ends_by_SIGTERM_at_its_limit(self):
-        run, seconds = self.timed("exec sleep 60", 200, 5000)
+        run, seconds = self.timed("exec sleep 600", 200, 60000)
         self.assert_timeout(run, signal.SIGTERM)
         self.assertGreaterEqual(seconds, 0.19)
         self.assertLess(seconds, 0.2 + LATE)
 
     def test_I1_ignored_sigterm_dies_within_grace(self):
-        run, seconds = self.timed("trap '' TERM INT HUP QUIT; while :; do :; done", 200, 300)
+        run, seconds = self.timed("trap '' TERM INT HUP QUIT; while :; do :; done", WALL, 300)
         self.assert_timeout(run, signal.SIGKILL)
-        self.assertGreaterEqual(seconds, 0.49)
-        self.assertLess(seconds, 0.5 + LATE)
+        self.assertGreaterEqual(seconds, WALL / 1000 + 0.29)
+        self.assertLess(seconds, WALL / 1000 + 0.3 + LATE)
 
     def test_I1_a_task_that_cleans_up_on_sigterm_has_its_grace(self):
-        run, seconds = self.timed("trap 'echo cleaning; sleep 0.2; echo clean; exit 3' TERM; while :; do sleep 0.02; done", 200, 5000)
+        run, seconds = self.timed("trap 'echo cleaning; sleep 0.2; echo clean; exit 3' TERM; while :; do sleep 0.02; done", WALL, 60000)
         self.assert_timeout(run)
         self.assertEqual((run.stdout, run.code), (b"cleaning\nclean\n", 3))
-        self.assertLess(seconds, 2)
+        self.assertLess(seconds, WALL / 1000 + 0.2 + LATE)
 
     def test_I1_counting_changes_does_not_delay_the_end(self):
         """A sparse file of any size costs a task nothing and takes for ever to compare."""
@@ -59,39 +62,39 @@ class Deadlines:
         self.stage.give(f.name)
         script = "echo x >new; exec 3>>sparse; echo ready; trap 'sleep 0.2; exit 0' TERM; while :; do sleep 0.01; done"
         begin = time.monotonic()
-        run, _ = self.timed(script, 300, 400, workspace={"path": place, "mode": "cow"})
+        run, _ = self.timed(script, WALL, 400, workspace={"path": place, "mode": "cow"})
         took = time.monotonic() - begin
         self.assert_timeout(run)
-        self.assertLess(took, 0.7 + LATE)
+        self.assertLess(took, WALL / 1000 + 0.4 + LATE)
         self.assertIsNone(run.result["changes"]["added"])
         if not self.daemon.is_upper_on_disk:  # there nobody counts it
             self.assertIsNotNone(run.result["disk"]["bytes"], "what else jail init knows is told all the same")
         # Without the big file all is counted.
         os.unlink(f.name)
-        run, _ = self.timed(script, 300, 400, workspace={"path": place, "mode": "cow"})
+        run, _ = self.timed(script, WALL, 400, workspace={"path": place, "mode": "cow"})
         self.assertEqual(run.result["changes"]["added"], 2)
 
     def test_I1_sigterm_comes_before_sigkill_and_to_the_whole_group(self):
         run, _ = self.timed("sh -c 'trap \"echo child; exit\" TERM; while :; do sleep 0.02; done' & "
-                            "trap 'echo parent; wait; exit 0' TERM; while :; do sleep 0.02; done", 300, 3000)
+                            "trap 'echo parent; wait; exit 0' TERM; while :; do sleep 0.02; done", WALL, 30000)
         self.assert_timeout(run)
         self.assertEqual(sorted(run.text().split()), ["child", "parent"])
 
     def test_I2_a_stopped_task_is_ended_too(self):
-        run, seconds = self.timed("kill -STOP $$; echo continued", 200, 4000)
+        run, seconds = self.timed("kill -STOP $$; echo continued", 200, 60000)
         self.assert_timeout(run)
         self.assertLess(seconds, 0.2 + LATE, "SIGCONT lets the SIGTERM through: no need to wait for the grace to be over")
         # One that ignores SIGTERM and stops again and again.
-        run, seconds = self.timed("trap '' TERM; while :; do kill -STOP $$; done", 200, 300)
+        run, seconds = self.timed("trap '' TERM; while :; do kill -STOP $$; done", WALL, 300)
         self.assert_timeout(run, signal.SIGKILL)
-        self.assertLess(seconds, 0.5 + LATE)
+        self.assertLess(seconds, WALL / 1000 + 0.3 + LATE)
 
     def test_I3_double_forks_and_new_sessions_die_with_the_task(self):
         script = ("trap '' TERM; setsid sh -c 'trap \"\" TERM HUP; sh -c \"trap \\\"\\\" TERM; sleep 97531; :\" & sleep 97531; :' & "
                   "(setsid setsid sleep 97531 &) ; while :; do sleep 0.05; done")
-        run, seconds = self.timed(script, 300, 200)
+        run, seconds = self.timed(script, WALL, 200)
         self.assert_timeout(run, signal.SIGKILL)
-        self.assertLess(seconds, 0.5 + LATE)
+        self.assertLess(seconds, WALL / 1000 + 0.2 + LATE)
 
     def test_I5_limits_out_of_bounds_are_refused_by_name(self):
         bad = [
@@ -175,7 +178,7 @@ class Cancel:
 
     def test_I7_cancel_while_stopping_for_another_reason_keeps_the_first(self):
         tag, task = self.client.start({"argv": ["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"],
-                                       "limits": {"wall": "200ms", "grace": "500ms"}})
+                                       "limits": {"wall": "%dms" % WALL, "grace": "2s"}})
         self.client.wait_state(tag, "stopping")
         self.cancel(task)
         self.assertEqual(self.finish(tag, task)["cause"], "timeout_wall")
@@ -216,7 +219,7 @@ class Stragglers:
                        "setsid sh -c 'exec >&- 2>&- <&-; trap \"\" TERM HUP; while :; do sleep 1; done' & exit 3"):
             began = time.monotonic()
             run = self.shell(script)
-            self.assertLess(time.monotonic() - began, 2, script)
+            self.assertLess(time.monotonic() - began, 6 * SCALE, script)
             self.assertEqual((run.outcome, run.cause, run.code), ("failed", "exit", 3), script)
 
     def test_G12_output_of_the_main_process_is_complete_all_the_same(self):
@@ -228,14 +231,14 @@ class Stragglers:
         began = time.monotonic()
         run = self.shell("yes & sleep 0.2; exit 4", limits={"output": "1MiB"})
         self.assertEqual((run.cause, run.code), ("exit", 4))
-        self.assertLess(time.monotonic() - began, 4)
+        self.assertLess(time.monotonic() - began, 12 * SCALE)
 
     def test_G2_fork_storm_that_races_the_kill(self):
         script = "f() { while :; do (exit 0) & (setsid sh -c 'exit 0' &) ; done; }; f & f & f & sleep 0.3; exit 5"
         began = time.monotonic()
         run = self.shell(script, limits={"pids": 200}, best_effort=["pids"])
         self.assertEqual((run.cause, run.code), ("exit", 5), str(run))
-        self.assertLess(time.monotonic() - began, 5)
+        self.assertLess(time.monotonic() - began, 15 * SCALE)
 
     def test_G1_fork_bomb_is_bounded_and_others_go_on(self):
         tag, task = self.client.start({"argv": ["python3", "-c", BOMB], "limits": {"pids": 100, "wall": "2s", "grace": "100ms"},
@@ -247,7 +250,7 @@ class Stragglers:
         for _ in range(8):
             began = time.monotonic()
             other.call("ping")
-            self.assertLess(time.monotonic() - began, 1)
+            self.assertLess(time.monotonic() - began, 5 * SCALE)
             self.assert_ok(self.run_bare({"argv": ["true"]}, client=other))
             most = max(most, len(self.daemon.processes()))
         self.assertLess(most, 100 + 20)
@@ -295,7 +298,7 @@ time.sleep(60)"""
         client.call("cancel", task=task)
         began = time.monotonic()
         self.assertEqual(client.finish(tag, task, timeout=20)[1]["cause"], "cancel")
-        self.assertLess(time.monotonic() - began, 5)
+        self.assertLess(time.monotonic() - began, 15 * SCALE)
 
     def test_G2_jail_init_killed_from_outside_ends_the_task(self):
         """As the kernel's out-of-memory killer might do it."""

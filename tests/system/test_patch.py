@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tarfile
 
+from dayfly_client import SCALE
 from dayfly_host import read
 from dayfly_test import in_modes
 
@@ -114,7 +115,7 @@ class Patch(Cases):
     def test_it_comes_after_a_failure_and_a_timeout(self):
         self.run_cli("echo 2 > del; exit 3", "p.patch", code=3)
         self.assertEqual(tree(self.patched("p.patch"))[b"del"], ("-", b"2\n"))
-        self.run_cli("echo 3 > del; exec sleep 60", "p.patch", "--timeout", "300ms", code=124)
+        self.run_cli("echo 3 > del; exec sleep 60", "p.patch", "--timeout", "%ds" % (2 * SCALE), code=124)
         self.assertEqual(tree(self.patched("p.patch"))[b"del"], ("-", b"3\n"))
 
     def test_git_s_own_files_stay_out_and_that_is_told(self):

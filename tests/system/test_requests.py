@@ -3,6 +3,7 @@ import json
 import os
 import time
 
+from dayfly_client import SCALE
 from dayfly_host import rss_kib
 from dayfly_test import in_modes
 
@@ -76,7 +77,7 @@ class BadJson:
                 began = time.monotonic()
                 self.assert_refused(b'{"op":"ping","id":"x","deep":' + opening * n + b"1" + closing * n + b"}",
                                     ("protocol_error", "too_large"))
-                self.assertLess(time.monotonic() - began, 1)
+                self.assertLess(time.monotonic() - began, 5 * SCALE)
         self.assert_refused(b"[" * 1000000, ("protocol_error", "too_large"))
 
     def test_K4_long_lines_end_the_connection_and_cost_nothing(self):
@@ -107,7 +108,7 @@ class BadJson:
         keys = ",".join('"k%d":0' % i for i in range(150000))
         began = time.monotonic()
         event = self.ask(b'{"op":"ping","id":"x",' + keys.encode() + b"}")
-        self.assertLess(time.monotonic() - began, 2)
+        self.assertLess(time.monotonic() - began, 6 * SCALE)
         self.assertIn(event["error"]["code"], ("too_large", "unknown_field"))
         env = {"K%d" % i: "v" for i in range(5000)}
         self.refused("too_large", env=env, field="task.env")

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 
+from dayfly_client import SCALE
 from dayfly_host import rss_kib
 from dayfly_test import DaemonError, in_modes
 
@@ -88,7 +89,7 @@ class Output:
         began = time.monotonic()
         run = self.run_task(["yes"], limits={"output": "1MiB"}, on_output_limit="kill")
         self.assertEqual((run.outcome, run.cause), ("killed", "output_limit"))
-        self.assertLess(time.monotonic() - began, 3)
+        self.assertLess(time.monotonic() - began, 9 * SCALE)
         self.assertEqual(len(run.stdout), MIB)
         done = self.cli("run", "--output-limit", "64KiB", "--", "sh", "-c", "head -c 200000 /dev/zero; exit 2")
         self.assertEqual((done.returncode, len(done.stdout)), (2, 65536))
@@ -124,7 +125,7 @@ class SlowReaders:
         for _ in range(20):
             began = time.monotonic()
             other.call("ping")
-            self.assertLess(time.monotonic() - began, 1)
+            self.assertLess(time.monotonic() - began, 5 * SCALE)
         self.assert_ok(self.run_task(["true"]))
         self.assertEqual(len(other.call("list")["tasks"]), 3)
         assert_grown_less(self, self.daemon.process.pid, before, 16 * 1024)
@@ -160,7 +161,7 @@ class SlowReaders:
         time.sleep(1.0)
         began = time.monotonic()
         self.client.call("ping")
-        self.assertLess(time.monotonic() - began, 1)
+        self.assertLess(time.monotonic() - began, 5 * SCALE)
         assert_grown_less(self, self.daemon.process.pid, before, 48 * 1024)
         for client in deaf:
             client.close()
