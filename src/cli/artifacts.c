@@ -58,18 +58,10 @@ int artifacts_check(const struct artifacts_out *a, bool is_detached)
 {
 	const char *why = NULL;
 	bool is_sent = a->upload || a->url;
-	if (!a->globs && (a->dir || a->timeout))
-		why = "--artifacts-to and --artifacts-timeout are about an --artifact";
-	else if (!a->globs && is_sent)
-		why = "--upload and --upload-url are about an --artifact";
-	else if (a->upload && a->url)
+	if (a->upload && a->url)
 		why = "--upload and --upload-url: they go to one place";
 	else if (is_sent && a->dir)
 		why = "--upload and --artifacts-to: they go to one place";
-	else if (a->credentials && !is_sent)
-		why = "--upload-credentials is about an --upload";
-	else if (a->no_wait && !is_sent)
-		why = "--no-wait-upload is about an --upload";
 	else if (a->globs && is_detached && !is_sent)
 		why = "--artifact: nobody is here to take them when the task ends (--detach)";
 	else if (a->dir && !*a->dir)

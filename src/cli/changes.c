@@ -90,9 +90,6 @@ int changes_check(const struct changes *c, bool is_detached, bool is_kept)
 		      "bundle";
 		fix = "add --workspace DIR and --changes FILE.bundle; of a --git task git fetch "
 		      "takes the bundle";
-	} else if (!c->file && c->format) {
-		why = "--changes-format without --changes";
-		fix = "say with --changes FILE where they go";
 	} else if (!is_wanted(c)) {
 		return 0;
 	} else if (is_detached) {

@@ -6,6 +6,7 @@
 #include "base/units.h"
 #include "cli/message.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdint.h>
@@ -189,6 +190,63 @@ static int check_operands(const struct command *cmd, int n, char **operands, str
 	return -EINVAL;
 }
 
+static bool is_given(const struct option_def *o, const void *values)
+{
+	const void *where = (const char *)values + o->offset;
+	return o->kind == OPTION_FLAG ? *(const bool *)where : *(const void *const *)where != NULL;
+}
+
+/* The next of the names in *at, which goes behind it; NULL at the end. */
+static const struct option_def *next_needed(const struct command *cmd, const char **at)
+{
+	size_t len = strcspn(*at, " ");
+	const char *name = *at;
+	if (!len)
+		return NULL;
+	const struct option_def *o = find_name(cmd, name, len);
+	assert(o);
+	*at = name + len + (name[len] == ' ');
+	return o;
+}
+
+static bool has_needed(const struct command *cmd, const struct option_def *o, const void *values)
+{
+	const char *at = o->needs;
+	const struct option_def *other;
+	bool has = false;
+	while (!has && (other = next_needed(cmd, &at)))
+		has = is_given(other, values);
+	return has;
+}
+
+static int refuse_alone(const struct command *cmd, const struct option_def *o, struct err *e)
+{
+	char names[100] = "", forms[120] = "";
+	const char *at = o->needs;
+	const struct option_def *other;
+	while ((other = next_needed(cmd, &at))) {
+		size_t n = strlen(names), m = strlen(forms);
+		const char *arg = other->arg ? other->arg : "";
+		snprintf(names + n, sizeof(names) - n, "%s--%s", n ? " or " : "", other->name);
+		snprintf(forms + m, sizeof(forms) - m, "%s--%s%s%s", m ? " or " : "", other->name,
+			*arg ? " " : "", arg);
+	}
+	err_set(e, ERR_BAD_VALUE, 0, "--%s means nothing without %s", o->name, names);
+	err_hint(e, "add %s, or leave --%s out", forms, o->name);
+	return -EINVAL;
+}
+
+/* What would be taken, and then count for nothing. */
+static int check_needs(const struct command *cmd, const void *values, struct err *e)
+{
+	for (size_t i = 0; i < cmd->n_options; i++) {
+		const struct option_def *o = &cmd->options[i];
+		if (o->needs && is_given(o, values) && !has_needed(cmd, o, values))
+			return refuse_alone(cmd, o, e);
+	}
+	return OPTIONS_OK;
+}
+
 int options_parse(const struct command *cmd, int argc, char **argv, void *values,
 	char ***ret_operands, struct err *e)
 {
@@ -217,6 +275,8 @@ int options_parse(const struct command *cmd, int argc, char **argv, void *values
 	while (i < argc)
 		operands[n++] = argv[i++];
 	int r = check_operands(cmd, n, operands, e);
+	if (r == OPTIONS_OK)
+		r = check_needs(cmd, values, e);
 	if (r == OPTIONS_OK)
 		*ret_operands = take_ptr(operands);
 	return r;

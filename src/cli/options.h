@@ -31,6 +31,9 @@ struct option_def {
 	const char *field; /* the field of the request that it fills: errors of the daemon are told
 			      by the option */
 	const char *help;
+	/* Another option, or one of several ("a b"), without which this one means nothing: it is
+	 * then refused. NULL: it stands alone. */
+	const char *needs;
 };
 
 struct command {

@@ -87,29 +87,29 @@ static const struct option_def options[] = {
 	{ OPTION_TEXT, 0,   "workspace",     "DIR[:MODE]",       AT(workspace),     source_check_workspace, "task.workspace",
 		"show it this directory: cow (default: discards writes), ro or rw" },
 	{ OPTION_FLAG, 0,   "hide-ignored",  NULL,               AT(hide_ignored),  NULL,                   "task.workspace.hide",
-		"show the workspace without what git ignores there, such as .env" },
+		"show the workspace without what git ignores there, such as .env", .needs = "workspace" },
 	{ OPTION_FLAG, 0,   "no-git-dir",    NULL,               AT(no_git_dir),    NULL,                   NULL,
-		"of a linked worktree or submodule: only itself, git will not work" },
+		"of a linked worktree or submodule: only itself, git will not work", .needs = "workspace" },
 	{ OPTION_TEXT, 0,   "git",           "URL[@REF]",        AT(git.where),     git_arg_check,          "task.source.git",
 		"its workspace is checked out of this repository (mode cow)" },
 	{ OPTION_TEXT, 0,   "git-ref",       "REF",              AT(git.ref),       NULL,                   "task.source.git.ref",
-		"the branch, tag, ref or commit, in place of @REF" },
+		"the branch, tag, ref or commit, in place of @REF", .needs = "git" },
 	{ OPTION_FLAG, 0,   "git-full",      NULL,               AT(git.full_history), NULL,                "task.source.git.history",
-		"with its history, not the commit alone" },
+		"with its history, not the commit alone", .needs = "git" },
 	{ OPTION_FLAG, 0,   "git-refresh",   NULL,               AT(git.refresh),   NULL,                   "task.source.git.refresh",
-		"ask what the ref is now, though it was asked within a minute" },
+		"ask what the ref is now, though it was asked within a minute", .needs = "git" },
 	{ OPTION_FLAG, 0,   "git-submodules", NULL,              AT(git.submodules), NULL,                   "task.source.git.submodules",
-		"its submodules too; the credentials are for its own host only" },
+		"its submodules too; the credentials are for its own host only", .needs = "git" },
 	{ OPTION_TEXT, 0,   "git-credentials", "FILE",           AT(git.credentials), NULL,                 "task.source.git.credentials",
-		"a store of git's: https://USER:PASSWORD@HOST; no task sees it" },
+		"a store of git's: https://USER:PASSWORD@HOST; no task sees it", .needs = "git" },
 	{ OPTION_TEXT, 0,   "git-key",       "FILE",             AT(git.key),       NULL,                   "task.source.git.ssh_key",
-		"a private key for ssh" },
+		"a private key for ssh", .needs = "git" },
 	{ OPTION_WHEN, 0,   "git-agent",     "SOCKET",           AT(git.agent),     NULL,                   "task.source.git.agent",
-		"lend the fetch our ssh agent (default: that of SSH_AUTH_SOCK)" },
+		"lend the fetch our ssh agent (default: that of SSH_AUTH_SOCK)", .needs = "git" },
 	{ OPTION_TEXT, 0,   "git-known-hosts", "FILE",           AT(git.known_hosts), NULL,                 "task.source.git.known_hosts",
-		"the keys of ssh servers (default: those of this host)" },
+		"the keys of ssh servers (default: those of this host)", .needs = "git" },
 	{ OPTION_TEXT, 0,   "git-ca",        "FILE",             AT(git.ca),        NULL,                   "task.source.git.ca",
-		"who vouches for an https server, as PEM" },
+		"who vouches for an https server, as PEM", .needs = "git" },
 	{ OPTION_LIST, 0,   "mount",         "SRC[:DST][:MODE]", AT(mounts),        source_check_mount,     "task.mounts",
 		"show it one more directory or file: ro (default), rw or cow" },
 	{ OPTION_LIST, 0,   "file",          "PATH=FILE",        AT(files),         input_check_file,       "task.files",
@@ -147,30 +147,30 @@ static const struct option_def options[] = {
 	{ OPTION_LIST, 0,   "webhook",       "URL",              AT(webhooks),      NULL,                   "task.webhooks",
 		"tell this address of the task, signed; the daemon must allow it" },
 	{ OPTION_TEXT, 0,   "webhook-on",    "EVENTS",           AT(webhook_on),    NULL,                   NULL,
-		"of what: accepted,started,finished (default: finished)" },
+		"of what: accepted,started,finished (default: finished)", .needs = "webhook" },
 	{ OPTION_TEXT, 0,   "changes",       "FILE",             AT(changes_file),  changes_check_file,     "task.changes",
 		"write its changes there: a .tar, a .patch or a .bundle of git" },
 	{ OPTION_TEXT, 0,   "changes-format", "FORMAT",          AT(changes_format), changes_check_format,  NULL,
-		"tar, patch or bundle, whatever the name of the file" },
+		"tar, patch or bundle, whatever the name of the file", .needs = "changes" },
 	{ OPTION_TEXT, 0,   "changes-branch", "NAME",            AT(changes_branch), NULL,                  NULL,
-		"of a .bundle: also make this branch in the workspace's repository" },
+		"of a .bundle: also make this branch in the workspace's repository", .needs = "changes" },
 	{ OPTION_WHEN, 0,   "apply",         "WHEN",             AT(apply),         write_back_check,       NULL,
 		"write it back to the workspace if it succeeds; or: ask, always" },
 
 	{ OPTION_LIST, 0,   "artifact",      "GLOB[:optional]",  AT(artifacts),     artifacts_check_glob,   "task.artifacts",
 		"keep these files of it; without :optional there must be one" },
 	{ OPTION_TEXT, 0,   "artifacts-to",  "DIR",              AT(artifacts_to),  NULL,                   NULL,
-		"where they go (default: artifacts)" },
+		"where they go (default: artifacts)", .needs = "artifact" },
 	{ OPTION_TEXT, 0,   "artifacts-timeout", "TIME",         AT(artifacts_timeout), options_check_duration, "task.artifacts.timeout",
-		"how long taking them may take (default 60s)" },
+		"how long taking them may take (default 60s)", .needs = "artifact" },
 	{ OPTION_TEXT, 0,   "upload",        "TARGET[/PREFIX]",  AT(upload),        NULL,                   "task.artifacts.upload",
-		"have the daemon send them to a target of its configuration" },
+		"have the daemon send them to a target of its configuration", .needs = "artifact" },
 	{ OPTION_TEXT, 0,   "upload-url",    "URL",              AT(upload_url),    NULL,                   "task.artifacts.upload.url",
-		"or to an address, with {path} in it for several files" },
+		"or to an address, with {path} in it for several files", .needs = "artifact" },
 	{ OPTION_TEXT, 0,   "upload-credentials", "FILE",        AT(upload_credentials), NULL,              "task.artifacts.upload.credentials",
-		"sign with the lines of FILE; the daemon must allow that host" },
+		"sign with the lines of FILE; the daemon must allow that host", .needs = "upload upload-url" },
 	{ OPTION_FLAG, 0,   "no-wait-upload", NULL,              AT(no_wait_upload), NULL,                  NULL,
-		"do not wait until they are there" },
+		"do not wait until they are there", .needs = "upload upload-url" },
 
 	{ OPTION_HEADING, .help = "Limits (the task does not run if one cannot be held)" },
 	{ OPTION_TEXT, 0,   "timeout",       "TIME",             AT(timeout),       options_check_duration, "task.limits.wall",
@@ -214,9 +214,9 @@ static const struct option_def options[] = {
 	{ OPTION_TEXT, 0,   "core",          "SIZE",             AT(core),          options_check_size,     "task.limits.core",
 		"size of a core file (default 0: none)" },
 	{ OPTION_TEXT, 0,   "artifacts-size", "SIZE",            AT(artifacts_size), options_check_size,    "task.limits.artifacts",
-		"bytes of all artifacts together (default 4GiB)" },
+		"bytes of all artifacts together (default 4GiB)", .needs = "artifact" },
 	{ OPTION_TEXT, 0,   "artifact-files", "N",               AT(artifact_files), options_check_count,   "task.limits.artifact_files",
-		"how many artifacts there may be (default 1000)" },
+		"how many artifacts there may be (default 1000)", .needs = "artifact" },
 	{ OPTION_LIST, 0,   "best-effort",   "LIMIT[,LIMIT]",    AT(best_effort),   NULL,                   "task.best_effort",
 		"run even if memory, cpus, pids, ... cannot be held here" },
 
@@ -602,15 +602,9 @@ static int check_options(const struct run_options *o)
 	else if (o->git.where && o->apply)
 		why = "--git and --apply: there is no directory to write back to; take the "
 		      "changes with --changes FILE";
-	else if (!o->git.where && (o->git.ref || o->git.full_history || o->git.refresh ||
-					  o->git.submodules || o->git.credentials || o->git.key ||
-					  o->git.agent || o->git.known_hosts || o->git.ca))
-		why = "--git-...: these are about a --git URL";
 	else if (o->git.agent && o->detach)
 		why = "--git-agent and --detach: the agent is lent only as long as dayfly run is "
 		      "here; give a key with --git-key";
-	else if (o->hide_ignored && !o->workspace)
-		why = "--hide-ignored is about a --workspace";
 	else if (o->detach && o->interactive)
 		why = "--detach and --interactive: a task that is left alone has no stdin from "
 		      "here";

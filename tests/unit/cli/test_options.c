@@ -229,6 +229,45 @@ TEST(the_most_exact_field_is_the_option)
 		assert_string_equal(options_find_field(&cmd, cases[i].field)->name, cases[i].name);
 }
 
+TEST(an_option_that_means_nothing_alone_is_refused)
+{
+	static const struct option_def known[] = {
+		{ OPTION_FLAG, 0, "flag", NULL, offsetof(struct values, flag), .needs = "list" },
+		{ OPTION_LIST, 0, "list", "ITEM", offsetof(struct values, list) },
+		{ OPTION_TEXT, 0, "text", "TEXT", offsetof(struct values, text),
+			.needs = "size w" },
+		{ OPTION_TEXT, 0, "size", "SIZE", offsetof(struct values, size) },
+		{ OPTION_WHEN, 'w', "w", "TIME", offsetof(struct values, when) },
+		{ OPTION_FLAG, 0, "other", NULL, offsetof(struct values, other), .needs = "flag" },
+	};
+	const struct command cmd = {
+		.name = "verb", .options = known, .n_options = ARRAY_SIZE(known), .max_operands = -1
+	};
+	static const char *const good[] = { "", "--list a", "--flag --list a", "--list= --flag",
+		"--text a --size b", "--w --text a", "--other --flag --list a", "-- --flag" };
+	static const struct {
+		const char *line, *message, *hint;
+	} bad[] = {
+		{ "--flag", "--flag means nothing without --list",
+			"add --list ITEM, or leave --flag out" },
+		{ "--text=a --list b", "--text means nothing without --size or --w",
+			"add --size SIZE or --w TIME, or leave --text out" },
+		{ "--list b --other", "--other means nothing without --flag",
+			"add --flag, or leave --other out" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		assert_int_equal(parse(&cmd, good[i]), OPTIONS_OK);
+		options_finish(&cmd, &v);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_int_equal(parse(&cmd, bad[i].line), -EINVAL);
+		assert_string_equal(e.msg, bad[i].message);
+		assert_string_equal(e.hint, bad[i].hint);
+		assert_null(operands);
+		options_finish(&cmd, &v);
+	}
+}
+
 TEST(checks_know_their_units)
 {
 	assert_int_equal(options_check_size("1.5g", &e), 0);
@@ -255,6 +294,7 @@ int main(void)
 		cmocka_unit_test_teardown(help_lists_the_table, drop),
 		cmocka_unit_test_teardown(a_field_leads_to_its_option, drop),
 		cmocka_unit_test_teardown(the_most_exact_field_is_the_option, drop),
+		cmocka_unit_test_teardown(an_option_that_means_nothing_alone_is_refused, drop),
 		cmocka_unit_test_teardown(checks_know_their_units, drop),
 	};
 	return RUN_TESTS(tests);

@@ -91,6 +91,54 @@ TEST(what_fails_before_the_task_exits_125_and_sends_nothing)
 	}
 }
 
+/* {the option, what it is about, an option that stands for that}. */
+TEST(what_would_count_for_nothing_is_refused)
+{
+	static const char *const alone[][3] = {
+		{ "--hide-ignored", "--workspace", NULL },
+		{ "--no-git-dir", "--workspace", "--workspace=/usr" },
+		{ "--git-ref=x", "--git", "--git=https://h/x" },
+		{ "--git-full", "--git", "--git=https://h/x" },
+		{ "--git-refresh", "--git", "--git=https://h/x" },
+		{ "--git-submodules", "--git", "--git=https://h/x" },
+		{ "--git-credentials=/dev/null", "--git", "--git=https://h/x" },
+		{ "--git-key=/dev/null", "--git", "--git=https://h/x" },
+		{ "--git-agent=/nowhere", "--git", NULL },
+		{ "--git-known-hosts=/dev/null", "--git", "--git=https://h/x" },
+		{ "--git-ca=/dev/null", "--git", "--git=https://h/x" },
+		{ "--webhook-on=started", "--webhook", "--webhook=https://h/x" },
+		{ "--changes-format=tar", "--changes", NULL },
+		{ "--changes-branch=b", "--changes", NULL },
+		{ "--artifacts-to=d", "--artifact", NULL },
+		{ "--artifacts-timeout=1m", "--artifact", "--artifact=x:optional" },
+		{ "--artifacts-size=1m", "--artifact", "--artifact=x:optional" },
+		{ "--artifact-files=5", "--artifact", "--artifact=x:optional" },
+		{ "--upload=t", "--artifact", NULL },
+		{ "--upload-url=https://h/x", "--artifact", NULL },
+		{ "--upload-credentials=/dev/null", "--upload or --upload-url", NULL },
+		{ "--no-wait-upload", "--upload or --upload-url", NULL },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(alone); i++) {
+		char line[128];
+		int len = (int)strcspn(alone[i][0], "=");
+		struct canned_cli bad = { .replies = { CANNED_EXIT(0) } };
+		struct canned_cli good = { .replies = { CANNED_EXIT(0) } };
+		snprintf(line, sizeof(line), "dayfly: %.*s means nothing without %s\n", len,
+			alone[i][0], alone[i][1]);
+		RUN(&bad, alone[i][0], "ls");
+		assert_int_equal(bad.status, 125);
+		assert_string_equal(bad.sent, "");
+		if (strncmp(bad.err, line, strlen(line)) != 0)
+			fail_msg("%s is told by %s", alone[i][0], bad.err);
+		assert_non_null(strstr(bad.err, "\n  fix: add --"));
+		if (!alone[i][2])
+			continue;
+		RUN(&good, alone[i][0], alone[i][2], "ls");
+		if (!*good.sent)
+			fail_msg("%s %s: %s", alone[i][0], alone[i][2], good.err);
+	}
+}
+
 TEST(a_refused_task_is_told_by_its_option)
 {
 	struct canned_cli c = {
@@ -244,6 +292,7 @@ int main(void)
 		cmocka_unit_test(options_fill_the_fields_of_the_request),
 		cmocka_unit_test(no_directory_is_shown_unless_asked_for),
 		cmocka_unit_test(what_fails_before_the_task_exits_125_and_sends_nothing),
+		cmocka_unit_test(what_would_count_for_nothing_is_refused),
 		cmocka_unit_test(a_refused_task_is_told_by_its_option),
 		cmocka_unit_test(a_failed_step_is_told_with_its_reason),
 		cmocka_unit_test(a_timeout_is_told_and_exits_124),
