@@ -244,13 +244,14 @@ DAYFLY_API int dayfly_task_set_changes(
  * required is not 0, a task that leaves none has failed. They are written to fd as a tar when the
  * task is over; fd is as for dayfly_task_set_changes(), and must be set with the first pattern. The
  * result tells in "artifacts" what each of them is, with its SHA-256. timeout ("60s") bounds it;
- * NULL: the daemon's default. Return 0 or -errno (-EILSEQ: not UTF-8).
+ * NULL: the daemon's default. fd -1: they are sent on, dayfly_task_set_upload() says where. Return
+ * 0 or -errno (-EILSEQ: not UTF-8).
  */
 DAYFLY_API int dayfly_task_add_artifact(struct dayfly_task *t, const char *glob, int required);
 DAYFLY_API int dayfly_task_set_artifacts(struct dayfly_task *t, int fd, const char *timeout);
 
 /*
- * Has the daemon send them on when the task is over (docs/uploads.md), in place of
+ * Has the daemon send them on when the task is over (docs/uploads.md), in place of a descriptor of
  * dayfly_task_set_artifacts(): to a target of its configuration, with a prefix of the keys there
  * (NULL: the default), or to an address. Exactly one of target and url is given. Returns 0 or
  * -errno.

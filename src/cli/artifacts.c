@@ -136,6 +136,8 @@ int artifacts_begin(struct artifacts_out *a, struct dayfly_task *t)
 	if (a->upload || a->url) {
 		int added = add_globs(a, t);
 		if (added == 0)
+			added = dayfly_task_set_artifacts(t, -1, a->timeout);
+		if (added == 0)
 			added = set_upload(a, t);
 		return added < 0 ? failed(added, "ask for them") : set_credentials(a, t);
 	}

@@ -498,8 +498,8 @@ int dayfly_task_set_artifacts(struct dayfly_task *t, int fd, const char *timeout
 	auto_free char *copy = timeout ? strdup(timeout) : NULL;
 	if (timeout && !copy)
 		return -ENOMEM;
-	int mine = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	if (mine < 0)
+	int mine = fd == -1 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (mine < 0 && fd != -1)
 		return -errno;
 	fd_close(&t->artifacts_fd);
 	free(t->artifacts_timeout);

@@ -139,6 +139,16 @@ TEST(what_would_count_for_nothing_is_refused)
 	}
 }
 
+TEST(artifacts_that_are_sent_on_have_their_time_too)
+{
+	struct canned_cli c = { .replies = { CANNED_EXIT(0) } };
+	RUN(&c, "--artifact", "x", "--upload", "t/p/", "--artifacts-timeout", "90s",
+		"--artifacts-size", "1m", "ls");
+	assert_non_null(strstr(c.sent, "\"timeout\":\"90s\""));
+	assert_non_null(strstr(c.sent, "\"upload\":{\"target\":\"t\",\"prefix\":\"p/\"}"));
+	assert_non_null(strstr(c.sent, "\"limits\":{\"artifacts\":\"1m\"}"));
+}
+
 TEST(a_refused_task_is_told_by_its_option)
 {
 	struct canned_cli c = {
@@ -293,6 +303,7 @@ int main(void)
 		cmocka_unit_test(no_directory_is_shown_unless_asked_for),
 		cmocka_unit_test(what_fails_before_the_task_exits_125_and_sends_nothing),
 		cmocka_unit_test(what_would_count_for_nothing_is_refused),
+		cmocka_unit_test(artifacts_that_are_sent_on_have_their_time_too),
 		cmocka_unit_test(a_refused_task_is_told_by_its_option),
 		cmocka_unit_test(a_failed_step_is_told_with_its_reason),
 		cmocka_unit_test(a_timeout_is_told_and_exits_124),
