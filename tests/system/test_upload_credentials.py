@@ -124,7 +124,8 @@ class Brought(Sending):
         self.assertEqual(self.files_with(state, "hush-hush"), [])
         # One that the administrator does not want kept any more goes, and is not used.
         receiver.default = "hang"
-        result, n = self.bring(daemon), len(receiver.got)
+        n = len(receiver.got)
+        result = self.bring(daemon)
         self.assertTrue(wait_until(lambda: len(receiver.got) > n, 10))
         with open(daemon.config) as f:
             text = f.read()
