@@ -182,6 +182,35 @@ static int check_workspace(const struct task_spec *spec, struct err *e)
 	return spec->has_workspace ? check_source(&spec->workspace.source, "task.workspace", e) : 0;
 }
 
+#define AT(member) offsetof(struct task_spec, member)
+
+/* Numbers, never 0 where they are given, that count for nothing where something else is not. */
+static const struct {
+	const char *field, *needs;
+	size_t offset, needs_offset;
+} alone[] = {
+	{ "task.rows", "task.tty", AT(rows), AT(tty) },
+	{ "task.cols", "task.tty", AT(cols), AT(tty) },
+	{ "task.limits.artifacts", "task.artifacts", AT(limits.artifact_bytes), AT(has_artifacts) },
+	{ "task.limits.artifact_files", "task.artifacts", AT(limits.artifact_count),
+		AT(has_artifacts) },
+};
+
+static int check_alone(const struct task_spec *spec, struct err *e)
+{
+	const char *base = (const char *)spec;
+	for (size_t i = 0; i < ARRAY_SIZE(alone); i++) {
+		if (!*(const uint64_t *)(base + alone[i].offset) ||
+			*(const bool *)(base + alone[i].needs_offset))
+			continue;
+		err_set_field(e, ERR_BAD_VALUE, alone[i].field, "means nothing without \"%s\"",
+			alone[i].needs);
+		err_hint(e, "give \"%s\" too, or leave it out", alone[i].needs);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int check_run(const struct task_spec *spec, struct err *e)
 {
 	if (!spec->argv[0][0])
@@ -193,7 +222,9 @@ static int check_run(const struct task_spec *spec, struct err *e)
 			    "file system");
 		return -EINVAL;
 	}
-	int r = check_workspace(spec, e);
+	int r = check_alone(spec, e);
+	if (r == 0)
+		r = check_workspace(spec, e);
 	for (size_t i = 0; r == 0 && i < spec->n_mounts; i++) {
 		char field[48];
 		snprintf(field, sizeof(field), "task.mounts[%zu]", i);

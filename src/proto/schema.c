@@ -145,9 +145,9 @@ static const struct schema_field limits_fields[] = {
 	{ LIMIT(core_bytes, "core", KIND_SIZE), .min = 0, .max = SIZE_LIMIT, .absent = "0: no core files",
 		.doc = "bytes of a core file" },
 	{ LIMIT(artifact_bytes, "artifacts", KIND_SIZE), .min = 1, .max = SIZE_LIMIT, .absent = "4GiB",
-		.doc = "bytes of all its [artifacts](#artifacts) together" },
+		.doc = "bytes of all its [artifacts](#artifacts) together; only beside them" },
 	{ LIMIT(artifact_count, "artifact_files", KIND_UINT), .min = 1, .max = LIMIT_ARTIFACTS, .absent = "1000",
-		.doc = "how many artifacts it may have" },
+		.doc = "how many artifacts it may have; only beside `artifacts`" },
 };
 
 #define MOUNT(member, field_name, field_kind) FIELD(struct spec_mount, member, field_name, field_kind)
@@ -336,9 +336,9 @@ static const struct schema_field task_fields[] = {
 	{ SPEC(tty, "tty", KIND_BOOL), .absent = "false",
 		.doc = "give the task a terminal as stdin, stdout and stderr; its output is the stream `stdout`" },
 	{ SPEC(rows, "rows", KIND_UINT), .min = 1, .max = TTY_LIMIT, .absent = "unknown",
-		.doc = "height of the terminal" },
+		.doc = "height of the terminal; only with `tty`" },
 	{ SPEC(cols, "cols", KIND_UINT), .min = 1, .max = TTY_LIMIT, .absent = "unknown",
-		.doc = "width of the terminal" },
+		.doc = "width of the terminal; only with `tty`" },
 	{ SPEC(stdin_mode, "stdin", KIND_WORD), .words = stdin_words,
 		.doc = "`none`: /dev/null; `stream`: what `input` sends. A task with a terminal always has its input" },
 	{ SPEC(workspace, "workspace", KIND_OBJECT), .offset2 = offsetof(struct task_spec, has_workspace), .object = &schema_workspace,

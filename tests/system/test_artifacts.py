@@ -149,7 +149,12 @@ printf x > out/deep/er/x; echo h > out/.hidden; echo no > .hid/n; chmod 751 dist
         self.assertEqual((len(found), len(self.errors(run))), (2, 2))
         run, found = self.keep(script, [{"glob": "f*", "required": False}], limits={"artifact_files": 3})
         self.assertEqual((len(found), run.result["outcome"]), (3, "ok"))
-        self.refused("not_allowed", field="task.limits.artifacts", limits={"artifacts": "65GiB"})
+        files = {"files": [{"glob": "f*"}], "to": "events"}
+        self.refused("not_allowed", field="task.limits.artifacts", limits={"artifacts": "65GiB"}, artifacts=files)
+        # Caps of nothing.
+        for name, value in (("artifacts", "1GiB"), ("artifact_files", 1)):
+            self.refused("bad_value", field="task.limits." + name, limits={name: value})
+            self.assert_ok(self.run_task(["true"], limits={name: value}, artifacts={"files": [{"glob": "f*", "required": False}], "to": "events"}))
 
     def test_what_makes_no_sense_is_refused(self):
         out, into = os.pipe()

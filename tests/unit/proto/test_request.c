@@ -562,6 +562,30 @@ TEST(needed_fields_are_named_when_absent)
 		assert_refused(bad[i].line, ERR_MISSING_FIELD, bad[i].field);
 }
 
+TEST(what_would_count_for_nothing_is_refused)
+{
+	static const struct {
+		const char *alone, *not, *beside, *field;
+	} cases[] = {
+		{ "\"rows\":1", "\"tty\":false", "\"tty\":true", "task.rows" },
+		{ "\"cols\":1", "\"stdin\":\"stream\"", "\"tty\":true", "task.cols" },
+		{ "\"limits\":{\"artifacts\":\"1g\"}", "\"tty\":true",
+			"\"artifacts\":{\"files\":[]}", "task.limits.artifacts" },
+		{ "\"limits\":{\"artifact_files\":1}", "\"tty\":true",
+			"\"artifacts\":{\"files\":[]}", "task.limits.artifact_files" },
+	};
+	static const char form[] =
+		"{\"op\":\"run\",\"id\":\"1\",\"task\":{\"argv\":[\"a\"],%s,%s}}";
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char line[200];
+		snprintf(line, sizeof(line), form, cases[i].alone, cases[i].not );
+		assert_refused(line, ERR_BAD_VALUE, cases[i].field);
+		snprintf(line, sizeof(line), form, cases[i].alone, cases[i].beside);
+		auto_request struct request *rq = parse_good(line);
+		assert_non_null(rq);
+	}
+}
+
 TEST(only_one_kind_of_input_can_be_given)
 {
 	static const char *const bad[] = {
@@ -705,6 +729,7 @@ int main(void)
 		cmocka_unit_test(k5_unknown_fields_are_refused_with_the_nearest_name),
 		cmocka_unit_test(k5_a_field_of_another_operation_is_refused),
 		cmocka_unit_test(needed_fields_are_named_when_absent),
+		cmocka_unit_test(what_would_count_for_nothing_is_refused),
 		cmocka_unit_test(only_one_kind_of_input_can_be_given),
 		cmocka_unit_test(k10_input_lengths_are_bounded),
 		cmocka_unit_test(k11_a_command_must_be_there_and_not_empty),

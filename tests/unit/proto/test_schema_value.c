@@ -15,7 +15,8 @@ static void assert_limit_refused(const char *name, const char *value, enum err_c
 static uint64_t limit(const char *name, const char *value)
 {
 	char members[256];
-	snprintf(members, sizeof(members), "\"limits\":{\"%s\":%s}", name, value);
+	snprintf(members, sizeof(members), "\"artifacts\":{\"files\":[]},\"limits\":{\"%s\":%s}",
+		name, value);
 	auto_request struct request *rq = parse_task(members);
 	const struct schema_field *f = schema_find(&schema_limits, OP_RUN, name);
 	return *(uint64_t *)((char *)&rq->spec->limits + f->offset);
