@@ -5,8 +5,10 @@
 #include "base/crc32.h"
 #include "base/dir.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "proto/json_load.h"
+#include "proto/schema.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +22,7 @@
 
 #define FIRST_LINE "dayfly-outbox 1 %08" PRIx32 " %zu %zu\n"
 #define FIRST_MAX  64
+#define FILE_MAX   (FIRST_MAX + OUTBOX_HEAD_MAX + OUTBOX_BODY_MAX)
 #define NEW_PREFIX ".new-"
 #define BAD_ENDING ".bad"
 
@@ -121,13 +124,15 @@ int outbox_store_write(struct outbox_store *s, const char *name, const json_t *h
 	if (!str_is_name(name, OUTBOX_NAME_MAX))
 		return -EINVAL;
 	int r = outbox_store_make_dir(s);
-	auto_free char *text = r == 0 ? json_dumps(head, JSON_COMPACT) : NULL;
+	char *text = r == 0 ? json_dumps(head, JSON_COMPACT) : NULL;
 	if (r < 0 || !text)
 		return r < 0 ? r : -ENOMEM;
-	uint32_t sum = crc32_add(crc32_add(0, text, strlen(text)), body, body_len);
-	snprintf(first, sizeof(first), FIRST_LINE, sum, strlen(text), body_len);
+	size_t len = strlen(text);
+	uint32_t sum = crc32_add(crc32_add(0, text, len), body, body_len);
+	snprintf(first, sizeof(first), FIRST_LINE, sum, len, body_len);
 	snprintf(temporary, sizeof(temporary), NEW_PREFIX "%s", name);
 	r = write_file(s->dir_fd, temporary, first, text, body, body_len);
+	schema_wipe(&text, len);
 	if (r == 0 && renameat(s->dir_fd, temporary, s->dir_fd, name) < 0)
 		r = -errno;
 	if (r < 0)
@@ -174,29 +179,45 @@ static int parse(
 	return 0;
 }
 
-/* Nothing but a regular file: whatever else is there must not hold up the loop. */
-static int check_kind(int dir_fd, const char *name)
+/* Nothing but a regular file: whatever else is there must not hold up the loop. In one piece:
+ * memory that grows leaves copies of what may be secret. */
+static int read_whole(int dir_fd, const char *name, char **ret_data, size_t *ret_len)
 {
 	struct stat st;
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	return S_ISREG(st.st_mode) ? 0 : -EBADMSG;
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > FILE_MAX)
+		return -EBADMSG;
+	auto_close int fd =
+		openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	size_t len = (size_t)st.st_size;
+	char *data = malloc(len + 1);
+	int r = data ? fd_read_all(fd, data, len) : -ENOMEM;
+	if (r < 0) {
+		schema_wipe(&data, len);
+		return r;
+	}
+	data[len] = '\0';
+	*ret_data = data;
+	*ret_len = len;
+	return 0;
 }
 
 int outbox_store_read(struct outbox_store *s, const char *name, json_t **ret_head, char **ret_body,
 	size_t *ret_body_len)
 {
-	auto_free char *data = NULL;
+	char *data = NULL;
+	size_t len = 0;
 	if (s->dir_fd < 0)
 		return -ENOENT;
-	int r = check_kind(s->dir_fd, name);
+	int r = read_whole(s->dir_fd, name, &data, &len);
 	if (r < 0)
 		return r;
-	ssize_t n =
-		fd_read_file(s->dir_fd, name, FIRST_MAX + OUTBOX_HEAD_MAX + OUTBOX_BODY_MAX, &data);
-	if (n < 0)
-		return n == -EFBIG ? -EBADMSG : (int)n;
-	return parse(data, (size_t)n, ret_head, ret_body, ret_body_len);
+	r = parse(data, len, ret_head, ret_body, ret_body_len);
+	schema_wipe(&data, len);
+	return r;
 }
 
 int outbox_store_remove(struct outbox_store *s, const char *name)
@@ -206,9 +227,14 @@ int outbox_store_remove(struct outbox_store *s, const char *name)
 	return unlinkat(s->dir_fd, name, 0) < 0 ? -errno : 0;
 }
 
-static void set_aside(struct outbox_store *s, const char *name)
+/* Nobody would ever remove what is set aside, so no secret is. */
+static void put_away(struct outbox_store *s, const char *name)
 {
 	char bad[OUTBOX_NAME_MAX + sizeof(BAD_ENDING)];
+	if (s->has_secrets && unlinkat(s->dir_fd, name, 0) == 0) {
+		log_warning("%s/%s was damaged, and is removed", s->path, name);
+		return;
+	}
 	snprintf(bad, sizeof(bad), "%.*s" BAD_ENDING, OUTBOX_NAME_MAX, name);
 	renameat(s->dir_fd, name, s->dir_fd, bad);
 }
@@ -234,17 +260,18 @@ int outbox_store_each(struct outbox_store *s, const char *ending, outbox_record_
 	}
 	for (char **name = names; r == 0 && name && *name; name++) {
 		json_t *head = NULL;
-		auto_free char *body = NULL;
+		char *body = NULL;
 		size_t len = 0;
 		int got = outbox_store_read(s, *name, &head, &body, &len);
 		if (got == 0)
 			fn(owner, *name, head, len);
 		else if (got == -EBADMSG)
-			set_aside(s, *name);
+			put_away(s, *name);
 		else
 			r = got;
 		*ret_bad += got == -EBADMSG;
 		json_decref(head);
+		schema_wipe(&body, len);
 	}
 	strv_free(names);
 	return r;

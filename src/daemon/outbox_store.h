@@ -24,6 +24,8 @@
 struct outbox_store {
 	char *path; /* NULL: there is none, and nothing is kept */
 	int dir_fd; /* -1: not made yet */
+	/* There may be secrets in it. The owner sets it after outbox_store_init(). */
+	bool has_secrets;
 	struct syncer *syncer;
 };
 
@@ -50,8 +52,8 @@ int outbox_store_read(struct outbox_store *s, const char *name, json_t **ret_hea
 int outbox_store_remove(struct outbox_store *s, const char *name);
 
 /*
- * Calls fn for each record with that ending; damaged ones are renamed to NAME.bad and counted in
- * *ret_bad. Returns 0 or -errno.
+ * Calls fn for each record with that ending; damaged ones are renamed to NAME.bad, or removed where
+ * there may be secrets in them, and counted in *ret_bad. Returns 0 or -errno.
  */
 typedef void (*outbox_record_fn)(
 	void *owner, const char *name, const json_t *head, size_t body_len);

@@ -280,6 +280,7 @@ int uploads_init(struct uploads *u, uv_loop_t *loop, const struct options *optio
 		return r;
 	if (outbox_store_init(&u->store, u->syncer, dir, "uploads", &e) < 0)
 		log_warning("nothing can be uploaded: %s", e.msg);
+	u->store.has_secrets = true;
 	r = alarm_create(loop, on_alarm, u, &u->alarm);
 	if (r == 0)
 		r = alarm_create(loop, on_telling, u, &u->telling);

@@ -51,6 +51,16 @@ int upload_secret_take(struct upload_batch *b, const struct spec_upload *spec, s
 	return r < 0 ? err_set(e, ERR_NO_SPACE, -r, "keep the credentials of the upload") : 0;
 }
 
+/* Why it is not there after a restart. */
+static const char *cause_of_loss(const struct uploads *u)
+{
+	return u->options->uploads.keeps_credentials
+		       ? "the record of its credentials was damaged or is gone; send it anew"
+		       : "its credentials came with the request, were in memory only, and went "
+			 "with the last dayflyd; send it anew, or set keep_credentials in "
+			 "[uploads]";
+}
+
 void upload_secret_load(struct upload_batch *b)
 {
 	struct uploads *u = b->uploads;
@@ -78,9 +88,7 @@ void upload_secret_load(struct upload_batch *b)
 	list_for_each (pos, &b->list) {
 		struct upload *up = list_entry(pos, struct upload, link);
 		if (!upload_is_over(up))
-			upload_fail(up, "its credentials came with the request, were in memory "
-					"only, and went with the last dayflyd; send it anew, or "
-					"set keep_credentials in [uploads]");
+			upload_fail(up, cause_of_loss(u));
 		up->is_aborting = false;
 	}
 }
@@ -109,6 +117,6 @@ void upload_secrets_sweep(struct uploads *u)
 {
 	size_t n_bad = 0;
 	int r = outbox_store_each(&u->store, ENDING, drop_stray, u, &n_bad);
-	if (r < 0 || n_bad)
+	if (r < 0)
 		log_warning("%s: not all credentials could be read", u->store.path);
 }

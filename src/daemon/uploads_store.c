@@ -256,8 +256,6 @@ void uploads_take_in(struct uploads *u)
 		r = outbox_store_each(&u->store, LATER, drop_stray, u, &n_bad);
 	if (r < 0)
 		log_warning("%s could not be read: %s", u->store.path, strerror(-r));
-	if (n_bad)
-		log_warning("%s: %zu damaged records were set aside (.bad)", u->store.path, n_bad);
 	upload_secrets_sweep(u);
 	if (u->spool_dir && r == 0)
 		spool_file_sweep(u->spool_dir, has_spool, u);

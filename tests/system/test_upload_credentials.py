@@ -1,11 +1,12 @@
 """Credentials that a request brings for its uploads (M7, M9): only where policy says so, and nowhere but where they are needed."""
 import json
 import os
+import re
 
 from dayfly_hooks import OK, answer
 from dayfly_test import DaemonError, in_modes
 
-from common import wait_until
+from common import kill_daemon, wait_until
 from test_uploads import Sending
 
 SECRET = "Bearer hush-hush-5d1f"
@@ -133,6 +134,31 @@ class Brought(Sending):
         self.restart(daemon)
         self.assert_failed(daemon, result, "its credentials")
         self.assertEqual(self.files_with(state, "hush-hush"), [])
+
+    def test_M9_a_damaged_record_of_them_does_not_stay(self):
+        receiver = self.receiver()
+        receiver.default = "hang"
+        daemon = self.daemon_for(receiver, "keep_credentials = yes")
+        result, signed = self.bring(daemon), self.send_files(daemon, upload={"url": receiver.url("/put?sig=hush-hush")})
+        self.assertTrue(wait_until(lambda: len(receiver.got) == 2, 10))
+        kill_daemon(daemon)
+        state = os.path.join(daemon.place, "state")
+        names = [result["task"] + ".credentials", signed["task"] + ".0.upload"]
+        self.assertEqual(sorted(self.files_with(state, "hush-hush")), sorted(names))
+        for folder, _, files in os.walk(state):
+            for name in set(files) & set(names):
+                with open(os.path.join(folder, name), "r+b") as f:
+                    f.seek(-1, os.SEEK_END)
+                    f.write(b"#")
+        self.assertEqual(sorted(self.files_with(state, "hush-hush")), sorted(names), "the control")
+        receiver.default = OK
+        daemon.close_client()
+        daemon.start()
+        self.assert_failed(daemon, result, "the record of its credentials was damaged")
+        self.assertEqual(self.files_with(state, "hush-hush"), [])
+        for name in names:
+            self.assertRegex(self.whole_log(daemon), "/%s was damaged, and is removed" % re.escape(name))
+        self.assert_nothing_waits(daemon)
 
     def test_the_command_line_takes_them_from_a_file(self):
         receiver = self.receiver()

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -147,6 +148,78 @@ TEST(J12_what_is_damaged_is_set_aside_and_the_rest_is_read)
 	outbox_store_finish(&s);
 }
 
+TEST(M9_what_is_damaged_is_removed_where_it_may_be_secret)
+{
+	struct outbox_store s = opened();
+	size_t n = 0, n_bad = 0;
+	s.has_secrets = true;
+	write_one(&s, "good.event", "x");
+	put_file(s.path, "bad.event", "nonsense", 8);
+	put_file(s.path, "bad.other", "nonsense", 8);
+	assert_int_equal(symlinkat("/etc/passwd", s.dir_fd, "link.event"), 0);
+	assert_int_equal(outbox_store_each(&s, ".event", count, &n, &n_bad), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(n_bad, 2);
+	static const char *const gone[] = { "bad.event", "bad.event.bad", "link.event",
+		"link.event.bad" };
+	for (size_t i = 0; i < ARRAY_SIZE(gone); i++)
+		assert_int_equal(faccessat(s.dir_fd, gone[i], F_OK, AT_SYMLINK_NOFOLLOW), -1);
+	assert_int_equal(faccessat(s.dir_fd, "bad.other", F_OK, 0), 0);
+	check_one(&s, "good.event", "x");
+	outbox_store_finish(&s);
+}
+
+/* ---- memory ---- */
+
+#define SECRET "hush-hush-5d1f"
+
+static bool is_watching;
+static size_t n_left; /* blocks that were freed with the secret in them */
+
+void __real_free(void *p);
+void __wrap_free(void *p);
+void __wrap_free(void *p)
+{
+	if (is_watching && p && memmem(p, malloc_usable_size(p), SECRET, strlen(SECRET)))
+		n_left++;
+	__real_free(p);
+}
+
+static void take_none(void *owner, const char *name, const json_t *head, size_t body_len)
+{
+}
+
+TEST(M9_nothing_of_a_record_stays_in_memory)
+{
+	struct outbox_store s = opened();
+	char body[9000];
+	size_t n_bad = 0, len = 0;
+	json_t *head = json_pack("{s:s}", "url", "https://h/x?sig=" SECRET), *got = NULL;
+	char *read = NULL;
+	memset(body, 'x', sizeof(body));
+	memcpy(body + 4000, SECRET, strlen(SECRET));
+	memcpy(body + 8000, SECRET, strlen(SECRET));
+	is_watching = true;
+	assert_int_equal(outbox_store_write(&s, "a.event", head, body, sizeof(body)), 0);
+	assert_int_equal(n_left, 0);
+	assert_int_equal(outbox_store_each(&s, ".event", take_none, NULL, &n_bad), 0);
+	assert_int_equal(n_left, 0);
+	assert_int_equal(outbox_store_read(&s, "a.event", &got, &read, &len), 0);
+	assert_int_equal(n_left, 0);
+	/* A damaged one too. */
+	put_file(s.path, "bad.event", body, sizeof(body));
+	assert_int_equal(outbox_store_each(&s, ".event", take_none, NULL, &n_bad), 0);
+	assert_int_equal(n_bad, 1);
+	assert_int_equal(n_left, 0);
+	/* The control. */
+	free(read);
+	is_watching = false;
+	assert_int_equal(n_left, 1);
+	json_decref(got);
+	json_decref(head);
+	outbox_store_finish(&s);
+}
+
 TEST(every_flipped_byte_is_noticed)
 {
 	struct outbox_store s = opened();
@@ -221,6 +294,8 @@ int main(void)
 		DIR_TEST(M3_another_daemon_finds_what_was_written),
 		DIR_TEST(J5_only_one_has_it_at_a_time),
 		DIR_TEST(J12_what_is_damaged_is_set_aside_and_the_rest_is_read),
+		DIR_TEST(M9_what_is_damaged_is_removed_where_it_may_be_secret),
+		DIR_TEST(M9_nothing_of_a_record_stays_in_memory),
 		DIR_TEST(every_flipped_byte_is_noticed),
 		DIR_TEST(J12_a_directory_that_others_have_a_hand_in_is_not_used),
 		DIR_TEST(where_there_is_none_nothing_is_kept),
