@@ -8,7 +8,7 @@ complete -c dayfly -n '__fish_seen_subcommand_from run' -l git -x -d 'its worksp
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l git-ref -x -d 'the branch, tag, ref or commit, in place of @REF'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l git-full -d 'with its history, not the commit alone'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l git-refresh -d 'ask what the ref is now, though it was asked within a minute'
-complete -c dayfly -n '__fish_seen_subcommand_from run' -l git-submodules -d 'its submodules too; the credentials are for its own host only'
+complete -c dayfly -n '__fish_seen_subcommand_from run' -l git-submodules -d 'its submodules too; credentials for those of its own server only'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l git-credentials -r -F -d 'a store of git\'s: https://USER:PASSWORD@HOST; no task sees it'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l git-key -r -F -d 'a private key for ssh'
 complete -c dayfly -n '__fish_seen_subcommand_from run' -l git-agent -d 'lend the fetch our ssh agent (default: that of SSH_AUTH_SOCK)'

@@ -99,7 +99,7 @@ static const struct option_def options[] = {
 	{ OPTION_FLAG, 0,   "git-refresh",   NULL,               AT(git.refresh),   NULL,                   "task.source.git.refresh",
 		"ask what the ref is now, though it was asked within a minute", .needs = "git" },
 	{ OPTION_FLAG, 0,   "git-submodules", NULL,              AT(git.submodules), NULL,                   "task.source.git.submodules",
-		"its submodules too; the credentials are for its own host only", .needs = "git" },
+		"its submodules too; credentials for those of its own server only", .needs = "git" },
 	{ OPTION_TEXT, 0,   "git-credentials", "FILE",           AT(git.credentials), NULL,                 "task.source.git.credentials",
 		"a store of git's: https://USER:PASSWORD@HOST; no task sees it", .needs = "git" },
 	{ OPTION_TEXT, 0,   "git-key",       "FILE",             AT(git.key),       NULL,                   "task.source.git.ssh_key",
