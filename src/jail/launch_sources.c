@@ -177,7 +177,7 @@ static int take_source(const struct warden_jail *j, const struct plan_source *p,
 static int check_own(const struct warden *w, const struct jail_source *s, const struct stat *st,
 	const char *field, struct err *e)
 {
-	if (s->is_dir && w->owner_uid && st->st_uid == w->owner_uid)
+	if (s->is_dir && w->has_owner && st->st_uid == w->owner_uid)
 		return 0;
 	err_set_field(
 		e, ERR_NOT_ALLOWED, field, "%.200s is no directory of the daemon's own", s->path);

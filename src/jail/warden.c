@@ -432,6 +432,7 @@ static int set_up(struct warden *w, const struct warden_options *options, struct
 	w->landlock_abi = sys_landlock_abi();
 	w->unpack = options->unpack;
 	w->owner_uid = mode == WARDEN_MODE_ROOT ? options->owner_uid : geteuid();
+	w->has_owner = mode != WARDEN_MODE_ROOT || w->owner_uid;
 	r = compile_filters(w, e);
 	if (r == 0)
 		r = store_open(w, options, e);

@@ -109,7 +109,10 @@ struct warden {
 	struct sock_fprog shared_filter;
 	int landlock_abi;
 	const char *unpack; /* warden_options.unpack */
-	uint32_t owner_uid; /* whose the daemon's own directories are; root's are not */
+	/* Whose the daemon's own directories are, as seen here: 0 where the warden is in a user
+	 * namespace of its own. Root mode without a user for them has none. */
+	uint32_t owner_uid;
+	bool has_owner;
 	bool upper_on_disk;
 	int state_fd;	      /* directory for private layers on disk, -1 */
 	char state_path[512]; /* its path, "" for none */
