@@ -324,8 +324,10 @@ check-san: ## unit tests, fuzz corpus, jail and system tests with AddressSanitiz
 	@$(MAKE) --no-print-directory SAN=address,undefined BUILD='$(if $(filter command% environment%,$(origin BUILD)),$(BUILD)-san,build/san-address-undefined)' \
 		check-san-here
 .PHONY: check-san-here
+# With ids of its own the rootless daemon is another than in `check`, where it has one. Everything has time: it is slower so.
 check-san-here: tests
-	@ASAN_OPTIONS='detect_leaks=1:quarantine_size_mb=8' UBSAN_OPTIONS=print_stacktrace=1 $(RUN_CHECK) tests/check-all.sh unit fuzz jail system
+	@RUN_ARGS=--ids DAYFLY_TEST_SCALE="$${DAYFLY_TEST_SCALE:-3}" \
+		ASAN_OPTIONS='detect_leaks=1:quarantine_size_mb=8' UBSAN_OPTIONS=print_stacktrace=1 $(RUN_CHECK) tests/check-all.sh unit fuzz jail system
 check-valgrind: $(UNIT_BINS) ## unit tests under valgrind
 	@UNIT_WRAPPER='valgrind -q --leak-check=full --error-exitcode=99' $(RUN_CHECK) tests/check-unit.sh
 KERNEL ?= stable

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs the named checks one after the other, each to its end, and prints one line with the sum of their counts. Every check prints a
 # line "N passed, N failed, N skipped" (a word with a colon may stand before it); the last such line of its output is its count.
-# A check that fails without counting a failure, or prints no such line, counts as one failure.
+# RUN_ARGS: more arguments of tests/run.py. A check that fails without counting a failure, or prints no such line, counts as one failure.
 set -u
 : "${BUILD:?}"
 mkdir -p "$BUILD/tests"
@@ -12,7 +12,8 @@ passed=0 failed=0 skipped=0 bad=
 for check in "$@"; do
   echo "== $check"
   case $check in
-  jail | system) set -- "${PYTHON:-python3}" tests/run.py --jobs 0 "$check" ;;
+  # shellcheck disable=SC2086
+  jail | system) set -- "${PYTHON:-python3}" tests/run.py --jobs 0 ${RUN_ARGS:-} "$check" ;;
   *) if [ -e "tests/check-$check.py" ]; then
       set -- "${PYTHON:-python3}" "tests/check-$check.py"
     else

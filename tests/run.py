@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the jail and system tests: each file in a process of its own with a time limit, each test in every mode that this user can have.
 
-    tests/run.py [jail] [system] [FILE...] [-k WORDS] [--mode rootless|root] [--jobs N] [--list] [-x] [-v]
+    tests/run.py [jail] [system] [FILE...] [-k WORDS] [--mode rootless|root] [--ids] [--jobs N] [--list] [-x] [-v]
 
 With --jobs, as root, so many files run at a time, each in a lane: in namespaces of its own (mounts, processes, network, IPC), where it
 sees no process, mount or socket of another file. Those of ALONE run afterwards, one after the other and on the machine itself.
@@ -23,8 +23,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "lib"))
 sys.dont_write_bytecode = True
 
-from lane import LANE, can_make_lanes, enter_lane  # noqa: E402
+from dayfly_host import GROUP, USER  # noqa: E402
+from dayfly_test import IS_ROOT  # noqa: E402
+from lane import LANE, OWN_MOUNTS, can_make_lanes, enter_lane, give_ids  # noqa: E402
 
+# In the environment of what runs with --ids.
+HAS_IDS = "DAYFLY_TEST_HAS_IDS"
 # Files that another beside them would disturb, or that would disturb it, each with the reason.
 ALONE = {
     "system/test_faults.py": "looks for what the whole machine has left after each fault",
@@ -248,6 +252,7 @@ def main():
     parser.add_argument("names", nargs="*", help="jail, system, a file, or the x of test_x.py")
     parser.add_argument("-k", action="append", default=[], help="only tests with this in their name; several: all of them")
     parser.add_argument("--mode", choices=("rootless", "root"), help="only this mode")
+    parser.add_argument("--ids", action="store_true", help="where root runs it: the plain user of mode rootless has a range in /etc/subuid")
     parser.add_argument("--list", action="store_true", help="print the tests, run none")
     parser.add_argument("-x", action="store_true", help="stop a file at its first failure")
     parser.add_argument("-v", "--verbose", action="store_true")
@@ -261,6 +266,10 @@ def main():
     if options.file:
         return run_file(options.file, options)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the files' processes end too
+    if options.ids and IS_ROOT and not os.environ.get(HAS_IDS):
+        os.execvp(OWN_MOUNTS[0], OWN_MOUNTS + ["env", HAS_IDS + "=1", sys.executable, os.path.abspath(__file__)] + sys.argv[1:])
+    if options.ids and IS_ROOT:
+        give_ids(USER, GROUP)
     files = find_files(options.names)
     jobs = options.jobs or min(4, len(os.sched_getaffinity(0)))
     if jobs > 1 and not can_make_lanes():

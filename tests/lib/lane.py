@@ -9,7 +9,9 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 
+OWN_MOUNTS = ["unshare", "--mount", "--"]
 LANE = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--net", "--ipc", "--"]
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 
@@ -36,6 +38,21 @@ def enter_lane():
     code = os.waitstatus_to_exitcode(status)
     sys.stdout.flush()
     os._exit(code if code >= 0 else 128 - code)
+
+
+def give_ids(uid, gid):
+    """In a mount namespace of its own: an /etc that is a copy, where that user has a name and a range of ids."""
+    place = tempfile.mkdtemp(prefix="dayfly-test-etc-")
+    try:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "dayfly-test", place], check=True)
+        subprocess.run(["cp", "-a", "/etc/.", place], check=True)
+        for name, line in (("passwd", "dayfly-test:x:%d:%d::/nonexistent:/bin/sh" % (uid, gid)), ("group", "dayfly-test:x:%d:" % gid),
+                           ("subuid", "dayfly-test:2000000:65536"), ("subgid", "dayfly-test:2000000:65536")):
+            with open(os.path.join(place, name), "a") as f:
+                f.write(line + "\n")
+        subprocess.run(["mount", "--move", place, "/etc"], check=True)
+    finally:
+        os.rmdir(place)
 
 
 def raise_loopback():
