@@ -212,10 +212,13 @@ class Shimmed(OwnDaemons):
         client = self.connect_to(daemon)
         ended = {}
         for n in (1, 2, 4, 8, 16, 32):
-            task = self.detach(client, {"argv": ["sh", "-c", "sleep 0.1; exit 3"]})
-            wait_until(lambda: client.call("inspect", task=task)["state"] == "running")
+            place = self.make_dir()
+            task = self.detach(client, {"argv": ["sh", "-c", "until [ -e go ]; do sleep 0.02; done; exit 3"], "cwd": "/mnt/w",
+                                        "workspace": {"path": place, "mode": "ro", "target": "/mnt/w"}})
+            self.assertTrue(wait_until(lambda: client.call("inspect", task=task)["state"] == "running"))
             self.shim.set(n, stays=True)
-            self.assertTrue(wait_until(lambda: self.shim.failed() > 0, 5), "it did end meanwhile")
+            self.make_file(os.path.join(place, "go"), "")
+            self.assertTrue(wait_until(lambda: self.shim.failed() > 0, 5), "it did not end")
             time.sleep(0.2)
             self.shim.set()
             ended[task] = client.call("wait", task=task)["cause"]
