@@ -2,10 +2,12 @@
 #include "cli/patch.h"
 
 #include "base/beneath.h"
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "cli/place.h"
+#include "cli/tar_out.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,123 +20,127 @@
 
 /* git keeps of the permissions whether a file can be executed; all else is ours, so that it can be
  * read. */
-#define SCRATCH_MODE(mode) (((mode)&0100) ? 0700 : 0600)
-#define SHOWN_AT	   "/changes"
-#define DEFAULT_OUTPUT	   (64ull << 20)
+#define SHOWN_MODE(mode) (((mode)&0100) ? 0700 : 0600)
+#define SHOWN_AT	 "/changes"
+#define DEFAULT_OUTPUT	 (64ull << 20)
+/* A jail has room for so much without being asked: half of what it has by default. */
+#define ROOM_BYTES (1ull << 30)
+#define ROOM_FILES 200000
+#define NAMES_MAX  (1u << 30)
 
 /* ---- the files before and after ---- */
 
+/*
+ * What the jail is given: a tar with "a/", the files before, "b/", those after, and names. No
+ * directory is shown to it: where ours for temporary files lies, the administrator may let nothing
+ * be shown.
+ */
 struct scratch {
-	char path[PATH_MAX]; /* "" for none */
-	int before_fd, after_fd;
-	int list_fd;	/* names of files before, which git has; -1: they are copied */
-	int new_fd;	/* for a bundle: names of files after; -1 */
-	uint64_t bytes; /* of all files in it */
+	int tar_fd;
+	bool has_names, has_new; /* whether these are wanted */
+	struct buf names;	 /* of files before, which git has then; else they are in "a/" */
+	struct buf new;		 /* for a bundle: of files after */
+	uint64_t bytes, files;
 };
 
-static void scratch_remove(struct scratch *s)
+static void scratch_finish(struct scratch *s)
 {
-	fd_close(&s->before_fd);
-	fd_close(&s->after_fd);
-	fd_close(&s->list_fd);
-	fd_close(&s->new_fd);
-	if (s->path[0])
-		place_remove_tree(AT_FDCWD, s->path);
-}
-
-static int make_list(int top, const char *name, int *ret_fd, struct err *e)
-{
-	*ret_fd = openat(top, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	return *ret_fd < 0 ? err_set(e, ERR_INTERNAL, errno, "make a file for the patch") : 0;
+	fd_close(&s->tar_fd);
+	buf_finish(&s->names);
+	buf_finish(&s->new);
 }
 
 static int scratch_make(struct scratch *s, const struct patch_before *before, struct err *e)
 {
-	*s = (struct scratch){ .before_fd = -1, .after_fd = -1, .list_fd = -1, .new_fd = -1 };
-	snprintf(s->path, sizeof(s->path), "%.4000s/dayfly-patch-XXXXXX", place_temporary_dir());
-	if (!mkdtemp(s->path)) {
-		int errnum = errno;
-		s->path[0] = '\0';
-		return err_set(e, ERR_INTERNAL, errnum, "make a directory for the patch");
-	}
-	auto_close int top = open(s->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (top < 0 || mkdirat(top, "a", 0700) < 0 || mkdirat(top, "b", 0700) < 0)
-		return err_set(e, ERR_INTERNAL, errno, "make a directory for the patch");
-	int r = before->git || before->bundle ? make_list(top, "list", &s->list_fd, e) : 0;
-	if (r == 0 && before->bundle)
-		r = make_list(top, "new", &s->new_fd, e);
-	if (r < 0)
-		return r;
-	s->before_fd = beneath_open(top, "a", O_RDONLY | O_DIRECTORY);
-	s->after_fd = beneath_open(top, "b", O_RDONLY | O_DIRECTORY);
-	return s->before_fd < 0 || s->after_fd < 0
-		       ? err_set(e, ERR_INTERNAL, EMFILE, "open a directory for the patch")
-		       : 0;
+	char path[PATH_MAX];
+	*s = (struct scratch){ .tar_fd = -1,
+		.has_names = before->git || before->bundle,
+		.has_new = before->bundle != NULL };
+	buf_init(&s->names, NAMES_MAX);
+	buf_init(&s->new, NAMES_MAX);
+	snprintf(path, sizeof(path), "%.4000s/dayfly-patch-XXXXXX", place_temporary_dir());
+	s->tar_fd = mkostemp(path, O_CLOEXEC);
+	if (s->tar_fd < 0)
+		return err_set(e, ERR_INTERNAL, errno, "make a file for the patch");
+	unlink(path);
+	int r = tar_out_directory(s->tar_fd, "a/");
+	if (r == 0)
+		r = tar_out_directory(s->tar_fd, "b/");
+	return r < 0 ? err_set(e, ERR_INTERNAL, -r, "make a file for the patch") : 0;
 }
 
-/* Opens the directory in which an entry is to be made, which is made first. */
-static int open_place(int root_fd, const char *path, const char **ret_name)
+static int scratch_end(struct scratch *s, struct err *e)
 {
-	int r = place_parents(root_fd, path, 0700);
-	return r < 0 ? r : beneath_open_parent(root_fd, path, ret_name);
+	int r = s->has_names
+			? tar_out_bytes(s->tar_fd, "list", buf_data(&s->names), buf_len(&s->names))
+			: 0;
+	if (r == 0 && s->has_new)
+		r = tar_out_bytes(s->tar_fd, "new", buf_data(&s->new), buf_len(&s->new));
+	if (r == 0)
+		r = tar_out_end(s->tar_fd);
+	return r < 0 ? err_set(e, ERR_INTERNAL, -r, "make a file for the patch") : 0;
+}
+
+static int add_file(struct scratch *s, const char *path, const struct place_content *c)
+{
+	s->bytes += c->bytes;
+	s->files++;
+	return tar_out_file(s->tar_fd, path, c);
 }
 
 static int add_after(
 	struct scratch *s, const struct change_tar *tar, const struct change_tar_entry *c)
 {
-	const char *name;
-	auto_close int dir = open_place(s->after_fd, c->path, &name);
-	if (dir < 0)
-		return dir;
+	auto_free char *path = NULL;
+	if (asprintf(&path, "b/%s", c->path) < 0)
+		return (path = NULL, -ENOMEM);
 	if (c->type == CHANGE_TAR_LINK)
-		return place_link(dir, name, c->link, NULL);
+		return tar_out_link(s->tar_fd, path, c->link);
 	const struct place_content content = {
-		.fd = tar->fd, .at = c->at, .bytes = c->bytes, .mode = SCRATCH_MODE(c->mode)
+		.fd = tar->fd, .at = c->at, .bytes = c->bytes, .mode = SHOWN_MODE(c->mode)
 	};
-	s->bytes += c->bytes;
-	return place_file(dir, name, &content, NULL);
+	return add_file(s, path, &content);
 }
 
-static int copy_link(int from, const char *name, int to_dir, const char *to_name)
+static int copy_link(struct scratch *s, int from, const char *name, const char *path)
 {
 	char text[PATH_MAX];
 	ssize_t n = readlinkat(from, name, text, sizeof(text) - 1);
 	if (n < 0)
 		return -errno;
 	text[n] = '\0';
-	return place_link(to_dir, to_name, text, NULL);
+	return tar_out_link(s->tar_fd, path, text);
 }
 
 /* The file or link as it is in the workspace. One that has gone is as one that never was. */
 static int add_before(struct scratch *s, int workspace_fd, const char *path)
 {
-	const char *name, *to_name;
+	const char *name;
 	struct stat st;
+	auto_free char *to = NULL;
 	auto_close int from = beneath_open_parent(workspace_fd, path, &name);
 	if (from < 0 || fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
 	if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
 		return 0;
-	auto_close int to = open_place(s->before_fd, path, &to_name);
-	if (to < 0)
-		return to;
+	if (asprintf(&to, "a/%s", path) < 0)
+		return (to = NULL, -ENOMEM);
 	if (S_ISLNK(st.st_mode))
-		return copy_link(from, name, to, to_name);
+		return copy_link(s, from, name, to);
 	auto_close int fd = beneath_open(from, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return fd < 0 ? fd : -errno;
 	const struct place_content content = {
-		.fd = fd, .bytes = (uint64_t)st.st_size, .mode = SCRATCH_MODE(st.st_mode)
+		.fd = fd, .bytes = (uint64_t)st.st_size, .mode = SHOWN_MODE(st.st_mode)
 	};
-	s->bytes += content.bytes;
-	return S_ISREG(st.st_mode) ? place_file(to, to_name, &content, NULL) : 0;
+	return S_ISREG(st.st_mode) ? add_file(s, to, &content) : 0;
 }
 
 /* "./" keeps a name from being an option. */
-static int note(int list_fd, const char *path)
+static int note(struct buf *names, const char *path)
 {
-	int r = fd_write_all(list_fd, "./", 2);
-	return r < 0 ? r : fd_write_all(list_fd, path, strlen(path) + 1);
+	int r = buf_add_str(names, "./");
+	return r < 0 ? r : buf_add(names, path, strlen(path) + 1);
 }
 
 static int fill(struct scratch *s, const struct change_tar *tar, const struct patch_before *before,
@@ -151,16 +157,16 @@ static int fill(struct scratch *s, const struct change_tar *tar, const struct pa
 		if (c->type == CHANGE_TAR_DIRECTORY)
 			continue;
 		if (c->type == CHANGE_TAR_DELETED || c->replaces)
-			r = s->list_fd >= 0 ? note(s->list_fd, c->path)
-					    : add_before(s, before->workspace_fd, c->path);
+			r = s->has_names ? note(&s->names, c->path)
+					 : add_before(s, before->workspace_fd, c->path);
 		if (r == 0 && c->type != CHANGE_TAR_DELETED)
 			r = add_after(s, tar, c);
-		if (r == 0 && c->type != CHANGE_TAR_DELETED && s->new_fd >= 0)
-			r = note(s->new_fd, c->path);
+		if (r == 0 && c->type != CHANGE_TAR_DELETED && s->has_new)
+			r = note(&s->new, c->path);
 		if (r < 0)
 			return err_set(e, ERR_INTERNAL, -r, "copy %s for the patch", c->path);
 	}
-	return 0;
+	return scratch_end(s, e);
 }
 
 /* ---- git ---- */
@@ -172,10 +178,42 @@ static int fill(struct scratch *s, const struct change_tar *tar, const struct pa
 
 /* In the checked out tree: of the files before those that are named, then what is given to it. */
 static const char from_tree[] =
-	"mkdir -p /tmp/patch/a && cp -RP " SHOWN_AT "/b /tmp/patch/b && "
-	"tar --null --no-recursion -cf /tmp/patch/a.tar -T " SHOWN_AT "/list && "
-	"cd /tmp/patch && tar -C a -xf a.tar || exit 2\n"
+	"tar --null --no-recursion -cf /tmp/before.tar -T " SHOWN_AT "/list && "
+	"cd " SHOWN_AT " && tar -C a -xf /tmp/before.tar || exit 2\n"
 	"exec \"$@\"";
+
+static int set_limit(struct dayfly_task *t, const char *name, uint64_t value)
+{
+	char text[32];
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	return dayfly_task_set_limit(t, name, text);
+}
+
+/* What is more than a jail has room for by default. */
+static int set_room(struct dayfly_task *t, const struct scratch *s)
+{
+	/* Each byte may come twice, as two letters; and the headers. */
+	const uint64_t output = 4 * s->bytes + DEFAULT_OUTPUT / 2;
+	int r = output > DEFAULT_OUTPUT ? set_limit(t, "output", output) : 0;
+	if (r == 0 && s->bytes > ROOM_BYTES)
+		r = set_limit(t, "disk", 3 * s->bytes);
+	if (r == 0 && s->files > ROOM_FILES)
+		r = set_limit(t, "inodes", 4 * s->files);
+	if (r == 0 && s->bytes > ROOM_BYTES)
+		r = dayfly_task_add_best_effort(t, "disk");
+	if (r == 0 && s->files > ROOM_FILES)
+		r = dayfly_task_add_best_effort(t, "inodes");
+	return r;
+}
+
+/* As it can be read from its beginning, and no more. */
+static int give_tar(struct dayfly_task *t, const struct scratch *s, struct dayfly_error *e)
+{
+	char path[32];
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->tar_fd);
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	return dayfly_task_add_tar(t, fd < 0 ? s->tar_fd : fd, SHOWN_AT, e);
+}
 
 static int describe(struct dayfly_task *t, const struct scratch *s,
 	const struct patch_before *before, struct dayfly_error *e)
@@ -186,19 +224,15 @@ static int describe(struct dayfly_task *t, const struct scratch *s,
 	static const char *const env[][2] = { { "GIT_CONFIG_NOSYSTEM", "1" },
 		{ "GIT_CONFIG_GLOBAL", "/dev/null" }, { "GIT_ATTR_NOSYSTEM", "1" },
 		{ "LC_ALL", "C" } };
-	char output[32];
 	int r = before->bundle ? bundle_describe(before->bundle, t, before->task, e)
 			       : dayfly_task_set_argv(t, argv);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(env); i++)
 		r = dayfly_task_set_env(t, env[i][0], env[i][1]);
 	if (r == 0 && !before->git)
 		r = dayfly_task_set_cwd(t, SHOWN_AT);
-	/* Each byte may come twice, as two letters; and the headers. */
-	uint64_t most = 4 * s->bytes + DEFAULT_OUTPUT / 2;
-	snprintf(output, sizeof(output), "%" PRIu64, most);
-	if (r == 0 && most > DEFAULT_OUTPUT)
-		r = dayfly_task_set_limit(t, "output", output);
-	return r < 0 ? r : dayfly_task_add_mount(t, s->path, SHOWN_AT, DAYFLY_MODE_RO, e);
+	if (r == 0)
+		r = set_room(t, s);
+	return r < 0 ? r : give_tar(t, s, e);
 }
 
 static void from_library(struct err *e, const struct dayfly_error *de)
@@ -314,6 +348,6 @@ int patch_write(struct dayfly_client *c, const struct change_tar *tar,
 	if (r == 0)
 		r = t ? run_git(c, t, !before->bundle, out_fd, e) : -EIO;
 	dayfly_task_free(t);
-	scratch_remove(&s);
+	scratch_finish(&s);
 	return r;
 }

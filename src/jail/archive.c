@@ -94,30 +94,9 @@ static size_t padding(uint64_t bytes)
 
 /* ---- headers ---- */
 
-/* Octal as long as it fits, else the bytes themselves behind a mark, as GNU tar does it. */
-static void set_number(char *field, size_t size, uint64_t value)
-{
-	if (value >> (3 * (size - 1)) == 0) {
-		for (size_t i = size - 1; i > 0; i--, value >>= 3)
-			field[i - 1] = (char)('0' + (value & 7));
-		return;
-	}
-	for (size_t i = size; i > 1; i--, value >>= 8)
-		field[i - 1] = (char)(value & 0xff);
-	field[0] = (char)0x80;
-}
-
 static int put_header(struct archive *a, struct tar_header *h, char type, uint64_t size)
 {
-	unsigned sum = 0;
-	h->type = type;
-	set_number(h->size, sizeof(h->size), size);
-	memcpy(h->magic, "ustar  ", sizeof(h->magic));
-	memset(h->checksum, ' ', sizeof(h->checksum));
-	for (size_t i = 0; i < sizeof(*h); i++)
-		sum += ((const unsigned char *)h)[i];
-	set_number(h->checksum, 7, sum);
-	h->checksum[6] = '\0';
+	tar_finish_header(h, type, size);
 	return put(a, h, sizeof(*h));
 }
 
@@ -152,12 +131,12 @@ static int put_entry(struct archive *a, const struct entry *e)
 		return r;
 	memcpy(h.name, e->path, strnlen(e->path, TAR_NAME_SIZE));
 	memcpy(h.link, e->link, strnlen(e->link, TAR_NAME_SIZE));
-	set_number(h.mode, sizeof(h.mode), e->mode);
-	set_number(h.uid, sizeof(h.uid), 0);
-	set_number(h.gid, sizeof(h.gid), 0);
-	set_number(h.mtime, sizeof(h.mtime), e->mtime);
-	set_number(h.devmajor, sizeof(h.devmajor), 0);
-	set_number(h.devminor, sizeof(h.devminor), e->replaces);
+	tar_set_number(h.mode, sizeof(h.mode), e->mode);
+	tar_set_number(h.uid, sizeof(h.uid), 0);
+	tar_set_number(h.gid, sizeof(h.gid), 0);
+	tar_set_number(h.mtime, sizeof(h.mtime), e->mtime);
+	tar_set_number(h.devmajor, sizeof(h.devmajor), 0);
+	tar_set_number(h.devminor, sizeof(h.devminor), e->replaces);
 	return put_header(a, &h, e->type, e->size);
 }
 

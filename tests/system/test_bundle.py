@@ -8,6 +8,7 @@ from dayfly_host import read
 from dayfly_test import in_modes
 
 from common import OwnDaemons, start_cli
+from test_config import Configured
 from test_patch import CHANGES, Cases, Edits, tree
 
 GIT = "git -c user.name=a -c user.email=a@b -c init.defaultBranch=main "
@@ -220,3 +221,24 @@ class Random(Bundles):
                 self.assertEqual(tree(self.fetched()), tree(seen))
             except AssertionError as e:
                 raise AssertionError("DAYFLY_TEST_SEED=%d (round %d)" % (seed, n)) from e
+
+
+@in_modes
+class Rooted(Configured, Bundles):
+    def test_A18_changes_are_taken_where_only_the_workspace_is_allowed(self):
+        self.configured("[workspaces]\nroots = %s\n" % self.work)
+        self.sh("git config user.name a && git config user.email a@b", self.work)
+        want = tree(self.seen("echo 2 > del"))
+        for source in (("--workspace", self.work), ("--git", self.work)):
+            for name in ("c.tar", "c.patch", "c.bundle"):
+                done = self.bundle("echo 2 > del", name=name, source=source)
+                self.assertEqual((name, done.stderr), (name, b""))
+            self.assertEqual(tree(self.patched("c.patch")), want)
+            self.assertEqual(tree(self.fetched()), want)
+        # The control: nothing is shown of the directory for temporary files.
+        done = self.cli("run", "--mount", self.temporary + ":/t", "--", "true")
+        self.assertEqual((done.returncode, b"allows" in done.stderr), (125, True), done)
+        done = self.bundle("echo 2 > del", "--apply", name="c.patch")
+        self.assertEqual(done.stderr, b"")
+        self.assertEqual(tree(self.work), want)
+        self.assertEqual(os.listdir(self.temporary), [])
