@@ -14,7 +14,7 @@
 #define CHANGE_STAMP_BYTES 1024
 
 struct change_stamp {
-	struct timespec base; /* of apply_now() */
+	struct timespec base; /* of change_apply_now() */
 	uint64_t inode;	      /* of the directory, */
 	uint64_t device;      /* which another one of the same inode is not on */
 };

@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/str.h"
-#include "cli/apply.h"
+#include "cli/change_apply.h"
 #include "cli/change_tar.h"
 #include "cli/daemon.h"
 #include "cli/message.h"
@@ -189,7 +189,7 @@ static int stamp(struct changes *c)
 	struct change_stamp s = { .base = c->back.base };
 	struct stat st;
 	if (c->git || c->is_patch || fstat(c->workspace_fd, &st) < 0 ||
-		(!c->back.when && apply_now(c->workspace_fd, &s.base) < 0))
+		(!c->back.when && change_apply_now(c->workspace_fd, &s.base) < 0))
 		return 0;
 	s.inode = st.st_ino;
 	s.device = st.st_dev;

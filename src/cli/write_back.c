@@ -5,7 +5,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/str.h"
-#include "cli/apply.h"
+#include "cli/change_apply.h"
 #include "cli/change_tar.h"
 #include "cli/message.h"
 
@@ -80,7 +80,7 @@ int write_back_begin(struct write_back *w, const char *dir, int workspace_fd)
 	if (r < 0)
 		return r;
 	w->dir = realpath(dir, NULL);
-	r = w->dir ? apply_now(workspace_fd, &w->base) : -errno;
+	r = w->dir ? change_apply_now(workspace_fd, &w->base) : -errno;
 	if (r < 0)
 		message_error("--apply: nothing can be written to %s: %s", dir, strerror(-r));
 	return r;
@@ -152,7 +152,7 @@ static const char *s_of(size_t n)
 	return n == 1 ? "" : "s";
 }
 
-static void tell_left_out(const struct write_back *w, const struct apply *a)
+static void tell_left_out(const struct write_back *w, const struct change_apply *a)
 {
 	if (a->git_entries)
 		message_error("%s: %zu change%s left out: git's own files, below .git, are "
@@ -185,11 +185,11 @@ static int find_inputs(const struct write_back *w, char ***ret)
 
 /* ---- the list and the question ---- */
 
-static size_t count_changes(const struct apply *a, const struct change_tar *tar)
+static size_t count_changes(const struct change_apply *a, const struct change_tar *tar)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < tar->n; i++)
-		n += !apply_skips(a, tar->entries[i].path);
+		n += !change_apply_skips(a, tar->entries[i].path);
 	return n;
 }
 
@@ -210,13 +210,13 @@ static void show(int to, const struct change_tar_entry *c)
 }
 
 static void show_all(const struct write_back *w, const struct write_back_tar *t,
-	const struct apply *a, const struct change_tar *tar, size_t n)
+	const struct change_apply *a, const struct change_tar *tar, size_t n)
 {
 	size_t shown = 0;
 	/* Colours and the like that the task's output may have left. */
 	dprintf(w->tty_fd, "\033[0m");
 	for (size_t i = 0; i < tar->n && shown < LIST_MAX; i++) {
-		if (apply_skips(a, tar->sorted[i]->path))
+		if (change_apply_skips(a, tar->sorted[i]->path))
 			continue;
 		show(w->tty_fd, tar->sorted[i]);
 		shown++;
@@ -272,13 +272,13 @@ static int ask(const struct write_back *w, size_t n)
 
 /* ---- writing ---- */
 
-static void tell_written(const struct apply *a, const struct change_tar *tar)
+static void tell_written(const struct change_apply *a, const struct change_tar *tar)
 {
 	char line[600];
 	size_t n = 0;
 	for (size_t i = 0; i < a->reached; i++) {
 		const struct change_tar_entry *c = &tar->entries[i];
-		if (apply_skips(a, c->path))
+		if (change_apply_skips(a, c->path))
 			continue;
 		if (n++ >= WRITTEN_MAX)
 			continue;
@@ -292,12 +292,12 @@ static void tell_written(const struct apply *a, const struct change_tar *tar)
 	}
 }
 
-static int write_all(const struct write_back *w, const struct write_back_tar *t, struct apply *a,
-	const struct change_tar *tar, bool *ret_keeps)
+static int write_all(const struct write_back *w, const struct write_back_tar *t,
+	struct change_apply *a, const struct change_tar *tar, bool *ret_keeps)
 {
 	struct told *told = a->owner;
 	told->n = 0;
-	int r = apply_write(a, tar);
+	int r = change_apply_write(a, tar);
 	if (r == 0)
 		return 0;
 	message_error("%s: not all was written to %s: %s", label_of(w), w->dir,
@@ -309,7 +309,7 @@ static int write_all(const struct write_back *w, const struct write_back_tar *t,
 }
 
 static int refused(const struct write_back *w, const struct write_back_tar *t,
-	const struct apply *a, int r, bool *ret_keeps)
+	const struct change_apply *a, int r, bool *ret_keeps)
 {
 	const struct told *told = a->owner;
 	if (r == -ENOSPC)
@@ -330,11 +330,11 @@ static int refused(const struct write_back *w, const struct write_back_tar *t,
 	return r;
 }
 
-static int list(const struct write_back *w, const struct write_back_tar *t, const struct apply *a,
-	const struct change_tar *tar, int r, bool *ret_keeps)
+static int list(const struct write_back *w, const struct write_back_tar *t,
+	const struct change_apply *a, const struct change_tar *tar, int r, bool *ret_keeps)
 {
 	for (size_t i = 0; i < tar->n; i++)
-		if (!apply_skips(a, tar->sorted[i]->path))
+		if (!change_apply_skips(a, tar->sorted[i]->path))
 			show(STDOUT_FILENO, tar->sorted[i]);
 	if (r < 0)
 		return refused(w, t, a, r, ret_keeps);
@@ -342,10 +342,10 @@ static int list(const struct write_back *w, const struct write_back_tar *t, cons
 	return 0;
 }
 
-static int write_back(const struct write_back *w, const struct write_back_tar *t, struct apply *a,
-	const struct change_tar *tar, bool *ret_keeps)
+static int write_back(const struct write_back *w, const struct write_back_tar *t,
+	struct change_apply *a, const struct change_tar *tar, bool *ret_keeps)
 {
-	int r = apply_check(a, tar);
+	int r = change_apply_check(a, tar);
 	size_t n = r == -ENOMEM ? 0 : count_changes(a, tar);
 	if (r == 0 && n == 0) {
 		tell_left_out(w, a);
@@ -368,7 +368,7 @@ static int write_back(const struct write_back *w, const struct write_back_tar *t
 	r = ask(w, n);
 	if (r == 1) {
 		/* The answer may have taken its time. */
-		r = apply_check(a, tar);
+		r = change_apply_check(a, tar);
 		return r < 0 ? refused(w, t, a, r, ret_keeps) : write_all(w, t, a, tar, ret_keeps);
 	}
 	message_error("%s: nothing was written to %s: the answer was not yes", label_of(w), w->dir);
@@ -408,7 +408,7 @@ int write_back_end(struct write_back *w, const struct write_back_tar *t, bool *r
 {
 	struct told *told = calloc(1, sizeof(*told));
 	struct change_tar tar = { .fd = -1 };
-	struct apply a = { .root_fd = t->workspace_fd,
+	struct change_apply a = { .root_fd = t->workspace_fd,
 		.is_unchecked = w->is_unchecked,
 		.hidden = w->hidden,
 		.refused = on_refused,
@@ -427,7 +427,7 @@ int write_back_end(struct write_back *w, const struct write_back_tar *t, bool *r
 		r = write_back(w, t, &a, &tar, ret_keeps);
 	}
 	change_tar_finish(&tar);
-	apply_finish(&a);
+	change_apply_finish(&a);
 	strv_free(a.inputs);
 	free(told);
 	return r;

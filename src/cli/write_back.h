@@ -14,7 +14,7 @@ struct write_back {
 	char **files;	   /* --file, as given */
 	bool is_later;	   /* dayfly apply: */
 	bool is_dry;	   /* only lists */
-	bool is_unchecked; /* apply.h */
+	bool is_unchecked; /* change_apply.h */
 	/* Its own. */
 	char **hidden; /* strv: what --hide-ignored hides, filled when the task is described */
 	char *dir;     /* the workspace's path */

@@ -1,5 +1,5 @@
-/* Writing changes back: see apply.h. */
-#include "cli/apply.h"
+/* Writing changes back: see change_apply.h. */
+#include "cli/change_apply.h"
 
 #include "base/beneath.h"
 #include "base/cleanup.h"
@@ -23,7 +23,7 @@
 #define TICK_NS (11 * NS_PER_MS)
 
 /* What was at the place of an entry when it was checked. */
-struct apply_seen {
+struct change_apply_seen {
 	bool is_good;	 /* the check is over */
 	bool is_linked;	 /* has other names: writing one of them changes the others' ctime */
 	bool stays;	 /* a directory that cannot go: something in it is left alone, */
@@ -69,14 +69,14 @@ static bool has_above(char **sorted, size_t n, const char *path)
 	return false;
 }
 
-bool apply_skips(const struct apply *a, const char *path)
+bool change_apply_skips(const struct change_apply *a, const char *path)
 {
 	const struct change_tar_entry c = { .path = (char *)path };
 	return change_tar_is_git(&c) || has(a->inputs, a->n_inputs, path) ||
 	       has_above(a->hidden, a->n_hidden, path);
 }
 
-static void count_skipped(struct apply *a, const struct change_tar_entry *c)
+static void count_skipped(struct change_apply *a, const struct change_tar_entry *c)
 {
 	if (c->type == CHANGE_TAR_DIRECTORY)
 		return;
@@ -90,14 +90,14 @@ static void count_skipped(struct apply *a, const struct change_tar_entry *c)
 
 /* ---- looking ---- */
 
-static struct apply_seen *seen_of(
-	const struct apply *a, const struct change_tar *tar, const struct change_tar_entry *c)
+static struct change_apply_seen *seen_of(const struct change_apply *a, const struct change_tar *tar,
+	const struct change_tar_entry *c)
 {
 	return &a->seen[c - tar->entries];
 }
 
 /* Not by the time of the content, which anybody can set back. */
-static bool is_newer(const struct apply *a, const struct stat *st)
+static bool is_newer(const struct change_apply *a, const struct stat *st)
 {
 	const struct timespec *t = &st->st_ctim, *base = &a->base;
 	if (a->is_unchecked)
@@ -113,7 +113,8 @@ static bool is_same_time(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-static bool is_changed(const struct apply *a, const struct apply_seen *seen, const struct stat *st)
+static bool is_changed(
+	const struct change_apply *a, const struct change_apply_seen *seen, const struct stat *st)
 {
 	if (!is_newer(a, st) && (!a->is_unchecked || !seen->is_good))
 		return false;
@@ -122,7 +123,7 @@ static bool is_changed(const struct apply *a, const struct apply_seen *seen, con
 	       seen->size != st->st_size || !is_same_time(&seen->mtime, &st->st_mtim);
 }
 
-static const char *why_newer(const struct apply *a)
+static const char *why_newer(const struct change_apply *a)
 {
 	return a->base.tv_sec || a->is_unchecked
 		       ? "it was changed after the task saw it"
@@ -147,7 +148,7 @@ static bool is_parent_in(const struct change_tar *tar, const char *path)
 	return parent && is_new_directory(tar, parent);
 }
 
-static const char *look_at_child(const struct apply *a, const struct change_tar *tar,
+static const char *look_at_child(const struct change_apply *a, const struct change_tar *tar,
 	const struct change_tar_entry *c, const char *name)
 {
 	auto_free char *path = NULL;
@@ -156,8 +157,8 @@ static const char *look_at_child(const struct apply *a, const struct change_tar 
 		return strerror(ENOMEM);
 	}
 	const struct change_tar_entry *child = deletion_of(tar, path);
-	struct apply_seen *seen = seen_of(a, tar, c);
-	bool is_skipped = apply_skips(a, path);
+	struct change_apply_seen *seen = seen_of(a, tar, c);
+	bool is_skipped = change_apply_skips(a, path);
 	if (is_skipped || (child && seen_of(a, tar, child)->stays))
 		seen->stays = true;
 	seen->n_hidden += is_skipped && !child;
@@ -166,7 +167,7 @@ static const char *look_at_child(const struct apply *a, const struct change_tar 
 
 /* A directory that was deleted: all that is in it must be known, and what is left alone keeps it.
  */
-static const char *look_into(const struct apply *a, const struct change_tar *tar,
+static const char *look_into(const struct change_apply *a, const struct change_tar *tar,
 	const struct change_tar_entry *c, int dirfd, const char *name)
 {
 	auto_close int fd = beneath_open(dirfd, name, O_RDONLY | O_DIRECTORY);
@@ -181,7 +182,7 @@ static const char *look_into(const struct apply *a, const struct change_tar *tar
 }
 
 /* A directory is there. */
-static const char *look_at_directory(const struct apply *a, const struct change_tar *tar,
+static const char *look_at_directory(const struct change_apply *a, const struct change_tar *tar,
 	const struct change_tar_entry *c, int dirfd, const char *name, const struct stat *st)
 {
 	const struct change_tar_entry *deleted = deletion_of(tar, c->path);
@@ -200,7 +201,7 @@ static const char *look_at_directory(const struct apply *a, const struct change_
 }
 
 /* Something else is there. */
-static const char *look_at_file(const struct apply *a, const struct change_tar *tar,
+static const char *look_at_file(const struct change_apply *a, const struct change_tar *tar,
 	const struct change_tar_entry *c, const struct stat *st)
 {
 	if (is_changed(a, seen_of(a, tar, c), st))
@@ -219,7 +220,7 @@ static const char *why_no_directory(int r)
 
 /* Why a change cannot be made to the tree as it is, or NULL. *st is filled where something is
  * there. */
-static const char *look(const struct apply *a, const struct change_tar *tar,
+static const char *look(const struct change_apply *a, const struct change_tar *tar,
 	const struct change_tar_entry *c, bool *ret_is_there, struct stat *st)
 {
 	const char *name;
@@ -241,7 +242,7 @@ static const char *look(const struct apply *a, const struct change_tar *tar,
 				    : look_at_file(a, tar, c, st);
 }
 
-static int refuse(struct apply *a, const struct change_tar_entry *c, const char *why)
+static int refuse(struct change_apply *a, const struct change_tar_entry *c, const char *why)
 {
 	a->n_refused++;
 	if (a->refused)
@@ -249,10 +250,10 @@ static int refuse(struct apply *a, const struct change_tar_entry *c, const char 
 	return -EBUSY;
 }
 
-static void note(struct apply *a, const struct change_tar *tar, const struct change_tar_entry *c,
-	const struct stat *st)
+static void note(struct change_apply *a, const struct change_tar *tar,
+	const struct change_tar_entry *c, const struct stat *st)
 {
-	struct apply_seen *seen = seen_of(a, tar, c);
+	struct change_apply_seen *seen = seen_of(a, tar, c);
 	seen->is_good = true;
 	/* Symbolic links can have several names too. */
 	seen->is_linked = st && !S_ISDIR(st->st_mode) && st->st_nlink > 1;
@@ -268,7 +269,7 @@ static void note(struct apply *a, const struct change_tar *tar, const struct cha
 									 : a->space_bytes;
 }
 
-static int check_space(const struct apply *a)
+static int check_space(const struct change_apply *a)
 {
 	struct statvfs fs;
 	/* A file system that knows no bounds has no blocks. */
@@ -278,9 +279,9 @@ static int check_space(const struct apply *a)
 	return a->space_bytes / fs.f_frsize > blocks ? -ENOSPC : 0;
 }
 
-int apply_check(struct apply *a, const struct change_tar *tar)
+int change_apply_check(struct change_apply *a, const struct change_tar *tar)
 {
-	apply_finish(a);
+	change_apply_finish(a);
 	a->n_refused = a->git_entries = a->hidden_entries = a->input_entries = 0;
 	a->space_bytes = 0;
 	a->seen = calloc(tar->n + 1, sizeof(a->seen[0]));
@@ -292,7 +293,7 @@ int apply_check(struct apply *a, const struct change_tar *tar)
 		struct stat st;
 		bool is_there;
 		const struct change_tar_entry *c = &tar->entries[i];
-		if (apply_skips(a, c->path)) {
+		if (change_apply_skips(a, c->path)) {
 			count_skipped(a, c);
 			continue;
 		}
@@ -305,7 +306,7 @@ int apply_check(struct apply *a, const struct change_tar *tar)
 	return a->n_refused ? -EBUSY : check_space(a);
 }
 
-void apply_finish(struct apply *a)
+void change_apply_finish(struct change_apply *a)
 {
 	free(a->seen);
 	a->seen = NULL;
@@ -330,7 +331,7 @@ static int set_mode(int dir, const char *name, mode_t mode, bool adds)
 }
 
 static int write_directory(
-	int dir, const char *name, const struct change_tar_entry *c, struct apply_seen *seen)
+	int dir, const char *name, const struct change_tar_entry *c, struct change_apply_seen *seen)
 {
 	int r = place_directory(dir, name);
 	if (r != -EEXIST)
@@ -348,8 +349,8 @@ static int delete_one(int dir, const char *name, const struct stat *st)
 	return -errno;
 }
 
-static int write_entry(struct apply *a, const struct change_tar *tar, int dir, const char *name,
-	const struct change_tar_entry *c, const struct stat *old)
+static int write_entry(struct change_apply *a, const struct change_tar *tar, int dir,
+	const char *name, const struct change_tar_entry *c, const struct stat *old)
 {
 	const struct place_content content = {
 		.fd = tar->fd, .at = c->at, .bytes = c->bytes, .mode = c->mode, .mtime = c->mtime
@@ -376,7 +377,7 @@ static const char *why_failed(int r)
 }
 
 static int write_one(
-	struct apply *a, const struct change_tar *tar, const struct change_tar_entry *c)
+	struct change_apply *a, const struct change_tar *tar, const struct change_tar_entry *c)
 {
 	const char *name;
 	struct stat st;
@@ -401,14 +402,14 @@ static int write_one(
 }
 
 /* Last, and from the deepest up: one may forbid writing into it. */
-static int set_modes(struct apply *a, const struct change_tar *tar)
+static int set_modes(struct change_apply *a, const struct change_tar *tar)
 {
 	int failed = 0;
 	for (size_t i = a->reached; i-- > 0;) {
 		const char *name;
 		const struct change_tar_entry *c = &tar->entries[i];
 		if (c->type != CHANGE_TAR_DIRECTORY || a->seen[i].is_merged ||
-			apply_skips(a, c->path))
+			change_apply_skips(a, c->path))
 			continue;
 		auto_close int dir = beneath_open_parent(a->root_fd, c->path, &name);
 		int r = dir < 0 ? dir : set_mode(dir, name, c->mode, false);
@@ -428,14 +429,14 @@ static bool is_interrupted(void)
 		       sigismember(&set, SIGHUP) || sigismember(&set, SIGQUIT));
 }
 
-int apply_write(struct apply *a, const struct change_tar *tar)
+int change_apply_write(struct change_apply *a, const struct change_tar *tar)
 {
 	int r = 0;
 	a->n_refused = a->written = a->deleted = a->reached = 0;
 	for (size_t i = 0; i < tar->n; i++) {
 		const struct change_tar_entry *c = &tar->entries[i];
 		r = is_interrupted() ? -EINTR : 0;
-		if (r == 0 && !apply_skips(a, c->path))
+		if (r == 0 && !change_apply_skips(a, c->path))
 			r = write_one(a, tar, c);
 		if (r < 0)
 			break;
@@ -464,7 +465,7 @@ static int make_named(int root_fd, struct stat *st)
 	return fstat(fd, st) < 0 ? -errno : 0;
 }
 
-int apply_now(int root_fd, struct timespec *ret)
+int change_apply_now(int root_fd, struct timespec *ret)
 {
 	const struct timespec tick = { .tv_nsec = TICK_NS };
 	struct stat st;

@@ -4,7 +4,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
-#include "cli/apply.h"
+#include "cli/change_apply.h"
 #include "cli/place.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@
 
 static char top[32], said[512];
 static int above, root, tar_fd;
-static struct apply a;
+static struct change_apply a;
 static struct change_tar tar;
 
 /* ---- the tree: top/tree, with something beside it that must stay as it is ---- */
@@ -50,14 +50,14 @@ static int start(void **state)
 	root = openat(above, "tree", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	put_file(above, "outside", "mine");
 	tar_fd = memfd_create("tar", MFD_CLOEXEC);
-	a = (struct apply){ .root_fd = root, .refused = on_refused };
+	a = (struct change_apply){ .root_fd = root, .refused = on_refused };
 	said[0] = '\0';
 	return 0;
 }
 
 static int finish(void **state)
 {
-	apply_finish(&a);
+	change_apply_finish(&a);
 	change_tar_finish(&tar);
 	strv_free(a.hidden);
 	strv_free(a.inputs);
@@ -161,7 +161,7 @@ static void deleted(const char *path)
 /* The moment when the task began: what is done to the tree later is done meanwhile. */
 static void begin(void)
 {
-	assert_int_equal(apply_now(root, &a.base), 0);
+	assert_int_equal(change_apply_now(root, &a.base), 0);
 }
 
 static void read_tar(void)
@@ -174,13 +174,13 @@ static void read_tar(void)
 static int check(void)
 {
 	read_tar();
-	return apply_check(&a, &tar);
+	return change_apply_check(&a, &tar);
 }
 
 static void apply_all(void)
 {
 	assert_int_equal(check(), 0);
-	assert_int_equal(apply_write(&a, &tar), 0);
+	assert_int_equal(change_apply_write(&a, &tar), 0);
 	assert_string_equal(said, "");
 }
 
@@ -261,8 +261,8 @@ static void what_was_changed_meanwhile_is_refused(void **state)
 	expect_file(root, "mod", "own");
 	/* Positive control: it was there before another beginning. */
 	begin();
-	assert_int_equal(apply_check(&a, &tar), 0);
-	assert_int_equal(apply_write(&a, &tar), 0);
+	assert_int_equal(change_apply_check(&a, &tar), 0);
+	assert_int_equal(change_apply_write(&a, &tar), 0);
 	expect_file(root, "mod", "new");
 }
 
@@ -336,12 +336,12 @@ static void a_directory_goes_only_with_all_that_is_in_it(void **state)
 	expect_file(root, "dir/in", "old");
 	/* What is in it may not have been there when the task began. */
 	assert_int_equal(unlinkat(root, "dir/unseen", 0), 0);
-	assert_int_equal(apply_check(&a, &tar), -EBUSY);
+	assert_int_equal(change_apply_check(&a, &tar), -EBUSY);
 	assert_string_equal(said, "dir: it was changed after the task saw it");
 	begin();
 	said[0] = '\0';
-	assert_int_equal(apply_check(&a, &tar), 0);
-	assert_int_equal(apply_write(&a, &tar), 0);
+	assert_int_equal(change_apply_check(&a, &tar), 0);
+	assert_int_equal(change_apply_write(&a, &tar), 0);
 	assert_false(is_there("dir"));
 }
 
@@ -476,10 +476,11 @@ static void A18_nothing_is_written_through_a_link(void **state)
 		if (i == 0)
 			read_tar();
 		else
-			assert_int_equal(apply_check(&a, &tar), 0);
+			assert_int_equal(change_apply_check(&a, &tar), 0);
 		assert_int_equal(renameat(root, "dir", root, "aside"), 0);
 		assert_int_equal(symlinkat("../dir", root, "dir"), 0);
-		assert_true((i == 0 ? apply_check(&a, &tar) : apply_write(&a, &tar)) < 0);
+		assert_true(
+			(i == 0 ? change_apply_check(&a, &tar) : change_apply_write(&a, &tar)) < 0);
 		assert_true(a.n_refused > 0);
 		expect_file(above, "dir/mod", "mine");
 		assert_int_equal(faccessat(above, "dir/new", F_OK, 0), -1);
@@ -490,8 +491,8 @@ static void A18_nothing_is_written_through_a_link(void **state)
 	assert_int_equal(fstatat(above, "dir", &st, 0), 0);
 	assert_int_equal(st.st_mode & 07777, 0755);
 	/* Positive control. */
-	assert_int_equal(apply_check(&a, &tar), 0);
-	assert_int_equal(apply_write(&a, &tar), 0);
+	assert_int_equal(change_apply_check(&a, &tar), 0);
+	assert_int_equal(change_apply_write(&a, &tar), 0);
 	expect_file(root, "dir/mod", "new");
 	expect_file(root, "dir/new", "new");
 	assert_int_equal(mode_of("dir") & 07777, 0700);
@@ -503,10 +504,10 @@ static void A18_a_tar_that_makes_its_own_way_out_does_not_get_out(void **state)
 	link_to(ADDED, "up", "..");
 	file(ADDED, "up/outside", 0644, "evil");
 	read_tar();
-	assert_true(apply_check(&a, &tar) < 0);
+	assert_true(change_apply_check(&a, &tar) < 0);
 	assert_int_equal(a.n_refused, 1);
 	/* Whoever writes without heeding that. */
-	assert_true(apply_write(&a, &tar) < 0);
+	assert_true(change_apply_write(&a, &tar) < 0);
 	expect_file(above, "outside", "mine");
 }
 
@@ -529,7 +530,7 @@ static void a_change_between_check_and_write_is_refused(void **state)
 	file(MODIFIED, "two", 0644, "new");
 	assert_int_equal(check(), 0);
 	put_file(root, "two", "own");
-	assert_int_equal(apply_write(&a, &tar), -EBUSY);
+	assert_int_equal(change_apply_write(&a, &tar), -EBUSY);
 	assert_string_equal(said, "two: it was changed after the task saw it");
 	expect_file(root, "one", "new");
 	expect_file(root, "two", "own");
@@ -551,7 +552,7 @@ static void a_file_that_cannot_be_written_is_as_it_was(void **state)
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
 	small = (struct rlimit){ 10, old.rlim_max };
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-	int r = apply_write(&a, &tar);
+	int r = change_apply_write(&a, &tar);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 	assert_int_equal(r, -EFBIG);
 	expect_file(root, "small", "new");
@@ -583,11 +584,11 @@ static void a_signal_ends_it_between_two_files(void **state)
 	sigaddset(&set, SIGTERM);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	raise(SIGTERM);
-	assert_int_equal(apply_write(&a, &tar), -EINTR);
+	assert_int_equal(change_apply_write(&a, &tar), -EINTR);
 	assert_false(is_there("new"));
 	assert_int_equal(sigwait(&set, &signo), 0);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	assert_int_equal(apply_write(&a, &tar), 0);
+	assert_int_equal(change_apply_write(&a, &tar), 0);
 	assert_true(is_there("new"));
 }
 
@@ -602,8 +603,8 @@ static void a_directory_of_which_nothing_is_known_keeps_its_mode(void **state)
 	/* The control. */
 	a.n_refused = 0;
 	a.is_unchecked = true;
-	assert_int_equal(apply_check(&a, &tar), 0);
-	assert_int_equal(apply_write(&a, &tar), 0);
+	assert_int_equal(change_apply_check(&a, &tar), 0);
+	assert_int_equal(change_apply_write(&a, &tar), 0);
 	assert_int_equal(mode_of("private") & 0777, 0777);
 }
 
