@@ -2,6 +2,7 @@
 #include "base/beneath.h"
 
 #include "base/cleanup.h"
+#include "base/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,16 +15,7 @@
 
 bool beneath_path_is_clean(const char *path)
 {
-	if (!*path)
-		return false;
-	for (const char *p = path;; p++) {
-		size_t len = strcspn(p, "/");
-		if (len == 0 || (len == 1 && p[0] == '.') || (len == 2 && !memcmp(p, "..", 2)))
-			return false;
-		p += len;
-		if (!*p)
-			return true;
-	}
+	return path_parts_are(path, strlen(path), path_part_is_name);
 }
 
 int beneath_open(int dirfd, const char *path, int flags)

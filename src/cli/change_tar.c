@@ -4,6 +4,7 @@
 #include "base/beneath.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "base/tar.h"
 
@@ -132,16 +133,9 @@ static bool cut_whiteout(char *path)
 	return true;
 }
 
-static bool has_long_part(const char *path)
+static bool is_short(const char *part, size_t len)
 {
-	for (;;) {
-		size_t len = strcspn(path, "/");
-		if (len > NAME_MAX)
-			return true;
-		if (!path[len])
-			return false;
-		path += len + 1;
-	}
+	return len <= NAME_MAX;
 }
 
 static int set_type(
@@ -166,7 +160,7 @@ static int set_type(
 	}
 	if (!beneath_path_is_clean(c->path))
 		return broken(e, r, "a path that leads elsewhere");
-	if (has_long_part(c->path))
+	if (!path_parts_are(c->path, strlen(c->path), is_short))
 		return broken(e, r, "a name of more than 255 bytes");
 	if (c->bytes && c->type != CHANGE_TAR_FILE)
 		return broken(e, r, "contents where there can be none");
@@ -311,16 +305,14 @@ const struct change_tar_entry *change_tar_find(
 	return found ? *found : NULL;
 }
 
+static bool is_not_git(const char *part, size_t len)
+{
+	return len != 4 || strncasecmp(part, ".git", 4) != 0;
+}
+
 bool change_tar_is_git(const struct change_tar_entry *c)
 {
-	for (const char *p = c->path; *p;) {
-		size_t len = strcspn(p, "/");
-		if (len == 4 && !strncasecmp(p, ".git", 4))
-			return true;
-		p += len;
-		p += *p == '/';
-	}
-	return false;
+	return !path_parts_are(c->path, strlen(c->path), is_not_git);
 }
 
 bool change_tar_is_by_the_way(const struct change_tar_entry *c)

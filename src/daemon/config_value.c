@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "base/units.h"
 #include "daemon/options.h"
@@ -154,14 +155,7 @@ static bool is_clean(const char *path)
 	size_t size = strlen(path);
 	if (path[0] != '/' || size >= LIMIT_PATH_BYTES || strchr(" \t", path[size - 1]))
 		return false;
-	for (const char *p = path; p[0] && p[1];) {
-		size_t len = strcspn(++p, "/");
-		if (len == 0 || (len == 1 && p[0] == '.') ||
-			(len == 2 && p[0] == '.' && p[1] == '.'))
-			return false;
-		p += len;
-	}
-	return true;
+	return size == 1 || path_parts_are(path + 1, size - 1, path_part_is_name);
 }
 
 static int add_path(char ***where, const char *text, struct err *e)

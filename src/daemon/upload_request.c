@@ -2,6 +2,7 @@
 #include "daemon/upload_request.h"
 
 #include "base/cleanup.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "http/sigv4.h"
 
@@ -15,15 +16,8 @@
 /* Between slashes nothing that a server or a tool might take for another place. */
 static bool is_clean(const char *key)
 {
-	if (*key == '/')
-		return false;
-	for (const char *p = key; *p;) {
-		size_t len = strcspn(p, "/");
-		if (!len || (len == 1 && p[0] == '.') || (len == 2 && p[0] == '.' && p[1] == '.'))
-			return false;
-		p += len + (p[len] == '/');
-	}
-	return true;
+	size_t len = strlen(key);
+	return !len || path_parts_are(key, len - (key[len - 1] == '/'), path_part_is_name);
 }
 
 int upload_prefix_check(const char *prefix, struct err *e)

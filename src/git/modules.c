@@ -3,9 +3,11 @@
 
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "base/path.h"
 #include "base/str.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,19 +82,15 @@ static int join(const char *base, const char *rel, char **ret, struct err *e)
 static bool is_near(const char *text)
 {
 	bool is_beside = str_starts(text, "../");
-	const char *part = text + (is_beside ? 3 : 2);
 	if (!is_beside && !str_starts(text, "./"))
 		return false;
-	for (size_t n;; part += n + 1) {
-		n = strcspn(part, "/");
-		if (!n || (n == 1 && part[0] == '.') ||
-			(n == 2 && part[0] == '.' && part[1] == '.'))
-			return false;
-		if (!part[n] || !part[n + 1])
-			return true;
-		if (is_beside)
-			return false;
-	}
+	const char *path = text + (is_beside ? 3 : 2);
+	size_t len = strlen(path);
+	if (len && path[len - 1] == '/')
+		len--;
+	if (is_beside && memchr(path, '/', len))
+		return false;
+	return path_parts_are(path, len, path_part_is_name);
 }
 
 /* A commit chooses no directory of this host, except near the one that the user named: git itself
@@ -138,26 +136,19 @@ int git_module_url(const struct git_url *from, const char *text, struct git_url 
 
 static bool is_good_part(const char *s, size_t len)
 {
-	bool is_dots = (len == 1 && s[0] == '.') || (len == 2 && s[0] == '.' && s[1] == '.');
-	return len && len <= 255 && !is_dots && s[0] != '-' &&
+	return path_part_is_name(s, len) && len <= NAME_MAX && s[0] != '-' &&
 	       !(len == 4 && !strncasecmp(s, ".git", 4));
 }
 
 static bool is_good_path(const char *path)
 {
-	if (strlen(path) >= PATH_MOST || strchr(path, '\\') || path[0] == '"')
+	size_t len = strlen(path);
+	if (len >= PATH_MOST || strchr(path, '\\') || path[0] == '"')
 		return false;
 	for (const char *p = path; *p; p++)
 		if ((unsigned char)*p < ' ' || *p == 127)
 			return false;
-	for (const char *part = path;;) {
-		size_t n = strcspn(part, "/");
-		if (!is_good_part(part, n))
-			return false;
-		if (!part[n])
-			return true;
-		part += n + 1;
-	}
+	return path_parts_are(path, len, is_good_part);
 }
 
 /* ---- what the script says ---- */

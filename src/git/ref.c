@@ -3,6 +3,7 @@
 #include "git/ref.h"
 
 #include "base/limits.h"
+#include "base/path.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -27,14 +28,7 @@ static bool is_good(const char *text)
 	for (const char *p = text; *p; p++)
 		if ((unsigned char)*p <= ' ' || *p == 127 || strchr("~^:?*[\\", *p))
 			return false;
-	for (const char *part = text;;) {
-		size_t n = strcspn(part, "/");
-		if (!is_good_part(part, n))
-			return false;
-		if (!part[n])
-			return true;
-		part += n + 1;
-	}
+	return path_parts_are(text, len, is_good_part);
 }
 
 int git_ref_check(const char *text, struct err *e)

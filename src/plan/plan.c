@@ -3,9 +3,11 @@
 
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "base/path.h"
 #include "base/str.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,18 +95,16 @@ size_t plan_source_count(const struct plan *p)
 	return count_source(p->artifacts_fd_index, n);
 }
 
+static bool is_short_name(const char *part, size_t len)
+{
+	return len <= NAME_MAX && path_part_is_name(part, len);
+}
+
 bool plan_path_is_clean(const char *path)
 {
-	if (path[0] != '/' || !path[1] || strlen(path) >= LIMIT_PATH_BYTES)
-		return false;
-	for (const char *p = path; *p;) {
-		size_t len = strcspn(++p, "/");
-		if (len == 0 || len > 255 || (len == 1 && p[0] == '.') ||
-			(len == 2 && p[0] == '.' && p[1] == '.'))
-			return false;
-		p += len;
-	}
-	return true;
+	size_t len = strlen(path);
+	return path[0] == '/' && len < LIMIT_PATH_BYTES &&
+	       path_parts_are(path + 1, len - 1, is_short_name);
 }
 
 /* By whole components: /srv/ab is not below /srv/a. */
