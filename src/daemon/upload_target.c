@@ -5,7 +5,6 @@
 #include "base/limits.h"
 #include "base/str.h"
 #include "base/units.h"
-#include "http/secret_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -173,17 +172,6 @@ static int set_key(struct upload_target *t, const char *word, struct err *e)
 
 /* ---- lines ---- */
 
-void upload_secret_wipe(struct upload_secret *s)
-{
-	char *const secrets[] = { s->id, s->key, s->token, s->authorization };
-	for (size_t i = 0; i < ARRAY_SIZE(secrets); i++) {
-		if (secrets[i])
-			explicit_bzero(secrets[i], strlen(secrets[i]));
-		free(secrets[i]);
-	}
-	*s = (struct upload_secret){ 0 };
-}
-
 static void finish_target(struct upload_target *t)
 {
 	upload_secret_wipe(&t->secret);
@@ -323,136 +311,12 @@ void upload_targets_finish(struct upload_targets *ts)
 
 /* ---- what they sign with ---- */
 
-/* Where a line of that name goes; NULL: nowhere. */
-static char **secret_member(struct upload_target *t, const char *name, size_t len)
-{
-	struct upload_secret *s = &t->secret;
-	const struct {
-		const char *name;
-		char **where;
-		enum upload_kind kind;
-	} members[] = {
-		{ "aws_access_key_id", &s->id, UPLOAD_S3 },
-		{ "aws_secret_access_key", &s->key, UPLOAD_S3 },
-		{ "aws_session_token", &s->token, UPLOAD_S3 },
-		{ "authorization", &s->authorization, UPLOAD_HTTP },
-	};
-	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
-		if (members[i].kind == t->kind && strlen(members[i].name) == len &&
-			!memcmp(members[i].name, name, len))
-			return members[i].where;
-	return NULL;
-}
-
-static bool is_visible(const char *s, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (s[i] < ' ' || s[i] > '~')
-			return false;
-	return len > 0;
-}
-
-/* "name = value", as the files of AWS's own tools have it. */
-static int read_line(
-	struct upload_target *t, const char *s, size_t len, unsigned line, struct err *e)
-{
-	size_t name = 0, value;
-	while (name < len && !strchr(" \t=", s[name]))
-		name++;
-	value = name;
-	while (value < len && strchr(" \t", s[value]))
-		value++;
-	bool has_equals = value < len && s[value] == '=';
-	for (value++; value < len && strchr(" \t", s[value]);)
-		value++;
-	char **where = has_equals ? secret_member(t, s, name) : NULL;
-	if (!where || *where || value >= len || !is_visible(s + value, len - value)) {
-		err_set(e, ERR_BAD_VALUE, 0, "line %u is not one of the expected, each once", line);
-		err_hint(e, t->kind == UPLOAD_S3
-				    ? "write aws_access_key_id = ID, aws_secret_access_key = KEY "
-				      "and perhaps aws_session_token = TOKEN"
-				    : "write authorization = Bearer TOKEN");
-		return -EINVAL;
-	}
-	*where = strndup(s + value, len - value);
-	return *where ? 0 : no_memory(e);
-}
-
-static int read_text(struct upload_target *t, const char *text, size_t len, struct err *e)
-{
-	unsigned line = 1;
-	int r = 0;
-	for (size_t at = 0; r == 0 && at < len; line++) {
-		const char *s = text + at, *end = memchr(s, '\n', len - at);
-		size_t n = end ? (size_t)(end - s) : len - at;
-		at += n + 1;
-		while (n && s[n - 1] && strchr(" \t\r", s[n - 1]))
-			n--;
-		while (n && *s && strchr(" \t", *s)) {
-			s++;
-			n--;
-		}
-		if (n && !strchr("#;[", s[0]))
-			r = read_line(t, s, n, line, e);
-	}
-	return r;
-}
-
-int upload_secret_parse(enum upload_kind kind, const char *text, size_t len,
-	struct upload_secret *ret, struct err *e)
-{
-	struct upload_target t = { .kind = kind };
-	int r = read_text(&t, text, len, e);
-	bool is_whole =
-		kind == UPLOAD_S3 ? t.secret.id && t.secret.key : t.secret.authorization != NULL;
-	if (r == 0 && !is_whole) {
-		err_set(e, ERR_BAD_VALUE, 0, "there is no %s in it",
-			kind == UPLOAD_HTTP ? "authorization"
-			: t.secret.id	    ? "aws_secret_access_key"
-					    : "aws_access_key_id");
-		err_hint(e, kind == UPLOAD_S3
-				    ? "write aws_access_key_id = ID and, in a line of its own, "
-				      "aws_secret_access_key = KEY"
-				    : "write authorization = Bearer TOKEN");
-		r = -EINVAL;
-	}
-	if (r < 0)
-		upload_secret_wipe(&t.secret);
-	else
-		*ret = t.secret;
-	return r;
-}
-
-static int read_file(struct upload_target *t, const char *path, unsigned owner, struct err *e)
-{
-	char text[SECRET_FILE_MAX + 1];
-	size_t len = 0;
-	int r = secret_file_read(path, owner, text, &len, e);
-	if (r == 0)
-		r = read_text(t, text, len, e);
-	explicit_bzero(text, sizeof(text));
-	return r < 0 ? err_wrap(e, "the credentials in %s", path) : 0;
-}
-
 static int read_environment(struct upload_target *t, struct err *e)
 {
-	static const char *const names[] = { "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
-		"AWS_SESSION_TOKEN" };
-	char **where[] = { &t->secret.id, &t->secret.key, &t->secret.token };
 	if (t->kind != UPLOAD_S3)
 		return refuse(e, t->name, "takes credentials from the environment",
 			"that is for type s3; name a file");
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		const char *value = getenv(names[i]);
-		if (!value || !*value)
-			continue;
-		if (!is_visible(value, strlen(value)))
-			return refuse(e, names[i], "has characters that no header may have", "");
-		*where[i] = strdup(value);
-		if (!*where[i])
-			return no_memory(e);
-	}
-	return 0;
+	return upload_secret_read_environment(&t->secret, e);
 }
 
 static int read_secret(struct upload_target *t, unsigned owner, struct err *e)
@@ -461,7 +325,7 @@ static int read_secret(struct upload_target *t, unsigned owner, struct err *e)
 	auto_free char *path = NULL;
 	int r = 0;
 	if (t->credentials && t->credentials[0] == '/')
-		r = read_file(t, t->credentials, owner, e);
+		r = upload_secret_read_file(t->kind, t->credentials, owner, &t->secret, e);
 	else if (t->credentials && !strcmp(t->credentials, "environment"))
 		r = read_environment(t, e);
 	else if (!t->credentials && dir) {
@@ -469,7 +333,9 @@ static int read_secret(struct upload_target *t, unsigned owner, struct err *e)
 			path = NULL;
 			return no_memory(e);
 		}
-		r = access(path, F_OK) == 0 ? read_file(t, path, owner, e) : 0;
+		r = access(path, F_OK) == 0
+			    ? upload_secret_read_file(t->kind, path, owner, &t->secret, e)
+			    : 0;
 	}
 	if (r == 0 && t->kind == UPLOAD_S3 && !t->wants_credentials &&
 		(!t->secret.id || !t->secret.key)) {

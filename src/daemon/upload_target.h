@@ -8,6 +8,7 @@
 #define DAYFLY_DAEMON_UPLOAD_TARGET_H
 
 #include "base/err.h"
+#include "daemon/upload_secret.h"
 #include "http/url.h"
 
 #include <stdbool.h>
@@ -17,13 +18,6 @@
 #define UPLOAD_TARGETS_MAX 32
 #define UPLOAD_PARTS_MAX   1000
 #define UPLOAD_KEY_MAX	   1024 /* of S3 */
-
-enum upload_kind { UPLOAD_HTTP, UPLOAD_S3 };
-
-struct upload_secret {
-	char *id, *key, *token; /* of S3; token may be NULL */
-	char *authorization;	/* of HTTP: the value of the header; NULL: none */
-};
 
 struct upload_target {
 	char *name;
@@ -55,11 +49,5 @@ int upload_targets_read_secrets(struct upload_targets *ts, unsigned owner, struc
 const struct upload_target *upload_targets_find(const struct upload_targets *ts, const char *name);
 /* Wipes the secrets. */
 void upload_targets_finish(struct upload_targets *ts);
-
-/* Lines of a file of credentials, all that are needed to sign. Returns 0 or -errno with *e, which
- * holds nothing of the text. */
-int upload_secret_parse(enum upload_kind kind, const char *text, size_t len,
-	struct upload_secret *ret, struct err *e);
-void upload_secret_wipe(struct upload_secret *s);
 
 #endif

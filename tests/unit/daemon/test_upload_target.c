@@ -124,42 +124,6 @@ TEST(M9_credentials_come_from_a_file_of_ones_own)
 	unlink(path);
 }
 
-static int parse_secret(enum upload_kind kind, const char *text, struct upload_secret *s)
-{
-	struct err e = { 0 };
-	int r = upload_secret_parse(kind, text, strlen(text), s, &e);
-	assert_true(r == 0 || (e.msg[0] && e.hint[0] && !strstr(e.msg, "hush")));
-	return r;
-}
-
-TEST(M9_or_with_a_request_where_all_of_them_are_needed)
-{
-	struct upload_secret s = { 0 };
-	static const char *const bad[] = { "", "hush", "authorization = ", "\nauthorization=\n",
-		"aws_access_key_id = hush\naws_secret_access_key = hush",
-		"authorization = hush\nauthorization = hush" };
-	static const char *const bad_s3[] = { "", "authorization = hush",
-		"aws_access_key_id = hush", "aws_secret_access_key = hush",
-		"aws_access_key_id = hush\naws_session_token = hush" };
-	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		assert_true(parse_secret(UPLOAD_HTTP, bad[i], &s) < 0);
-	for (size_t i = 0; i < ARRAY_SIZE(bad_s3); i++)
-		assert_true(parse_secret(UPLOAD_S3, bad_s3[i], &s) < 0);
-	assert_null(s.id);
-	assert_int_equal(parse_secret(UPLOAD_HTTP, "# x\nauthorization = Bearer hush\n", &s), 0);
-	assert_string_equal(s.authorization, "Bearer hush");
-	upload_secret_wipe(&s);
-	assert_null(s.authorization);
-	assert_int_equal(
-		parse_secret(UPLOAD_S3,
-			"[default]\naws_access_key_id = a\naws_secret_access_key = b\n", &s),
-		0);
-	assert_string_equal(s.id, "a");
-	assert_string_equal(s.key, "b");
-	assert_null(s.token);
-	upload_secret_wipe(&s);
-}
-
 TEST(M9_or_from_systemd_or_from_the_environment)
 {
 	struct upload_targets ts;
@@ -192,7 +156,6 @@ int main(void)
 		cmocka_unit_test(lines_of_one_name_add_up),
 		cmocka_unit_test(what_is_no_target_is_refused_with_its_cause),
 		cmocka_unit_test(M9_credentials_come_from_a_file_of_ones_own),
-		cmocka_unit_test(M9_or_with_a_request_where_all_of_them_are_needed),
 		cmocka_unit_test(M9_or_from_systemd_or_from_the_environment),
 	};
 	return RUN_TESTS(tests);
