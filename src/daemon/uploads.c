@@ -235,7 +235,7 @@ void upload_batch_settle(struct upload_batch *b)
 	}
 	list_for_each (pos, &b->list)
 		upload_forget(list_entry(pos, struct upload, link));
-	upload_secret_forget(b);
+	upload_batch_forget_credentials(b);
 	fd_close(&b->spool);
 	if (u->spool_dir)
 		spool_file_remove(u->spool_dir, b->task);

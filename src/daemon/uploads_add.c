@@ -146,7 +146,7 @@ struct upload_batch *uploads_add(struct uploads *u, const char *task, uid_t uid,
 		r = err_set(&e, ERR_INTERNAL, ENOMEM, "queue the uploads");
 	}
 	if (r == 0 && b)
-		r = upload_secret_take(b, spec, &e);
+		r = upload_batch_take_credentials(b, spec, &e);
 	for (size_t i = 0; i < n; i++) {
 		struct upload *up = r == 0 ? add_file(b, (unsigned)i, spec, &files[i], &e) : NULL;
 		ret_states[i] = up ? queued_json(up) : upload_failed_json(&e);
@@ -156,7 +156,7 @@ struct upload_batch *uploads_add(struct uploads *u, const char *task, uid_t uid,
 		upload_count_bytes(b, up->bytes);
 	}
 	if (b && !b->n) {
-		upload_secret_forget(b);
+		upload_batch_forget_credentials(b);
 		upload_batch_free(b);
 		b = NULL;
 	}
@@ -170,7 +170,7 @@ void upload_batch_drop(struct upload_batch *b)
 		upload_forget(up);
 		upload_count(up, -1);
 	}
-	upload_secret_forget(b);
+	upload_batch_forget_credentials(b);
 	upload_count_bytes(b, -b->bytes);
 	upload_batch_free(b);
 }

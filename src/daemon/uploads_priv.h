@@ -120,23 +120,23 @@ json_t *upload_failed_json(const struct err *e);
 /* uploads_check.c */
 /* Whether the policy lets an address be. Returns 0 or -errno with *e. */
 int upload_judge_url(const struct uploads *u, const char *text, bool *ret_private, struct err *e);
+/* Whether it still does so with the credentials of a request for that host. */
+bool upload_judge_credentials(const struct uploads *u, const char *target, const char *url);
 
 /* uploads_json.c */
 uint64_t upload_sent(const struct upload *up);
 json_t *upload_to_json(const struct upload *up);
 
-/* Whether it still does so with the credentials of a request for that host. */
-bool upload_judge_credentials(const struct uploads *u, const char *target, const char *url);
-
-/* uploads_secret.c: credentials of requests. */
+/* uploads_credentials.c: credentials of requests. */
 /* Takes what the request brought, if it did; where policy says so it is kept on the disk. Returns 0
  * or -errno with *e. */
-int upload_secret_take(struct upload_batch *b, const struct spec_upload *spec, struct err *e);
+int upload_batch_take_credentials(
+	struct upload_batch *b, const struct spec_upload *spec, struct err *e);
 /* After a restart. */
-void upload_secret_load(struct upload_batch *b);
-void upload_secret_forget(struct upload_batch *b);
+void upload_batch_load_credentials(struct upload_batch *b);
+void upload_batch_forget_credentials(struct upload_batch *b);
 /* Removes those of batches that are not there. */
-void upload_secrets_sweep(struct uploads *u);
+void uploads_sweep_credentials(struct uploads *u);
 
 /* uploads_store.c: each returns 0 or -errno */
 int upload_store(struct upload *up);

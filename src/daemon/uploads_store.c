@@ -256,7 +256,7 @@ void uploads_take_in(struct uploads *u)
 		r = outbox_store_each(&u->store, LATER, drop_stray, u, &n_bad);
 	if (r < 0)
 		log_warning("%s could not be read: %s", u->store.path, strerror(-r));
-	upload_secrets_sweep(u);
+	uploads_sweep_credentials(u);
 	if (u->spool_dir && r == 0)
 		spool_file_sweep(u->spool_dir, has_spool, u);
 	if (u->count)
@@ -274,7 +274,7 @@ void uploads_take_in(struct uploads *u)
 					upload_fail(up, "the file that was to be sent is gone");
 			}
 		}
-		upload_secret_load(b);
+		upload_batch_load_credentials(b);
 		upload_batch_settle(b);
 	}
 }

@@ -37,7 +37,8 @@ static int keep(struct upload_batch *b, const char *text, size_t len)
 	return r;
 }
 
-int upload_secret_take(struct upload_batch *b, const struct spec_upload *spec, struct err *e)
+int upload_batch_take_credentials(
+	struct upload_batch *b, const struct spec_upload *spec, struct err *e)
 {
 	struct uploads *u = b->uploads;
 	if (!spec->credentials)
@@ -61,7 +62,7 @@ static const char *cause_of_loss(const struct uploads *u)
 			 "[uploads]";
 }
 
-void upload_secret_load(struct upload_batch *b)
+void upload_batch_load_credentials(struct upload_batch *b)
 {
 	struct uploads *u = b->uploads;
 	const struct upload *first = list_entry(b->list.next, struct upload, link);
@@ -93,7 +94,7 @@ void upload_secret_load(struct upload_batch *b)
 	}
 }
 
-void upload_secret_forget(struct upload_batch *b)
+void upload_batch_forget_credentials(struct upload_batch *b)
 {
 	char name[OUTBOX_NAME_MAX];
 	if (b->needs_secret) {
@@ -113,7 +114,7 @@ static void drop_stray(void *owner, const char *name, const json_t *head, size_t
 		outbox_store_remove(&u->store, name);
 }
 
-void upload_secrets_sweep(struct uploads *u)
+void uploads_sweep_credentials(struct uploads *u)
 {
 	size_t n_bad = 0;
 	int r = outbox_store_each(&u->store, ENDING, drop_stray, u, &n_bad);
