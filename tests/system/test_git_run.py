@@ -11,7 +11,7 @@ from dayfly_test import in_modes
 from servers import Agent, GitHttp, Sshd
 
 from common import OwnDaemons, wait_until
-from test_patch import tree
+from edits import tree
 from test_workspaces import WithGit
 
 MAKEFILE = "test:\n\tgrep -q fixed file\n"
