@@ -367,20 +367,32 @@ def too_long(body=b"x" * 65536, promised=1):
     return response(200, "Content-Length: %d" % promised, body=body)
 
 
-class Tarpit:
-    """Takes connections and never says a word: what is no HTTP at all."""
+def pump(a, b, look=None):
+    """From one connection to the other until its end; look(data) before each part."""
+    with contextlib.suppress(OSError):
+        while True:
+            data = a.recv(65536)
+            if not data:
+                break
+            if look:
+                look(data)
+            b.sendall(data)
+    with contextlib.suppress(OSError):
+        b.shutdown(socket.SHUT_WR)
 
-    def __init__(self):
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        self.connections = []
+
+class Listener:
+    """Takes the connections of a listening socket, in a thread of its own. A subclass has take(connection), which does not wait."""
+
+    def __init__(self, listening):
+        self.socket = listening
         self.thread = threading.Thread(target=self.accept, daemon=True)
         self.thread.start()
 
     def accept(self):
         with contextlib.suppress(OSError):
             while True:
-                self.connections.append(self.socket.accept()[0])
+                self.take(self.socket.accept()[0])
 
     def __enter__(self):
         return self
@@ -393,5 +405,41 @@ class Tarpit:
             self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
         self.thread.join(5)
+
+
+class Loopback(Listener):
+    def __init__(self):
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.port = listening.getsockname()[1]
+        super().__init__(listening)
+
+
+class Peer(Loopback):
+    """fn(connection) for each, in a thread of its own."""
+
+    def __init__(self, fn):
+        self.fn = fn
+        super().__init__()
+
+    def take(self, conn):
+        threading.Thread(target=self.serve, args=(conn,), daemon=True).start()
+
+    def serve(self, conn):
+        with contextlib.suppress(OSError), contextlib.closing(conn):
+            self.fn(conn)
+
+
+class Tarpit(Loopback):
+    """Takes connections and never says a word: what is no HTTP at all."""
+
+    def __init__(self):
+        self.connections = []
+        super().__init__()
+
+    def take(self, conn):
+        self.connections.append(conn)
+
+    def stop(self):
+        super().stop()
         for connection in self.connections:
             connection.close()

@@ -8,7 +8,7 @@ import subprocess
 import threading
 
 from dayfly_test import in_modes
-from servers import GitDaemon, GitHttp, Hostile, Tarpit, redirect, response, too_long, too_short
+from servers import GitDaemon, GitHttp, Hostile, Peer, Tarpit, pump, redirect, response, too_long, too_short
 
 from common import wait_until
 from test_git_servers import Remote
@@ -35,33 +35,6 @@ class Configured(Remote):
     def kib(self):
         """What the daemon has on its disk."""
         return int(subprocess.run(["du", "-sk", self.daemon.state_dir], stdout=subprocess.PIPE, check=True).stdout.split()[0])
-
-
-class Peer:
-    """A server on loopback: fn(connection) for each."""
-
-    def __init__(self, fn):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, args=(fn,), daemon=True).start()
-
-    def accept(self, fn):
-        with contextlib.suppress(OSError):
-            while True:
-                threading.Thread(target=self.serve, args=(fn, self.listener.accept()[0]), daemon=True).start()
-
-    @staticmethod
-    def serve(fn, conn):
-        with contextlib.suppress(OSError), contextlib.closing(conn):
-            fn(conn)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        with contextlib.suppress(OSError):
-            self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
 
 
 def line(text):
@@ -117,7 +90,7 @@ class Servers(Configured):
 
         def between(conn):
             with contextlib.closing(socket.create_connection(("127.0.0.1", server.port))) as to:
-                threading.Thread(target=pump, args=(conn, to, None), daemon=True).start()
+                threading.Thread(target=pump, args=(conn, to), daemon=True).start()
                 pump(to, conn, move)
 
         def move(data):
@@ -125,18 +98,6 @@ class Servers(Configured):
                 moved.set()
                 self.put(self.repo, "kept", "moved\n")
                 self.git(self.repo, "commit", "-qam", "moved", "--amend")
-
-        def pump(a, b, look):
-            with contextlib.suppress(OSError):
-                while True:
-                    data = a.recv(65536)
-                    if not data:
-                        break
-                    if look:
-                        look(data)
-                    b.sendall(data)
-            with contextlib.suppress(OSError):
-                b.shutdown(socket.SHUT_WR)
 
         old = self.head()
         with GitDaemon(self.folder) as server, Peer(between) as peer:

@@ -1,5 +1,4 @@
 """task.source.git from servers that no one here wrote, by every way in: https, http, ssh with a key and with an agent, git://."""
-import contextlib
 import os
 import socket
 import threading
@@ -7,12 +6,12 @@ import threading
 from dayfly_client import SCALE
 from dayfly_host import as_user, read
 from dayfly_test import in_modes
-from servers import Agent, GitDaemon, GitHttp, Sshd, Tarpit, make_key
+from servers import Agent, GitDaemon, GitHttp, Listener, Sshd, Tarpit, make_key, pump
 
 from test_git_source import Repos
 
 
-class Forwarder:
+class Forwarder(Listener):
     """A folder with an agent.sock that whoever sees it may use, in front of the user's own agent: that one speaks to nobody but its own
     user, and a jail of root's daemon is somebody else."""
 
@@ -20,42 +19,23 @@ class Forwarder:
         self.agent, self.n = agent, 0
         with as_user():
             os.mkdir(folder, 0o755)
-            self.listener = socket.socket(socket.AF_UNIX)
-            self.listener.bind(os.path.join(folder, "agent.sock"))
+            listening = socket.socket(socket.AF_UNIX)
+            listening.bind(os.path.join(folder, "agent.sock"))
             os.chmod(os.path.join(folder, "agent.sock"), 0o666)
-            self.listener.listen(8)
+            listening.listen(8)
             self.fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        threading.Thread(target=self.accept, daemon=True).start()
+        super().__init__(listening)
 
-    def accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                conn, _ = self.listener.accept()
-                self.n += 1
-                with as_user():
-                    to = socket.socket(socket.AF_UNIX)
-                    to.connect(self.agent.socket)
-                for pair in ((conn, to), (to, conn)):
-                    threading.Thread(target=self.pump, args=pair, daemon=True).start()
+    def take(self, conn):
+        self.n += 1
+        with as_user():
+            to = socket.socket(socket.AF_UNIX)
+            to.connect(self.agent.socket)
+        for pair in ((conn, to), (to, conn)):
+            threading.Thread(target=pump, args=pair, daemon=True).start()
 
-    @staticmethod
-    def pump(a, b):
-        with contextlib.suppress(OSError):
-            while True:
-                data = a.recv(65536)
-                if not data:
-                    break
-                b.sendall(data)
-        with contextlib.suppress(OSError):
-            b.shutdown(socket.SHUT_WR)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        with contextlib.suppress(OSError):
-            self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+    def stop(self):
+        super().stop()
         os.close(self.fd)
 
 
