@@ -88,4 +88,26 @@ void send_discard(struct dayfly_client *c);
 int task_to_json(const struct dayfly_task *t, json_t **ret, int fds[LIMIT_REQUEST_FDS],
 	size_t *ret_n_fds, struct dayfly_error *e);
 
+/* -EINVAL: NULL; -EILSEQ: not UTF-8. */
+int check_text(const char *text);
+/* A member of an object. Each returns 0 or -errno. */
+int member_set(json_t *object, const char *key, json_t *take_value);
+int member_set_text(json_t *object, const char *key, const char *text);
+/* By its number among the descriptors of the request, which it is put behind. */
+int member_set_fd(
+	json_t *object, const char *key, int fd, int fds[LIMIT_REQUEST_FDS], size_t *n_fds);
+
+/* What these know of the task, for its object. Each returns 0 or -errno. */
+/* task_sources.c */
+int task_describe_sources(
+	const struct dayfly_task *t, json_t *task, int fds[LIMIT_REQUEST_FDS], size_t *n_fds);
+void task_finish_sources(struct dayfly_task *t);
+/* task_taken.c */
+int task_describe_taken(
+	const struct dayfly_task *t, json_t *task, int fds[LIMIT_REQUEST_FDS], size_t *n_fds);
+void task_finish_taken(struct dayfly_task *t);
+/* task_git.c */
+int task_describe_git_agent(
+	const struct dayfly_task *t, json_t *task, int fds[LIMIT_REQUEST_FDS], size_t *n_fds);
+
 #endif

@@ -63,3 +63,16 @@ int dayfly_task_set_git_agent(struct dayfly_task *t, int dir_fd)
 	t->git_agent_fd = copy;
 	return 0;
 }
+
+int task_describe_git_agent(
+	const struct dayfly_task *t, json_t *task, int fds[LIMIT_REQUEST_FDS], size_t *n_fds)
+{
+	if (t->git_agent_fd < 0)
+		return 0;
+	/* The only member of the spec that names a descriptor: it is not the task's to change. */
+	json_t *source = json_deep_copy(json_object_get(task, "source"));
+	int r = member_set(task, "source", source);
+	return r < 0 ? r
+		     : member_set_fd(json_object_get(source, "git"), "agent", t->git_agent_fd, fds,
+			       n_fds);
+}
