@@ -3,16 +3,11 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/fd.h"
 #include "base/log.h"
 #include "daemon/connection.h"
 #include "daemon/recovery.h"
 #include "daemon/reload.h"
-#include "daemon/spool.h"
-#include "daemon/stream.h"
-#include "daemon/submit.h"
 #include "daemon/subscription.h"
-#include "daemon/usage.h"
 #include "task/closer.h"
 
 #include <errno.h>
@@ -25,8 +20,6 @@
 /* Beyond the longest grace that a stopping task may have: those who do not end by then are killed
  * with the warden. */
 #define DRAIN_EXTRA_MS 5000
-/* So many tasks may come to their time in one turn of the loop. */
-#define DUE_AT_ONCE 32
 /* Descriptors that the loop has room for from the start: more than the default limits let anybody
  * make us hold. */
 #define LOOP_FDS   16384
@@ -102,151 +95,6 @@ static void on_prepare(uv_prepare_t *handle)
 static void on_check(uv_check_t *handle)
 {
 	settle_turn(handle->data);
-}
-
-/* ---- tasks ---- */
-
-void server_schedule(struct server *s)
-{
-	s->sched.now_ns = clock_boot_ns();
-	while (s->state == SERVER_RUNNING && warden_link_is_up(&s->warden)) {
-		struct sched_entry *e = sched_next(&s->sched);
-		if (!e)
-			return;
-		struct job *j = list_entry(e, struct job, sched);
-		task_handle(j->task, EVENT_SLOT_FREE);
-		jobs_note_started(&s->jobs, j);
-	}
-}
-
-static uint64_t host_new_jail(void *owner)
-{
-	struct server *s = owner;
-	return warden_link_new_jail(&s->warden);
-}
-
-static int host_send(void *owner, const struct wire_request *rq, const int *fds, size_t n_fds)
-{
-	struct server *s = owner;
-	return warden_link_send(&s->warden, rq, fds, n_fds);
-}
-
-static void host_on_state(void *owner, struct task *t)
-{
-	struct server *s = owner;
-	struct job *j = t->owner;
-	j->seen_states |= 1u << t->state;
-	s->wants_spare_log |= t->state == TASK_STATE_RUNNING;
-	j->state_real_ns = clock_real_ns();
-	j->state_boot_ns = clock_boot_ns();
-	recovery_note_state(owner, j);
-	stream_on_state(j);
-	/* The end is told with its result. */
-	if (!task_is_done(t)) {
-		subscription_on_state(s, j);
-		webhooks_on_state(s, j);
-	}
-}
-
-static void host_on_output(void *owner, struct task *t, enum output_stream stream, const char *data,
-	const struct output_record *rec)
-{
-	stream_on_output(t->owner, stream, data, rec);
-}
-
-static void host_on_input_room(void *owner, struct task *t)
-{
-	if (t->owner)
-		intake_on_input_room(t->owner);
-}
-
-static void host_on_unqueue(void *owner, struct task *t)
-{
-	struct server *s = owner;
-	struct job *j = t->owner;
-	if (t->facts.kill_reason == KILL_REASON_QUEUE)
-		submit_note_wait_over(s, j);
-	sched_remove(&s->sched, &j->sched);
-}
-
-static void forget_fresh(struct server *s)
-{
-	json_decref(s->fresh_json);
-	s->fresh_json = NULL;
-	s->fresh = NULL;
-}
-
-json_t *server_result_to_json(struct server *s, const struct task_result *r)
-{
-	return s->fresh == r && s->fresh_json ? json_incref(s->fresh_json) : result_to_json(r);
-}
-
-static int host_open_spool(void *owner, struct task *t, uint64_t *max_bytes, struct err *e)
-{
-	return spool_open(owner, t, max_bytes, e);
-}
-
-/* Its end may be told. */
-static void end_job(struct server *s, struct job *j)
-{
-	const struct task_result *r = j->task->result;
-	j->is_ending = false;
-	metrics_note_result(&s->metrics, r);
-	forget_fresh(s);
-	s->fresh_json = result_to_json(r);
-	s->fresh = r;
-	auto_free char *text = recovery_result_text(s, r);
-	recovery_note_done(s, j, text);
-	past_note_done(&s->past, j, text);
-	jobs_set_done(&s->jobs, j, clock_boot_ns());
-	stream_on_done(j);
-	subscription_on_state(s, j);
-	webhooks_on_state(s, j);
-	alarm_set(s->after_done, 0);
-}
-
-static void on_uploads_kept(void *owner, struct task *t)
-{
-	end_job(owner, t->owner);
-}
-
-static void host_on_done(void *owner, struct task *t)
-{
-	struct server *s = owner;
-	struct job *j = t->owner;
-	const struct task_result *r = t->result;
-	spool_settle(s, t);
-	sched_charge(
-		&s->sched, &j->sched, r->cpu_user_us.value + r->cpu_sys_us.value, r->run_us.value);
-	sched_remove(&s->sched, &j->sched);
-	git_source_end(&s->git, j);
-	j->is_ending = uploads_take(&s->uploads, t);
-	if (!j->is_ending)
-		end_job(s, j);
-	/* The slot is given away when this event is dealt with, not in its midst. */
-	alarm_set(s->after_done, 0);
-}
-
-/* A task was done: its slot is free, and an old one may have to go. */
-static void on_after_done(void *owner)
-{
-	struct server *s = owner;
-	forget_fresh(s);
-	jobs_expire(&s->jobs, clock_boot_ns());
-	server_schedule(s);
-}
-
-static void on_deadlines(void *owner, int events)
-{
-	struct server *s = owner;
-	struct deadline *d;
-	/* The timer stays readable until none is due: the rest comes in the next turn. */
-	for (unsigned n = 0; n < DUE_AT_ONCE; n++) {
-		d = deadline_pop_due(&s->deadlines, clock_boot_ns());
-		if (!d)
-			return;
-		task_on_deadline(list_entry(d, struct task, deadline));
-	}
 }
 
 /* ---- the warden ---- */
@@ -418,7 +266,7 @@ uint64_t server_tick_ms(const struct server *s)
 static void on_tick(void *owner)
 {
 	struct server *s = owner;
-	forget_fresh(s);
+	task_host_forget_result(s);
 	jobs_expire(&s->jobs, clock_boot_ns());
 	recovery_write_rest(s);
 	journal_tick(&s->start->journal);
@@ -459,33 +307,12 @@ static int init_handles(struct server *s)
 	if (r == 0)
 		r = alarm_create(s->loop, on_drain_over, s, &s->drain);
 	if (r == 0)
-		r = alarm_create(s->loop, on_after_done, s, &s->after_done);
-	if (r == 0)
 		alarm_set(s->tick, server_tick_ms(s));
 	return r;
 }
 
-static void init_host(struct server *s)
-{
-	s->host = (struct task_host){
-		.loop = s->loop,
-		.deadlines = &s->deadlines,
-		.log_dir = s->start->log_dir,
-		.spare_log = &s->spare_log,
-		.scratch = s->scratch,
-		.owner = s,
-		.new_jail = host_new_jail,
-		.open_spool = host_open_spool,
-		.send = host_send,
-		.on_state = host_on_state,
-		.on_output = host_on_output,
-		.on_input_room = host_on_input_room,
-		.on_unqueue = host_on_unqueue,
-		.on_done = host_on_done,
-	};
-}
-
-int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct startup *start)
+static void init_members(
+	struct server *s, uv_loop_t *loop, struct options *o, struct startup *start)
 {
 	memset(s, 0, sizeof(*s));
 	s->loop = loop;
@@ -496,6 +323,7 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 	for (size_t i = 0; i < SERVER_REFUSED_MAX; i++)
 		s->refused[i] = -1;
 	s->deadlines.fd = -1;
+	s->spare_log = -1;
 	list_init(&s->connections);
 	list_init(&s->subscriptions);
 	list_init(&s->kicked);
@@ -509,29 +337,25 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 		s->jobs.keep_count = start->open_files_hard / 4;
 	const struct sched_caps caps = reload_sched_caps(o);
 	sched_init(&s->sched, &caps);
-	s->spare_log = -1;
+}
+
+static int init_loop(struct server *s)
+{
 	s->scratch = malloc(OUTPUT_RECORD_MAX);
 	s->read_scratch = malloc(OUTPUT_RECORD_MAX);
-	if (!s->scratch || !s->read_scratch)
-		return -ENOMEM;
-	init_host(s);
-	int r = closer_start();
+	int r = s->scratch && s->read_scratch ? closer_start() : -ENOMEM;
 	if (r == 0)
-		r = watch_reserve(loop, LOOP_FDS);
+		r = watch_reserve(s->loop, LOOP_FDS);
 	if (r == 0)
-		r = deadline_heap_init(&s->deadlines);
-	if (r == 0)
-		r = watch_create(loop, s->deadlines.fd, on_deadlines, s, &s->deadline_watch);
-	if (r == 0)
-		r = init_handles(s);
-	if (r == 0)
-		r = warden_link_init(&s->warden, loop, start, &warden_hooks, s);
-	if (r == 0)
-		server_set_pool(s);
-	if (r == 0)
-		r = probe_init(&s->probe, loop, start);
-	if (r == 0)
-		r = past_init(&s->past, s, start->history_dir, start->history_makes_dirs);
+		r = task_host_init(s);
+	return r < 0 ? r : init_handles(s);
+}
+
+/* What outlives a task, or a daemon: what those before us have left goes on. */
+static int init_kept(struct server *s)
+{
+	struct startup *start = s->start;
+	int r = past_init(&s->past, s, start->history_dir, start->history_makes_dirs);
 	if (r == 0)
 		r = recovery_start(s, &start->journal_image);
 	if (r == 0)
@@ -539,10 +363,25 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 	if (r == 0)
 		r = webhooks_start(s);
 	if (r == 0)
-		r = uploads_init(&s->uploads, loop, o, &start->targets, &s->metrics,
+		r = uploads_init(&s->uploads, s->loop, s->options, &start->targets, &s->metrics,
 			start->uploads_dir, start->spool_dir);
-	s->uploads.on_kept = on_uploads_kept;
+	s->uploads.on_kept = task_host_end;
 	s->uploads.owner = s;
+	return r;
+}
+
+int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct startup *start)
+{
+	init_members(s, loop, o, start);
+	int r = init_loop(s);
+	if (r == 0)
+		r = warden_link_init(&s->warden, loop, start, &warden_hooks, s);
+	if (r == 0)
+		server_set_pool(s);
+	if (r == 0)
+		r = probe_init(&s->probe, loop, start);
+	if (r == 0)
+		r = init_kept(s);
 	if (r == 0)
 		r = git_sources_init(&s->git, s);
 	if (r == 0)
@@ -611,19 +450,15 @@ void server_finish(struct server *s)
 	jobs_finish(&s->jobs);
 	sched_finish(&s->sched);
 	spools_finish(&s->spools);
-	watch_destroy(&s->deadline_watch);
-	deadline_heap_finish(&s->deadlines);
+	task_host_finish(s);
 	alarm_destroy(&s->tick);
 	alarm_destroy(&s->drain);
-	alarm_destroy(&s->after_done);
 	waiting_finish(&s->waiting);
 	usage_finish(&s->usage);
-	fd_close(&s->spare_log);
 	notify_finish(&s->start->notify);
 	/* Only the handles that are part of this struct are left. */
 	uv_walk(s->loop, close_handle, NULL);
 	uv_run(s->loop, UV_RUN_DEFAULT);
-	forget_fresh(s);
 	free(s->scratch);
 	free(s->read_scratch);
 }

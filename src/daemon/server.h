@@ -106,9 +106,6 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 int server_run(struct server *s);
 void server_finish(struct server *s);
 
-/* Starts what may be started now. */
-void server_schedule(struct server *s);
-
 /* Tells the warden what the settings say of the pool; what is in it goes. */
 void server_set_pool(struct server *s);
 
@@ -117,12 +114,22 @@ void server_drain(struct server *s, const char *why);
 
 /* How long the next tick may be away. */
 uint64_t server_tick_ms(const struct server *s);
-/* The result of a task that is done, as JSON that the caller does not change. NULL without memory.
- */
-json_t *server_result_to_json(struct server *s, const struct task_result *r);
 
 /* So many descriptors of one user may wait to be closed before no more are taken. */
 size_t server_closes_max(const struct server *s);
+
+/* task_host.c */
+/* Fills server.host. Returns 0 or -errno; call task_host_finish() in both cases. */
+int task_host_init(struct server *s);
+void task_host_finish(struct server *s);
+/* Starts what may be started now. */
+void server_schedule(struct server *s);
+/* Of a task that is done, and whose files to send are kept: tells its end. */
+void task_host_end(void *owner, struct task *t);
+/* The result of a task that is done, as JSON that the caller does not change. NULL without memory.
+ */
+json_t *server_result_to_json(struct server *s, const struct task_result *r);
+void task_host_forget_result(struct server *s);
 
 /* accept.c */
 int accept_init(struct server *s);
