@@ -37,7 +37,7 @@ class CpuShares(Queue):
             return len(tasks[who]) - sum(t["state"] in waiting for t in clients[who].call("list")["tasks"])
 
         # Enough to compare, and both still have tasks that wait.
-        self.assertTrue(wait_until(lambda: n_done(0) >= 6, 40, 0.05), "%d and %d are done" % (n_done(0), n_done(1)))
+        self.assertTrue(wait_until(lambda: n_done(0) >= 6, 120, 0.05), "%d and %d are done" % (n_done(0), n_done(1)))
         self.assertLess(n_done(1), len(tasks[1]))
         for client, own in zip(clients, tasks):
             for task in own:
