@@ -451,6 +451,10 @@ class Daemon:
                 "DAYFLY_SOCKET": self.socket, "XDG_RUNTIME_DIR": self.run_dir, "LANG": "C.UTF-8"}
 
 
+# The probes that a daemon makes after its start, and what they start, come and go by themselves.
+PROBES = ("dayfly-probe", "newuidmap", "newgidmap")
+
+
 class Leaks:
     """The host before a test, to be compared with the host after it."""
 
@@ -464,8 +468,7 @@ class Leaks:
         state = {"mounts": self.mounts(), "sockets": self.sockets(), "cgroups": self.cgroups(), "ipc": self.ipc(),
                  "files": self.files()}
         table = process_table()
-        # The probes that a daemon makes after its start come and go by themselves.
-        ours = {pid for pid in without_parked(processes_of(self.stage.path, table), table) if table[pid][1] != "dayfly-probe"}
+        ours = {pid for pid in without_parked(processes_of(self.stage.path, table), table) if table[pid][1] not in PROBES}
         state["processes"] = {pid: table[pid][1] for pid in ours}
         # Of a pool the warden holds what is parked.
         state["fds"] = {pid: count_fds(pid) for pid in ours if not (POOL and table[pid][1] == "dayfly-warden")}

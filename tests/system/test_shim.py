@@ -69,7 +69,7 @@ class Shimmed(OwnDaemons):
                                                         "labels": {"x": "y"}, "limits": {"wall": "60s"}}))
         kept = kept["task"]
         reader = self.detach(client, {"argv": ["sh", "-c", "echo up; exec cat"], "stdin": "stream"})
-        screen = self.detach(client, {"argv": ["sleep", "300"], "tty": True})
+        screen = self.detach(client, {"argv": ["sleep", "97531"], "tty": True})
         task = {"argv": ["sh", "-c", "echo out; exit 3"], "env": {"A": "b"}, "labels": {"x": "y"}, "limits": {"wall": "20s"}}
         return {reader, screen}, [
             ("ping", "ping", dict),
@@ -85,7 +85,7 @@ class Shimmed(OwnDaemons):
             ("input", "input", lambda: {"task": reader, "text": "x" * 2000}),
             ("input, base64", "input", lambda: {"task": reader, "base64": "eHg="}),
             ("resize", "resize", lambda: {"task": screen, "rows": 5, "cols": 5}),
-            ("cancel", "cancel", lambda: {"task": self.detach(client, {"argv": ["sleep", "300"], "limits": {"grace": "20ms"}})}),
+            ("cancel", "cancel", lambda: {"task": self.detach(client, {"argv": ["sleep", "97531"], "limits": {"grace": "20ms"}})}),
             ("no task", "inspect", lambda: {"task": "no-such-task"}),
             ("nonsense", "nonsense", dict),
             ("run", "run", lambda: {"task": task}),
