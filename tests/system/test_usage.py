@@ -59,9 +59,11 @@ class Usage:
         self.end(busy, idle)
 
     def test_what_children_have_used_stays_when_they_end(self):
-        run = self.start({"argv": ["sh", "-c", "timeout 0.4 sh -c 'while :; do :; done'; sleep 97531"], "limits": {"grace": "50ms"}})
-        self.assertTrue(wait_until(lambda: (listed(self.client)[run[1]]["usage"]["cpu"] or 0) > 100000))
-        self.assertTrue(wait_until(lambda: listed(self.client)[run[1]]["usage"]["pids"] == 2))
+        # Three while the loop runs, and two afterwards: the first shell and sleep.
+        run = self.start({"argv": ["sh", "-c", "sh -c 'sh -c \"$LOOP\"; :'; sleep 97531"], "limits": {"grace": "50ms"},
+                          "env": {"LOOP": "i=0; while [ $i -lt 1000000 ]; do i=$((i+1)); done"}})
+        self.assertTrue(wait_until(lambda: (listed(self.client)[run[1]]["usage"]["cpu"] or 0) > 100000, 20))
+        self.assertTrue(wait_until(lambda: listed(self.client)[run[1]]["usage"]["pids"] == 2, 20))
         time.sleep(0.6)
         self.assertGreater(listed(self.client)[run[1]]["usage"]["cpu"], 100000)
         self.end(run)
