@@ -433,9 +433,12 @@ class Kept(Hooked):
         client = daemon.client()
         for _ in range(60):
             client.send("run", detach=True, task={"argv": ["true"], "webhooks": [{"url": receiver.url()}]})
-        time.sleep(0.2)
-        kill_daemon(daemon)
         accepted = set()
+        while not accepted:
+            event = client.read_event(20)
+            if event["event"] == "accepted":
+                accepted.add(event["task"])
+        kill_daemon(daemon)
         try:
             while True:
                 event = client.read_event(5)
@@ -443,7 +446,6 @@ class Kept(Hooked):
                     accepted.add(event["task"])
         except (EOFError, ConnectionResetError):
             pass
-        self.assertTrue(accepted, "the kill came too early to say anything")
         daemon.close_client()
         daemon.start()
         known = {t["task"] for t in daemon.client().call("list", all=True)["tasks"]}
