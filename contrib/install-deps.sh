@@ -69,6 +69,7 @@ test  command readelf       binutils         binutils            binutils       
 test  command python3       python3          python3             python            python3
 test  command newuidmap     uidmap           shadow-utils        shadow            shadow-uidmap
 test  command openssl       openssl          openssl             openssl           openssl
+test  command patch         patch            patch               patch             patch
 test  command git           git              git-core            git               git
 test  git     git-daemon    git              git-daemon          git               git-daemon
 test  git     git-http-backend git           git-core            git               git-daemon
