@@ -184,7 +184,7 @@ class Drained(Pooled):
     def test_a_kind_that_nobody_asks_for_goes(self):
         self.configured("[pool]\nmax_age = 1s\n")
         self.warm_kind(user="root")
-        self.assertTrue(self.parked(), "the control")
+        self.assertTrue(wait_until(self.parked), "the control")
         self.assertTrue(wait_until(lambda: not self.parked() and not self.kinds(), 5), self.kinds())
         time.sleep(0.1)
         self.assertEqual(self.parked(), set(), "and is not made anew")
