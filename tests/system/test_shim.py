@@ -68,8 +68,8 @@ class Shimmed(OwnDaemons):
         _, kept, _, _, _ = client.finish(*client.start({"argv": ["sh", "-c", "echo out; echo err >&2; exit 3"], "name": "kept",
                                                         "labels": {"x": "y"}, "limits": {"wall": "60s"}}))
         kept = kept["task"]
-        reader = self.detach(client, {"argv": ["sh", "-c", "echo up; exec cat"], "stdin": "stream"})
-        screen = self.detach(client, {"argv": ["sleep", "97531"], "tty": True})
+        reader = self.detach(client, {"argv": ["sh", "-c", "echo up; exec cat"], "stdin": "stream", "limits": {"wall": "6h"}})
+        screen = self.detach(client, {"argv": ["sleep", "97531"], "tty": True, "limits": {"wall": "6h"}})
         task = {"argv": ["sh", "-c", "echo out; exit 3"], "env": {"A": "b"}, "labels": {"x": "y"}, "limits": {"wall": "20s"}}
         return {reader, screen}, [
             ("ping", "ping", dict),
