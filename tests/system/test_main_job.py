@@ -52,7 +52,7 @@ class MainJob:
         if self.mode == "root" or SCALE > 1 or os.environ.get("ASAN_OPTIONS"):
             test = "build/release/tests/unit/base/test_units"
             script = "make -j2 %s && %s && echo 'unit: 1 passed, 0 failed'" % (test, test)
-        done = self.cli("run", "--workspace", ".:cow", "--result", "/dev/null", "--", "sh", "-c", script, cwd=top, timeout=240 * SCALE)
+        done = self.cli("run", "--workspace", ".:cow", "--result", "/dev/null", "--", "sh", "-c", script, cwd=top, timeout=540 * SCALE)
         tail = (done.stdout[-1500:] + b"\n" + done.stderr[-1500:]).decode("utf-8", "replace")
         self.assertEqual(done.returncode, 0, tail)
         self.assertRegex(tail, r"unit: [1-9]\d* passed, 0 failed")
