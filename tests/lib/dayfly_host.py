@@ -336,6 +336,10 @@ class Daemon:
             self.client().run({"argv": ["true"]}, timeout=30)
         with contextlib.suppress(DaemonError):  # there may be none
             self.client().call("history", limit=1)
+        # Each probe has its descriptors, and between two of them everything looks settled.
+        deadline = time.monotonic() + 10 * SCALE
+        while not self.client().call("info").get("probes_made", True) and time.monotonic() < deadline:
+            time.sleep(0.02)
         self.close_client()
         self.settle()
         self.baseline_rss = rss_kib(self.process.pid)
