@@ -197,6 +197,30 @@ char *str_escape_json(const char *json)
 	return out;
 }
 
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
+const char *str_next_line(const char **text, size_t *len, size_t *ret_len)
+{
+	const char *s = *text;
+	if (!*len)
+		return NULL;
+	const char *end = memchr(s, '\n', *len);
+	size_t n = end ? (size_t)(end - s) : *len;
+	*text += n + (end != NULL);
+	*len -= n + (end != NULL);
+	while (n && is_blank(s[n - 1]))
+		n--;
+	while (n && is_blank(*s)) {
+		s++;
+		n--;
+	}
+	*ret_len = n;
+	return s;
+}
+
 void strv_free(char **v)
 {
 	if (!v)

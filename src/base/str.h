@@ -23,6 +23,10 @@ bool str_starts(const char *s, const char *prefix);
 /* [a-zA-Z0-9][a-zA-Z0-9_.-]*, 1 to max bytes: task names, labels, hostnames. */
 bool str_is_name(const char *s, size_t max);
 
+/* The next line of *len bytes at *text, which become what is left, without blanks and the '\r' at
+ * either end: *ret_len bytes. NULL where nothing is left. Nothing is copied. */
+const char *str_next_line(const char **text, size_t *len, size_t *ret_len);
+
 /*
  * Copies text for one log line or a terminal: control characters, those that turn the direction of
  * writing and bytes that are no UTF-8 become \xNN; long text ends in "...", never inside a

@@ -2,6 +2,7 @@
 #include "daemon/upload_secret.h"
 
 #include "base/cleanup.h"
+#include "base/str.h"
 #include "http/secret_file.h"
 
 #include <errno.h>
@@ -84,21 +85,12 @@ static int read_line(struct upload_secret *secret, enum upload_kind kind, const 
 static int read_text(struct upload_secret *secret, enum upload_kind kind, const char *text,
 	size_t len, struct err *e)
 {
-	unsigned line = 1;
+	const char *s;
+	size_t n;
 	int r = 0;
-	for (size_t at = 0; r == 0 && at < len; line++) {
-		const char *s = text + at, *end = memchr(s, '\n', len - at);
-		size_t n = end ? (size_t)(end - s) : len - at;
-		at += n + 1;
-		while (n && s[n - 1] && strchr(" \t\r", s[n - 1]))
-			n--;
-		while (n && *s && strchr(" \t", *s)) {
-			s++;
-			n--;
-		}
-		if (n && !strchr("#;[", s[0]))
+	for (unsigned line = 1; r == 0 && (s = str_next_line(&text, &len, &n)); line++)
+		if (n && !memchr("#;[", s[0], 3))
 			r = read_line(secret, kind, s, n, line, e);
-	}
 	return r;
 }
 

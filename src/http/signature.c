@@ -3,6 +3,7 @@
 
 #include "base/base64.h"
 #include "base/cleanup.h"
+#include "base/str.h"
 #include "http/secret_file.h"
 
 #include <errno.h>
@@ -51,16 +52,11 @@ int signature_parse(const char *text, size_t len, struct signature_keys *ret, st
 {
 	struct signature_keys k = { .n = 0 };
 	unsigned line = 1;
+	size_t n;
 	int r = 0;
-	for (size_t at = 0; r == 0 && at < len; line++) {
-		const char *s = text + at, *end = memchr(s, '\n', len - at);
-		size_t n = end ? (size_t)(end - s) : len - at;
-		at += n + 1;
-		while (n && strchr(" \t\r", s[n - 1]))
-			n--;
+	for (const char *s; r == 0 && (s = str_next_line(&text, &len, &n)); line++)
 		if (n && s[0] != '#')
 			r = add_line(&k, s, n, line, e);
-	}
 	if (r == 0 && !k.n)
 		r = refuse(e, line, "is the end, and there was no secret");
 	if (r == 0)

@@ -18,24 +18,6 @@ printf '* text eol=crlf\\n*.x diff=evil\\n' > .gitattributes; printf 'a\\r\\n' >
 line'; printf x > 'with "quotes" and \\ and 	tab'; printf x > "$(printf 'by\\377te')"; printf x > -dash; mkdir -p 'sp ace'; echo 1 > 'sp ace/ü'"""
 
 
-def tree(top):
-    """What git keeps of a tree: names, contents or targets, whether executable."""
-    found = {}
-    top = os.fsencode(top)
-    for path, dirs, files in os.walk(top):
-        if b".git" in dirs:
-            dirs.remove(b".git")
-        for name in files + [d for d in dirs if os.path.islink(os.path.join(path, d))]:
-            full = os.path.join(path, name)
-            st = os.lstat(full)
-            if os.path.islink(full):
-                found[os.path.relpath(full, top)] = ("link", os.readlink(full))
-            else:
-                with open(full, "rb") as f:
-                    found[os.path.relpath(full, top)] = ("x" if st.st_mode & 0o100 else "-", f.read())
-    return found
-
-
 def whole(top):
     """All of a tree but .git: names, permissions, contents, targets."""
     found = {}
@@ -56,6 +38,17 @@ def whole(top):
                     found[os.path.relpath(full, top)] = ("file", mode, f.read())
             else:
                 found[os.path.relpath(full, top)] = ("special",)
+    return found
+
+
+def tree(top):
+    """What git keeps of a tree: names, contents or targets, whether executable."""
+    found = {}
+    for name, (kind, *rest) in whole(top).items():
+        if kind == "link":
+            found[name] = (kind, rest[0])
+        elif kind == "file":
+            found[name] = ("x" if int(rest[0], 8) & 0o100 else "-", rest[1])
     return found
 
 

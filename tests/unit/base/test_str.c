@@ -238,6 +238,37 @@ TEST(string_arrays_grow_and_are_copied_deep)
 	strv_free(NULL);
 }
 
+static void expect_lines(const char *text, size_t len, const char *const *wanted)
+{
+	const char *line;
+	size_t n;
+	while ((line = str_next_line(&text, &len, &n))) {
+		assert_non_null(*wanted);
+		assert_int_equal(n, strlen(*wanted));
+		assert_memory_equal(line, *wanted, n);
+		wanted++;
+	}
+	assert_null(*wanted);
+	assert_int_equal(len, 0);
+}
+
+TEST(lines_come_without_what_is_blank_at_their_ends)
+{
+	static const char text[] = " a b\t\r\n\n \t\r\nc\r\nd";
+	expect_lines(text, strlen(text), (const char *const[]){ "a b", "", "", "c", "d", NULL });
+	expect_lines(text, 5, (const char *const[]){ "a b", NULL });
+	expect_lines("x\n", 2, (const char *const[]){ "x", NULL });
+	expect_lines("", 0, (const char *const[]){ NULL });
+}
+
+TEST(a_zero_byte_is_no_blank)
+{
+	const char *text = "a\0";
+	size_t len = 2, n;
+	assert_non_null(str_next_line(&text, &len, &n));
+	assert_int_equal(n, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -253,6 +284,8 @@ int main(void)
 		cmocka_unit_test(j19_escaped_text_has_nothing_that_a_terminal_obeys),
 		cmocka_unit_test(j19_escaped_json_says_the_same),
 		cmocka_unit_test(escaped_text_never_leaves_its_room),
+		cmocka_unit_test(lines_come_without_what_is_blank_at_their_ends),
+		cmocka_unit_test(a_zero_byte_is_no_blank),
 		cmocka_unit_test(string_arrays_grow_and_are_copied_deep),
 	};
 	return RUN_TESTS(tests);

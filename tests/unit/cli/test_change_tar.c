@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include "cli/change_tar.h"
+#include "cli/tar_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,19 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-static int fd;
-
-static int start(void **state)
-{
-	fd = memfd_create("tar", MFD_CLOEXEC);
-	return fd < 0;
-}
-
-static int finish(void **state)
-{
-	return close(fd);
-}
 
 static void put(const void *data, size_t len)
 {

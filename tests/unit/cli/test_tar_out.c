@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include "cli/change_tar.h"
+#include "cli/tar_file.h"
 #include "cli/tar_out.h"
 
 #include <errno.h>
@@ -9,19 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-static int fd;
-
-static int start(void **state)
-{
-	fd = memfd_create("tar", MFD_CLOEXEC);
-	return fd < 0;
-}
-
-static int finish(void **state)
-{
-	return close(fd);
-}
 
 static void check_content(const struct change_tar_entry *c, const char *wanted, size_t len)
 {
