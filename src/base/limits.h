@@ -74,6 +74,8 @@
 #define LIMIT_CONNECTIONS 65536
 /* Requests of one connection that wait for an answer. */
 #define LIMIT_CONNECTION_REQUESTS 1024
+/* A user's requests that follow tasks which another request has started. */
+#define LIMIT_FOLLOWERS_UID 4096
 /* Subscriptions to events of one connection, of one uid, and in total: each change of a task's
  * state looks at all of them. */
 #define LIMIT_CONNECTION_SUBSCRIPTIONS 4

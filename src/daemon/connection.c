@@ -1,6 +1,7 @@
 /* One client: see connection.h. */
 #include "daemon/connection.h"
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "daemon/jobs.h"
@@ -118,17 +119,26 @@ static void set_watch(struct connection *c)
 	watch_set(c->watch, events);
 }
 
+static bool fill(struct connection *c)
+{
+	bool has_added = subscription_fill(c);
+	has_added |= stream_fill(c);
+	has_added |= usage_fill(c);
+	has_added |= past_fill(c);
+	return has_added;
+}
+
 /* Fills the buffer from the streams and sends it, in turn. Returns whether nothing is left to do.
  */
 static bool pump(struct connection *c)
 {
-	for (int i = 0; i < ROUNDS_PER_TURN; i++) {
+	for (int i = 0; i < ROUNDS_PER_TURN && connection_may_be_told(c); i++) {
+		uint64_t start_ns = clock_mono_ns();
 		bool was_full = buf_len(&c->out) >= CONNECTION_OUT_LOW;
-		bool has_added = subscription_fill(c);
-		has_added |= stream_fill(c);
-		has_added |= usage_fill(c);
-		has_added |= past_fill(c);
-		if (c->is_dead || !flush(c))
+		bool has_added = fill(c);
+		bool is_sent = !c->is_dead && flush(c);
+		c->tenant->told_ns += clock_mono_ns() - start_ns;
+		if (!is_sent)
 			return false;
 		if (!has_added && !was_full)
 			return true;
@@ -204,6 +214,11 @@ bool connection_may_read(const struct connection *c)
 		return false;
 	/* Of one whose uid is over its part also nothing that is small. */
 	return buf_len(&c->out) < CONNECTION_OUT_HIGH && c->tenant->out_bytes < TENANT_OUT_BYTES;
+}
+
+bool connection_may_be_told(const struct connection *c)
+{
+	return c->server->state == SERVER_STOPPED || tenant_may_be_told(c->tenant);
 }
 
 bool connection_has_time(const struct connection *c)

@@ -131,6 +131,9 @@ bool connection_may_read(const struct connection *c);
 
 /* Whether its user has some of this turn left. Where the daemon stops, everybody has. */
 bool connection_has_time(const struct connection *c);
+/* The same for what it is told: what its tasks say, their ends, and lists. Until the loop is at its
+ * end: what is left to be said must not keep others' tasks from ending in time. */
+bool connection_may_be_told(const struct connection *c);
 
 /* Final events. A buffer that is over its cap ends the connection. */
 void connection_send_error(struct connection *c, const char *id, const struct err *e);

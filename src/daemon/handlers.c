@@ -43,6 +43,8 @@ static int handle_follow(struct connection *c, struct request *rq, size_t line_l
 	int r = find(c, rq, &j, e);
 	if (is_unknown(r, c))
 		return past_find(c, rq, e);
+	if (r == 0)
+		r = stream_check_room(c, e);
 	if (r < 0)
 		return r;
 	r = stream_create(c, j, rq);

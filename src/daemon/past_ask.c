@@ -287,7 +287,7 @@ bool past_fill(struct connection *c)
 		if (!w->is_ready)
 			continue;
 		has_added = true;
-		if (!connection_has_time(c))
+		if (!connection_has_time(c) || !connection_may_be_told(c))
 			break;
 		uint64_t start_ns = clock_mono_ns();
 		if (w->query.r < 0)

@@ -43,15 +43,29 @@ static void destroy_dead(struct server *s)
 
 static void settle(struct server *s)
 {
-	struct list turn;
+	struct list turn, late;
 	/* What kicks again waits for the next turn. */
 	list_init(&turn);
+	list_init(&late);
 	if (!list_empty(&s->kicked)) {
 		list_insert(&s->kicked, &turn);
 		list_remove(&s->kicked);
 	}
-	while (!list_empty(&turn))
-		connection_settle(list_entry(turn.next, struct connection, kick_link));
+	while (!list_empty(&turn)) {
+		struct connection *c = list_entry(turn.next, struct connection, kick_link);
+		if (connection_may_be_told(c)) {
+			connection_settle(c);
+		} else {
+			list_remove(&c->kick_link);
+			list_append(&late, &c->kick_link);
+		}
+	}
+	/* Those who had no part of this turn come before those who had. */
+	while (!list_empty(&late)) {
+		struct list *last = late.prev;
+		list_remove(last);
+		list_insert(&s->kicked, last);
+	}
 	destroy_dead(s);
 	connection_end_orphans(s);
 }
@@ -415,6 +429,7 @@ int server_run(struct server *s)
 	subscription_end_all(s);
 	uploads_end_all_watches(&s->uploads);
 	/* As far as the sockets take it at once. */
+	s->state = SERVER_STOPPED;
 	settle(s);
 	return s->exit_code;
 }

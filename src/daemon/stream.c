@@ -1,7 +1,9 @@
 /* From a task to a request: see stream.h. */
 #include "daemon/stream.h"
 
+#include "base/clock.h"
 #include "base/fd.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "daemon/describe.h"
 #include "daemon/past.h"
@@ -19,6 +21,7 @@ static void stream_destroy(struct stream *s)
 	list_remove(&s->conn_link);
 	list_remove(&s->job_link);
 	s->conn->n_open--;
+	s->conn->tenant->n_followers -= s->is_follower;
 	artifact_out_destroy(s->artifacts);
 	free(s->tag);
 	free(s);
@@ -28,6 +31,18 @@ void stream_finish_all(struct connection *c)
 {
 	list_for_each_safe (pos, &c->streams)
 		stream_destroy(list_entry(pos, struct stream, conn_link));
+}
+
+int stream_check_room(const struct connection *c, struct err *e)
+{
+	size_t n = c->tenant->n_followers;
+	if (n < LIMIT_FOLLOWERS_UID)
+		return 0;
+	err_set(e, ERR_BUSY, 0, "%zu requests of this user follow tasks already; at most %d may", n,
+		LIMIT_FOLLOWERS_UID);
+	err_hint(e, "close connections that need not follow; one request for events tells what "
+		    "becomes of all tasks");
+	return -EBUSY;
 }
 
 /* Of a task of an earlier daemon there is no output: not even none, unless its result says so. */
@@ -69,6 +84,8 @@ int stream_create(struct connection *c, struct job *j, const struct request *rq)
 	list_append(&c->streams, &s->conn_link);
 	list_append(&j->streams, &s->job_link);
 	c->n_open++;
+	s->is_follower = !s->is_held || s->is_duplicate;
+	c->tenant->n_followers += s->is_follower;
 	if (s->wants_states && !s->is_held && !task_is_done(j->task))
 		connection_answered(c, answer_state(&c->out, s->tag, j->task->id,
 					       task_state_name(j->task->state)));
@@ -332,13 +349,15 @@ void stream_on_output(
 		struct connection *c = s->conn;
 		if (!s->wants_output || s->is_held || c->is_dead)
 			continue;
+		uint64_t start_ns = clock_mono_ns();
 		/* A reader that keeps up gets the bytes that are still at hand; the others read
 		 * them from the log when they can. */
-		if (buf_len(&c->out) < CONNECTION_OUT_LOW &&
+		if (buf_len(&c->out) < CONNECTION_OUT_LOW && connection_may_be_told(c) &&
 			output_reader_take_live(&s->reader, rec))
 			connection_answered(c, add_output(s, &chunk, data));
 		else
 			connection_kick(c);
+		c->tenant->told_ns += clock_mono_ns() - start_ns;
 	}
 }
 

@@ -33,6 +33,7 @@ struct stream {
 	enum op op;
 	enum framing framing;
 	bool wants_output, wants_states;
+	bool is_follower;  /* not of the run request that started the task */
 	bool is_held;	   /* of a run request that is not accepted yet: says nothing */
 	bool is_duplicate; /* of a run request that repeats another one's key */
 	bool is_detached;  /* of a run request that does not follow its task */
@@ -48,6 +49,12 @@ struct stream {
 /* A stream for run, attach, logs or wait; a run of a task that has one already is a duplicate.
  * Returns 0 or -errno. */
 int stream_create(struct connection *c, struct job *j, const struct request *rq);
+
+/*
+ * Whether the connection's user may follow one more task that another request has started. All
+ * whom he has may follow the same one, and are told in one turn what becomes of it.
+ */
+int stream_check_room(const struct connection *c, struct err *e);
 
 /* Adds what there is while the connection has room. Returns whether anything was added. */
 bool stream_fill(struct connection *c);

@@ -539,7 +539,10 @@ static int answer_known(struct connection *c, const struct request *rq, struct e
 		err_hint(e, "use a new key for a new task");
 		return -EINVAL;
 	}
-	int r = stream_create(c, j, rq);
+	int r = stream_check_room(c, e);
+	if (r < 0)
+		return r;
+	r = stream_create(c, j, rq);
 	if (r < 0)
 		return err_set(e, ERR_INTERNAL, -r, "follow the task");
 	if (j->is_accepted)

@@ -44,10 +44,17 @@ bool tenant_has_time(const struct tenant *t)
 	return t->used_ns < TENANT_TURN_NS;
 }
 
+bool tenant_may_be_told(const struct tenant *t)
+{
+	return t->told_ns < TENANT_TURN_NS;
+}
+
 void tenants_turn(struct tenants *ts)
 {
-	list_for_each (pos, &ts->all)
-		list_entry(pos, struct tenant, link)->used_ns = 0;
+	list_for_each (pos, &ts->all) {
+		struct tenant *t = list_entry(pos, struct tenant, link);
+		t->used_ns = t->told_ns = 0;
+	}
 }
 
 void tenant_count(size_t *sum, size_t *share, size_t now)

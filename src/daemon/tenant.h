@@ -14,7 +14,8 @@
 
 struct connection;
 
-/* Of one turn of the loop, for its requests. One that has begun is brought to its end. */
+/* Of one turn of the loop, for its requests, and as much for what it is told. A request that has
+ * begun is brought to its end. */
 #define TENANT_TURN_NS (5 * 1000000ull)
 /* Requests that are not complete. */
 #define TENANT_IN_BYTES (64u << 20)
@@ -25,8 +26,10 @@ struct tenant {
 	uid_t uid;
 	struct list link; /* tenants.all */
 	size_t n_connections;
-	uint64_t used_ns; /* in this turn */
-	size_t n_late;	  /* of its connections */
+	uint64_t used_ns;   /* in this turn, for its requests */
+	uint64_t told_ns;   /* likewise, for what it is told */
+	size_t n_followers; /* its requests that follow a task which they have not started */
+	size_t n_late;	    /* of its connections */
 	size_t in_bytes, out_bytes;
 };
 
@@ -44,6 +47,8 @@ void tenant_leave(struct tenant **t);
 
 /* Whether a request of it may be looked at in this turn. */
 bool tenant_has_time(const struct tenant *t);
+/* Whether it may be told more in this turn. */
+bool tenant_may_be_told(const struct tenant *t);
 
 /* A new turn: everybody has his part again. */
 void tenants_turn(struct tenants *ts);

@@ -56,7 +56,7 @@ bool usage_fill(struct connection *c)
 			break;
 		/* What is left over waits for the next turn. */
 		has_added = true;
-		if (!connection_has_time(c))
+		if (!connection_has_time(c) || !connection_may_be_told(c))
 			break;
 		uint64_t start_ns = clock_mono_ns();
 		connection_send_result(

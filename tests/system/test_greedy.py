@@ -139,6 +139,54 @@ class Greedy(OwnDaemons):
         self.start_daemon()
         self.assert_served(json.dumps({"op": "run", "id": "a", "task": {"argv": ["x"] * 60000, "naem": 1}}).encode() + b"\n")
 
+    def follow(self, n_connections, n_requests, task):
+        clients = [self.connect_to(self.daemon, OTHERS[0]) for _ in range(n_connections)]
+        for client in clients:
+            client.send_bytes(b"".join(b'{"op":"wait","id":"%d","task":"%s"}\n' % (n, task.encode()) for n in range(n_requests)))
+            client.call("ping", timeout=60)
+        return clients
+
+    def test_K8_the_end_of_a_task_that_thousands_wait_for_leaves_time_for_others(self):
+        self.start_daemon()
+        tag, task = self.greedy.start({"argv": ["sleep", "1000"], "limits": {"wall": "1h", "grace": "1s"}}, detach=True)
+        clients = self.follow(64, 60, task)
+        told = select.poll()
+        for client in clients:
+            told.register(client.sock, select.POLLIN)
+        self.greedy.send("cancel", task=task)
+        n_meanwhile = n_told = 0
+        while n_told < len(clients):
+            self.other.call("ping", timeout=60)
+            n_told = len(told.poll(0))
+            n_meanwhile += 0 < n_told < len(clients)
+        # One may have been answered just before all of them were told, and one just after the first.
+        self.assertGreater(n_meanwhile, 2)
+        for client in clients:
+            for n in range(60):
+                self.assertEqual(client.next_for("%d" % n)["result"]["cause"], "cancel")
+
+    def test_K8_requests_that_follow_tasks_are_bounded(self):
+        self.start_daemon()
+        tag, task = self.greedy.start({"argv": ["sleep", "1000"], "idempotency_key": "k"}, detach=True)
+        clients = self.follow(8, 512, task)
+        for op in ("wait", "attach", "logs"):
+            with self.assertRaises(DaemonError) as caught:
+                self.greedy.call(op, task=task)
+            self.assertEqual(caught.exception.code, "busy", caught.exception.error)
+            self.assertIn("at most 4096 may", caught.exception.error["message"])
+        # Also those that ask for a task that is there already. New ones it does not concern.
+        with self.assertRaises(DaemonError) as caught:
+            self.greedy.start({"argv": ["sleep", "1000"], "idempotency_key": "k"})
+        self.assertEqual(caught.exception.code, "busy", caught.exception.error)
+        self.greedy.run({"argv": ["true"]})
+        tag, own = self.other.start({"argv": ["true"]}, detach=True)
+        self.assertEqual(self.other.call("wait", task=own)["cause"], "exit")
+        clients.pop().close()
+        self.assertTrue(wait_until(lambda: self.greedy.call("info")["counts"]["connections"] == 9))
+        tag = self.greedy.send("wait", task=task)
+        self.greedy.call("cancel", task=task)
+        self.assertEqual(self.greedy.next_for(tag)["result"]["cause"], "cancel")
+
     def test_K8_requests_that_are_not_complete_take_bounded_room(self):
         self.start_daemon()
         before = rss_kib(self.daemon.process.pid)

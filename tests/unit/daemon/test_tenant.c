@@ -27,8 +27,13 @@ TEST(a_turn_is_over_for_who_has_used_his_part_only)
 	a->used_ns = TENANT_TURN_NS;
 	assert_false(tenant_has_time(a));
 	assert_true(tenant_has_time(b));
+	/* What he is told is another account. */
+	assert_true(tenant_may_be_told(a));
+	b->told_ns = TENANT_TURN_NS;
+	assert_false(tenant_may_be_told(b));
 	tenants_turn(&ts);
 	assert_true(tenant_has_time(a));
+	assert_true(tenant_may_be_told(b));
 	tenant_leave(&a);
 	tenant_leave(&b);
 }
