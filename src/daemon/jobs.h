@@ -74,6 +74,7 @@ struct job {
 	struct list by_name, by_key, by_jail, by_turn; /* jobs.names, .keys, .jails, .turns */
 	struct jobs_holder *holder;		       /* NULL: of an earlier daemon */
 	struct list conn_link; /* connection.jobs: it dies with that connection */
+	struct list over_link; /* server.superseded: it waited, and is to end */
 	struct list streams;   /* stream.job_link */
 	struct list feeds;     /* connection.feed.job_link: wait for room in the task's input */
 	struct list acks;      /* ack.job_link: an answer waits for room */

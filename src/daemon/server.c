@@ -7,6 +7,7 @@
 #include "daemon/connection.h"
 #include "daemon/recovery.h"
 #include "daemon/reload.h"
+#include "daemon/submit.h"
 #include "daemon/subscription.h"
 #include "task/closer.h"
 
@@ -68,6 +69,7 @@ static void settle(struct server *s)
 	}
 	destroy_dead(s);
 	connection_end_orphans(s);
+	submit_end_superseded(s);
 }
 
 static void on_idle(uv_idle_t *handle)
@@ -89,7 +91,7 @@ static void settle_turn(struct server *s)
 		s->spare_log = output_log_open_file(s->host.log_dir);
 	s->wants_spare_log = false;
 	if (list_empty(&s->kicked) && list_empty(&s->dead) && list_empty(&s->orphans) &&
-		list_empty(&s->tenants.late))
+		list_empty(&s->superseded) && list_empty(&s->tenants.late))
 		uv_idle_stop(&s->idle);
 	else
 		uv_idle_start(&s->idle, on_idle);
@@ -343,6 +345,7 @@ static void init_members(
 	list_init(&s->kicked);
 	list_init(&s->dead);
 	list_init(&s->orphans);
+	list_init(&s->superseded);
 	tenants_init(&s->tenants);
 	spools_init(&s->spools);
 	jobs_init(&s->jobs);

@@ -34,6 +34,8 @@
 /* Of retry_after_ms. */
 #define RETRY_MIN_MS 100u
 #define RETRY_MAX_MS 60000u
+/* So many tasks that waited end in one turn of the loop. */
+#define SUPERSEDED_AT_ONCE 32
 /* When draining ends is a person's decision. */
 #define DRAIN_RETRY_MS 10000u
 
@@ -395,23 +397,43 @@ void submit_note_wait_over(struct server *s, struct job *j)
 	result_set_error(r, &e);
 }
 
+/* Those that wait may be very many: they leave the queue now, and end a part in each turn. */
 static void end_rival(struct job *j, const struct job *by)
 {
+	struct server *s = j->task->host->owner;
 	struct err e;
 	if (j->is_superseded)
 		return;
 	j->is_superseded = true;
 	err_set(&e, ERR_SUPERSEDED, 0, "task %s with the concurrency key \"%s\" took its place",
 		by->task->id, by->task->spec->concurrency.key);
-	cancel_with(j, &e);
+	if (j->sched.state != SCHED_READY) {
+		cancel_with(j, &e);
+		return;
+	}
+	if (!j->task->result->has_error)
+		result_set_error(j->task->result, &e);
+	sched_remove(&s->sched, &j->sched);
+	list_append(&s->superseded, &j->over_link);
+}
+
+void submit_end_superseded(struct server *s)
+{
+	for (unsigned n = 0; n < SUPERSEDED_AT_ONCE && !list_empty(&s->superseded); n++) {
+		struct job *j = list_entry(s->superseded.next, struct job, over_link);
+		list_remove(&j->over_link);
+		task_handle(j->task, EVENT_CANCEL);
+	}
 }
 
 /* The older tasks with the same key make room. */
 static void supersede(struct server *s, const struct job *by)
 {
 	const struct task_spec *own = by->task->spec;
-	if (own->has_concurrency && own->concurrency.mode == CONCURRENCY_SUPERSEDE)
-		jobs_each_rival(&s->jobs, by, end_rival);
+	if (!own->has_concurrency || own->concurrency.mode != CONCURRENCY_SUPERSEDE)
+		return;
+	jobs_each_rival(&s->jobs, by, end_rival);
+	submit_end_superseded(s);
 }
 
 static void log_accepted(const struct task *t)

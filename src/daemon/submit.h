@@ -23,6 +23,9 @@ int submit_run(struct connection *c, struct request *rq, size_t line_len, struct
  */
 void submit_check_again(struct server *s);
 
+/* At the end of a turn: ends some of those in whose place another task has come. */
+void submit_end_superseded(struct server *s);
+
 /* A task leaves the queue for good, its time to wait being over: its result says where it was. */
 void submit_note_wait_over(struct server *s, struct job *j);
 

@@ -187,6 +187,28 @@ class Greedy(OwnDaemons):
         self.greedy.call("cancel", task=task)
         self.assertEqual(self.greedy.next_for(tag)["result"]["cause"], "cancel")
 
+    def test_many_tasks_that_one_supersedes_leave_time_for_others(self):
+        self.start_daemon("--max-tasks", "1")
+        self.daemon.connect(0).start({"argv": ["sleep", "1000"], "limits": {"wall": "1h", "grace": "50ms"}}, detach=True)
+        task = {"argv": ["sleep", "1000"], "concurrency": {"key": "k"}, "limits": {"queue": "1h", "grace": "50ms"}}
+        tasks = [self.greedy.start(task, detach=True)[1] for _ in range(500)]
+        ends = [self.follow(1, 1, t)[0] for t in (tasks[0], tasks[-1])]
+        told = select.poll()
+        for client in ends:
+            told.register(client.sock, select.POLLIN)
+        task["concurrency"]["mode"] = "supersede"
+        self.greedy.send("run", task=task, detach=True)
+        n_meanwhile = n_told = 0
+        while n_told < 2:
+            self.other.call("ping", timeout=60)
+            n_told = len(told.poll(0))
+            n_meanwhile += n_told == 1
+        self.assertGreater(n_meanwhile, 2)
+        for n in (0, 250, -1):
+            result = self.greedy.call("wait", task=tasks[n])
+            self.assertEqual((result["outcome"], result["cause"], result["phase"], result["error"]["code"]), ("cancelled", "cancel", "queue", "superseded"))
+        self.greedy.call("cancel", task=self.greedy.call("list")["tasks"][0]["task"])
+
     def test_K8_requests_that_are_not_complete_take_bounded_room(self):
         self.start_daemon()
         before = rss_kib(self.daemon.process.pid)
