@@ -122,14 +122,22 @@ void task_host_end(void *owner, struct task *t)
 	end_job(owner, t->owner);
 }
 
+/* What it pays for. A jail that dies before it has counted is no way to run for nothing: then it is
+ * the time for which the task had a CPU at all. */
+static uint64_t cost_us(const struct task *t)
+{
+	const struct task_result *r = t->result;
+	if (r->cpu_user_us.is_known && r->cpu_sys_us.is_known)
+		return r->cpu_user_us.value + r->cpu_sys_us.value;
+	return t->started_ns ? (clock_mono_ns() - t->started_ns) / NS_PER_US : 0;
+}
+
 static void host_on_done(void *owner, struct task *t)
 {
 	struct server *s = owner;
 	struct job *j = t->owner;
-	const struct task_result *r = t->result;
 	spool_settle(s, t);
-	sched_charge(
-		&s->sched, &j->sched, r->cpu_user_us.value + r->cpu_sys_us.value, r->run_us.value);
+	sched_charge(&s->sched, &j->sched, cost_us(t), t->result->run_us.value);
 	sched_remove(&s->sched, &j->sched);
 	git_source_end(&s->git, j);
 	j->is_ending = uploads_take(&s->uploads, t);

@@ -6,7 +6,7 @@ import signal
 import time
 
 from dayfly_client import SCALE
-from dayfly_host import rss_kib
+from dayfly_host import process_table, processes_of, rss_kib
 from dayfly_test import DaemonError, in_modes
 
 from common import OwnDaemons, assert_grown_less, wait_until
@@ -208,6 +208,28 @@ class Greedy(OwnDaemons):
             result = self.greedy.call("wait", task=tasks[n])
             self.assertEqual((result["outcome"], result["cause"], result["phase"], result["error"]["code"]), ("cancelled", "cancel", "queue", "superseded"))
         self.greedy.call("cancel", task=self.greedy.call("list")["tasks"][0]["task"])
+
+    def jail_inits(self):
+        table = process_table()
+        return [pid for pid in processes_of(self.daemon.stage.bin, table) if table[pid][1] == "dayfly-init"]
+
+    def test_a_task_whose_CPU_time_nobody_knows_is_not_for_nothing(self):
+        """Its jail died before it had counted: its user's turn comes as late as if it had used the CPU all the time."""
+        self.start_daemon("--max-tasks", "1")
+        root = self.daemon.connect(0)
+        first = root.start({"argv": ["sleep", "1000"], "limits": {"wall": "1h", "grace": "50ms"}}, detach=True)[1]
+        long = {"argv": ["sleep", "1000"], "limits": {"wall": "1h", "queue": "1h", "grace": "50ms"}}
+        mine = [self.greedy.start(long, detach=True)[1] for _ in range(2)]
+        others = [self.other.start({"argv": ["true"], "limits": {"queue": "1h"}}, detach=True)[1] for _ in range(10)]
+        root.call("cancel", task=first)
+        self.assertTrue(wait_until(lambda: self.greedy.call("inspect", task=mine[0])["state"] == "running", 20))
+        time.sleep(2)
+        for pid in self.jail_inits():
+            os.kill(pid, signal.SIGKILL)
+        self.assertIsNone(self.greedy.call("wait", task=mine[0])["cpu"]["user"])
+        for task in others:
+            self.assertEqual(self.other.call("wait", task=task, timeout=60)["cause"], "exit")
+        self.greedy.call("cancel", task=mine[1])
 
     def test_K8_requests_that_are_not_complete_take_bounded_room(self):
         self.start_daemon()
