@@ -303,7 +303,7 @@ static int fill_result(struct task *t)
 	int wanted = result_want_artifacts(r, t->build.plan);
 	if (wanted < 0)
 		return wanted;
-	t->facts.has_cpu_limit = t->build.plan->limits.cpu_ms > 0;
+	t->cpu_rlimit_s = (t->build.plan->limits.cpu_ms + 999) / 1000;
 	r->pool = POOL_OFF;
 	return 0;
 }

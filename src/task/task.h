@@ -80,7 +80,8 @@ struct task {
 	uint64_t spool_bytes; /* promised to it; the owner's */
 	uint64_t jail;	      /* 0: none */
 	int32_t jail_pid;
-	uint32_t n_stuck; /* how often a kill had no effect */
+	uint32_t n_stuck;      /* how often a kill had no effect */
+	uint64_t cpu_rlimit_s; /* CPU time of each process; 0: no such limit */
 	struct verdict_facts facts;
 	struct task_result *result;
 	struct output_log *log;

@@ -16,6 +16,7 @@
 #define SETUP_MS   30000
 #define KILL_MS	   1000
 #define COLLECT_MS 1000
+#define US_PER_S   (NS_PER_S / NS_PER_US)
 
 static void act_unexpected(struct task *t, const struct occurrence *o)
 {
@@ -129,6 +130,21 @@ static void explain_forbidden_call(struct task *t, const char *call)
 	result_set_error(t->result, &e);
 }
 
+/*
+ * A task can send itself any signal: that of a limit counts where the limit may have been reached.
+ * The kernel counts ticks for the one and real time for what was used, which may be less: it need
+ * not be all of it.
+ */
+static void note_cpu_rlimit(struct task *t)
+{
+	const struct task_result *r = t->result;
+	const uint64_t soft_us = t->cpu_rlimit_s * US_PER_S, hard_us = soft_us + US_PER_S;
+	bool is_known = r->cpu_user_us.is_known && r->cpu_sys_us.is_known;
+	uint64_t used_us = r->cpu_user_us.value + r->cpu_sys_us.value;
+	t->facts.used_soft_cpu = soft_us && (!is_known || used_us >= soft_us / 2);
+	t->facts.used_hard_cpu = soft_us && is_known && used_us >= hard_us / 4 * 3;
+}
+
 static void act_record_gone(struct task *t, const struct occurrence *o)
 {
 	t->facts.jail_gone = true;
@@ -140,6 +156,7 @@ static void act_record_gone(struct task *t, const struct occurrence *o)
 	if (t->exited_ns)
 		t->result->destroy_us = known((t->gone_ns - t->exited_ns) / NS_PER_US);
 	result_set_gone(t->result, o->wire);
+	note_cpu_rlimit(t);
 	streams_set_final(&t->streams);
 }
 

@@ -165,7 +165,8 @@ static struct verdict decide_status(const struct verdict_facts *f, const struct 
 		return verdict_of(OUTCOME_KILLED, CAUSE_OOM, PHASE_RUN);
 	if (x->has_signal && x->signal == SIGSYS)
 		return verdict_of(OUTCOME_KILLED, CAUSE_SECCOMP, PHASE_RUN);
-	if (x->has_signal && x->signal == SIGXCPU && f->has_cpu_limit)
+	if (x->has_signal && ((x->signal == SIGXCPU && f->used_soft_cpu) ||
+				     (x->signal == SIGKILL && f->used_hard_cpu)))
 		return verdict_of(OUTCOME_KILLED, CAUSE_TIMEOUT_CPU, PHASE_RUN);
 	if (f->disk_is_full)
 		return verdict_of(OUTCOME_FAILED, CAUSE_DISK_LIMIT, PHASE_RUN);

@@ -10,7 +10,9 @@
  *       over
  *    5  main status known: SIGKILL and oom_kill rose          killed     oom
  *    6                     SIGSYS                             killed     seccomp
- *    7                     SIGXCPU and a CPU limit was set    killed     timeout_cpu
+ *    7                     SIGXCPU, or SIGKILL a second      killed     timeout_cpu
+ *                          later, and a process's limit of
+ *                          CPU time was used up
  *    8                     a signal, or a code above 0,
  *                          and its disk was full              failed     disk_limit
  *    9                     another signal                     failed     signal
@@ -111,7 +113,8 @@ struct verdict_facts {
 	bool jail_gone;		      /* WIRE_GONE came */
 	bool warden_lost;
 	bool daemon_crash;    /* found by the next daemon */
-	bool has_cpu_limit;   /* a limit of CPU time was set */
+	bool used_soft_cpu;   /* as much CPU time as the limit of each process (RLIMIT_CPU) */
+	bool used_hard_cpu;   /* likewise, as the one at which the kernel sends SIGKILL */
 	bool disk_is_full;    /* no byte or no inode was free when the main process ended */
 	bool lacks_artifacts; /* one that is required was not taken */
 	uint64_t oom_kills;   /* by how much the jail's oom_kill counter rose; 0 when not known */

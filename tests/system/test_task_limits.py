@@ -95,6 +95,17 @@ class Limits:
         self.assertEqual((run.outcome, run.cause), ("killed", "timeout_cpu"), str(run))
         self.assertEqual(self.degraded(run.result), ["cpu_time"])
 
+    def test_best_effort_CPU_time_is_the_cause_also_where_the_first_signal_is_ignored(self):
+        if self.has_controllers():
+            self.skipTest("cgroups are delegated to this daemon")
+        run = self.shell("trap '' XCPU; while :; do :; done", limits={"cpu_time": "1s", "wall": "120s"}, best_effort=["cpu_time"])
+        self.assertEqual((run.outcome, run.cause, run.result["exit"]["signal"]), ("killed", "timeout_cpu", 9), str(run))
+
+    def test_CPU_time_is_no_cause_where_it_was_not_used(self):
+        for signal in ("XCPU", "KILL"):
+            run = self.shell("kill -%s $$" % signal, limits={"cpu_time": "1m"}, best_effort=["cpu_time"])
+            self.assertEqual((run.outcome, run.cause), ("failed", "signal"), str(run))
+
     def test_swap_without_memory_is_refused(self):
         self.refused("bad_value", field="task.limits.swap", limits={"swap": "64MiB"})
 

@@ -104,13 +104,19 @@ static void out_of_memory_is_claimed_only_with_a_kill_that_the_kernel_counted(vo
 	expect(&f, OUTCOME_KILLED, CAUSE_TIMEOUT_WALL, PHASE_RUN);
 }
 
-static void a_cpu_limit_is_blamed_only_where_one_was_set(void **state)
+static void a_cpu_limit_is_blamed_only_where_one_was_used_up(void **state)
 {
 	(void)state;
 	struct verdict_facts f = ran(SIGNAL(SIGXCPU));
 	expect(&f, OUTCOME_FAILED, CAUSE_SIGNAL, PHASE_RUN);
-	f.has_cpu_limit = true;
+	f.used_soft_cpu = true;
 	expect(&f, OUTCOME_KILLED, CAUSE_TIMEOUT_CPU, PHASE_RUN);
+	f.status = SIGNAL(SIGKILL);
+	expect(&f, OUTCOME_FAILED, CAUSE_SIGNAL, PHASE_RUN);
+	f.used_hard_cpu = true;
+	expect(&f, OUTCOME_KILLED, CAUSE_TIMEOUT_CPU, PHASE_RUN);
+	f.status = SIGNAL(SIGTERM);
+	expect(&f, OUTCOME_FAILED, CAUSE_SIGNAL, PHASE_RUN);
 }
 
 static void each_kill_reason_has_its_outcome_and_cause(void **state)
@@ -337,7 +343,9 @@ static struct answer expected_answer(const struct verdict_facts *f)
 		{ f->setup_failed, { OUTCOME_ERROR, CAUSE_SETUP } },
 		{ ran_it && signo == SIGKILL && f->oom_kills, { OUTCOME_KILLED, CAUSE_OOM } },
 		{ ran_it && signo == SIGSYS, { OUTCOME_KILLED, CAUSE_SECCOMP } },
-		{ ran_it && signo == SIGXCPU && f->has_cpu_limit,
+		{ ran_it && signo == SIGXCPU && f->used_soft_cpu,
+			{ OUTCOME_KILLED, CAUSE_TIMEOUT_CPU } },
+		{ ran_it && signo == SIGKILL && f->used_hard_cpu,
 			{ OUTCOME_KILLED, CAUSE_TIMEOUT_CPU } },
 		{ ran_it && f->status && f->disk_is_full, { OUTCOME_FAILED, CAUSE_DISK_LIMIT } },
 		{ ran_it && signo, { OUTCOME_FAILED, CAUSE_SIGNAL } },
@@ -391,7 +399,7 @@ static void every_combination_of_facts_follows_the_rules(void **state)
 		SIGNAL(SIGTERM), SIGNAL(SIGKILL), SIGNAL(SIGSYS), CORE(SIGSYS), SIGNAL(SIGXCPU),
 		CORE(SIGSEGV) };
 	unsigned long n = 0;
-	for (unsigned bits = 0; bits < 1u << 10; bits++) {
+	for (unsigned bits = 0; bits < 1u << 11; bits++) {
 		struct verdict_facts f = {
 			.started = bits & 1,
 			.exec_failed = bits & 2,
@@ -400,9 +408,10 @@ static void every_combination_of_facts_follows_the_rules(void **state)
 			.jail_gone = bits & 16,
 			.warden_lost = bits & 32,
 			.daemon_crash = bits & 64,
-			.has_cpu_limit = bits & 128,
+			.used_soft_cpu = bits & 128,
 			.oom_kills = bits & 256,
 			.disk_is_full = bits & 512,
+			.used_hard_cpu = bits & 1024,
 		};
 		for (size_t i = 0; i < (f.has_status ? ARRAY_SIZE(statuses) : 1); i++) {
 			f.status = f.has_status ? statuses[i] : 0;
@@ -418,7 +427,7 @@ int main(void)
 		cmocka_unit_test(every_exit_code_is_told_as_it_is),
 		cmocka_unit_test(every_signal_is_told_as_it_is),
 		cmocka_unit_test(out_of_memory_is_claimed_only_with_a_kill_that_the_kernel_counted),
-		cmocka_unit_test(a_cpu_limit_is_blamed_only_where_one_was_set),
+		cmocka_unit_test(a_cpu_limit_is_blamed_only_where_one_was_used_up),
 		cmocka_unit_test(each_kill_reason_has_its_outcome_and_cause),
 		cmocka_unit_test(the_first_kill_decision_stands),
 		cmocka_unit_test(a_task_that_had_ended_before_the_decision_was_not_killed),
