@@ -336,20 +336,37 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The names in a drop-in folder that count. */
-static char **list_names(DIR *dir)
+static bool is_drop_in(const char *name)
 {
-	char **names = NULL;
-	for (struct dirent *entry; (entry = readdir(dir));) {
-		size_t len = strlen(entry->d_name);
-		if (entry->d_name[0] != '.' && len > 5 &&
-			!strcmp(entry->d_name + len - 5, ".conf") &&
-			strv_len(names) < CONFIG_FILES_MAX)
-			strv_add(&names, entry->d_name);
+	size_t len = strlen(name);
+	return name[0] != '.' && len > 5 && !strcmp(name + len - 5, ".conf");
+}
+
+/* The names in a drop-in folder that count: all or none, as what is left out may be a ceiling. */
+static int list_names(DIR *dir, char ***ret)
+{
+	size_t n = 0;
+	int r = 0;
+	*ret = NULL;
+	for (struct dirent *entry; r == 0 && (entry = readdir(dir));) {
+		if (is_drop_in(entry->d_name))
+			r = ++n > CONFIG_FILES_MAX ? -E2BIG : strv_add(ret, entry->d_name);
 	}
-	if (names)
-		qsort(names, strv_len(names), sizeof(*names), compare_names);
-	return names;
+	if (r < 0) {
+		strv_free(*ret);
+		*ret = NULL;
+	} else if (n) {
+		qsort(*ret, n, sizeof(**ret), compare_names);
+	}
+	return r;
+}
+
+static void fault_of_list(struct config_faults *f, const char *path, int errnum)
+{
+	char cause[64];
+	snprintf(cause, sizeof(cause), "has over %d files", CONFIG_FILES_MAX);
+	fault_of_file(f, path, "put what they set into fewer files", 0,
+		errnum == E2BIG ? cause : "no memory to list it");
 }
 
 static void read_folder(
@@ -368,7 +385,10 @@ static void read_folder(
 	if (!dir)
 		return fault_of_file(f, path, "", errno, "cannot be read");
 	fd = -1; /* the stream's now */
-	char **names = list_names(dir);
+	char **names;
+	int r = list_names(dir, &names);
+	if (r < 0)
+		fault_of_list(f, path, -r);
 	for (size_t i = 0; names && names[i]; i++) {
 		auto_free char *full = NULL;
 		if (asprintf(&full, "%s/%s", path, names[i]) < 0)

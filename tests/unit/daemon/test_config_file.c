@@ -194,6 +194,41 @@ TEST(drop_ins_are_read_after_the_file_in_the_order_of_their_names)
 	remove_place(&p);
 }
 
+static void assert_refused(const struct place *p, const char *cause, const char *fix)
+{
+	struct options o;
+	read_place(&o, p, true);
+	assert_int_equal(o.faults.n, 1);
+	if (!strstr(o.faults.list[0].err.msg, cause) || !strstr(o.faults.list[0].err.hint, fix))
+		fail_msg("%s / %s", o.faults.list[0].err.msg, o.faults.list[0].err.hint);
+	assert_int_equal(o.max_tasks, 64);
+	options_finish(&o);
+}
+
+TEST(drop_ins_beyond_their_number_are_a_fault_and_not_left_out)
+{
+	struct place p;
+	char name[32], path[160];
+	make_place(&p);
+	write_file(p.file, "", 0644);
+	for (int i = 0; i < CONFIG_FILES_MAX + 1; i++) {
+		struct options o;
+		snprintf(name, sizeof(name), "%03d.conf", i);
+		drop_in(&p, name, "");
+		if (i < CONFIG_FILES_MAX - 1)
+			continue;
+		read_place(&o, &p, true);
+		assert_int_equal(o.faults.n, i == CONFIG_FILES_MAX);
+		options_finish(&o);
+	}
+	assert_refused(&p, "has over 256 files", "fewer files");
+	for (int i = 0; i < CONFIG_FILES_MAX + 1; i++) {
+		snprintf(path, sizeof(path), "%s/%03d.conf", p.folder, i);
+		assert_int_equal(remove(path), 0);
+	}
+	remove_place(&p);
+}
+
 TEST(a_file_that_is_not_there_is_a_fault_only_if_it_was_named)
 {
 	struct place p;
@@ -207,17 +242,6 @@ TEST(a_file_that_is_not_there_is_a_fault_only_if_it_was_named)
 	assert_int_equal(o.faults.list[0].err.errnum, ENOENT);
 	options_finish(&o);
 	remove_place(&p);
-}
-
-static void assert_refused(const struct place *p, const char *cause, const char *fix)
-{
-	struct options o;
-	read_place(&o, p, true);
-	assert_int_equal(o.faults.n, 1);
-	if (!strstr(o.faults.list[0].err.msg, cause) || !strstr(o.faults.list[0].err.hint, fix))
-		fail_msg("%s / %s", o.faults.list[0].err.msg, o.faults.list[0].err.hint);
-	assert_int_equal(o.max_tasks, 64);
-	options_finish(&o);
 }
 
 TEST(what_others_could_have_written_is_refused_with_the_fix)
@@ -270,6 +294,7 @@ int main(void)
 		cmocka_unit_test(a_nul_byte_is_told),
 		cmocka_unit_test(a_line_that_the_library_would_cut_is_told),
 		cmocka_unit_test(drop_ins_are_read_after_the_file_in_the_order_of_their_names),
+		cmocka_unit_test(drop_ins_beyond_their_number_are_a_fault_and_not_left_out),
 		cmocka_unit_test(a_file_that_is_not_there_is_a_fault_only_if_it_was_named),
 		cmocka_unit_test(what_others_could_have_written_is_refused_with_the_fix),
 		cmocka_unit_test(what_is_no_readable_file_is_refused),
