@@ -3,6 +3,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "cli/message.h"
+#include "cli/output.h"
 #include "cli/verbs.h"
 
 #include <dayfly/client.h>
@@ -92,7 +93,7 @@ static int help(const char *verb)
 		return status < 0 ? unknown_verb(verb) : status;
 	}
 	print_usage(stdout);
-	return fflush(stdout) == 0 ? 0 : STATUS_USAGE;
+	return output_end(STATUS_USAGE);
 }
 
 /* Once per program: jansson would otherwise open /dev/urandom; the kernel gave us random bytes

@@ -4,10 +4,10 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "cli/message.h"
+#include "cli/output.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 struct dayfly_client *daemon_connect(const struct command *cmd, const char *socket, unsigned flags)
 {
@@ -40,8 +40,8 @@ struct dayfly_event *daemon_answer(const struct command *cmd, struct dayfly_clie
 int daemon_print(const struct command *cmd, const char *text)
 {
 	auto_free char *safe = text ? str_escape_json(text) : NULL;
-	if (safe && puts(safe) >= 0 && fflush(stdout) == 0)
-		return 0;
-	message_error("write output: %s", strerror(safe ? errno : ENOMEM));
-	return cmd->failure_status;
+	if (!safe)
+		return output_failed(-ENOMEM, cmd->failure_status);
+	puts(safe);
+	return output_end(cmd->failure_status);
 }

@@ -24,8 +24,7 @@ void daemon_report(const struct command *cmd, const struct dayfly_client *c, int
 	const struct dayfly_error *e);
 
 /* Prints JSON or a word and a newline on stdout, nothing of which means anything to a terminal, and
- * flushes. Returns the exit status: 0, or the command's
- * failure status. */
+ * flushes. Returns the exit status: 0, or that of output_end(). */
 int daemon_print(const struct command *cmd, const char *text);
 
 /* The table entry of --socket, for a struct with a member `socket`. */

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "cli/daemon.h"
 #include "cli/message.h"
+#include "cli/output.h"
 #include "cli/verbs.h"
 #include "client/programs.h"
 
@@ -221,7 +222,8 @@ static int examine(const struct doctor_options *o)
 	}
 	if (!o->json)
 		print_sum(&t);
-	return fflush(stdout) == 0 && !t.missing ? 0 : command.failure_status;
+	status = output_end(command.failure_status);
+	return status || !t.missing ? status : command.failure_status;
 }
 
 int verb_doctor(int argc, char **argv)

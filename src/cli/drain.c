@@ -3,6 +3,7 @@
 #include "base/str.h"
 #include "cli/daemon.h"
 #include "cli/message.h"
+#include "cli/output.h"
 #include "cli/verbs.h"
 
 #include <inttypes.h>
@@ -43,7 +44,7 @@ static int print_drain(const struct drain_options *o, struct dayfly_event *ev)
 	dayfly_event_result_number(ev, "waiting", &waiting);
 	printf("%s; %" PRId64 " running, %" PRId64 " waiting\n",
 		is_on ? "takes no new tasks" : "takes new tasks", running, waiting);
-	return fflush(stdout) == 0 ? 0 : command.failure_status;
+	return output_end(command.failure_status);
 }
 
 int verb_drain(int argc, char **argv)

@@ -4,6 +4,7 @@
 #include "cli/daemon.h"
 #include "cli/json_line.h"
 #include "cli/message.h"
+#include "cli/output.h"
 #include "cli/task_text.h"
 #include "cli/verbs.h"
 
@@ -13,10 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STATUS_EPIPE 141
-/* As dayfly ps has it. */
-#define TASK_TEXT_SHORT_ID 14
-#define TEXT_MAX	   512
+#define TEXT_MAX 512
 
 struct events_options {
 	const char *label, *socket;
@@ -120,14 +118,6 @@ static int print_event(const struct events_options *o, const struct dayfly_event
 	return r;
 }
 
-static int write_failed(int r)
-{
-	if (r == -EPIPE)
-		return STATUS_EPIPE;
-	message_error("write output: %s", strerror(-r));
-	return command.failure_status;
-}
-
 /* Until the subscription ends or the connection does. Returns the exit status. */
 static int follow(const struct events_options *o, struct dayfly_client *c, struct dayfly_error *e)
 {
@@ -143,7 +133,7 @@ static int follow(const struct events_options *o, struct dayfly_client *c, struc
 			dayfly_event_error(ev, e);
 		dayfly_event_free(ev);
 		if (r < 0)
-			return write_failed(r);
+			return output_failed(r, command.failure_status);
 		if (type == DAYFLY_EVENT_ERROR) {
 			message_report(&command, e);
 			return command.failure_status;

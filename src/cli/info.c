@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "cli/daemon.h"
 #include "cli/message.h"
+#include "cli/output.h"
 #include "cli/verbs.h"
 
 #include <inttypes.h>
@@ -203,7 +204,7 @@ static int print_info(const struct info_options *o, struct dayfly_event *ev)
 	json_decref(pool);
 	json_decref(probes);
 	json_decref(info);
-	return fflush(stdout) == 0 ? 0 : command.failure_status;
+	return output_end(command.failure_status);
 }
 
 int verb_info(int argc, char **argv)

@@ -26,11 +26,8 @@ void message_plain(const char *text);
 /* While the terminal is in raw mode a new line needs a carriage return too. */
 void message_set_raw(bool is_raw);
 
-/*
-
- * Whether colours are wanted on this stream: it is a terminal, and the environment does not say no.
-
- */
+/* Whether colours are wanted on this stream: it is a terminal, and the environment does not say
+ * no. */
 bool message_wants_colour(FILE *out);
 
 /* Whether the terminal is likely to show characters outside ASCII. */

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "base/units.h"
 #include "cli/message.h"
+#include "cli/output.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -332,7 +333,7 @@ int options_begin(
 	options_finish(cmd, values);
 	if (r == OPTIONS_HELP) {
 		options_print_help(cmd, stdout);
-		return fflush(stdout) == 0 ? 0 : cmd->failure_status;
+		return output_end(cmd->failure_status);
 	}
 	message_error("%s", e.msg);
 	message_detail("fix", e.hint);

@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "cli/daemon.h"
 #include "cli/message.h"
+#include "cli/output.h"
 #include "cli/verbs.h"
 
 #include <errno.h>
@@ -183,7 +184,7 @@ static int print_stats(const struct stats_options *o, struct dayfly_event *ev)
 			print_text(m);
 	}
 	json_decref(result);
-	return fflush(stdout) == 0 ? 0 : command.failure_status;
+	return output_end(command.failure_status);
 }
 
 int verb_stats(int argc, char **argv)

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "base/units.h"
 #include "cli/message.h"
+#include "cli/output.h"
 #include "cli/stream_priv.h"
 
 #include <errno.h>
@@ -19,9 +20,8 @@
 #include <unistd.h>
 
 /* A daemon that is there but does not take the request within this time is not going to. */
-#define ANSWER_MS    30000
-#define NOTE_MS	     1000
-#define STATUS_EPIPE 141
+#define ANSWER_MS 30000
+#define NOTE_MS	  1000
 /* How long a reader of our output may stand still after we were told to end. */
 #define STALL_MS 1000
 
@@ -46,12 +46,8 @@ static int after_write(struct stream *s, struct sink *sink, int r)
 	 * for. */
 	if (r < 0 && s->end_signal)
 		r = 1;
-	if (r == -EPIPE)
-		return stream_leave(s, STATUS_EPIPE);
-	if (r < 0) {
-		message_error("write output: %s", strerror(-r));
-		return stream_leave(s, s->command->failure_status);
-	}
+	if (r < 0)
+		return stream_leave(s, output_failed(r, s->command->failure_status));
 	if (r == 0)
 		s->blocked = sink;
 	else

@@ -2,7 +2,7 @@
 #include "cli/table.h"
 
 #include "base/str.h"
-#include "cli/message.h"
+#include "cli/output.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -107,10 +107,5 @@ int table_show(struct table *t, int failure_status)
 {
 	int r = table_print(t, stdout);
 	table_finish(t);
-	if (r == 0 && fflush(stdout) != 0)
-		r = -errno;
-	if (r == 0)
-		return 0;
-	message_error("write output: %s", strerror(-r));
-	return failure_status;
+	return r < 0 ? output_failed(r, failure_status) : output_end(failure_status);
 }

@@ -26,8 +26,8 @@ void table_add(struct table *t, const char *text, size_t max_width);
 
 /* Returns 0 or -ENOMEM. */
 int table_print(const struct table *t, FILE *out);
-/* Prints it on stdout and frees it. Returns the exit status of a verb: 0, or failure_status when
- * it could not be written, which it has said then. */
+/* Prints it on stdout and frees it. Returns the exit status of a verb: 0, or that of
+ * output_failed(). */
 int table_show(struct table *t, int failure_status);
 
 #endif

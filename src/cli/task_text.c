@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "cli/output.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -69,5 +70,5 @@ int task_text_print_ids(const json_t *tasks, int failure_status)
 		str_escape(text, strlen(text), id, sizeof(id));
 		puts(id);
 	}
-	return fflush(stdout) == 0 ? 0 : failure_status;
+	return output_end(failure_status);
 }

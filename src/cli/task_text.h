@@ -23,7 +23,7 @@ void task_text_command(const json_t *task, char *out, size_t size);
 /* The state; of a finished task how it ended. */
 void task_text_state(const json_t *task, char *out, size_t size);
 
-/* The ids of a list on stdout, a line each. Returns 0, or the status for what cannot be written. */
+/* The ids of a list on stdout, a line each. Returns the exit status: 0, or that of output_end(). */
 int task_text_print_ids(const json_t *tasks, int failure_status);
 
 #endif

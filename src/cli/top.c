@@ -5,6 +5,7 @@
 #include "cli/daemon.h"
 #include "cli/json_line.h"
 #include "cli/message.h"
+#include "cli/output.h"
 #include "cli/terminal.h"
 #include "cli/top_layout.h"
 #include "cli/top_screen.h"
@@ -17,7 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STATUS_EPIPE 141
 #define INTERVAL_MIN 100
 #define INTERVAL_MAX (24ull * 3600 * 1000)
 
@@ -159,12 +159,8 @@ static int print_looks(const struct top_options *o, struct dayfly_client *c, str
 		if (status)
 			return status;
 		int r = o->json ? print_json(m) : print_table(m, i == 0);
-		if (r == -EPIPE)
-			return STATUS_EPIPE;
-		if (r < 0) {
-			message_error("write output: %s", strerror(-r));
-			return command.failure_status;
-		}
+		if (r < 0)
+			return output_failed(r, command.failure_status);
 	}
 	return 0;
 }

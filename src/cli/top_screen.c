@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "cli/daemon.h"
 #include "cli/message.h"
+#include "cli/output.h"
 #include "cli/sink.h"
 #include "cli/terminal.h"
 #include "cli/top_layout.h"
@@ -73,7 +74,7 @@ static void written(struct screen *s, int r)
 {
 	s->is_blocked = r == 0;
 	if (r < 0)
-		end(s, r == -EPIPE ? 141 : s->command->failure_status);
+		end(s, r == -EPIPE ? OUTPUT_STATUS_EPIPE : s->command->failure_status);
 }
 
 static int make_frame(struct screen *s)

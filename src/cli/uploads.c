@@ -209,9 +209,7 @@ static int print_table(const json_t *list)
 		table_add(&t, text_of(one, "path"), 40);
 		table_add(&t, *text_of(one, "cause") ? text_of(one, "cause") : to ? to : "", 80);
 	}
-	int r = table_print(&t, stdout);
-	table_finish(&t);
-	return r < 0 || fflush(stdout) != 0 ? command.failure_status : 0;
+	return table_show(&t, command.failure_status);
 }
 
 static int print_uploads(const struct uploads_options *o, struct dayfly_client *c, const char *task)

@@ -1,6 +1,7 @@
 /* dayfly version. */
 #include "base/cleanup.h"
 #include "cli/options.h"
+#include "cli/output.h"
 #include "cli/verbs.h"
 
 #include <dayfly/client.h>
@@ -22,5 +23,5 @@ int verb_version(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	printf("dayfly %s (protocol %d)\n", dayfly_version(), DAYFLY_PROTOCOL);
-	return fflush(stdout) == 0 ? 0 : 1;
+	return output_end(command.failure_status);
 }
