@@ -22,6 +22,13 @@ static int refuse(struct err *e, const char *cause, const char *fix)
 	return -EINVAL;
 }
 
+static int refuse_form(struct err *e, const char *why)
+{
+	err_set(e, ERR_BAD_VALUE, 0, "it is no address of the web (%s)", why);
+	err_hint(e, "write it as https://HOST/PATH");
+	return -EINVAL;
+}
+
 /* A copy of a part, or NULL if it has none. */
 static char *part_of(CURLU *u, CURLUPart part, unsigned flags)
 {
@@ -112,7 +119,7 @@ int url_parse(const char *text, struct url *ret, struct err *e)
 	if (code == CURLUE_OUT_OF_MEMORY)
 		r = err_set(e, ERR_INTERNAL, ENOMEM, "read an address");
 	else if (code != CURLUE_OK)
-		r = refuse(e, curl->url_strerror(code), "write it as https://HOST/PATH");
+		r = refuse_form(e, curl->url_strerror(code));
 	else
 		r = take_parts(u, &parsed, e);
 	curl->url_cleanup(u);
