@@ -178,14 +178,29 @@ static int parse_letters(
 	return OPTIONS_OK;
 }
 
+/* The first one that must be there: COMMAND of "[--] COMMAND [ARGUMENT]...". */
+static const char *first_operand(const struct command *cmd, int *ret_len)
+{
+	const char *word = cmd->operands;
+	while (*word == '[') {
+		word += strcspn(word, " ");
+		word += *word == ' ';
+	}
+	*ret_len = (int)strcspn(word, " .");
+	return word;
+}
+
 static int check_operands(const struct command *cmd, int n, char **operands, struct err *e)
 {
-	if (n < cmd->min_operands)
-		err_set(e, ERR_BAD_VALUE, 0, "%s is missing", cmd->operands);
-	else if (cmd->max_operands >= 0 && n > cmd->max_operands)
+	if (n < cmd->min_operands) {
+		int len;
+		const char *first = first_operand(cmd, &len);
+		err_set(e, ERR_BAD_VALUE, 0, "%.*s is missing", len, first);
+	} else if (cmd->max_operands >= 0 && n > cmd->max_operands) {
 		err_set(e, ERR_BAD_VALUE, 0, "one word too many: %s", operands[cmd->max_operands]);
-	else
+	} else {
 		return OPTIONS_OK;
+	}
 	err_hint(e, "usage: dayfly %s [OPTION]...%s%s", cmd->name, *cmd->operands ? " " : "",
 		cmd->operands);
 	return -EINVAL;

@@ -166,6 +166,16 @@ TEST(operands_are_counted)
 	assert_string_equal(e.msg, "one word too many: b");
 	assert_string_equal(e.hint, "usage: dayfly verb [OPTION]... TASK");
 	assert_int_equal(parse(&one, "a"), OPTIONS_OK);
+	/* The first that must be there is named, as --help has it. */
+	static const char *const shown[][2] = { { "[--] COMMAND [ARGUMENT]...", "COMMAND" },
+		{ "TASK...", "TASK" }, { "TAR [DIR]", "TAR" } };
+	for (size_t i = 0; i < ARRAY_SIZE(shown); i++) {
+		char wanted[64];
+		one.operands = shown[i][0];
+		snprintf(wanted, sizeof(wanted), "%s is missing", shown[i][1]);
+		assert_int_equal(parse(&one, ""), -EINVAL);
+		assert_string_equal(e.msg, wanted);
+	}
 }
 
 TEST(help_wins_over_what_follows)
