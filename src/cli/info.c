@@ -38,7 +38,7 @@ static const struct command command = {
 static bool format_amount(const char *key, const json_t *value, char out[UNITS_TEXT_SIZE])
 {
 	static const char *const sizes[] = { "memory", "memory_high", "swap", "io_read", "io_write",
-		"disk", "output", "file_size", "core" };
+		"disk", "output", "file_size", "core", "artifacts" };
 	const char *text = json_string_value(value);
 	char *end;
 	if (text) {

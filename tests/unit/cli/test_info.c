@@ -42,13 +42,15 @@ TEST(info_says_when_there_are_no_probes_yet)
 
 TEST(info_prints_amounts_for_people)
 {
-	struct canned_cli c = { .replies = { CANNED_RESULT(
-					"{\"ceilings\":{\"wall\":\"90000ms\",\"disk\":1572864,"
-					"\"pids\":1024,\"name\":\"5msec\"},\"probes\":[]}") } };
+	struct canned_cli c = {
+		.replies = { CANNED_RESULT(
+			"{\"ceilings\":{\"wall\":\"90000ms\",\"disk\":1572864,\"artifacts\":2048,"
+			"\"pids\":1024,\"name\":\"5msec\"},\"probes\":[]}") }
+	};
 	canned_cli_run(&c, (const char *const[]){ "info", "--socket", "SOCKET", NULL });
-	assert_string_equal(c.out,
-		"ceilings:\n  wall: 1 min 30 s\n  disk: 1.5 MiB\n  pids: 1024\n  "
-		"name: 5msec\nprobes: not made yet\n");
+	assert_string_equal(c.out, "ceilings:\n  wall: 1 min 30 s\n  disk: 1.5 MiB\n  artifacts: "
+				   "2.0 KiB\n  pids: 1024\n  "
+				   "name: 5msec\nprobes: not made yet\n");
 }
 
 TEST(J19_info_prints_nothing_that_a_terminal_obeys)
