@@ -100,7 +100,9 @@ int changes_check(const struct changes *c, bool is_detached, bool is_kept)
 	} else if (!c->git && !is_private(c->workspace)) {
 		what = option(c);
 		why = ": only a workspace of mode cow has changes to be taken";
-		fix = "add --workspace DIR or --git URL";
+		fix = c->workspace ? "write --workspace DIR, without a mode"
+		      : c->file	   ? "add --workspace DIR or --git URL"
+				   : "add --workspace DIR";
 	} else if (c->file && !format_of(c)) {
 		why = "--changes: the ending of the file does not say whether it is a tar, a "
 		      "patch or a bundle";

@@ -238,30 +238,41 @@ const struct command run_command = {
 
 int run_options_check(const struct run_options *o)
 {
-	const char *why = NULL;
 	size_t n_stdin = 0;
 	for (char **p = o->tars; p && *p; p++)
 		n_stdin += input_tar_is_stdin(*p);
-	if (n_stdin + (o->interactive || o->tty) > 1)
-		why = "--tar -: our stdin can be one tar, and then it is not the task's "
-		      "(--interactive, --tty)";
-	else if (o->git.where && o->workspace)
-		why = "--git and --workspace: a task has one workspace";
-	else if (o->git.where && o->apply)
-		why = "--git and --apply: there is no directory to write back to; take the "
-		      "changes with --changes FILE";
-	else if (o->git.agent && o->detach)
-		why = "--git-agent and --detach: the agent is lent only as long as dayfly run is "
-		      "here; give a key with --git-key";
-	else if (o->detach && o->interactive)
-		why = "--detach and --interactive: a task that is left alone has no stdin from "
-		      "here";
-	else if (o->detach && o->result)
-		why = "--detach and --result: there is no result yet; see dayfly wait and dayfly "
-		      "inspect";
-	else if (o->detach && o->json)
-		why = "--detach and --json: there are no events to print; see dayfly logs --json";
-	if (why)
-		message_error("%s", why);
-	return why ? -EINVAL : 0;
+	const struct {
+		bool is_so;
+		const char *why, *fix;
+	} clashes[] = {
+		{ n_stdin + (o->interactive || o->tty) > 1,
+			"--tar -: our stdin can be one tar, and then it is not the task's "
+			"(--interactive, --tty)",
+			"name a file in place of -" },
+		{ o->git.where && o->workspace, "--git and --workspace: a task has one workspace",
+			"leave one of them out; --mount shows it one more directory" },
+		{ o->git.where && o->apply,
+			"--git and --apply: there is no directory to write back to",
+			"take the changes with --changes FILE" },
+		{ o->git.agent && o->detach,
+			"--git-agent and --detach: the agent is lent only as long as dayfly run is "
+			"here",
+			"give a key with --git-key" },
+		{ o->detach && o->interactive,
+			"--detach and --interactive: a task that is left alone has no stdin from "
+			"here",
+			"leave one of them out" },
+		{ o->detach && o->result, "--detach and --result: there is no result yet",
+			"dayfly wait --result FILE writes it when the task is done" },
+		{ o->detach && o->json, "--detach and --json: there are no events to print",
+			"dayfly logs --follow --json prints them" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(clashes); i++) {
+		if (!clashes[i].is_so)
+			continue;
+		message_error("%s", clashes[i].why);
+		message_detail("fix", clashes[i].fix);
+		return -EINVAL;
+	}
+	return 0;
 }

@@ -40,24 +40,34 @@ static int set_concurrency(struct dayfly_task *t, const char *text)
 
 /* Texts that are handed on, most of them as they are. */
 static const struct {
+	const char *option;
 	size_t offset;
 	int (*set)(struct dayfly_task *t, const char *text);
 } texts[] = {
-	{ AT(workdir), dayfly_task_set_cwd },
-	{ AT(image), set_image },
-	{ AT(network), dayfly_task_set_network },
-	{ AT(user), dayfly_task_set_user },
-	{ AT(profile), dayfly_task_set_profile },
-	{ AT(name), dayfly_task_set_name },
-	{ AT(priority), set_priority },
-	{ AT(concurrency), set_concurrency },
-	{ AT(idempotency_key), dayfly_task_set_idempotency_key },
+	{ "workdir", AT(workdir), dayfly_task_set_cwd },
+	{ "image", AT(image), set_image },
+	{ "network", AT(network), dayfly_task_set_network },
+	{ "user", AT(user), dayfly_task_set_user },
+	{ "profile", AT(profile), dayfly_task_set_profile },
+	{ "name", AT(name), dayfly_task_set_name },
+	{ "priority", AT(priority), set_priority },
+	{ "concurrency", AT(concurrency), set_concurrency },
+	{ "idempotency-key", AT(idempotency_key), dayfly_task_set_idempotency_key },
 };
 
 static int setter_failed(const char *name, int r)
 {
 	if (r < 0)
 		message_error("%s: %s", name, r == -EILSEQ ? "not UTF-8" : strerror(-r));
+	return r;
+}
+
+/* "--image ./nowhere: No such file or directory" */
+static int option_failed(const char *option, const char *text, int r)
+{
+	if (r < 0)
+		message_error(
+			"--%s %s: %s", option, text, r == -EILSEQ ? "not UTF-8" : strerror(-r));
 	return r;
 }
 
@@ -109,7 +119,7 @@ static int set_limits(struct dayfly_task *t, const struct run_options *o)
 		const char *text = *(const char *const *)((const char *)o + d->offset);
 		int r = text ? dayfly_task_set_limit(t, field + strlen(prefix), text) : 0;
 		if (r < 0)
-			return setter_failed(d->name, r);
+			return option_failed(d->name, text, r);
 	}
 	return 0;
 }
@@ -196,7 +206,7 @@ struct dayfly_task *run_task_make(const struct run_options *o, char **argv, stru
 	setter_failed("command", r);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(texts); i++) {
 		const char *text = *(const char *const *)((const char *)o + texts[i].offset);
-		r = text ? setter_failed(text, texts[i].set(t, text)) : 0;
+		r = text ? option_failed(texts[i].option, text, texts[i].set(t, text)) : 0;
 	}
 	if (r == 0)
 		r = set_env(t, o);
@@ -215,7 +225,7 @@ struct dayfly_task *run_task_make(const struct run_options *o, char **argv, stru
 	if (r == 0)
 		r = set_inputs(t, o->secrets, "secret", input_add_secret);
 	for (char **url = o->webhooks; r == 0 && url && *url; url++)
-		r = setter_failed(*url, dayfly_task_add_webhook(t, *url, o->webhook_on));
+		r = option_failed("webhook", *url, dayfly_task_add_webhook(t, *url, o->webhook_on));
 	if (r == 0)
 		r = set_inputs(t, o->tars, "tar", input_add_tar);
 	if (r == 0)

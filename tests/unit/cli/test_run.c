@@ -91,6 +91,43 @@ TEST(what_fails_before_the_task_exits_125_and_sends_nothing)
 	}
 }
 
+/* {the options, what is said}. */
+TEST(what_is_wrong_is_told_by_its_option_and_with_the_fix)
+{
+	static const char *const bad[][4] = {
+		{ "--image=./nowhere", "--name=x",
+			"dayfly: --image ./nowhere: No such file or directory\n" },
+		{ "--name=\xff", "--tty", "dayfly: --name \\xff: not UTF-8\n" },
+		{ "--webhook=\xff", "--tty", "dayfly: --webhook \\xff: not UTF-8\n" },
+		{ "--git=https://h/x", "--workspace=/usr",
+			"dayfly: --git and --workspace: a task has one workspace\n  fix: " },
+		{ "--git=https://h/x", "--apply",
+			"dayfly: --git and --apply: there is no directory to write back to\n"
+			"  fix: take the changes with --changes FILE\n" },
+		{ "-d", "--result=x",
+			"dayfly: --detach and --result: there is no result yet\n  fix: " },
+		{ "-d", "--json", "dayfly: --detach and --json: there are no events to print\n  "
+				  "fix: " },
+		{ "--apply", "--workspace=/usr:ro",
+			"dayfly: --apply: only a workspace of mode cow has changes to be taken\n"
+			"  fix: write --workspace DIR, without a mode\n" },
+		{ "--apply", "--name=x",
+			"dayfly: --apply: only a workspace of mode cow has changes to be taken\n"
+			"  fix: add --workspace DIR\n" },
+		{ "--changes=x.tar", "--name=x",
+			"dayfly: --changes: only a workspace of mode cow has changes to be taken\n"
+			"  fix: add --workspace DIR or --git URL\n" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct canned_cli c = { .replies = { CANNED_EXIT(0) } };
+		RUN(&c, bad[i][0], bad[i][1], "ls");
+		assert_int_equal(c.status, 125);
+		assert_string_equal(c.sent, "");
+		if (strncmp(c.err, bad[i][2], strlen(bad[i][2])) != 0)
+			fail_msg("%s %s: %s", bad[i][0], bad[i][1], c.err);
+	}
+}
+
 /* {the option, what it is about, an option that stands for that}. */
 TEST(what_would_count_for_nothing_is_refused)
 {
@@ -302,6 +339,7 @@ int main(void)
 		cmocka_unit_test(options_fill_the_fields_of_the_request),
 		cmocka_unit_test(no_directory_is_shown_unless_asked_for),
 		cmocka_unit_test(what_fails_before_the_task_exits_125_and_sends_nothing),
+		cmocka_unit_test(what_is_wrong_is_told_by_its_option_and_with_the_fix),
 		cmocka_unit_test(what_would_count_for_nothing_is_refused),
 		cmocka_unit_test(artifacts_that_are_sent_on_have_their_time_too),
 		cmocka_unit_test(a_refused_task_is_told_by_its_option),
