@@ -33,6 +33,10 @@ void git_arg_finish(struct git_arg *a);
 /* For the option table. */
 int git_arg_check(const char *text, struct err *e);
 
+/* Of files and an agent that would be taken, and then not used for this address: says which option
+ * it is. Returns 0, or -errno with *e. */
+int git_arg_check_needs(const struct git_options *o, struct err *e);
+
 /* Gives the task its source. commit: in place of the ref; or NULL. Returns 0, or -errno with *e,
  * which names the option. */
 int git_arg_add(

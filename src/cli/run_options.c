@@ -274,5 +274,10 @@ int run_options_check(const struct run_options *o)
 		message_detail("fix", clashes[i].fix);
 		return -EINVAL;
 	}
-	return 0;
+	struct err e;
+	if (!o->git.where || git_arg_check_needs(&o->git, &e) == 0)
+		return 0;
+	message_error("%s", e.msg);
+	message_detail("fix", e.hint);
+	return -EINVAL;
 }

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/str.h"
+#include "proto/git_needs.h"
 #include "proto/json_load.h"
 #include "proto/scan.h"
 #include "proto/schema.h"
@@ -152,6 +153,23 @@ static int check_plain(const char *data, size_t len, const char *field, struct e
 	return err_set_field(e, ERR_BAD_VALUE, field, "has a NUL in it");
 }
 
+/* What would be taken, and then not used for this address. */
+static int check_git_needs(const struct spec_git *g, struct err *e)
+{
+	const unsigned given =
+		(g->credentials ? GIT_GIVEN_CREDENTIALS : 0) |
+		(g->ssh_key ? GIT_GIVEN_SSH_KEY : 0) | (g->agent >= 0 ? GIT_GIVEN_AGENT : 0) |
+		(g->known_hosts ? GIT_GIVEN_KNOWN_HOSTS : 0) | (g->ca ? GIT_GIVEN_CA : 0);
+	const struct git_needs *n = git_needs_find(g->url, g->submodules, given);
+	if (!n)
+		return 0;
+	char field[48];
+	snprintf(field, sizeof(field), "task.source.git.%s", n->name);
+	err_set_field(e, ERR_BAD_VALUE, field, "means nothing where \"url\" %s", n->where);
+	err_hint(e, "leave it out, or give %s", n->form);
+	return -EINVAL;
+}
+
 /* The workspace of a task with a source is what is checked out. */
 static int check_origin(const struct task_spec *spec, struct err *e)
 {
@@ -172,7 +190,9 @@ static int check_origin(const struct task_spec *spec, struct err *e)
 	if (r == 0)
 		r = check_plain(
 			g->known_hosts, g->known_hosts_len, "task.source.git.known_hosts", e);
-	return r < 0 ? r : check_plain(g->ca, g->ca_len, "task.source.git.ca", e);
+	if (r == 0)
+		r = check_plain(g->ca, g->ca_len, "task.source.git.ca", e);
+	return r < 0 ? r : check_git_needs(g, e);
 }
 
 static int check_workspace(const struct task_spec *spec, struct err *e)

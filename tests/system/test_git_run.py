@@ -7,6 +7,7 @@ import struct
 import subprocess
 
 from dayfly_client import SCALE, DaemonError
+from dayfly_host import read
 from dayfly_test import in_modes
 from servers import Agent, GitHttp, Sshd
 
@@ -111,19 +112,21 @@ class Run(OwnDaemons, WithGit):
 
     def test_an_agent_that_is_none_is_refused(self):
         client = self.connect_to(self.daemon)
-        task = {"argv": ["true"], "source": {"git": {"url": self.repo, "agent": 0}}}
-        file, folder = os.open("/dev/null", os.O_RDONLY), os.open("/", os.O_RDONLY)
-        for fds, words in (((), "was not sent"), ((file,), "no directory")):
-            with self.assertRaises(DaemonError) as caught:
-                client.run(task, fds=fds)
-            self.assertEqual((caught.exception.code, caught.exception.field), ("bad_value", "task.source.git.agent"))
-            self.assertIn(words, str(caught.exception))
-        # Nor is it one of the task's directories.
-        for number in range(2):
-            task["mounts"] = [{"fd": number, "target": "/x"}]
-            fds = (folder, folder)
-            run = self.run_bare(dict(task, argv=["ls", "/x/"]), fds=fds, client=client)
-            self.assertEqual(run.outcome, ("error", "ok")[number], run)
+        file, folder = os.open("/dev/null", os.O_RDONLY), os.open(self.make_dir(), os.O_RDONLY)
+        with Sshd(self.folder) as server:
+            git = {"url": server.url("r.git"), "agent": 0, "ssh_key": read(server.key), "known_hosts": read(server.known_hosts)}
+            task = {"argv": ["true"], "source": {"git": git}}
+            for fds, words in (((), "was not sent"), ((file,), "no directory")):
+                with self.assertRaises(DaemonError) as caught:
+                    client.run(task, fds=fds)
+                self.assertEqual((caught.exception.code, caught.exception.field), ("bad_value", "task.source.git.agent"))
+                self.assertIn(words, str(caught.exception))
+            # Nor is it one of the task's directories.
+            for number in range(2):
+                task["mounts"] = [{"fd": number, "target": "/x"}]
+                fds = (folder, folder)
+                run = self.run_bare(dict(task, argv=["ls", "/x/"]), fds=fds, client=client)
+                self.assertEqual(run.outcome, ("error", "ok")[number], run)
         os.close(file)
         os.close(folder)
 
@@ -144,10 +147,10 @@ class Run(OwnDaemons, WithGit):
     def test_without_an_agent_there_is_no_task(self):
         for env, more, words in (({}, "--git-agent", b"SSH_AUTH_SOCK is not set"), ({"SSH_AUTH_SOCK": "/nowhere"}, "--git-agent", b"/nowhere (SSH_AUTH_SOCK)"),
                                  ({}, "--git-agent=/etc/passwd", b"no ssh agent answers at /etc/passwd")):
-            done = self.cli("run", "--git", self.repo, more, "--", "true", env=env)
+            done = self.cli("run", "--git", "git@127.0.0.1:x", more, "--", "true", env=env)
             self.assertEqual(done.returncode, 125, done)
             self.assertIn(words, done.stderr)
-        done = self.cli("run", "--git", self.repo, "--git-agent", "-d", "--", "true")
+        done = self.cli("run", "--git", "git@127.0.0.1:x", "--git-agent", "-d", "--", "true")
         self.assertEqual(done.returncode, 125)
         self.assertIn(b"--git-key", done.stderr)
 

@@ -176,6 +176,10 @@ class Source(Repos):
             with self.assertRaises(DaemonError) as caught:
                 self.connect_to(self.daemon).run({"argv": ["true"], "source": self.source(url)})
             self.assertEqual((caught.exception.code, caught.exception.field), ("bad_value", "task.source.git.url"))
+        with self.assertRaises(DaemonError) as caught:
+            self.connect_to(self.daemon).run({"argv": ["true"], "source": self.source("https://127.0.0.1/x", ssh_key="k")})
+        self.assertEqual((caught.exception.code, caught.exception.field), ("bad_value", "task.source.git.ssh_key"))
+        self.assertIn("ssh://", caught.exception.error["hint"])
 
     def test_the_target_is_where_it_is_seen(self):
         run = self.run_bare({"argv": ["sh", "-c", "pwd; cat kept"], "workspace": {"target": "/home/agent/app"}, "source": self.source()},
@@ -184,13 +188,13 @@ class Source(Repos):
 
     def test_M9_no_secret_is_told_on(self):
         client = self.connect_to(self.daemon)
-        task = {"argv": ["sh", "-c", "env; cat .git/config; cat /run/secrets/* 2>/dev/null; ls -a ~"], "source": self.source(
-            "https://n0user@127.0.0.1:1/x", credentials="https://n0user:s3cr3t@127.0.0.1\n", ssh_key="s3cr3t\n")}
-        run = self.run_bare(task, client=client)
-        self.assertEqual(run.error["code"], "source_failed", run)
-        told = str(run) + str(client.call("inspect", task=run.task)) + str(client.call("history", task=run.task)) + read(self.daemon.log_path)
-        self.assertNotIn("s3cr3t", told)
-        self.assertNotIn("n0user", told)
+        for url, more in (("https://n0user@127.0.0.1:1/x", {"credentials": "https://n0user:s3cr3t@127.0.0.1\n"}), ("ssh://127.0.0.1:1/x", {"ssh_key": "s3cr3t\n"})):
+            task = {"argv": ["sh", "-c", "env; cat .git/config; cat /run/secrets/* 2>/dev/null; ls -a ~"], "source": self.source(url, **more)}
+            run = self.run_bare(task, client=client)
+            self.assertEqual(run.error["code"], "source_failed", run)
+            told = str(run) + str(client.call("inspect", task=run.task)) + str(client.call("history", task=run.task)) + read(self.daemon.log_path)
+            self.assertNotIn("s3cr3t", told)
+            self.assertNotIn("n0user", told)
         state = subprocess.run(["grep", "-rl", "s3cr3t", self.daemon.state_dir], stdout=subprocess.PIPE).stdout
         self.assertEqual(state, b"")
 

@@ -139,9 +139,9 @@ TEST(what_would_count_for_nothing_is_refused)
 		{ "--git-refresh", "--git", "--git=https://h/x" },
 		{ "--git-submodules", "--git", "--git=https://h/x" },
 		{ "--git-credentials=/dev/null", "--git", "--git=https://h/x" },
-		{ "--git-key=/dev/null", "--git", "--git=https://h/x" },
+		{ "--git-key=/dev/null", "--git", "--git=h:x" },
 		{ "--git-agent=/nowhere", "--git", NULL },
-		{ "--git-known-hosts=/dev/null", "--git", "--git=https://h/x" },
+		{ "--git-known-hosts=/dev/null", "--git", "--git=h:x" },
 		{ "--git-ca=/dev/null", "--git", "--git=https://h/x" },
 		{ "--webhook-on=started", "--webhook", "--webhook=https://h/x" },
 		{ "--changes-format=tar", "--changes", NULL },
@@ -174,6 +174,37 @@ TEST(what_would_count_for_nothing_is_refused)
 		if (!*good.sent)
 			fail_msg("%s %s: %s", alone[i][0], alone[i][2], good.err);
 	}
+}
+
+TEST(what_the_address_of_a_repository_has_no_use_for_is_refused)
+{
+	static const char *const bad[][4] = {
+		{ "--git-key=/nowhere", "https://h/x@main", "git-key",
+			"is not of ssh\n  fix: leave --git-key out, or give --git ssh://" },
+		{ "--git-agent=/nowhere", "https://h/x", "git-agent", "is not of ssh\n  fix: " },
+		{ "--git-agent=/nowhere", "/usr", "git-agent", "is not of ssh\n  fix: " },
+		{ "--git-credentials=/nowhere", "git@h:x", "git-credentials",
+			"is not of https or http\n  fix: " },
+		{ "--git-known-hosts=/nowhere", "https://h/x", "git-known-hosts",
+			"is not of ssh and submodules are not asked for\n  fix: " },
+		{ "--git-ca=/nowhere", "ssh://h/x", "git-ca",
+			"is not of https and submodules are not asked for\n  fix: " },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		char line[200];
+		struct canned_cli c = { .replies = { CANNED_EXIT(0) } };
+		snprintf(line, sizeof(line), "dayfly: --%s means nothing where --git %s", bad[i][2],
+			bad[i][3]);
+		RUN(&c, bad[i][0], "--git", bad[i][1], "ls");
+		assert_int_equal(c.status, 125);
+		assert_string_equal(c.sent, "");
+		if (strncmp(c.err, line, strlen(line)) != 0)
+			fail_msg("%s is told by %s", bad[i][0], c.err);
+	}
+	/* Where submodules lead nobody knows yet. */
+	struct canned_cli c = { .replies = { CANNED_EXIT(0) } };
+	RUN(&c, "--git=https://h/x", "--git-submodules", "--git-known-hosts=/dev/null", "ls");
+	assert_non_null(strstr(c.sent, "\"known_hosts\":\"\""));
 }
 
 TEST(artifacts_that_are_sent_on_have_their_time_too)
@@ -341,6 +372,7 @@ int main(void)
 		cmocka_unit_test(what_fails_before_the_task_exits_125_and_sends_nothing),
 		cmocka_unit_test(what_is_wrong_is_told_by_its_option_and_with_the_fix),
 		cmocka_unit_test(what_would_count_for_nothing_is_refused),
+		cmocka_unit_test(what_the_address_of_a_repository_has_no_use_for_is_refused),
 		cmocka_unit_test(artifacts_that_are_sent_on_have_their_time_too),
 		cmocka_unit_test(a_refused_task_is_told_by_its_option),
 		cmocka_unit_test(a_failed_step_is_told_with_its_reason),

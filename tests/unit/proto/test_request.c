@@ -586,6 +586,41 @@ TEST(what_would_count_for_nothing_is_refused)
 	}
 }
 
+TEST(what_the_address_of_a_repository_has_no_use_for_is_refused)
+{
+	static const struct {
+		const char *url, *field, *value;
+		bool is_good;
+	} cases[] = {
+		{ "https://h/x", "ssh_key", "\"k\"", false },
+		{ "ssh://h/x", "ssh_key", "\"k\"", true },
+		{ "git@h:x", "ssh_key", "\"\"", true },
+		{ "https://h/x", "agent", "0", false },
+		{ "h:x", "agent", "0", true },
+		{ "h:x", "credentials", "\"c\"", false },
+		{ "https://h/x", "credentials", "\"c\"", true },
+		{ "http://h/x", "known_hosts", "\"h\"", false },
+		{ "ssh://h/x", "known_hosts", "\"h\"", true },
+		{ "/srv/x", "ca", "\"p\"", false },
+		{ "/srv/x", "ca", "\"p\",\"submodules\":true", true },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char line[250], field[64];
+		snprintf(line, sizeof(line),
+			"{\"op\":\"run\",\"id\":\"1\",\"task\":{\"argv\":[\"a\"],\"source\":{"
+			"\"git\":{"
+			"\"url\":\"%s\",\"%s\":%s}}}}",
+			cases[i].url, cases[i].field, cases[i].value);
+		snprintf(field, sizeof(field), "task.source.git.%s", cases[i].field);
+		if (!cases[i].is_good) {
+			assert_refused(line, ERR_BAD_VALUE, field);
+			continue;
+		}
+		auto_request struct request *rq = parse_good(line);
+		assert_non_null(rq);
+	}
+}
+
 TEST(only_one_kind_of_input_can_be_given)
 {
 	static const char *const bad[] = {
@@ -730,6 +765,7 @@ int main(void)
 		cmocka_unit_test(k5_a_field_of_another_operation_is_refused),
 		cmocka_unit_test(needed_fields_are_named_when_absent),
 		cmocka_unit_test(what_would_count_for_nothing_is_refused),
+		cmocka_unit_test(what_the_address_of_a_repository_has_no_use_for_is_refused),
 		cmocka_unit_test(only_one_kind_of_input_can_be_given),
 		cmocka_unit_test(k10_input_lengths_are_bounded),
 		cmocka_unit_test(k11_a_command_must_be_there_and_not_empty),
