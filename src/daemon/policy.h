@@ -1,8 +1,8 @@
 /*
  * What the administrator allows: ceilings on limits, host network, root inside the jail, the host
- * image, hosts that are told of tasks. A request that asks for more is refused by name; nothing is
- * ever lowered in silence. Directories are judged by the warden, by what was really opened:
- * jail/launch.c.
+ * image, hosts that are told of tasks, repositories. A request that asks for more is refused by
+ * name; nothing is ever lowered in silence. Directories are judged by the warden, by what was
+ * really opened: jail/launch_sources.c.
  */
 #ifndef DAYFLY_DAEMON_POLICY_H
 #define DAYFLY_DAEMON_POLICY_H
