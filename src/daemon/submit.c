@@ -84,16 +84,11 @@ static int create_task(struct connection *c, struct request *rq, struct task_ori
 		     : 0;
 }
 
-/* want: gets the limits that are in effect. */
-static int build_task(struct connection *c, struct request *rq, struct sched_want *want,
-	struct task **ret, struct err *e)
+/* What came with the request is read, looked at, and becomes a plan. */
+static int build_plan(
+	struct connection *c, struct request *rq, const char *id, struct build *ret, struct err *e)
 {
-	struct server *s = c->server;
-	struct build build;
-	char id[ID_TASK_SIZE];
-	int r = id_make_task(id);
-	if (r < 0)
-		return err_set(e, ERR_INTERNAL, -r, "make an id");
+	const struct server *s = c->server;
 	const struct policy *policy = &s->options->policy;
 	bool is_bound = submit_client_kind(c) != POLICY_CLIENT_ROOT;
 	const struct build_input in = {
@@ -109,7 +104,7 @@ static int build_task(struct connection *c, struct request *rq, struct sched_wan
 		.no_cgroup = s->warden.hello.hello.no_cgroup,
 		.is_upper_on_disk = s->warden.hello.hello.upper_on_disk != 0,
 	};
-	r = inputs_read(rq->spec, c->fds, c->n_fds, e);
+	int r = inputs_read(rq->spec, c->fds, c->n_fds, e);
 	if (r == 0)
 		r = check_credentials(rq->spec, c, e);
 	if (r == 0)
@@ -117,7 +112,20 @@ static int build_task(struct connection *c, struct request *rq, struct sched_wan
 	if (r == 0)
 		r = outputs_check(rq->spec, c->fds, c->n_fds, e);
 	if (r == 0)
-		r = plan_build(rq->spec, &in, &build, e);
+		r = plan_build(rq->spec, &in, ret, e);
+	return r;
+}
+
+/* want: gets the limits that are in effect. */
+static int build_task(struct connection *c, struct request *rq, struct sched_want *want,
+	struct task **ret, struct err *e)
+{
+	struct build build;
+	char id[ID_TASK_SIZE];
+	int r = id_make_task(id);
+	if (r < 0)
+		return err_set(e, ERR_INTERNAL, -r, "make an id");
+	r = build_plan(c, rq, id, &build, e);
 	if (r < 0)
 		return r;
 	/* The tree is not there yet. */
