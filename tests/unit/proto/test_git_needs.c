@@ -14,8 +14,8 @@ static const char *useless(const char *url, bool has_submodules)
 	for (unsigned bit = GIT_GIVEN_CREDENTIALS; bit <= GIT_GIVEN_CA; bit <<= 1) {
 		const struct git_needs *n = git_needs_find(url, has_submodules, bit);
 		if (n)
-			len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s",
-				len ? " " : "", n->name);
+			len += (size_t)snprintf(
+				names + len, sizeof(names) - len, "%s%s", len ? " " : "", n->name);
 	}
 	return names;
 }
