@@ -22,7 +22,7 @@ struct git_agent {
 /* The path of the agent's socket; "": that of SSH_AUTH_SOCK. Returns 0, or -errno with *e. */
 int git_agent_begin(struct git_agent *a, const char *socket, struct err *e);
 
-/* Nothing where it was zeroed, or could not begin. */
+/* Nothing where it was zeroed, could not begin, or has ended. */
 void git_agent_end(struct git_agent *a);
 
 #endif

@@ -69,10 +69,11 @@ static int write_result(const struct run_options *o, struct dayfly_event *last)
 	return r;
 }
 
-/* What is to be kept of the task beside its result. */
+/* What is to be kept of the task beside its result, and what was lent to it. */
 struct takings {
 	struct changes changes;
 	struct artifacts_out artifacts;
+	struct git_agent *agent;
 };
 
 /* Whoever sees an empty directory is to know why. */
@@ -89,6 +90,11 @@ static void tell_submodules(const struct run_options *o, const struct dayfly_eve
 	message_plain(text);
 }
 
+static void on_running(void *agent)
+{
+	git_agent_end(agent);
+}
+
 static int run_here(const struct run_options *o, struct dayfly_client *c,
 	const struct dayfly_task *t, struct takings *takings, struct dayfly_client **ret_next)
 {
@@ -100,6 +106,10 @@ static int run_here(const struct run_options *o, struct dayfly_client *c,
 		.wants_input = o->interactive,
 		.wants_raw = o->tty,
 		.can_detach = o->keep,
+		/* What it was fetched with is of no use now, but to make a patch of its changes the
+		 * repository may be asked again. */
+		.on_running = o->changes_file ? NULL : on_running,
+		.owner = takings->agent,
 	};
 	struct dayfly_event *last = NULL;
 	struct dayfly_error e;
@@ -135,7 +145,7 @@ static int run_here(const struct run_options *o, struct dayfly_client *c,
 	return status;
 }
 
-static int run(const struct run_options *o, char **argv)
+static int run(const struct run_options *o, char **argv, struct git_agent *agent)
 {
 	struct takings takings = {
 		.changes = {
@@ -154,6 +164,7 @@ static int run(const struct run_options *o, char **argv)
 			.credentials = o->upload_credentials,
 			.no_wait = o->no_wait_upload,
 			.tar_fd = -1 },
+		.agent = agent,
 	};
 	struct changes *changes = &takings.changes;
 	if (changes_check(changes, o->detach, o->keep) < 0 ||
@@ -196,7 +207,7 @@ static int run_with_agent(struct run_options *o, char **argv)
 		return STATUS_FAILURE;
 	}
 	o->git.agent_fd = agent.dir_fd;
-	int status = run(o, argv);
+	int status = run(o, argv, &agent);
 	git_agent_end(&agent);
 	return status;
 }

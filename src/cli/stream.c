@@ -88,17 +88,27 @@ static int print_json(struct stream *s, const struct dayfly_event *ev)
 	return put(s, &s->out, s->line, (size_t)len);
 }
 
+static void note_running(struct stream *s)
+{
+	void (*fn)(void *) = s->on_running;
+	s->is_running = true;
+	s->on_running = NULL;
+	if (fn)
+		fn(s->owner);
+}
+
 /* Learns the task's id and state from an event. */
 static void note_task(struct stream *s, const struct dayfly_event *ev)
 {
+	bool is_running = dayfly_event_type(ev) == DAYFLY_EVENT_OUTPUT;
 	bool was_known = s->task[0];
 	s->answer_deadline_ns = UINT64_MAX;
 	if (!was_known)
 		snprintf(s->task, sizeof(s->task), "%s", dayfly_event_task(ev));
 	if (dayfly_event_type(ev) == DAYFLY_EVENT_STATE)
-		s->is_running = !strcmp(dayfly_event_state(ev), "running");
-	else if (dayfly_event_type(ev) == DAYFLY_EVENT_OUTPUT)
-		s->is_running = true;
+		s->is_running = is_running = !strcmp(dayfly_event_state(ev), "running");
+	if (is_running)
+		note_running(s);
 	/* An attached terminal has a size of its own. */
 	if (!was_known && s->task[0] && s->signals == STREAM_SIGNALS_TASK)
 		stream_resize(s);

@@ -31,6 +31,9 @@ struct stream {
 	bool wants_input; /* stdin goes to the task */
 	bool wants_raw;	  /* the task has a terminal: ours becomes raw, its size is passed on */
 	bool can_detach;  /* Ctrl-P Ctrl-Q leaves the task alone */
+	/* Called once, when the task is known to run; or NULL. */
+	void (*on_running)(void *owner);
+	void *owner;
 
 	/* Its own. */
 	char task[64]; /* the id, once known */

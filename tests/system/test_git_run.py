@@ -130,6 +130,19 @@ class Run(OwnDaemons, WithGit):
         os.close(file)
         os.close(folder)
 
+    def test_M9_the_agent_is_lent_until_the_task_runs(self):
+        runtime = self.make_dir()
+        with Sshd(self.folder) as server, Agent(self.folder, server.key) as agent:
+            with self.stage.as_process() as kwargs:
+                kwargs["env"] = dict(self.daemon.client_env(), SSH_AUTH_SOCK=agent.socket, XDG_RUNTIME_DIR=runtime)
+                run = subprocess.Popen([os.path.join(self.stage.bin, "dayfly"), "run", "-i", "--git", server.url("r.git"), "--git-agent", "--git-known-hosts",
+                                        server.known_hosts, "--", "sh", "-c", "echo here; read line; cat file"],
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
+            self.assertEqual(run.stdout.readline(), b"here\n")
+            self.assertTrue(wait_until(lambda: not os.listdir(runtime)))
+            self.assertEqual(run.communicate(b"\n", timeout=60), (b"broken\n", b""))
+            self.assertEqual(run.returncode, 0)
+
     def test_a_run_that_is_killed_leaves_no_socket_of_the_agent(self):
         runtime = self.make_dir()
         with Sshd(self.folder) as server, Agent(self.folder, server.key) as agent:
@@ -137,7 +150,8 @@ class Run(OwnDaemons, WithGit):
                 with self.stage.as_process() as kwargs:
                     kwargs["env"] = dict(self.daemon.client_env(), SSH_AUTH_SOCK=agent.socket, XDG_RUNTIME_DIR=runtime)
                     run = subprocess.Popen([os.path.join(self.stage.bin, "dayfly"), "run", "--git", server.url("r.git"), "--git-agent", "--git-known-hosts",
-                                            server.known_hosts, "--", "sh", "-c", "echo here; sleep 1000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
+                                            server.known_hosts, "--changes", os.path.join(self.folder, "c.tar"), "--", "sh", "-c",
+                                            "echo here; sleep 1000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
                 self.assertEqual(run.stdout.readline(), b"here\n")
                 self.assertEqual(len(os.listdir(runtime)), 1)
                 run.send_signal(signo)
