@@ -10,9 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAGIC	    "dayflyj\n"
-#define HEAD_BYTES  16
-#define FRAME_BYTES 8 /* length and checksum before a record */
+#define MAGIC	   "dayflyj\n"
+#define HEAD_BYTES 16
 
 enum record_type { RECORD_ACCEPT = 1, RECORD_STATE, RECORD_FINISH };
 
