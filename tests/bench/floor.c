@@ -8,7 +8,7 @@
  * /etc, /proc, pivot_root, execve parked  such a jail is there already; it forks and execs once
  *
  * PROGRAM is /bin/true. Prints for each time nanoseconds from the beginning to the death of the
- *program, one a line. Needs root.
+ * program, one a line. Needs root.
  */
 #include <err.h>
 #include <errno.h>
