@@ -24,14 +24,6 @@ const char *err_code_meaning(enum err_code code)
 	return (unsigned)code < ERR_CODE_COUNT ? codes[code].meaning : "";
 }
 
-enum err_code err_code_from_name(const char *name)
-{
-	for (unsigned i = 0; i < ERR_CODE_COUNT; i++)
-		if (!strcmp(codes[i].name, name))
-			return (enum err_code)i;
-	return ERR_CODE_COUNT;
-}
-
 static void set_message(struct err *e, enum err_code code, int errnum, const char *fmt, va_list ap)
 	__attribute__((format(printf, 4, 0)));
 static void set_message(struct err *e, enum err_code code, int errnum, const char *fmt, va_list ap)

@@ -31,9 +31,6 @@ struct err {
 const char *err_code_name(enum err_code code);
 const char *err_code_meaning(enum err_code code);
 
-/* Finds the code with this JSON name; ERR_CODE_COUNT if there is none. */
-enum err_code err_code_from_name(const char *name);
-
 /*
  * Fills *e afresh and returns -errnum (-EINVAL when errnum is 0). With an errnum, ": strerror" is
  * appended to the message.

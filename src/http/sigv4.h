@@ -10,10 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SIGV4_HASH_SIZE	   65 /* SHA-256 in hex, with its NUL */
-#define SIGV4_TIME_SIZE	   17 /* 20130524T000000Z */
-#define SIGV4_PAIRS_MAX	   16
-#define SIGV4_EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+#define SIGV4_HASH_SIZE 65 /* SHA-256 in hex, with its NUL */
+#define SIGV4_TIME_SIZE 17 /* 20130524T000000Z */
+#define SIGV4_PAIRS_MAX 16
 
 /* Who signs. Borrowed strings. */
 struct sigv4_key {

@@ -127,14 +127,6 @@ static int check_secrets_dir(const struct plan *p, struct err *e)
 	return 0;
 }
 
-bool plan_unpacks_stdin(const struct plan *p)
-{
-	for (size_t i = 0; i < p->n_tars; i++)
-		if (p->tars[i].fd_index < 0)
-			return true;
-	return false;
-}
-
 static int check_tar(const struct plan *p, const struct plan_tar *t, size_t nth, struct err *e)
 {
 	char field[48];

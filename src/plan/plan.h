@@ -189,8 +189,6 @@ bool plan_path_is_below(const char *path, char *const *roots);
 /* inputs.c: the part of plan_check() that is about inputs and tars, and what they must not lie in.
  */
 int plan_check_inputs(const struct plan *p, struct err *e);
-/* Whether what comes on stdin is a tar, not for the task. */
-bool plan_unpacks_stdin(const struct plan *p);
 /* An absolute path without empty, "." or ".." components and not "/" itself. */
 bool plan_path_is_clean(const char *path);
 /* Places that the jail makes itself: /proc, /sys, /dev and what is below them. */

@@ -307,11 +307,6 @@ uint64_t output_log_bytes(const struct output_log *log)
 	return log->end - log->start + output_past_bytes(log);
 }
 
-bool output_log_has_ended(const struct output_log *log)
-{
-	return log->has_ended;
-}
-
 int output_log_write_errno(const struct output_log *log)
 {
 	return log->write_errno;

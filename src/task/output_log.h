@@ -83,7 +83,6 @@ struct output_counts output_log_counts(const struct output_log *log, enum output
 uint64_t output_log_last_seq(const struct output_log *log);
 /* Bytes of the file that are in use. */
 uint64_t output_log_bytes(const struct output_log *log);
-bool output_log_has_ended(const struct output_log *log);
 /* The error of the last append that could not be written (positive errno), 0: none. */
 int output_log_write_errno(const struct output_log *log);
 

@@ -5,15 +5,14 @@
 #include <errno.h>
 #include <string.h>
 
-TEST(every_code_has_a_name_and_a_meaning_and_is_found_by_its_name)
+TEST(every_code_has_a_meaning_and_a_name_of_its_own)
 {
 	for (int i = 0; i < ERR_CODE_COUNT; i++) {
 		assert_true(err_code_name(i)[0]);
 		assert_true(err_code_meaning(i)[0]);
-		assert_int_equal(err_code_from_name(err_code_name(i)), i);
+		for (int j = 0; j < i; j++)
+			assert_string_not_equal(err_code_name(j), err_code_name(i));
 	}
-	assert_int_equal(err_code_from_name("no_such_code"), ERR_CODE_COUNT);
-	assert_int_equal(err_code_from_name(""), ERR_CODE_COUNT);
 }
 
 TEST(a_code_out_of_range_is_shown_as_internal)
@@ -93,7 +92,7 @@ TEST(no_error_record_is_needed)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_code_has_a_name_and_a_meaning_and_is_found_by_its_name),
+		cmocka_unit_test(every_code_has_a_meaning_and_a_name_of_its_own),
 		cmocka_unit_test(a_code_out_of_range_is_shown_as_internal),
 		cmocka_unit_test(set_fills_the_error_and_returns_the_errno),
 		cmocka_unit_test(set_without_an_errno_returns_einval_and_adds_no_text),

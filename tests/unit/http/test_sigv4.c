@@ -12,6 +12,9 @@
 #define S3_TIME	   1369353600
 #define SUITE_TIME 1440938160
 
+/* Of no bytes at all. */
+#define EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
 static const struct sigv4_key s3_key = { "AKIAIOSFODNN7EXAMPLE",
 	"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "us-east-1", "s3" };
 static const struct sigv4_key suite_key = { "AKIDEXAMPLE",
@@ -36,10 +39,10 @@ TEST(a_GET_of_S3_with_a_range)
 	const struct sigv4_pair headers[] = {
 		{ "host", "examplebucket.s3.amazonaws.com" },
 		{ "range", "bytes=0-9" },
-		{ "x-amz-content-sha256", SIGV4_EMPTY_SHA256 },
+		{ "x-amz-content-sha256", EMPTY_SHA256 },
 		{ "x-amz-date", "20130524T000000Z" },
 	};
-	const struct sigv4_request r = { "GET", "/test.txt", "", headers, 4, SIGV4_EMPTY_SHA256 };
+	const struct sigv4_request r = { "GET", "/test.txt", "", headers, 4, EMPTY_SHA256 };
 	assert_signed(&r, &s3_key, S3_TIME, "host;range;x-amz-content-sha256;x-amz-date",
 		"f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41");
 }
@@ -71,10 +74,10 @@ static void assert_s3_query(
 	assert_string_equal(query, text);
 	const struct sigv4_pair headers[] = {
 		{ "host", "examplebucket.s3.amazonaws.com" },
-		{ "x-amz-content-sha256", SIGV4_EMPTY_SHA256 },
+		{ "x-amz-content-sha256", EMPTY_SHA256 },
 		{ "x-amz-date", "20130524T000000Z" },
 	};
-	const struct sigv4_request r = { "GET", "/", query, headers, 3, SIGV4_EMPTY_SHA256 };
+	const struct sigv4_request r = { "GET", "/", query, headers, 3, EMPTY_SHA256 };
 	assert_signed(&r, &s3_key, S3_TIME, "host;x-amz-content-sha256;x-amz-date", signature);
 }
 
@@ -95,8 +98,7 @@ static void assert_suite(const char *method, const char *path, const char *query
 		{ "x-amz-date", "20150830T123600Z" } };
 	for (size_t i = 0; i < n_more; i++)
 		headers[2 + i] = more[i];
-	const struct sigv4_request r = { method, path, query, headers, 2 + n_more,
-		SIGV4_EMPTY_SHA256 };
+	const struct sigv4_request r = { method, path, query, headers, 2 + n_more, EMPTY_SHA256 };
 	assert_signed(&r, &suite_key, SUITE_TIME, names, signature);
 }
 
@@ -140,8 +142,7 @@ TEST(more_than_there_is_room_for_is_refused)
 	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++)
 		pairs[i] = (struct sigv4_pair){ "a", "b" };
 	assert_null(sigv4_query(pairs, ARRAY_SIZE(pairs)));
-	const struct sigv4_request r = { "GET", "/", "", pairs, ARRAY_SIZE(pairs),
-		SIGV4_EMPTY_SHA256 };
+	const struct sigv4_request r = { "GET", "/", "", pairs, ARRAY_SIZE(pairs), EMPTY_SHA256 };
 	assert_null(sigv4_sign(&r, &s3_key, S3_TIME));
 }
 

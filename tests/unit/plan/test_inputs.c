@@ -233,12 +233,10 @@ TEST(one_tar_may_come_on_stdin)
 {
 	auto_plan struct plan *p = sample_small();
 	add_tar(p, 0, "/a");
-	assert_false(plan_unpacks_stdin(p));
 	add_tar(p, -1, "/b");
 	assert_refused(p, "task.tars[1].fd");
 	p->has_stdin = true;
 	assert_int_equal(plan_check(p, NULL), 0);
-	assert_true(plan_unpacks_stdin(p));
 	p->tars[0].fd_index = -1;
 	assert_refused(p, "task.tars");
 	p->tars[0].fd_index = LIMIT_REQUEST_FDS;

@@ -159,7 +159,10 @@ static void check_answer(const char *line, struct session *s)
 	const json_t *error = json_object_get(answer, "error");
 	if (error) {
 		const char *code = json_string_value(json_object_get(error, "code"));
-		assert_int_not_equal(err_code_from_name(code), ERR_CODE_COUNT);
+		int n = 0;
+		while (n < ERR_CODE_COUNT && strcmp(err_code_name(n), code) != 0)
+			n++;
+		assert_int_not_equal(n, ERR_CODE_COUNT);
 	}
 	if (s->is_refused && !is_of_events) {
 		assert_string_equal(event, "error");
