@@ -156,7 +156,8 @@ class AfterARestart(Remembering):
         self.assertEqual(got, wanted)
         # Text of a client is never more than text.
         for odd in ("' OR 1=1 --", "x'; DROP TABLE task; --", "%", "?1"):
-            self.assertEqual(self.ids(client, label=odd), [])
+            self.assertEqual(self.ids(client, label="team=" + odd), [])
+            self.assert_error("bad_value", client, "history", label=odd)
             self.assertEqual(self.ids(client, outcome=odd[:15]), [])
         for field, value in (("before", "1"), ("before", "x.y"), ("since", "yesterday"), ("until", "2026-02-30T00:00:00Z"), ("state", "odd")):
             self.assert_error("bad_value", client, "history", **{field: value})

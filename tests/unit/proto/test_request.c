@@ -142,6 +142,40 @@ TEST(every_other_operation_is_read)
 	}
 }
 
+static const char *list_line(const char *op, const char *key, const char *rest)
+{
+	static char line[1024];
+	snprintf(line, sizeof(line), "{\"op\":\"%s\",\"id\":\"a\",\"label\":\"%s%s\"}", op, key,
+		rest);
+	return line;
+}
+
+TEST(a_label_to_list_by_is_one_that_a_task_can_have)
+{
+	static const char *const ops[] = { "list", "events", "history" };
+	static const char *const good[] = { "a", "a=", "a=b c", "a=b=c", "A-1_.x=\xc3\xa9" };
+	static const char *const bad[] = { "a b", "=x", "-a", " a", "a b=c", "\xc3\xa9" };
+	char value[LIMIT_LABEL_BYTES + 2];
+	for (size_t op = 0; op < ARRAY_SIZE(ops); op++) {
+		for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+			request_destroy(parse_good(list_line(ops[op], good[i], "")));
+		}
+		for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+			struct err e = assert_refused(
+				list_line(ops[op], bad[i], ""), ERR_BAD_VALUE, "label");
+			assert_non_null(strstr(e.msg, "is not a name"));
+			assert_non_null(strstr(e.hint, "key=value"));
+		}
+		memset(value, 'x', sizeof(value) - 1);
+		value[sizeof(value) - 1] = '\0';
+		assert_refused(list_line(ops[op], "k=", value), ERR_TOO_LARGE, "label");
+		request_destroy(parse_good(list_line(ops[op], "k=", value + 1)));
+		value[LIMIT_NAME_BYTES + 1] = '\0';
+		assert_refused(list_line(ops[op], value, "=v"), ERR_BAD_VALUE, "label");
+		request_destroy(parse_good(list_line(ops[op], value + 1, "=v")));
+	}
+}
+
 TEST(input_bytes_come_from_text_or_base64)
 {
 	auto_request struct request *text = parse_good(
@@ -741,6 +775,7 @@ int main(void)
 		cmocka_unit_test(a_run_request_with_no_more_than_it_needs_has_the_defaults),
 		cmocka_unit_test(a_workspace_is_copy_on_write_when_nothing_is_said),
 		cmocka_unit_test(every_other_operation_is_read),
+		cmocka_unit_test(a_label_to_list_by_is_one_that_a_task_can_have),
 		cmocka_unit_test(input_bytes_come_from_text_or_base64),
 		cmocka_unit_test(the_tag_of_a_refused_request_is_given_back_when_it_can_be_read),
 		cmocka_unit_test(a16_the_tag_is_a_string_of_bounded_length),
