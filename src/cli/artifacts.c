@@ -60,8 +60,10 @@ int artifacts_check(const struct artifacts_out *a, bool is_detached)
 	bool is_sent = a->upload || a->url;
 	if (a->upload && a->url)
 		why = "--upload and --upload-url: they go to one place";
-	else if (is_sent && a->dir)
+	else if (a->upload && a->dir)
 		why = "--upload and --artifacts-to: they go to one place";
+	else if (a->url && a->dir)
+		why = "--upload-url and --artifacts-to: they go to one place";
 	else if (a->globs && is_detached && !is_sent)
 		why = "--artifact: nobody is here to take them when the task ends (--detach)";
 	else if (a->dir && !*a->dir)

@@ -73,7 +73,8 @@ int uploads_check(const struct uploads *u, const struct spec_upload *spec, struc
 		return -EINVAL;
 	}
 	if (!u->spool_dir || !u->store.path) {
-		err_set_field(e, ERR_UNSUPPORTED, "task.artifacts.upload",
+		err_set_field(e, ERR_UNSUPPORTED,
+			spec->url ? "task.artifacts.upload.url" : "task.artifacts.upload.target",
 			"this daemon has no directory to keep files in until they are sent");
 		err_hint(e, "start dayflyd with state_dir in [daemon] of dayflyd.conf");
 		return -EINVAL;

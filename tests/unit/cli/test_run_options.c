@@ -171,6 +171,20 @@ TEST(what_is_wrong_is_told_by_its_option_and_with_the_fix)
 	}
 }
 
+TEST(the_option_that_was_given_is_named_where_artifacts_have_two_places)
+{
+	static const char *const given[][2] = { { "--upload=t", "dayfly: --upload and --art" },
+		{ "--upload-url=https://h/x", "dayfly: --upload-url and --art" } };
+	for (size_t i = 0; i < ARRAY_SIZE(given); i++) {
+		struct canned_cli c = { .replies = { CANNED_EXIT(0) } };
+		RUN(&c, "--artifact=x", "--artifacts-to=d", given[i][0], "ls");
+		assert_int_equal(c.status, 125);
+		assert_string_equal(c.sent, "");
+		if (strncmp(c.err, given[i][1], strlen(given[i][1])) != 0)
+			fail_msg("%s is told by %s", given[i][0], c.err);
+	}
+}
+
 TEST(what_the_address_of_a_repository_has_no_use_for_is_refused)
 {
 	static const char *const bad[][4] = {
@@ -209,6 +223,8 @@ int main(void)
 		cmocka_unit_test(each_field_is_one_of_a_request),
 		cmocka_unit_test(what_would_count_for_nothing_is_refused),
 		cmocka_unit_test(what_is_wrong_is_told_by_its_option_and_with_the_fix),
+		cmocka_unit_test(
+			the_option_that_was_given_is_named_where_artifacts_have_two_places),
 		cmocka_unit_test(what_the_address_of_a_repository_has_no_use_for_is_refused),
 	};
 	return RUN_TESTS(tests);

@@ -448,6 +448,20 @@ TEST(M3_without_its_files_an_upload_fails_and_spools_of_nobody_go)
 	server_stop();
 }
 
+TEST(what_was_asked_for_is_named_where_nothing_can_be_kept)
+{
+	char url[] = "https://elsewhere.example/x", target[] = "web";
+	const struct spec_upload by_url = { .url = url }, by_target = { .target = target };
+	const struct uploads none = { 0 };
+	struct err e;
+	assert_true(uploads_check(&none, &by_url, &e) < 0);
+	assert_int_equal(e.code, ERR_UNSUPPORTED);
+	assert_string_equal(e.field, "task.artifacts.upload.url");
+	assert_true(uploads_check(&none, &by_target, &e) < 0);
+	assert_int_equal(e.code, ERR_UNSUPPORTED);
+	assert_string_equal(e.field, "task.artifacts.upload.target");
+}
+
 TEST(M7_an_address_of_a_request_goes_only_where_the_policy_says)
 {
 	char url[100];
@@ -533,6 +547,7 @@ int main(void)
 		cmocka_unit_test(M3_the_next_daemon_sends_only_the_parts_that_are_missing),
 		cmocka_unit_test(M3_of_a_second_record_that_is_torn_the_first_is_left),
 		cmocka_unit_test(M3_without_its_files_an_upload_fails_and_spools_of_nobody_go),
+		cmocka_unit_test(what_was_asked_for_is_named_where_nothing_can_be_kept),
 		cmocka_unit_test(M7_an_address_of_a_request_goes_only_where_the_policy_says),
 		cmocka_unit_test(bad_wishes_are_refused),
 	};
