@@ -23,6 +23,17 @@ static int check_env(const char *text, struct err *e)
 	return err_set(e, ERR_BAD_VALUE, 0, "\"%s\" is not NAME=VALUE or NAME", text);
 }
 
+/* A path, or what the daemon knows by a word: only this one. */
+static int check_image(const char *text, struct err *e)
+{
+	if (!strcmp(text, "host") || strchr(text, '/'))
+		return 0;
+	err_set(e, ERR_BAD_VALUE, 0, "there is no image \"%s\"", text);
+	err_hint(e, "write host, or the path of a directory that holds a root file system: "
+		    "/srv/image, or ./image for one that is here");
+	return -EINVAL;
+}
+
 static int check_label(const char *text, struct err *e)
 {
 	if (*text && *text != '=')
@@ -91,7 +102,7 @@ static const struct option_def options[] = {
 		"show FILE, or our variable NAME, as /run/secrets/NAME" },
 	{ OPTION_LIST, 0,   "tar",           "[DIR=]FILE",       AT(tars),          input_check_tar,        "task.tars",
 		"unpack a tar there (default: workspace, or home); -: our stdin" },
-	{ OPTION_TEXT, 0,   "image",         "IMAGE",            AT(image),         NULL,                   "task.image",
+	{ OPTION_TEXT, 0,   "image",         "IMAGE",            AT(image),         check_image,            "task.image",
 		"root file system: host (default) or a directory (./DIR)" },
 	{ OPTION_TEXT, 0,   "network",       "NET",              AT(network),       NULL,                   "task.network",
 		"none (default) or host" },

@@ -139,6 +139,10 @@ TEST(what_is_wrong_is_told_by_its_option_and_with_the_fix)
 	static const char *const bad[][4] = {
 		{ "--image=./nowhere", "--name=x",
 			"dayfly: --image ./nowhere: No such file or directory\n" },
+		{ "--image=nowhere", "--name=x",
+			"dayfly: --image: there is no image \"nowhere\"\n  fix: write host, or "
+			"the path of a directory that holds a root file system: /srv/image, or "
+			"./image for one that is here\n" },
 		{ "--name=\xff", "--tty", "dayfly: --name \\xff: not UTF-8\n" },
 		{ "--webhook=\xff", "--tty", "dayfly: --webhook \\xff: not UTF-8\n" },
 		{ "--git=https://h/x", "--workspace=/usr",
