@@ -62,9 +62,10 @@ static const struct {
 		"compressed", "unpack it with unxz first" },
 };
 
-static int failed(const char *path, const char *why)
+static int failed(const char *path, const char *why, const char *fix)
 {
 	message_error("apply %s: %s", path, why);
+	message_detail("fix", fix);
 	return -EINVAL;
 }
 
@@ -74,11 +75,11 @@ static int open_tar(const char *path)
 	struct stat st;
 	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return failed(path, strerror(errno));
-	if (!S_ISREG(st.st_mode)) {
-		failed(path, "it is no regular file, and it is read more than once");
-		return -EINVAL;
-	}
+		return failed(path, strerror(errno),
+			"name a tar that dayfly run --changes FILE.tar wrote");
+	if (!S_ISREG(st.st_mode))
+		return failed(path, "it is no regular file, and it is read more than once",
+			"write what it gives to a file, and name that");
 	ssize_t n = pread(fd, begin, sizeof(begin), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
 		size_t len = strlen(others[i].begins);
@@ -115,7 +116,8 @@ static int apply(const struct apply_options *o, const char *path, const char *di
 	};
 	int r = t.fd < 0 ? t.fd : 0;
 	if (r == 0 && (t.workspace_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
-		r = failed(dir, strerror(errno));
+		r = failed(dir, strerror(errno),
+			"name a directory that is there and can be read, or none for this one");
 	if (r == 0)
 		r = write_back_begin_later(&w, dir);
 	if (r == 0) {

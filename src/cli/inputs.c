@@ -110,6 +110,13 @@ int input_add_file(struct dayfly_task *t, const char *text, struct err *e)
 	return added(dayfly_task_add_file(t, path, data, len, mode ? mode : DEFAULT_MODE), path, e);
 }
 
+static int no_variable(const char *name, struct err *e)
+{
+	err_set(e, ERR_BAD_VALUE, 0, "there is no variable %s", name);
+	err_hint(e, "export %s, or write %s=FILE for what is in a file", name, name);
+	return -EINVAL;
+}
+
 int input_add_secret(struct dayfly_task *t, const char *text, struct err *e)
 {
 	auto_free char *name = NULL;
@@ -122,7 +129,7 @@ int input_add_secret(struct dayfly_task *t, const char *text, struct err *e)
 	if (!file) {
 		const char *value = getenv(name);
 		if (!value)
-			return err_set(e, ERR_BAD_VALUE, 0, "there is no variable %s", name);
+			return no_variable(name, e);
 		return added(dayfly_task_add_secret(t, name, value, strlen(value)), name, e);
 	}
 	r = input_read(file, LIMIT_SECRET_BYTES, &data, &len, e);

@@ -236,7 +236,9 @@ int verb_uploads(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	if (o.wait && !operands[0]) {
-		message_error("--wait: name the task");
+		message_error("--wait: it is not said for which task");
+		message_detail("fix", "write dayfly uploads --wait TASK; dayfly uploads lists "
+				      "those that have some");
 		return command.usage_status;
 	}
 	struct dayfly_client *c = daemon_connect(&command, o.socket, 0);

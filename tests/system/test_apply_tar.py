@@ -195,7 +195,11 @@ class ApplyTar(Later):
         self.make_file(self.path("x.empty"), "")
         for name, words in (("p.patch", "git apply"), ("x.gz", "gunzip"), ("x.bundle", "git fetch"), ("x.txt", "fix: unpack others with tar -x"),
                             ("x.empty", "x.empty is no tar that dayfly run --changes wrote"), ("none", "No such file"), ("", "regular file")):
-            self.refuses(words, name=name)
+            self.assertEqual(self.refuses(words, name=name).count("  fix: "), 1)
+        self.run_cli("echo 2 > del", "c.tar")
+        done = self.cli("apply", self.path("c.tar"), "/nowhere")
+        self.assertEqual((done.returncode, done.stderr), (1, b"dayfly: apply /nowhere: No such file or directory\n"
+                                                          b"  fix: name a directory that is there and can be read, or none for this one\n"))
         self.assertEqual(self.cli("apply").returncode, 2)
         done = self.cli("apply", self.path("p.patch"), "/nowhere")
         self.assertEqual(done.returncode, 1)

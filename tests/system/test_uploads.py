@@ -111,6 +111,9 @@ class Sent(Sending):
         self.assertIn("one.txt was not uploaded: HTTP status 403", done.stderr.decode())
         task = json.loads(self.cli("uploads", "--json").stdout.decode().splitlines()[-1])["task"]
         self.assertEqual(self.cli("uploads", "--wait", task).returncode, 1)
+        nameless = self.cli("uploads", "--wait")
+        self.assertEqual(nameless.returncode, 2)
+        self.assertIn(b"\n  fix: write dayfly uploads --wait TASK", nameless.stderr)
         receiver.default = "hang"
         done = self.cli("run", "--no-wait-upload", *args[1:])
         self.assertEqual(done.returncode, 0, done)

@@ -54,6 +54,8 @@ TEST(what_is_there_is_read_and_what_is_not_is_told)
 	assert_int_equal(input_add_secret(t, "DAYFLY_TEST_SECRET", &e), 0);
 	unsetenv("DAYFLY_TEST_SECRET");
 	assert_true(input_add_secret(t, "DAYFLY_TEST_SECRET", &e) < 0);
+	assert_string_equal(e.hint, "export DAYFLY_TEST_SECRET, or write DAYFLY_TEST_SECRET=FILE "
+				    "for what is in a file");
 	dayfly_task_free(t);
 }
 
