@@ -30,6 +30,15 @@ static void source_finish(struct source *s)
 	*s = (struct source){ .fd = -1 };
 }
 
+/* Whether a path that ends as those of removed files do leads to what was opened: a name may end
+ * so. */
+static bool leads_to(const char *path, int fd)
+{
+	struct stat there, ours;
+	return stat(path, &there) == 0 && fstat(fd, &ours) == 0 && there.st_dev == ours.st_dev &&
+	       there.st_ino == ours.st_ino;
+}
+
 /*
  * The absolute path of what was opened: it is what the task will see. NULL where it has none
  * (removed, or outside our root), or where /proc is not mounted and the path given does not
@@ -44,10 +53,12 @@ static char *path_of_fd(int fd, const char *given)
 		return realpath(given, NULL);
 	static const char gone[] = " (deleted)";
 	size_t tail = sizeof(gone) - 1;
-	if ((size_t)n >= sizeof(path) || path[0] != '/' ||
-		((size_t)n > tail && !memcmp(path + n - tail, gone, tail)))
+	if ((size_t)n >= sizeof(path) || path[0] != '/')
 		return NULL;
-	return strndup(path, (size_t)n);
+	path[n] = '\0';
+	if ((size_t)n > tail && !strcmp(path + n - tail, gone) && !leads_to(path, fd))
+		return NULL;
+	return strdup(path);
 }
 
 /*

@@ -110,6 +110,39 @@ TEST(what_has_no_path_that_can_be_told_goes_as_a_descriptor)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* The kernel tells of them as "NAME (deleted)", which may be a name too. */
+TEST(what_was_removed_has_no_path_and_what_only_looks_so_has)
+{
+	char dir[] = "/tmp/dayfly-test-XXXXXX", odd[64], fd_path[40], json[512];
+	struct dayfly_error e;
+	assert_non_null(mkdtemp(dir));
+	snprintf(odd, sizeof(odd), "%s/a (deleted)", dir);
+	assert_int_equal(mkdir(odd, 0700), 0);
+	struct dayfly_task *t = dayfly_task_new();
+	assert_int_equal(dayfly_task_set_workspace(t, odd, NULL, DAYFLY_MODE_RO, &e), 0);
+	snprintf(json, sizeof(json), "{\"workspace\":{\"fd\":0,\"mode\":\"ro\",\"path\":\"%s\"}}",
+		odd);
+	expect(t, json);
+	/* Another one stands where the path of a removed one seems to lead. */
+	char gone[64];
+	snprintf(gone, sizeof(gone), "%s/a", dir);
+	assert_int_equal(mkdir(gone, 0700), 0);
+	const int fd = open(gone, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(rmdir(gone), 0);
+	snprintf(fd_path, sizeof(fd_path), "/proc/self/fd/%d", fd);
+	for (int is_there = 1; is_there >= 0; is_there--) {
+		assert_int_equal(
+			dayfly_task_set_workspace(t, fd_path, NULL, DAYFLY_MODE_RO, &e), 0);
+		expect(t, "{\"workspace\":{\"fd\":0,\"mode\":\"ro\"}}");
+		if (is_there)
+			assert_int_equal(rmdir(odd), 0);
+	}
+	close(fd);
+	dayfly_task_free(t);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 TEST(what_is_hidden_is_bounded_in_bytes_too)
 {
 	char name[4000];
@@ -183,6 +216,7 @@ int main(void)
 		cmocka_unit_test(a_fifo_does_not_hold_us_up),
 		cmocka_unit_test(a_later_workspace_takes_the_place_of_the_first),
 		cmocka_unit_test(what_has_no_path_that_can_be_told_goes_as_a_descriptor),
+		cmocka_unit_test(what_was_removed_has_no_path_and_what_only_looks_so_has),
 		cmocka_unit_test(what_is_hidden_is_bounded_in_bytes_too),
 		cmocka_unit_test(parts_of_a_workspace_are_left_out),
 		cmocka_unit_test(a_tar_is_a_descriptor_or_what_comes_on_stdin),
