@@ -12,9 +12,10 @@
 #include <string.h>
 #include <sys/wait.h>
 
-/* Records that wait for room in the socket. KILL is taken even then: there is one per task at a
- * time. */
+/* Records that wait for room in the socket. START may be more of them, so that a flood of signals
+ * fails nobody's task; KILL is taken even then: of both there is one per task at a time. */
 #define OUT_MAX		 4096
+#define OUT_MAX_START	 (OUT_MAX + 4096)
 #define RECORDS_PER_TURN 64
 #define HELLO_MS	 10000
 #define ROOM_MS		 5
@@ -81,10 +82,15 @@ static void wait_for_room(struct warden_link *l, int r)
 		alarm_set(l->retry, ROOM_MS);
 }
 
+static bool has_place(const struct warden_link *l, enum wire_type type)
+{
+	return type == WIRE_KILL || l->n_out < (type == WIRE_START ? OUT_MAX_START : OUT_MAX);
+}
+
 static int queue_record(
 	struct warden_link *l, const struct wire_request *rq, const int *fds, size_t n_fds)
 {
-	struct pending *p = l->n_out < OUT_MAX || rq->type == WIRE_KILL ? malloc(sizeof(*p)) : NULL;
+	struct pending *p = has_place(l, rq->type) ? malloc(sizeof(*p)) : NULL;
 	if (!p || n_fds > FDS_MAX) {
 		free(p);
 		return -ENOBUFS;

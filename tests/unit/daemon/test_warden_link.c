@@ -156,6 +156,12 @@ static void a_warden_that_does_not_read_gets_everything_later_and_in_order(void 
 	while ((r = warden_link_send(&w->link, &rq, NULL, 0)) == 0 && n_sent < 100000)
 		rq.jail = ++n_sent + 1;
 	assert_int_equal(r, -ENOBUFS); /* bounded */
+	/* No flood of signals keeps a task from its start. */
+	rq.type = WIRE_START;
+	for (int i = 0; i < 1000; i++, rq.jail = ++n_sent + 1)
+		assert_int_equal(warden_link_send(&w->link, &rq, NULL, 0), 0);
+	rq.type = WIRE_SIGNAL;
+	assert_int_equal(warden_link_send(&w->link, &rq, NULL, 0), -ENOBUFS);
 	rq.type = WIRE_KILL;
 	assert_int_equal(warden_link_send(&w->link, &rq, NULL, 0), 0); /* a kill always goes */
 	n_sent++;
