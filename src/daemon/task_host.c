@@ -122,13 +122,18 @@ void task_host_end(void *owner, struct task *t)
 	end_job(owner, t->owner);
 }
 
-/* What it pays for. A jail that dies before it has counted is no way to run for nothing: then it is
- * the time for which the task had a CPU at all. */
+/*
+ * What it pays for. A jail that dies before it has counted is no way to run for nothing: then it is
+ * the time for which the task had a CPU at all. That the warden dies is the doing of no task, and
+ * those that only waited for something would pay for hours.
+ */
 static uint64_t cost_us(const struct task *t)
 {
 	const struct task_result *r = t->result;
 	if (r->cpu_user_us.is_known && r->cpu_sys_us.is_known)
 		return r->cpu_user_us.value + r->cpu_sys_us.value;
+	if (t->facts.warden_lost)
+		return 0;
 	return t->started_ns ? (clock_mono_ns() - t->started_ns) / NS_PER_US : 0;
 }
 

@@ -231,6 +231,23 @@ class Greedy(OwnDaemons):
             self.assertEqual(self.other.call("wait", task=task, timeout=60)["cause"], "exit")
         self.greedy.call("cancel", task=mine[1])
 
+    def test_tasks_that_die_with_the_warden_cost_what_they_are_known_to_have_used(self):
+        """That they were lost is not their user's doing: those that wait are not passed over for as long as these have slept."""
+        self.start_daemon("--max-tasks", "1")
+        root = self.daemon.connect(0)
+        first = root.start({"argv": ["sleep", "1000"], "limits": {"wall": "1h", "grace": "50ms"}}, detach=True)[1]
+        long = {"argv": ["sleep", "1000"], "limits": {"wall": "1h", "queue": "1h", "grace": "50ms"}}
+        mine = [self.greedy.start(long, detach=True)[1] for _ in range(2)]
+        others = [self.other.start({"argv": ["true"], "limits": {"queue": "1h"}}, detach=True)[1] for _ in range(10)]
+        root.call("cancel", task=first)
+        self.assertTrue(wait_until(lambda: self.greedy.call("inspect", task=mine[0])["state"] == "running", 20))
+        time.sleep(2)
+        os.kill(self.daemon.wardens()[0], signal.SIGKILL)
+        self.assertEqual(self.greedy.call("wait", task=mine[0])["outcome"], "lost")
+        self.assertTrue(wait_until(lambda: self.greedy.call("inspect", task=mine[1])["state"] == "running", 60))
+        self.assertEqual(self.other.call("inspect", task=others[-1])["state"], "queued")
+        self.greedy.call("cancel", task=mine[1])
+
     def test_K8_requests_that_are_not_complete_take_bounded_room(self):
         self.start_daemon()
         before = rss_kib(self.daemon.process.pid)
