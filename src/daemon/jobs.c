@@ -45,7 +45,7 @@ static struct job *new_job(struct jobs *js, struct task *take_task)
 	j->told_position = SIZE_MAX;
 	list_init(&j->link);
 	list_init(&j->conn_link);
-	list_init(&j->over_link);
+	list_init(&j->leave_link);
 	list_init(&j->streams);
 	list_init(&j->feeds);
 	list_init(&j->acks);
@@ -107,7 +107,7 @@ void jobs_set_done(struct jobs *js, struct job *j, uint64_t now_ns)
 {
 	list_remove(&j->link);
 	list_remove(&j->conn_link);
-	list_remove(&j->over_link);
+	list_remove(&j->leave_link);
 	list_append(&js->done, &j->link);
 	j->done_at_ns = now_ns;
 	j->log_bytes = output_log_bytes(j->task->log);
@@ -123,7 +123,7 @@ void jobs_destroy_job(struct job *j)
 	list_remove(&j->bucket);
 	list_remove(&j->link);
 	list_remove(&j->conn_link);
-	list_remove(&j->over_link);
+	list_remove(&j->leave_link);
 	list_remove(&j->usage.link);
 	jobs_index_remove(j);
 	task_destroy(j->task);

@@ -69,7 +69,7 @@ static void settle(struct server *s)
 	}
 	destroy_dead(s);
 	connection_end_orphans(s);
-	submit_end_superseded(s);
+	submit_end_leaving(s);
 }
 
 static void on_idle(uv_idle_t *handle)
@@ -91,7 +91,7 @@ static void settle_turn(struct server *s)
 		s->spare_log = output_log_open_file(s->host.log_dir);
 	s->wants_spare_log = false;
 	if (list_empty(&s->kicked) && list_empty(&s->dead) && list_empty(&s->orphans) &&
-		list_empty(&s->superseded) && list_empty(&s->tenants.late))
+		list_empty(&s->leaving) && list_empty(&s->tenants.late))
 		uv_idle_stop(&s->idle);
 	else
 		uv_idle_start(&s->idle, on_idle);
@@ -231,6 +231,7 @@ void server_drain(struct server *s, const char *why)
 	accept_stop(s);
 	listener_stop(&s->start->listener);
 	uint64_t ms = longest_grace_ms(s) + DRAIN_EXTRA_MS;
+	submit_end_all_leaving(s);
 	tell_all(s, EVENT_SHUTDOWN);
 	struct connection *c;
 	while ((c = find_reading(s)))
@@ -345,7 +346,7 @@ static void init_members(
 	list_init(&s->kicked);
 	list_init(&s->dead);
 	list_init(&s->orphans);
-	list_init(&s->superseded);
+	list_init(&s->leaving);
 	tenants_init(&s->tenants);
 	spools_init(&s->spools);
 	jobs_init(&s->jobs);

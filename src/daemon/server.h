@@ -75,8 +75,8 @@ struct server {
 	struct list subscriptions; /* subscription.link */
 	struct list kicked;	   /* connection.kick_link */
 	struct list dead;	   /* connection.link */
-	struct list orphans;	/* job.conn_link: its connection is gone, and it is to go with it */
-	struct list superseded; /* job.over_link: out of the queue, and to end */
+	struct list orphans; /* job.conn_link: its connection is gone, and it is to go with it */
+	struct list leaving; /* job.leave_link: out of the queue, and to end */
 	struct tenants tenants;
 	size_t n_connections;
 

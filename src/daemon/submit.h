@@ -23,8 +23,11 @@ int submit_run(struct connection *c, struct request *rq, size_t line_len, struct
  */
 void submit_check_again(struct server *s);
 
-/* At the end of a turn: ends some of those in whose place another task has come. */
-void submit_end_superseded(struct server *s);
+/* At the end of a turn: ends some of those that were taken out of the queue, as another task came
+ * in their place, or they are too much for a new configuration. */
+void submit_end_leaving(struct server *s);
+/* The daemon stops, which is not why they end. */
+void submit_end_all_leaving(struct server *s);
 
 /* A task leaves the queue for good, its time to wait being over: its result says where it was. */
 void submit_note_wait_over(struct server *s, struct job *j);

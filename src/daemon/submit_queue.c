@@ -14,7 +14,7 @@
 #define RETRY_MIN_MS 100u
 #define RETRY_MAX_MS 60000u
 /* So many tasks that waited end in one turn of the loop. */
-#define SUPERSEDED_AT_ONCE 32
+#define LEAVING_AT_ONCE 32
 
 unsigned submit_retry_ms(const struct sched *s)
 {
@@ -96,12 +96,19 @@ uint32_t submit_label_groups(const struct options *o, const struct task_spec *sp
 	return groups;
 }
 
-/* A task ends before its time, and this is why. */
+/* A task ends before its time, and this is why. Those that wait may be very many: they leave the
+ * queue now, and end a part in each turn. */
 static void cancel_with(struct job *j, const struct err *e)
 {
+	struct server *s = j->task->host->owner;
 	if (j->task->state <= TASK_STATE_RUNNING && !j->task->result->has_error)
 		result_set_error(j->task->result, e);
-	task_handle(j->task, EVENT_CANCEL);
+	if (j->sched.state != SCHED_READY) {
+		task_handle(j->task, EVENT_CANCEL);
+		return;
+	}
+	sched_remove(&s->sched, &j->sched);
+	list_append(&s->leaving, &j->leave_link);
 }
 
 void submit_check_again(struct server *s)
@@ -147,33 +154,34 @@ void submit_note_wait_over(struct server *s, struct job *j)
 	result_set_error(r, &e);
 }
 
-/* Those that wait may be very many: they leave the queue now, and end a part in each turn. */
 static void end_rival(struct job *j, const struct job *by)
 {
-	struct server *s = j->task->host->owner;
 	struct err e;
 	if (j->is_superseded)
 		return;
 	j->is_superseded = true;
 	err_set(&e, ERR_SUPERSEDED, 0, "task %s with the concurrency key \"%s\" took its place",
 		by->task->id, by->task->spec->concurrency.key);
-	if (j->sched.state != SCHED_READY) {
-		cancel_with(j, &e);
-		return;
-	}
-	if (!j->task->result->has_error)
-		result_set_error(j->task->result, &e);
-	sched_remove(&s->sched, &j->sched);
-	list_append(&s->superseded, &j->over_link);
+	cancel_with(j, &e);
 }
 
-void submit_end_superseded(struct server *s)
+static void end_leaving(struct server *s, size_t max)
 {
-	for (unsigned n = 0; n < SUPERSEDED_AT_ONCE && !list_empty(&s->superseded); n++) {
-		struct job *j = list_entry(s->superseded.next, struct job, over_link);
-		list_remove(&j->over_link);
+	for (size_t n = 0; n < max && !list_empty(&s->leaving); n++) {
+		struct job *j = list_entry(s->leaving.next, struct job, leave_link);
+		list_remove(&j->leave_link);
 		task_handle(j->task, EVENT_CANCEL);
 	}
+}
+
+void submit_end_leaving(struct server *s)
+{
+	end_leaving(s, LEAVING_AT_ONCE);
+}
+
+void submit_end_all_leaving(struct server *s)
+{
+	end_leaving(s, SIZE_MAX);
 }
 
 void submit_supersede(struct server *s, const struct job *by)
@@ -182,5 +190,5 @@ void submit_supersede(struct server *s, const struct job *by)
 	if (!own->has_concurrency || own->concurrency.mode != CONCURRENCY_SUPERSEDE)
 		return;
 	jobs_each_rival(&s->jobs, by, end_rival);
-	submit_end_superseded(s);
+	submit_end_leaving(s);
 }

@@ -187,27 +187,57 @@ class Greedy(OwnDaemons):
         self.greedy.call("cancel", task=task)
         self.assertEqual(self.greedy.next_for(tag)["result"]["cause"], "cancel")
 
-    def test_many_tasks_that_one_supersedes_leave_time_for_others(self):
-        self.start_daemon("--max-tasks", "1")
-        self.daemon.connect(0).start({"argv": ["sleep", "1000"], "limits": {"wall": "1h", "grace": "50ms"}}, detach=True)
-        task = {"argv": ["sleep", "1000"], "concurrency": {"key": "k"}, "limits": {"queue": "1h", "grace": "50ms"}}
-        tasks = [self.greedy.start(task, detach=True)[1] for _ in range(500)]
-        ends = [self.follow(1, 1, t)[0] for t in (tasks[0], tasks[-1])]
+    def pings_between_ends(self, tasks, end):
+        """How often another user is answered after the first of them has ended and before the last has."""
         told = select.poll()
-        for client in ends:
+        clients = [self.follow(1, 1, t)[0] for t in (tasks[0], tasks[-1])]
+        for client in clients:
             told.register(client.sock, select.POLLIN)
-        task["concurrency"]["mode"] = "supersede"
-        self.greedy.send("run", task=task, detach=True)
+        end()
         n_meanwhile = n_told = 0
         while n_told < 2:
             self.other.call("ping", timeout=60)
             n_told = len(told.poll(0))
             n_meanwhile += n_told == 1
-        self.assertGreater(n_meanwhile, 2)
+        return n_meanwhile
+
+    def test_many_tasks_that_one_supersedes_leave_time_for_others(self):
+        self.start_daemon("--max-tasks", "1")
+        self.daemon.connect(0).start({"argv": ["sleep", "1000"], "limits": {"wall": "1h", "grace": "50ms"}}, detach=True)
+        task = {"argv": ["sleep", "1000"], "concurrency": {"key": "k"}, "limits": {"queue": "1h", "grace": "50ms"}}
+        tasks = [self.greedy.start(task, detach=True)[1] for _ in range(500)]
+        task["concurrency"]["mode"] = "supersede"
+        self.assertGreater(self.pings_between_ends(tasks, lambda: self.greedy.send("run", task=task, detach=True)), 2)
         for n in (0, 250, -1):
             result = self.greedy.call("wait", task=tasks[n])
             self.assertEqual((result["outcome"], result["cause"], result["phase"], result["error"]["code"]), ("cancelled", "cancel", "queue", "superseded"))
         self.greedy.call("cancel", task=self.greedy.call("list")["tasks"][0]["task"])
+
+    def test_tasks_that_were_superseded_say_so_where_the_daemon_stops(self):
+        self.start_daemon("--max-tasks", "1")
+        self.daemon.connect(0).start({"argv": ["sleep", "1000"], "limits": {"wall": "1h", "grace": "50ms"}}, detach=True)
+        task = {"argv": ["true"], "concurrency": {"key": "k"}, "limits": {"queue": "1h"}}
+        tasks = [self.greedy.start(task, detach=True)[1] for _ in range(500)]
+        last, = self.follow(1, 1, tasks[-1])
+        # Both come in one turn of its loop, which looks at signals last.
+        self.daemon.process.send_signal(signal.SIGSTOP)
+        self.greedy.send("run", task=dict(task, concurrency={"key": "k", "mode": "supersede"}), detach=True)
+        self.daemon.process.send_signal(signal.SIGTERM)
+        self.daemon.process.send_signal(signal.SIGCONT)
+        result = last.next_for("0")["result"]
+        self.assertEqual((result["outcome"], result["cause"], result["error"]["code"]), ("cancelled", "cancel", "superseded"))
+
+    def test_many_tasks_that_a_reload_leaves_no_room_for_leave_time_for_others(self):
+        self.limited("admit_memory = 100MiB\nadmit_memory_per_user = 100MiB\n", "--max-tasks", "1")
+        self.daemon.connect(0).start({"argv": ["sleep", "1000"], "limits": {"wall": "1h", "grace": "50ms"}}, detach=True)
+        tasks = [self.greedy.start(self.memory_task(60), detach=True)[1] for _ in range(500)]
+        args = self.daemon.args
+        with open(args[args.index("--config") + 1], "w") as f:
+            f.write("[daemon]\nadmit_memory = 50MiB\n")
+        self.assertGreater(self.pings_between_ends(tasks, lambda: self.daemon.process.send_signal(signal.SIGHUP)), 2)
+        for n in (0, 250, -1):
+            result = self.greedy.call("wait", task=tasks[n])
+            self.assertEqual((result["outcome"], result["error"]["code"]), ("cancelled", "not_allowed"))
 
     def jail_inits(self):
         table = process_table()
