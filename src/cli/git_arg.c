@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/str.h"
 #include "cli/inputs.h"
+#include "cli/options.h"
 #include "proto/git_needs.h"
 
 #include <errno.h>
@@ -98,40 +99,31 @@ int git_arg_check(const char *text, struct err *e)
 	return r;
 }
 
-static int check_needs(const struct git_options *o, const struct git_arg *a, struct err *e)
+static int check_needs(const struct git_options *o, const struct git_arg *a,
+	const struct command *cmd, struct err *e)
 {
-	static const struct {
-		const char *field, *option;
-	} names[] = {
-		{ "credentials", "git-credentials" },
-		{ "ssh_key", "git-key" },
-		{ "agent", "git-agent" },
-		{ "known_hosts", "git-known-hosts" },
-		{ "ca", "git-ca" },
-	};
 	const unsigned given = (o->credentials ? GIT_GIVEN_CREDENTIALS : 0) |
 			       (o->key ? GIT_GIVEN_SSH_KEY : 0) | (o->agent ? GIT_GIVEN_AGENT : 0) |
 			       (o->known_hosts ? GIT_GIVEN_KNOWN_HOSTS : 0) |
 			       (o->ca ? GIT_GIVEN_CA : 0);
 	const struct git_needs *n = git_needs_find(a->url, o->submodules, given);
-	for (size_t i = 0; n && i < ARRAY_SIZE(names); i++) {
-		if (strcmp(names[i].field, n->name) != 0)
-			continue;
-		err_set(e, ERR_BAD_VALUE, 0, "--%s means nothing where --git %s", names[i].option,
-			n->where);
-		err_hint(e, "leave --%s out, or give --git %s", names[i].option, n->form);
-		return -EINVAL;
-	}
-	return 0;
+	if (!n)
+		return 0;
+	char field[GIT_NEEDS_FIELD_SIZE];
+	git_needs_field(n, field);
+	const char *option = options_find_field(cmd, field)->name;
+	err_set(e, ERR_BAD_VALUE, 0, "--%s means nothing where --git %s", option, n->where);
+	err_hint(e, "leave --%s out, or give --git %s", option, n->form);
+	return -EINVAL;
 }
 
-int git_arg_check_needs(const struct git_options *o, struct err *e)
+int git_arg_check_needs(const struct git_options *o, const struct command *cmd, struct err *e)
 {
 	struct git_arg a;
 	int r = git_arg_parse(o->where, &a, e);
 	if (r < 0)
 		return err_wrap(e, "--git");
-	r = check_needs(o, &a, e);
+	r = check_needs(o, &a, cmd, e);
 	git_arg_finish(&a);
 	return r;
 }

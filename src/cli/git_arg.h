@@ -7,6 +7,8 @@
 #include <dayfly/client.h>
 #include <stdbool.h>
 
+struct command;
+
 /* The options as they are; NULL: not given. */
 struct git_options {
 	const char *where; /* URL[@REF] */
@@ -34,8 +36,8 @@ void git_arg_finish(struct git_arg *a);
 int git_arg_check(const char *text, struct err *e);
 
 /* Of files and an agent that would be taken, and then not used for this address: says which option
- * it is. Returns 0, or -errno with *e. */
-int git_arg_check_needs(const struct git_options *o, struct err *e);
+ * it is, of the command's. Returns 0, or -errno with *e. */
+int git_arg_check_needs(const struct git_options *o, const struct command *cmd, struct err *e);
 
 /* Gives the task its source. commit: in place of the ref; or NULL. Returns 0, or -errno with *e,
  * which names the option. */

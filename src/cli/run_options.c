@@ -286,7 +286,7 @@ int run_options_check(const struct run_options *o)
 		return -EINVAL;
 	}
 	struct err e;
-	if (!o->git.where || git_arg_check_needs(&o->git, &e) == 0)
+	if (!o->git.where || git_arg_check_needs(&o->git, &run_command, &e) == 0)
 		return 0;
 	message_error("%s", e.msg);
 	message_detail("fix", e.hint);

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -52,4 +53,9 @@ const struct git_needs *git_needs_find(const char *url, bool has_submodules, uns
 			return &fields[i].needs;
 	}
 	return NULL;
+}
+
+void git_needs_field(const struct git_needs *n, char ret[GIT_NEEDS_FIELD_SIZE])
+{
+	snprintf(ret, GIT_NEEDS_FIELD_SIZE, "task.source.git.%s", n->name);
 }

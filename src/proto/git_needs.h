@@ -27,4 +27,8 @@ enum git_given {
  * none at all; NULL: there is none. */
 const struct git_needs *git_needs_find(const char *url, bool has_submodules, unsigned given);
 
+/* Its whole name: "task.source.git.ssh_key". */
+#define GIT_NEEDS_FIELD_SIZE 48
+void git_needs_field(const struct git_needs *n, char ret[GIT_NEEDS_FIELD_SIZE]);
+
 #endif

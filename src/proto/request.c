@@ -163,8 +163,8 @@ static int check_git_needs(const struct spec_git *g, struct err *e)
 	const struct git_needs *n = git_needs_find(g->url, g->submodules, given);
 	if (!n)
 		return 0;
-	char field[48];
-	snprintf(field, sizeof(field), "task.source.git.%s", n->name);
+	char field[GIT_NEEDS_FIELD_SIZE];
+	git_needs_field(n, field);
 	err_set_field(e, ERR_BAD_VALUE, field, "means nothing where \"url\" %s", n->where);
 	err_hint(e, "leave it out, or give %s", n->form);
 	return -EINVAL;
@@ -264,39 +264,11 @@ static int check_input(const struct request *rq, struct err *e)
 	return 0;
 }
 
-/* A label that no task can have would find none, and nobody would be told why. */
-static int check_label(const char *label, struct err *e)
-{
-	const size_t key_len = strcspn(label, "=");
-	auto_free char *key = strndup(label, key_len);
-	if (!key)
-		return err_set(e, ERR_INTERNAL, ENOMEM, "read the request");
-	if (!str_is_name(key, LIMIT_NAME_BYTES)) {
-		char shown[80];
-		str_escape(key, key_len, shown, sizeof(shown));
-		err_set_field(e, ERR_BAD_VALUE, "label", "the key \"%s\" is not a name", shown);
-		err_hint(e,
-			"write key or key=value: a key has at most %d letters, digits, \"_\", "
-			"\".\" "
-			"and \"-\", and begins with a letter or digit",
-			LIMIT_NAME_BYTES);
-		return -EINVAL;
-	}
-	const size_t value_len = label[key_len] ? strlen(label + key_len + 1) : 0;
-	if (value_len > LIMIT_LABEL_BYTES)
-		return err_set_field(e, ERR_TOO_LARGE, "label",
-			"the value has %zu bytes; at most %d are allowed", value_len,
-			LIMIT_LABEL_BYTES);
-	return 0;
-}
-
 /* What no single field shows. */
 static int check_together(const struct request *rq, struct err *e)
 {
 	if (rq->op == OP_RUN)
 		return check_run(rq->spec, e);
-	if (rq->label)
-		return check_label(rq->label, e);
 	return rq->op == OP_INPUT ? check_input(rq, e) : 0;
 }
 

@@ -454,8 +454,8 @@ static const struct schema_field request_fields[] = {
 		.doc = "at most so many; fewer where the answer would be longer than 256 KiB" },
 	{ HISTORY(before, "before", KIND_STRING), .min = 1, .max = 47, .absent = "the newest",
 		.doc = "those after the ones of an earlier answer: its `next`" },
-	{ REQUEST(label, "label", KIND_STRING), .ops = OP_BIT(OP_LIST) | OP_BIT(OP_EVENTS) | OP_BIT(OP_HISTORY), .min = 1, .max = LIMIT_NAME_BYTES + 1 + LIMIT_LABEL_BYTES,
-		.absent = "every task", .doc = "only tasks with this label: \"key\" or \"key=value\"" },
+	{ REQUEST(label, "label", KIND_LABEL), .ops = OP_BIT(OP_LIST) | OP_BIT(OP_EVENTS) | OP_BIT(OP_HISTORY), .min = 1, .max = LIMIT_NAME_BYTES + 1 + LIMIT_LABEL_BYTES,
+		.absent = "every task", .doc = "only tasks with this label" },
 };
 
 #define OBJECT(heading, table, type) { .title = (heading), .fields = (table), .n_fields = ARRAY_SIZE(table), .size = sizeof(type) }

@@ -23,6 +23,7 @@ enum schema_kind {
 	KIND_STRING,	/* text of min to max bytes (char *) */
 	KIND_NAME,	/* [a-zA-Z0-9][a-zA-Z0-9_.-]*, at most max bytes (char *) */
 	KIND_TASK_NAME, /* the same, and not to be taken for a task id (char *) */
+	KIND_LABEL,	/* "key" or "key=value", as a task can have it (char *) */
 	KIND_PATH,	/* an absolute path (char *) */
 	KIND_SIGNAL,	/* a signal's name or number (char *) */
 	KIND_SIZE,	/* bytes, as a number or as text with a unit (uint64_t) */

@@ -51,6 +51,7 @@ static void add_field(uint64_t *sum, const struct schema_field *f, const char *b
 	case KIND_STRING:
 	case KIND_NAME:
 	case KIND_TASK_NAME:
+	case KIND_LABEL:
 	case KIND_PATH:
 	case KIND_SIGNAL:
 		text = *(char *const *)member;

@@ -13,6 +13,7 @@ static const char *const types[KIND_COUNT] = {
 	[KIND_STRING] = "string",
 	[KIND_NAME] = "string",
 	[KIND_TASK_NAME] = "string",
+	[KIND_LABEL] = "string",
 	[KIND_PATH] = "string",
 	[KIND_SIGNAL] = "string",
 	[KIND_SIZE] = "size",
@@ -67,6 +68,9 @@ static void print_allowed(FILE *out, const struct schema_field *f)
 	case KIND_NAME:
 	case KIND_TASK_NAME:
 		fprintf(out, "a name of at most %" PRIu64 " bytes", f->max);
+		break;
+	case KIND_LABEL:
+		fprintf(out, "\"key\" or \"key=value\", of at most %" PRIu64 " bytes", f->max);
 		break;
 	case KIND_PATH:
 		fprintf(out, "an absolute path of at most %" PRIu64 " bytes", f->max);

@@ -39,10 +39,15 @@ int reader_check_length(
 int reader_check_string(
 	struct reader *r, const struct schema_field *f, const json_t *v, const struct place *at);
 
+/* The key of a label: a name. */
+int reader_check_label_key(struct reader *r, const char *key, const struct place *at);
+
 /* schema_value.c: a read_fn for each kind that is one value. */
 int schema_read_string(struct reader *r, const struct schema_field *f, json_t *v, char *base,
 	const struct place *at);
 int schema_read_name(struct reader *r, const struct schema_field *f, json_t *v, char *base,
+	const struct place *at);
+int schema_read_label(struct reader *r, const struct schema_field *f, json_t *v, char *base,
 	const struct place *at);
 int schema_read_path(struct reader *r, const struct schema_field *f, json_t *v, char *base,
 	const struct place *at);

@@ -80,24 +80,12 @@ static int check_env_name(struct reader *r, const char *name, const struct place
 	return 0;
 }
 
-static int check_label_name(struct reader *r, const char *name, const struct place *at)
-{
-	char shown[SHOWN_SIZE];
-	if (str_is_name(name, LIMIT_NAME_BYTES))
-		return 0;
-	reader_fail(r, ERR_BAD_VALUE, at, "the key %s is not a name", reader_show(name, shown));
-	err_hint(r->e,
-		"a key has at most %d letters, digits, \"_\", \".\" and \"-\", and begins with a "
-		"letter or digit",
-		LIMIT_NAME_BYTES);
-	return -EINVAL;
-}
-
 /* One "name=value". */
 static int read_pair(struct reader *r, const struct schema_field *f, const char *name,
 	const json_t *v, const struct place *at, char **ret)
 {
-	int rc = f->kind == KIND_ENV ? check_env_name(r, name, at) : check_label_name(r, name, at);
+	int rc = f->kind == KIND_ENV ? check_env_name(r, name, at)
+				     : reader_check_label_key(r, name, at);
 	if (rc < 0)
 		return rc;
 	if (!json_is_string(v))
@@ -258,6 +246,7 @@ static const read_fn readers[KIND_COUNT] = {
 	[KIND_STRING] = schema_read_string,
 	[KIND_NAME] = schema_read_name,
 	[KIND_TASK_NAME] = schema_read_name,
+	[KIND_LABEL] = schema_read_label,
 	[KIND_PATH] = schema_read_path,
 	[KIND_SIGNAL] = schema_read_signal,
 	[KIND_SIZE] = schema_read_measure,
@@ -388,6 +377,7 @@ void schema_free(const struct schema_object *object, void *base)
 		case KIND_STRING:
 		case KIND_NAME:
 		case KIND_TASK_NAME:
+		case KIND_LABEL:
 		case KIND_PATH:
 		case KIND_SIGNAL:
 			free(*(char **)member);

@@ -2,8 +2,10 @@
  * See schema.h. */
 #include "proto/schema_priv.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/id.h"
+#include "base/limits.h"
 #include "base/str.h"
 #include "base/units.h"
 
@@ -142,6 +144,36 @@ int schema_read_name(struct reader *r, const struct schema_field *f, json_t *v, 
 		return -EINVAL;
 	}
 	return store_string(r, f, v, base);
+}
+
+int reader_check_label_key(struct reader *r, const char *key, const struct place *at)
+{
+	char shown[SHOWN_SIZE];
+	if (str_is_name(key, LIMIT_NAME_BYTES))
+		return 0;
+	reader_fail(r, ERR_BAD_VALUE, at, "the key %s is not a name", reader_show(key, shown));
+	err_hint(r->e,
+		"a key has at most %d letters, digits, \"_\", \".\" and \"-\", and begins with a "
+		"letter or digit",
+		LIMIT_NAME_BYTES);
+	return -EINVAL;
+}
+
+int schema_read_label(struct reader *r, const struct schema_field *f, json_t *v, char *base,
+	const struct place *at)
+{
+	int rc = reader_check_string(r, f, v, at);
+	if (rc < 0)
+		return rc;
+	const char *label = json_string_value(v);
+	const size_t key_len = strcspn(label, "=");
+	auto_free char *key = strndup(label, key_len);
+	if (!key)
+		return reader_no_memory(r);
+	rc = reader_check_label_key(r, key, at);
+	if (rc == 0 && label[key_len])
+		rc = reader_check_length(r, at, strlen(label + key_len + 1), 0, LIMIT_LABEL_BYTES);
+	return rc < 0 ? rc : store_string(r, f, v, base);
 }
 
 int schema_read_path(struct reader *r, const struct schema_field *f, json_t *v, char *base,

@@ -243,8 +243,11 @@ class Greedy(OwnDaemons):
         table = process_table()
         return [pid for pid in processes_of(self.daemon.stage.bin, table) if table[pid][1] == "dayfly-init"]
 
-    def test_a_task_whose_CPU_time_nobody_knows_is_not_for_nothing(self):
-        """Its jail died before it had counted: its user's turn comes as late as if it had used the CPU all the time."""
+    def one_runs_and_others_wait(self):
+        """
+        One place, in which the first of two tasks of the greedy user runs for two seconds; ten of the other user's wait. Returns the tasks
+        of both.
+        """
         self.start_daemon("--max-tasks", "1")
         root = self.daemon.connect(0)
         first = root.start({"argv": ["sleep", "1000"], "limits": {"wall": "1h", "grace": "50ms"}}, detach=True)[1]
@@ -254,6 +257,11 @@ class Greedy(OwnDaemons):
         root.call("cancel", task=first)
         self.assertTrue(wait_until(lambda: self.greedy.call("inspect", task=mine[0])["state"] == "running", 20))
         time.sleep(2)
+        return mine, others
+
+    def test_a_task_whose_CPU_time_nobody_knows_is_not_for_nothing(self):
+        """Its jail died before it had counted: its user's turn comes as late as if it had used the CPU all the time."""
+        mine, others = self.one_runs_and_others_wait()
         for pid in self.jail_inits():
             os.kill(pid, signal.SIGKILL)
         self.assertIsNone(self.greedy.call("wait", task=mine[0])["cpu"]["user"])
@@ -263,15 +271,7 @@ class Greedy(OwnDaemons):
 
     def test_tasks_that_die_with_the_warden_cost_what_they_are_known_to_have_used(self):
         """That they were lost is not their user's doing: those that wait are not passed over for as long as these have slept."""
-        self.start_daemon("--max-tasks", "1")
-        root = self.daemon.connect(0)
-        first = root.start({"argv": ["sleep", "1000"], "limits": {"wall": "1h", "grace": "50ms"}}, detach=True)[1]
-        long = {"argv": ["sleep", "1000"], "limits": {"wall": "1h", "queue": "1h", "grace": "50ms"}}
-        mine = [self.greedy.start(long, detach=True)[1] for _ in range(2)]
-        others = [self.other.start({"argv": ["true"], "limits": {"queue": "1h"}}, detach=True)[1] for _ in range(10)]
-        root.call("cancel", task=first)
-        self.assertTrue(wait_until(lambda: self.greedy.call("inspect", task=mine[0])["state"] == "running", 20))
-        time.sleep(2)
+        mine, others = self.one_runs_and_others_wait()
         os.kill(self.daemon.wardens()[0], signal.SIGKILL)
         self.assertEqual(self.greedy.call("wait", task=mine[0])["outcome"], "lost")
         self.assertTrue(wait_until(lambda: self.greedy.call("inspect", task=mine[1])["state"] == "running", 60))

@@ -164,7 +164,7 @@ TEST(a_label_to_list_by_is_one_that_a_task_can_have)
 			struct err e = assert_refused(
 				list_line(ops[op], bad[i], ""), ERR_BAD_VALUE, "label");
 			assert_non_null(strstr(e.msg, "is not a name"));
-			assert_non_null(strstr(e.hint, "key=value"));
+			assert_non_null(strstr(e.hint, "a key has at most"));
 		}
 		memset(value, 'x', sizeof(value) - 1);
 		value[sizeof(value) - 1] = '\0';
