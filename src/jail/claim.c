@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -203,12 +202,12 @@ int claim_wait(struct jail *j, struct err *e)
 	const size_t head = offsetof(struct claim, texts);
 	int fds[FD_PASS_MAX];
 	size_t n_fds = 0;
+	title_name("dayfly-parked");
 	ssize_t n = fd_recv(j->status_fd, c, sizeof(*c), fds, &n_fds);
 	/* Also when it is killed before it was claimed. */
 	if (n < (ssize_t)head || c->n_mounts > LIMIT_MOUNTS || !n_fds)
 		_exit(0);
-	prctl(PR_SET_NAME, "dayfly-init");
-	title_set("dayfly-init");
+	title_name("dayfly-init");
 	const struct plan_limits before = j->plan->limits;
 	int r = take(j, c, (size_t)n - head, fds, n_fds, e);
 	fd_close(&fds[0]);

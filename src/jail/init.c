@@ -322,9 +322,7 @@ void jail_init_main(struct jail *j)
 {
 	struct err e = { 0 };
 	bool phase_exec = false;
-	const char *name = j->is_parked ? "dayfly-parked" : "dayfly-init";
-	prctl(PR_SET_NAME, name);
-	title_set(name);
+	title_name(j->is_parked ? "dayfly-making" : "dayfly-init");
 	sig_reset();
 	int signal_fd = open_signal_fd();
 	if (signal_fd < 0) {

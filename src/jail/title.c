@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 static char *area;
 static size_t area_size;
@@ -26,4 +27,10 @@ void title_set(const char *text)
 		return;
 	memset(area, 0, area_size);
 	snprintf(area, area_size, "%s", text);
+}
+
+void title_name(const char *name)
+{
+	prctl(PR_SET_NAME, name);
+	title_set(name);
 }

@@ -9,4 +9,7 @@ void title_init(int argc, char **argv);
 /* Replaces the whole command line; cut to its room. Without effect before title_init(). */
 void title_set(const char *text);
 
+/* The same, and the name of the calling thread: at most 15 characters. */
+void title_name(const char *name);
+
 #endif

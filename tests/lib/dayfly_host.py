@@ -172,11 +172,11 @@ POOL = os.environ.get("DAYFLY_TEST_POOL")
 
 
 def without_parked(pids, table):
-    """Jails that wait for a task come and go by themselves. One that is being made still has its warden's name."""
+    """Jails that wait for a task come and go by themselves. One that has just been forked still has its warden's name."""
     def is_made(pid):
         ppid, comm, _ = table[pid]
         return POOL and comm == "dayfly-warden" and ppid in table and table[ppid][1] == "dayfly-warden"
-    return {pid for pid in pids if table[pid][1] != "dayfly-parked" and not is_made(pid)}
+    return {pid for pid in pids if table[pid][1] not in ("dayfly-making", "dayfly-parked") and not is_made(pid)}
 
 
 # So many id maps for images the warden makes at first use and keeps.
