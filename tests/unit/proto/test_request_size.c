@@ -1,4 +1,4 @@
-/* Requests that are made to be dear: what bounds their size, and how long they may keep the daemon. */
+/* Requests that are made to be dear: what bounds their size, and what they may cost. */
 #include "proto/request_helper.h"
 
 #include "base/clock.h"
@@ -35,7 +35,8 @@ static uint64_t cpu_ns(void)
 	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-/* Refused, and not at a cost that grows with the square of the size: that would be many times this bound. */
+/* Refused, and not at a cost that grows with the square of the size: that would be many times
+ * this bound. */
 static struct err assert_refused_fast(struct text *t, enum err_code code)
 {
 	uint64_t start = cpu_ns();
