@@ -7,7 +7,7 @@ if ! command -v clang-format >/dev/null 2>&1; then
   exit 0
 fi
 bad=0
-for file in src/*/*.[ch] include/dayfly/*.h; do
+for file in $(git ls-files "*.c" "*.h"); do
   [ -e "$file" ] || continue
   clang-format --dry-run -Werror "$file" >/dev/null 2>&1 || { echo "$file: run make format"; bad=$((bad + 1)); }
 done

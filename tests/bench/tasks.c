@@ -4,8 +4,8 @@
  *	tasks SOCKET COUNT AT_ONCE PAUSE_MS [COMMAND...]
  *
  * Prints for each task nanoseconds from the request to the result, and what the result says of the
- * pool; then one line "all" with the nanoseconds for all of them. PAUSE_MS lies between one task and
- * the next: a pool needs a moment to be filled.
+ * pool; then one line "all" with the nanoseconds for all of them. PAUSE_MS lies between one task
+ *and the next: a pool needs a moment to be filled.
  */
 #include <dayfly/client.h>
 #include <err.h>
