@@ -286,7 +286,8 @@ static int answer_known(struct connection *c, const struct request *rq, struct e
 		err_hint(e, "use a new key for a new task");
 		return -EINVAL;
 	}
-	int r = stream_check_room(c, e);
+	/* Without output and result to wait for, it is answered at once and follows nothing. */
+	int r = rq->detach && j->is_accepted ? 0 : stream_check_room(c, e);
 	if (r < 0)
 		return r;
 	r = stream_create(c, j, rq);

@@ -278,6 +278,20 @@ class Greedy(OwnDaemons):
         self.assertEqual(self.other.call("inspect", task=others[-1])["state"], "queued")
         self.greedy.call("cancel", task=mine[1])
 
+    def test_K8_a_detached_run_that_repeats_a_key_is_answered_however_many_follow(self):
+        self.start_daemon()
+        again = {"argv": ["sleep", "1000"], "idempotency_key": "k"}
+        tag, task = self.greedy.start(again, detach=True)
+        clients = self.follow(8, 512, task)
+        with self.assertRaises(DaemonError) as caught:
+            self.greedy.start(again)
+        self.assertEqual(caught.exception.code, "busy", caught.exception.error)
+        for _ in range(2):
+            self.assertEqual(self.greedy.start(again, detach=True)[1], task)
+        self.greedy.call("cancel", task=task)
+        for client in clients:
+            self.assertEqual(client.next_for("0")["result"]["cause"], "cancel")
+
     def test_K8_requests_that_are_not_complete_take_bounded_room(self):
         self.start_daemon()
         before = rss_kib(self.daemon.process.pid)
