@@ -44,8 +44,9 @@ int artifacts_check_glob(const char *text, struct err *e)
 {
 	bool is_required;
 	auto_free char *glob = cut_mark(text, &is_required);
-	if (!glob || glob_is_valid(glob + (glob[0] == '/')))
-		return 0;
+	int r = options_check_text(text, e);
+	if (r < 0 || !glob || glob_is_valid(glob + (glob[0] == '/')))
+		return r;
 	err_set(e, ERR_BAD_VALUE, 0,
 		"\"%s\" is no pattern: it has an empty part, \".\" or \"..\", or an open bracket",
 		glob);

@@ -50,6 +50,18 @@ static int split_password(char *url, char **ret_credentials)
 	return 0;
 }
 
+/* All of it goes to the daemon, unlike other paths. */
+static int check_texts(struct git_arg *a, struct err *e)
+{
+	const char *const texts[] = { a->url, a->ref, a->credentials };
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(texts); i++)
+		r = texts[i] ? options_check_text(texts[i], e) : 0;
+	if (r < 0)
+		git_arg_finish(a);
+	return r;
+}
+
 int git_arg_parse(const char *text, struct git_arg *ret, struct err *e)
 {
 	*ret = (struct git_arg){ 0 };
@@ -69,7 +81,7 @@ int git_arg_parse(const char *text, struct git_arg *ret, struct err *e)
 		return err_set(e, ERR_INTERNAL, ENOMEM, "read it");
 	}
 	if (!is_local(url) || url[0] == '/')
-		return 0;
+		return check_texts(ret, e);
 	/* The daemon does not know our directory. */
 	ret->url = realpath(url, NULL);
 	int r = ret->url ? 0 : err_set(e, ERR_SOURCE, errno, "find %s", url);
@@ -78,7 +90,7 @@ int git_arg_parse(const char *text, struct git_arg *ret, struct err *e)
 	free(url);
 	if (r < 0)
 		git_arg_finish(ret);
-	return r;
+	return r < 0 ? r : check_texts(ret, e);
 }
 
 void git_arg_finish(struct git_arg *a)

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/limits.h"
+#include "base/str.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,11 +15,19 @@
 
 #define DEFAULT_MODE 0644
 
+/* What it is called in the jail; the names of our own files may be any bytes. */
+static int check_name(const char *text, size_t len, struct err *e)
+{
+	return str_is_utf8(text, len)
+		       ? 0
+		       : err_set(e, ERR_BAD_VALUE, 0, "its name in the jail is not UTF-8");
+}
+
 int input_check_file(const char *text, struct err *e)
 {
 	const char *equals = strchr(text, '=');
 	if (text[0] == '/' && equals && equals[1])
-		return 0;
+		return check_name(text, (size_t)(equals - text), e);
 	err_set(e, ERR_BAD_VALUE, 0, "\"%s\" is not PATH=FILE", text);
 	err_hint(e, "write where it is to be in the jail, and what: /etc/app.conf=./app.conf");
 	return -EINVAL;
@@ -28,7 +37,7 @@ int input_check_secret(const char *text, struct err *e)
 {
 	const char *equals = strchr(text, '=');
 	if (*text && equals != text && (!equals || equals[1]))
-		return 0;
+		return check_name(text, strcspn(text, "="), e);
 	/* Not shown: it may be the secret itself. */
 	err_set(e, ERR_BAD_VALUE, 0, "it is not NAME=FILE or NAME");
 	err_hint(e, "write token=./token.txt, or TOKEN for what is in our variable TOKEN");
@@ -45,7 +54,7 @@ static const char *tar_file(const char *text)
 int input_check_tar(const char *text, struct err *e)
 {
 	if (*tar_file(text))
-		return 0;
+		return check_name(text, (size_t)(tar_file(text) - text), e);
 	err_set(e, ERR_BAD_VALUE, 0, "\"%s\" names no file", text);
 	err_hint(e, "write where it is to be unpacked, and what: /opt/src=./src.tar.gz, or - for "
 		    "our stdin");

@@ -16,6 +16,11 @@
 
 #define OPTIONS_MAX 64
 
+int options_check_text(const char *text, struct err *e)
+{
+	return str_is_utf8(text, strlen(text)) ? 0 : err_set(e, ERR_BAD_VALUE, 0, "not UTF-8");
+}
+
 int options_check_size(const char *text, struct err *e)
 {
 	uint64_t v;

@@ -67,7 +67,9 @@ void options_print_help(const struct command *cmd, FILE *out);
 /* "--memory" for "task.limits.memory"; NULL if no option fills this field. */
 const struct option_def *options_find_field(const struct command *cmd, const char *field);
 
-/* Checks for tables. */
+/* Checks for tables. The first is for text that goes to the daemon as it is; that may hold a
+ * password, and is not shown. */
+int options_check_text(const char *text, struct err *e);
 int options_check_size(const char *text, struct err *e);
 int options_check_duration(const char *text, struct err *e);
 int options_check_cpus(const char *text, struct err *e);

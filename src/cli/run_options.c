@@ -19,7 +19,7 @@
 static int check_env(const char *text, struct err *e)
 {
 	if (*text && *text != '=')
-		return 0;
+		return options_check_text(text, e);
 	return err_set(e, ERR_BAD_VALUE, 0, "\"%s\" is not NAME=VALUE or NAME", text);
 }
 
@@ -37,7 +37,7 @@ static int check_image(const char *text, struct err *e)
 static int check_label(const char *text, struct err *e)
 {
 	if (*text && *text != '=')
-		return 0;
+		return options_check_text(text, e);
 	return err_set(e, ERR_BAD_VALUE, 0, "\"%s\" is not KEY=VALUE or KEY", text);
 }
 
@@ -57,7 +57,7 @@ static int check_concurrency(const char *text, struct err *e)
 	const char *colon = strchr(text, ':');
 	if (*text && colon != text &&
 		(!colon || !strcmp(colon, ":queue") || !strcmp(colon, ":supersede")))
-		return 0;
+		return options_check_text(text, e);
 	err_set(e, ERR_BAD_VALUE, 0, "\"%s\" is not KEY, KEY:queue or KEY:supersede", text);
 	err_hint(e, "write deploy, or deploy:supersede to cancel those before it");
 	return -EINVAL;
@@ -76,7 +76,7 @@ static const struct option_def options[] = {
 		"of a linked worktree or submodule: only itself, git will not work", .needs = "workspace" },
 	{ OPTION_TEXT, 0,   "git",           "URL[@REF]",        AT(git.where),     git_arg_check,          "task.source.git",
 		"its workspace is checked out of this repository (mode cow)" },
-	{ OPTION_TEXT, 0,   "git-ref",       "REF",              AT(git.ref),       NULL,                   "task.source.git.ref",
+	{ OPTION_TEXT, 0,   "git-ref",       "REF",              AT(git.ref),       options_check_text,     "task.source.git.ref",
 		"the branch, tag, ref or commit, in place of @REF", .needs = "git" },
 	{ OPTION_FLAG, 0,   "git-full",      NULL,               AT(git.full_history), NULL,                "task.source.git.history",
 		"with its history, not the commit alone", .needs = "git" },
@@ -104,15 +104,15 @@ static const struct option_def options[] = {
 		"unpack a tar there (default: workspace, or home); -: our stdin" },
 	{ OPTION_TEXT, 0,   "image",         "IMAGE",            AT(image),         check_image,            "task.image",
 		"root file system: host (default) or a directory (./DIR)" },
-	{ OPTION_TEXT, 0,   "network",       "NET",              AT(network),       NULL,                   "task.network",
+	{ OPTION_TEXT, 0,   "network",       "NET",              AT(network),       options_check_text,     "task.network",
 		"none (default) or host" },
-	{ OPTION_TEXT, 0,   "user",          "USER",             AT(user),          NULL,                   "task.user",
+	{ OPTION_TEXT, 0,   "user",          "USER",             AT(user),          options_check_text,     "task.user",
 		"agent (default) or root: root of the jail only" },
-	{ OPTION_TEXT, 0,   "profile",       "NAME",             AT(profile),       NULL,                   "task.profile",
+	{ OPTION_TEXT, 0,   "profile",       "NAME",             AT(profile),       options_check_text,     "task.profile",
 		"system calls that are allowed: dev (default) or strict" },
 	{ OPTION_LIST, 'e', "env",           "NAME[=VALUE]",     AT(env),           check_env,              "task.env",
 		"set a variable; without a value: pass on our own" },
-	{ OPTION_TEXT, 'w', "workdir",       "DIR",              AT(workdir),       NULL,                   "task.cwd",
+	{ OPTION_TEXT, 'w', "workdir",       "DIR",              AT(workdir),       options_check_text,     "task.cwd",
 		"start in this directory (default: the workspace, or the home)" },
 
 	{ OPTION_HEADING, .help = "Input and output" },
@@ -128,9 +128,9 @@ static const struct option_def options[] = {
 		"print the events as lines of JSON in place of the output" },
 	{ OPTION_TEXT, 0,   "result",        "FILE",             AT(result),        report_check_file,      NULL,
 		"write the record of the finished task there, as JSON" },
-	{ OPTION_LIST, 0,   "webhook",       "URL",              AT(webhooks),      NULL,                   "task.webhooks",
+	{ OPTION_LIST, 0,   "webhook",       "URL",              AT(webhooks),      options_check_text,     "task.webhooks",
 		"tell this address of the task, signed; the daemon must allow it" },
-	{ OPTION_TEXT, 0,   "webhook-on",    "EVENTS",           AT(webhook_on),    NULL,                   NULL,
+	{ OPTION_TEXT, 0,   "webhook-on",    "EVENTS",           AT(webhook_on),    options_check_text,     NULL,
 		"of what: accepted,started,finished (default: finished)", .needs = "webhook" },
 	{ OPTION_TEXT, 0,   "changes",       "FILE",             AT(changes_file),  changes_check_file,     "task.changes",
 		"write its changes there: a .tar, a .patch or a .bundle of git" },
@@ -147,9 +147,9 @@ static const struct option_def options[] = {
 		"where they go (default: artifacts)", .needs = "artifact" },
 	{ OPTION_TEXT, 0,   "artifacts-timeout", "TIME",         AT(artifacts_timeout), options_check_duration, "task.artifacts.timeout",
 		"how long taking them may take (default 60s)", .needs = "artifact" },
-	{ OPTION_TEXT, 0,   "upload",        "TARGET[/PREFIX]",  AT(upload),        NULL,                   "task.artifacts.upload",
+	{ OPTION_TEXT, 0,   "upload",        "TARGET[/PREFIX]",  AT(upload),        options_check_text,     "task.artifacts.upload",
 		"have the daemon send them to a target of its configuration", .needs = "artifact" },
-	{ OPTION_TEXT, 0,   "upload-url",    "URL",              AT(upload_url),    NULL,                   "task.artifacts.upload.url",
+	{ OPTION_TEXT, 0,   "upload-url",    "URL",              AT(upload_url),    options_check_text,     "task.artifacts.upload.url",
 		"or to an address, with {path} in it for several files", .needs = "artifact" },
 	{ OPTION_TEXT, 0,   "upload-credentials", "FILE",        AT(upload_credentials), NULL,              "task.artifacts.upload.credentials",
 		"sign with the lines of FILE; the daemon must allow that host", .needs = "upload upload-url" },
@@ -201,11 +201,11 @@ static const struct option_def options[] = {
 		"bytes of all artifacts together (default 4GiB)", .needs = "artifact" },
 	{ OPTION_TEXT, 0,   "artifact-files", "N",               AT(artifact_files), options_check_count,   "task.limits.artifact_files",
 		"how many artifacts there may be (default 1000)", .needs = "artifact" },
-	{ OPTION_LIST, 0,   "best-effort",   "LIMIT[,LIMIT]",    AT(best_effort),   NULL,                   "task.best_effort",
+	{ OPTION_LIST, 0,   "best-effort",   "LIMIT[,LIMIT]",    AT(best_effort),   options_check_text,     "task.best_effort",
 		"run even if memory, cpus, pids, ... cannot be held here" },
 
 	{ OPTION_HEADING, .help = "Other" },
-	{ OPTION_TEXT, 0,   "name",          "NAME",             AT(name),          NULL,                   "task.name",
+	{ OPTION_TEXT, 0,   "name",          "NAME",             AT(name),          options_check_text,     "task.name",
 		"a name to call the task by" },
 	{ OPTION_LIST, 'l', "label",         "KEY[=VALUE]",      AT(labels),        check_label,            "task.labels",
 		"a label to find the task by" },
@@ -215,7 +215,7 @@ static const struct option_def options[] = {
 		"fail if it cannot start at once" },
 	{ OPTION_TEXT, 0,   "concurrency",   "KEY[:MODE]",       AT(concurrency),   check_concurrency,      "task.concurrency",
 		"one task with KEY at a time: queue (default) or supersede" },
-	{ OPTION_TEXT, 0,   "idempotency-key", "KEY",            AT(idempotency_key), NULL,                 "task.idempotency_key",
+	{ OPTION_TEXT, 0,   "idempotency-key", "KEY",            AT(idempotency_key), options_check_text,   "task.idempotency_key",
 		"asked for again with it, the same task answers" },
 	{ OPTION_FLAG, 0,   "no-autostart",  NULL,               AT(no_autostart),  NULL,                   NULL,
 		"fail if no daemon runs; do not start one" },

@@ -143,8 +143,8 @@ TEST(what_is_wrong_is_told_by_its_option_and_with_the_fix)
 			"dayfly: --image: there is no image \"nowhere\"\n  fix: write host, or "
 			"the path of a directory that holds a root file system: /srv/image, or "
 			"./image for one that is here\n" },
-		{ "--name=\xff", "--tty", "dayfly: --name \\xff: not UTF-8\n" },
-		{ "--webhook=\xff", "--tty", "dayfly: --webhook \\xff: not UTF-8\n" },
+		{ "--name=\xff", "--tty", "dayfly: --name: not UTF-8\n" },
+		{ "--webhook=\xff", "--tty", "dayfly: --webhook: not UTF-8\n" },
 		{ "--git=https://h/x", "--workspace=/usr",
 			"dayfly: --git and --workspace: a task has one workspace\n  fix: " },
 		{ "--git=https://h/x", "--apply",
@@ -172,6 +172,43 @@ TEST(what_is_wrong_is_told_by_its_option_and_with_the_fix)
 		assert_string_equal(c.sent, "");
 		if (strncmp(c.err, bad[i][2], strlen(bad[i][2])) != 0)
 			fail_msg("%s %s: %s", bad[i][0], bad[i][1], c.err);
+	}
+}
+
+/* Those that name files of ours, whose names may be any bytes, are looked at when they are opened.
+ */
+static bool is_of_our_files(const char *name)
+{
+	static const char *const names[] = { "workspace", "git-credentials", "git-key", "git-agent",
+		"git-known-hosts", "git-ca", "mount", "image", "changes", "upload-credentials" };
+	bool is_one = false;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		is_one = is_one || !strcmp(names[i], name);
+	return is_one;
+}
+
+TEST(what_cannot_be_told_to_the_daemon_is_told_by_its_option)
+{
+	static const char *const texts[] = { "\xff", "/\xff=x", "x=\xff" };
+	for (size_t i = 0; i < run_command.n_options; i++) {
+		const struct option_def *o = &run_command.options[i];
+		if (!o->field || o->kind == OPTION_FLAG || is_of_our_files(o->name))
+			continue;
+		bool is_of_text = false;
+		for (size_t k = 0; k < ARRAY_SIZE(texts); k++) {
+			char word[100], head[100];
+			snprintf(word, sizeof(word), "--%s=%s", o->name, texts[k]);
+			snprintf(head, sizeof(head), "dayfly: --%s: ", o->name);
+			struct canned_cli c = { .replies = { CANNED_EXIT(0) } };
+			RUN(&c, word, "--artifact=x", "--upload=t", "--git=https://h/x", "ls");
+			if (c.status != 125 || strncmp(c.err, head, strlen(head)) != 0)
+				fail_msg("%s is told by %s", word, c.err);
+			is_of_text = is_of_text || strstr(c.err, "not UTF-8");
+			/* A number, a size or a time is no text whatever its bytes. */
+			is_of_text = is_of_text || (o->check && strstr(c.err, " is not a "));
+		}
+		if (!is_of_text)
+			fail_msg("--%s takes any bytes", o->name);
 	}
 }
 
@@ -227,6 +264,7 @@ int main(void)
 		cmocka_unit_test(each_field_is_one_of_a_request),
 		cmocka_unit_test(what_would_count_for_nothing_is_refused),
 		cmocka_unit_test(what_is_wrong_is_told_by_its_option_and_with_the_fix),
+		cmocka_unit_test(what_cannot_be_told_to_the_daemon_is_told_by_its_option),
 		cmocka_unit_test(
 			the_option_that_was_given_is_named_where_artifacts_have_two_places),
 		cmocka_unit_test(what_the_address_of_a_repository_has_no_use_for_is_refused),
