@@ -42,6 +42,7 @@ struct http_call {
 	void *owner;
 	bool may_be_private;
 	bool is_denied;	  /* an address was */
+	bool is_asking;	  /* whether the body may come (Expect), before it is sent */
 	bool is_answered; /* all headers of the real answer are there */
 	bool is_too_long;
 	bool is_unreadable; /* the file to send is */
@@ -99,6 +100,18 @@ static void note_header(struct http_call *c, const char *data, size_t len)
 		memcpy(c->answer.etag, value, sizeof(value));
 }
 
+/*
+ * Who does not know what is asked of him may say 417: libcurl then sends the request once more,
+ * unasked, unless all of the body was under way already.
+ */
+static void forget_refusal(struct http_call *c)
+{
+	c->is_asking = c->is_answered = false;
+	c->answer = (struct http_answer){ 0 };
+	c->body_bytes = 0;
+	memset(c->kept, 0, c->keep_max + 1);
+}
+
 static size_t on_header(char *data, size_t size, size_t n, void *owner)
 {
 	struct http_call *c = owner;
@@ -109,6 +122,9 @@ static size_t on_header(char *data, size_t size, size_t n, void *owner)
 		c->is_too_long = true;
 		return 0;
 	}
+	if (c->is_answered && c->is_asking && c->answer.status == 417 && len > 5 &&
+		!memcmp(data, "HTTP/", 5))
+		forget_refusal(c);
 	/* Trailers may follow the body. */
 	if (c->is_answered)
 		return len;
@@ -445,7 +461,7 @@ static int add_header(struct http_call *c, const char *text)
 
 static int add_headers(struct http_call *c, const char *const *headers)
 {
-	int r = c->body_len <= EXPECT_BYTES ? add_header(c, "Expect:") : 0;
+	int r = c->is_asking ? 0 : add_header(c, "Expect:");
 	for (; r == 0 && headers && *headers; headers++)
 		r = add_header(c, *headers);
 	return r;
@@ -464,6 +480,7 @@ int http_send(struct http *h, const struct http_request *request, http_fn fn, vo
 	c->file = request->has_file ? request->file : -1;
 	c->offset = request->offset;
 	c->body_len = request->body_len;
+	c->is_asking = c->body_len > EXPECT_BYTES;
 	c->keep_max = request->answer_max < HTTP_BODY_MAX ? request->answer_max : HTTP_BODY_MAX;
 	list_append(&h->calls, &c->link);
 	c->kept = calloc(1, c->keep_max + 1);

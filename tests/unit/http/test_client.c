@@ -24,20 +24,48 @@
 struct server {
 	int fd;
 	unsigned port;
+	const char *first; /* answered to one more connection before, once its headers are there */
 	const char *answer;
 	size_t repeat; /* of the answer's last part, from its '~' on */
 	bool drips;    /* a byte now and then, for ever */
 	bool reads_none;
 	const char *until; /* NULL: "the end" */
+	size_t body;	   /* reads so many bytes behind the headers too; `until` is their end */
 	pthread_t thread;
 	atomic_int n_connections;
 	atomic_bool is_over;
 	char request[8192];
 };
 
+/* What has come behind the headers. */
+static size_t len_of_body(const struct server *s, size_t len)
+{
+	const char *end = strstr(s->request, "\r\n\r\n");
+	return end ? len - (size_t)(end + 4 - s->request) : 0;
+}
+
+static void refuse(struct server *s)
+{
+	char head[4096];
+	size_t len = 0;
+	int fd = accept(s->fd, NULL, NULL);
+	ssize_t n = 1;
+	head[0] = '\0';
+	while (n > 0 && !strstr(head, "\r\n\r\n") && len < sizeof(head) - 1) {
+		n = read(fd, head + len, sizeof(head) - 1 - len);
+		len += n > 0 ? (size_t)n : 0;
+		head[len] = '\0';
+	}
+	s->n_connections++;
+	send(fd, s->first, strlen(s->first), MSG_NOSIGNAL);
+	close(fd);
+}
+
 static void *serve(void *arg)
 {
 	struct server *s = arg;
+	if (s->first)
+		refuse(s);
 	int fd = accept(s->fd, NULL, NULL);
 	size_t len = 0;
 	if (fd < 0)
@@ -48,6 +76,13 @@ static void *serve(void *arg)
 		if (n <= 0)
 			break;
 		len += (size_t)n;
+	}
+	for (size_t got = s->body ? len_of_body(s, len) : 0; got < s->body;) {
+		char scratch[4096];
+		ssize_t n = read(fd, scratch, sizeof(scratch));
+		if (n <= 0)
+			break;
+		got += (size_t)n;
 	}
 	const char *tail = strchr(s->answer, '~');
 	size_t head = tail ? (size_t)(tail - s->answer) : strlen(s->answer);
@@ -342,7 +377,7 @@ TEST(a_call_can_be_taken_back_at_any_time)
 static struct http_answer put(
 	struct server *s, uint64_t offset, uint64_t len, uint64_t stall_ms, char body[64])
 {
-	static const char *const headers[] = { "Expect:", NULL };
+	static const char *const headers[] = { "X-Test: yes", NULL };
 	auto_free char *data = malloc(MIB);
 	uv_loop_t loop;
 	struct http *h;
@@ -431,6 +466,23 @@ TEST(M2_an_answer_before_its_time_or_cut_off_is_not_whole)
 	a = put(&short_file, FILE_SIZE - 5, 10, 0, body);
 	assert_false(a.is_whole);
 	assert_non_null(strstr(a.cause, "cannot be read"));
+}
+
+TEST(who_does_not_know_what_is_asked_of_him_gets_it_unasked)
+{
+	char body[64];
+	struct server s = {
+		.first = "HTTP/1.1 417 No\r\nETag: \"a\"\r\nContent-Length: 3\r\n\r\nxyz",
+		.answer = "HTTP/1.1 200 OK\r\nETag: \"b\"\r\nContent-Length: 4\r\n\r\nabcd",
+		.until = "\r\n\r\n",
+		.body = 2 * MIB,
+	};
+	struct http_answer a = put(&s, 90, 2 * MIB, 0, body);
+	assert_int_equal(s.n_connections, 2);
+	assert_int_equal(a.status, 200);
+	assert_true(a.is_whole);
+	assert_string_equal(a.etag, "\"b\"");
+	assert_string_equal(body, "abcd");
 }
 
 TEST(M5_who_neither_reads_nor_answers_is_left)
@@ -533,6 +585,7 @@ int main(void)
 		cmocka_unit_test(a_part_of_a_file_goes_out_and_the_answer_comes_back),
 		cmocka_unit_test(M5_of_an_answer_only_what_was_asked_for_is_kept),
 		cmocka_unit_test(M2_an_answer_before_its_time_or_cut_off_is_not_whole),
+		cmocka_unit_test(who_does_not_know_what_is_asked_of_him_gets_it_unasked),
 		cmocka_unit_test(M5_who_neither_reads_nor_answers_is_left),
 		cmocka_unit_test(M8_only_one_file_vouches_and_it_is_read_once),
 	};
