@@ -302,6 +302,7 @@ void uploads_finish(struct uploads *u)
 		list_for_each_safe (pos, lists[i])
 			upload_batch_free(list_entry(pos, struct upload_batch, link));
 	http_destroy(&u->http);
+	upload_mutes_finish(&u->mutes);
 	alarm_destroy(&u->alarm);
 	alarm_destroy(&u->telling);
 	syncer_destroy(&u->syncer);

@@ -21,6 +21,7 @@
 #include "daemon/metrics.h"
 #include "daemon/options.h"
 #include "daemon/outbox_store.h"
+#include "daemon/upload_mutes.h"
 #include "daemon/upload_target.h"
 #include "http/client.h"
 #include "proto/request.h"
@@ -53,7 +54,8 @@ struct uploads {
 	void (*on_kept)(void *owner, struct task *t); /* see uploads_take() */
 	void *owner;
 	const char *spool_dir;
-	struct http *http;     /* made with the first attempt */
+	struct http *http; /* made with the first attempt */
+	struct upload_mutes mutes;
 	struct list batches;   /* upload_batch.link: something waits; the next to be served first */
 	struct list finished;  /* upload_batch.link, oldest first */
 	struct list watches;   /* upload_watch.link */

@@ -239,10 +239,14 @@ static void on_answer(void *owner, const struct http_answer *a)
 	struct upload_batch *b = up->batch;
 	struct uploads *u = b->uploads;
 	note_over(up);
-	if (take_answer(up, a))
+	if (take_answer(up, a)) {
+		if (a->is_mute)
+			upload_mutes_add(&u->mutes, up->origin);
 		on_success(up);
-	else
+	} else {
+		upload_mutes_remove(&u->mutes, up->origin);
 		on_failure(up, a);
+	}
 	upload_batch_settle(b);
 	/* Not in the midst of libcurl's own work. */
 	alarm_set(u->alarm, 0);
@@ -297,6 +301,7 @@ static int send_step(struct upload *up, const struct upload_target *t, const cha
 		.body_len = has_file ? len
 			    : body   ? strlen(body)
 				     : 0,
+		.is_unasked = upload_mutes_has(&u->mutes, up->origin),
 		.answer_max = ANSWER_MAX,
 		.may_be_private = t->may_be_private,
 		.timeout_ms = up->is_aborting || ms < left ? ms : left,

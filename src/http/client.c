@@ -43,6 +43,7 @@ struct http_call {
 	bool may_be_private;
 	bool is_denied;	  /* an address was */
 	bool is_asking;	  /* whether the body may come (Expect), before it is sent */
+	bool is_told;	  /* that it may */
 	bool is_answered; /* all headers of the real answer are there */
 	bool is_too_long;
 	bool is_unreadable; /* the file to send is */
@@ -129,8 +130,10 @@ static size_t on_header(char *data, size_t size, size_t n, void *owner)
 	if (c->is_answered)
 		return len;
 	note_header(c, data, len);
-	if (len > 2 || curl->easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK ||
-		status < 200)
+	if (len > 2 || curl->easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK)
+		return len;
+	c->is_told |= status == 100;
+	if (status < 200)
 		return len;
 	c->is_answered = true;
 	c->answer.status = (int)status;
@@ -218,6 +221,7 @@ static void end_call(struct http_call *c, CURLcode code)
 	if (!c->is_answered)
 		set_cause(c, code == CURLE_OK ? CURLE_GOT_NOTHING : code);
 	c->answer.is_whole = code == CURLE_OK && is_sent(c);
+	c->answer.is_mute = c->is_asking && !c->is_told && c->answer.is_whole;
 	struct http_answer answer = c->answer;
 	auto_free char *body = take_ptr(c->kept);
 	answer.body = body ? body : "";
@@ -480,7 +484,7 @@ int http_send(struct http *h, const struct http_request *request, http_fn fn, vo
 	c->file = request->has_file ? request->file : -1;
 	c->offset = request->offset;
 	c->body_len = request->body_len;
-	c->is_asking = c->body_len > EXPECT_BYTES;
+	c->is_asking = c->body_len > EXPECT_BYTES && !request->is_unasked;
 	c->keep_max = request->answer_max < HTTP_BODY_MAX ? request->answer_max : HTTP_BODY_MAX;
 	list_append(&h->calls, &c->link);
 	c->kept = calloc(1, c->keep_max + 1);

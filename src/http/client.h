@@ -39,6 +39,7 @@ struct http_answer {
 	const char *body;
 	size_t body_len;
 	bool is_whole; /* the request went out to its end, and the body came to its own */
+	bool is_mute;  /* it was asked whether the body may come, and did not say */
 };
 
 /* Once for each call, from the loop; the call is gone then. */
@@ -55,6 +56,8 @@ struct http_request {
 	int file;
 	uint64_t offset;
 	uint64_t body_len;
+	bool is_unasked;     /* a large body goes out without asking for it (Expect) first, which
+				costs a second where nobody answers that */
 	size_t answer_max;   /* keep so much of the body, at most HTTP_BODY_MAX */
 	bool may_be_private; /* any address will do */
 	uint64_t timeout_ms; /* of the whole call */

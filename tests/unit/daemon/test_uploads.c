@@ -32,7 +32,7 @@ struct seen {
 	char line[200]; /* "PUT /x?y" */
 	char hash[SIGV4_HASH_SIZE];
 	uint64_t len;
-	bool is_signed;
+	bool is_signed, is_asked; /* asked whether the body may come */
 };
 
 static struct {
@@ -41,6 +41,7 @@ static struct {
 	pthread_t thread;
 	struct seen seen[64];
 	atomic_size_t n;
+	bool is_mute; /* when it is asked */
 	/* What the nth request is answered, or NULL for what it deserves. */
 	const char *(*answer)(size_t nth, const struct seen *s);
 } server;
@@ -78,7 +79,8 @@ static void serve_one(int fd)
 	s->len = length ? strtoull(length + 16, NULL, 10) : 0;
 	snprintf(s->line, sizeof(s->line), "%.*s", (int)(strstr(head, " HTTP/") - head), head);
 	s->is_signed = strstr(head, "x-amz-content-sha256: ") && strstr(head, "AWS4-HMAC-SHA256");
-	if (strcasestr(head, "expect: 100-continue"))
+	s->is_asked = strcasestr(head, "expect: 100-continue") != NULL;
+	if (s->is_asked && !server.is_mute)
 		(void)!write(fd, "HTTP/1.1 100 Continue\r\n\r\n", 25);
 	got = n - (size_t)(end + 4 - head);
 	memcpy(body, end + 4, got);
@@ -291,6 +293,27 @@ TEST(a_large_file_goes_in_parts)
 		assert_int_equal(server.seen[i].len, i < 3 ? 5 * MIB : 2 * MIB);
 	}
 	assert_true(str_starts(server.seen[4].line, "POST "));
+}
+
+static const char *fails_at_the_third(size_t nth, const struct seen *s)
+{
+	return nth == 2 ? "HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n" : NULL;
+}
+
+TEST(who_does_not_say_whether_a_body_may_come_is_not_asked_until_something_fails)
+{
+	/* Begun, three parts of which the second goes twice, and completed. */
+	static const bool asked[] = { false, true, false, true, false, false };
+	server.is_mute = true;
+	run(&to_s3, 12 * MIB, fails_at_the_third, "done", NULL);
+	assert_int_equal(server.n, ARRAY_SIZE(asked));
+	for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
+		assert_int_equal(server.seen[i].is_asked, asked[i]);
+	server.is_mute = false;
+	run(&to_s3, 12 * MIB, NULL, "done", NULL);
+	assert_int_equal(server.n, 5);
+	for (size_t i = 1; i < 4; i++)
+		assert_true(server.seen[i].is_asked);
 }
 
 static const char *fails_twice(size_t nth, const struct seen *s)
@@ -537,6 +560,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_small_file_is_one_signed_request_of_S3),
 		cmocka_unit_test(a_large_file_goes_in_parts),
+		cmocka_unit_test(
+			who_does_not_say_whether_a_body_may_come_is_not_asked_until_something_fails),
 		cmocka_unit_test(M1_M2_what_fails_or_is_cut_off_is_sent_again),
 		cmocka_unit_test(a_refusal_is_for_good_and_told),
 		cmocka_unit_test(M4_a_redirect_is_not_followed),
