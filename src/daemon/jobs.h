@@ -74,14 +74,15 @@ struct job {
 	struct list by_name, by_key, by_jail, by_turn; /* jobs.names, .keys, .jails, .turns */
 	struct jobs_holder *holder;		       /* NULL: of an earlier daemon */
 	struct list conn_link;	/* connection.jobs: it dies with that connection */
-	struct list leave_link; /* server.leaving: it waited, and is to end */
-	struct list streams;	/* stream.job_link */
-	struct list feeds;	/* connection.feed.job_link: wait for room in the task's input */
-	struct list acks;	/* ack.job_link: an answer waits for room */
-	size_t spec_bytes;	/* about what the spec takes in memory */
-	size_t held_fds;	/* while it is not done */
-	uint64_t log_bytes;	/* kept, once it is done */
-	uint64_t done_at_ns;	/* CLOCK_BOOTTIME */
+	struct list leave_link; /* server.leaving: it waited, and is to end by the next */
+	enum task_event leave_event;
+	struct list streams; /* stream.job_link */
+	struct list feeds;   /* connection.feed.job_link: wait for room in the task's input */
+	struct list acks;    /* ack.job_link: an answer waits for room */
+	size_t spec_bytes;   /* about what the spec takes in memory */
+	size_t held_fds;     /* while it is not done */
+	uint64_t log_bytes;  /* kept, once it is done */
+	uint64_t done_at_ns; /* CLOCK_BOOTTIME */
 	/* The run request is not answered before the journal has it, and the outbox who is to be
 	 * told of its end. */
 	struct journal_wait accept_wait;

@@ -191,6 +191,7 @@ static const struct warden_link_hooks warden_hooks = {
 static void on_drain_over(void *owner)
 {
 	struct server *s = owner;
+	submit_end_all_leaving(s);
 	if (s->jobs.n_active)
 		log_warning("%zu tasks did not end in time; they die with the daemon",
 			s->jobs.n_active);
@@ -231,8 +232,7 @@ void server_drain(struct server *s, const char *why)
 	accept_stop(s);
 	listener_stop(&s->start->listener);
 	uint64_t ms = longest_grace_ms(s) + DRAIN_EXTRA_MS;
-	submit_end_all_leaving(s);
-	tell_all(s, EVENT_SHUTDOWN);
+	submit_end_by_shutdown(s);
 	struct connection *c;
 	while ((c = find_reading(s)))
 		connection_finish(c);
@@ -419,6 +419,7 @@ int server_init(struct server *s, uv_loop_t *loop, struct options *o, struct sta
 static void end_tasks(struct server *s)
 {
 	warden_link_finish(&s->warden);
+	submit_end_all_leaving(s);
 	tell_all(s, EVENT_SHUTDOWN);
 	tell_all(s, EVENT_WARDEN_LOST);
 	tell_all(s, EVENT_COLLECT_OVER);

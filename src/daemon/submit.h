@@ -23,10 +23,13 @@ int submit_run(struct connection *c, struct request *rq, size_t line_len, struct
  */
 void submit_check_again(struct server *s);
 
+/* The daemon stops: so does every task. */
+void submit_end_by_shutdown(struct server *s);
+
 /* At the end of a turn: ends some of those that were taken out of the queue, as another task came
- * in their place, or they are too much for a new configuration. */
+ * in their place, they are too much for a new configuration, or the daemon stops. */
 void submit_end_leaving(struct server *s);
-/* The daemon stops, which is not why they end. */
+/* There is no further turn. */
 void submit_end_all_leaving(struct server *s);
 
 /* A task leaves the queue for good, its time to wait being over: its result says where it was. */

@@ -96,19 +96,25 @@ uint32_t submit_label_groups(const struct options *o, const struct task_spec *sp
 	return groups;
 }
 
-/* A task ends before its time, and this is why. Those that wait may be very many: they leave the
- * queue now, and end a part in each turn. */
+/* Those that wait may be very many: they leave the queue now, and end a part in each turn. */
+static void end_by(struct server *s, struct job *j, enum task_event event)
+{
+	if (j->sched.state != SCHED_READY) {
+		task_handle(j->task, event);
+		return;
+	}
+	sched_remove(&s->sched, &j->sched);
+	j->leave_event = event;
+	list_append(&s->leaving, &j->leave_link);
+}
+
+/* A task ends before its time, and this is why. */
 static void cancel_with(struct job *j, const struct err *e)
 {
 	struct server *s = j->task->host->owner;
 	if (j->task->state <= TASK_STATE_RUNNING && !j->task->result->has_error)
 		result_set_error(j->task->result, e);
-	if (j->sched.state != SCHED_READY) {
-		task_handle(j->task, EVENT_CANCEL);
-		return;
-	}
-	sched_remove(&s->sched, &j->sched);
-	list_append(&s->leaving, &j->leave_link);
+	end_by(s, j, EVENT_CANCEL);
 }
 
 void submit_check_again(struct server *s)
@@ -170,7 +176,7 @@ static void end_leaving(struct server *s, size_t max)
 	for (size_t n = 0; n < max && !list_empty(&s->leaving); n++) {
 		struct job *j = list_entry(s->leaving.next, struct job, leave_link);
 		list_remove(&j->leave_link);
-		task_handle(j->task, EVENT_CANCEL);
+		task_handle(j->task, j->leave_event);
 	}
 }
 
@@ -182,6 +188,16 @@ void submit_end_leaving(struct server *s)
 void submit_end_all_leaving(struct server *s)
 {
 	end_leaving(s, SIZE_MAX);
+}
+
+void submit_end_by_shutdown(struct server *s)
+{
+	list_for_each_safe (pos, &s->jobs.active) {
+		struct job *j = list_entry(pos, struct job, link);
+		/* Those that leave already have another reason. */
+		if (!task_is_done(j->task) && list_empty(&j->leave_link))
+			end_by(s, j, EVENT_SHUTDOWN);
+	}
 }
 
 void submit_supersede(struct server *s, const struct job *by)

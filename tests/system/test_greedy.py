@@ -239,6 +239,28 @@ class Greedy(OwnDaemons):
             result = self.greedy.call("wait", task=tasks[n])
             self.assertEqual((result["outcome"], result["error"]["code"]), ("cancelled", "not_allowed"))
 
+    def test_where_the_daemon_stops_those_that_run_are_told_before_those_that_wait_end(self):
+        self.start_daemon("--max-tasks", "2")
+        root = self.daemon.connect(0)
+        one = {"argv": ["sleep", "1000"], "concurrency": {"key": "k"}, "limits": {"wall": "1h", "queue": "1h"}}
+        tasks = [self.greedy.start(one, detach=True)[1] for _ in range(100)][1:]
+        last, = self.follow(1, 1, tasks[-1])
+        tag, late = self.other.start({"argv": ["sleep", "1000"], "limits": {"wall": "1h"}})
+        self.other.wait_state(tag, "running")
+        events = root.send("events", all=True)
+        self.assertEqual(root.next_for(events)["event"], "subscribed")
+        self.daemon.process.send_signal(signal.SIGTERM)
+        ended = []
+        while (event := root.next_for(events))["task"] != late or event["state"] != "stopping":
+            ended += [event["task"]] if event["state"] == "done" else []
+        self.assertEqual(set(ended) & set(tasks), set())
+        result = last.next_for("0")["result"]
+        self.assertEqual((result["outcome"], result["cause"], result["phase"]), ("rejected", "shutdown", "queue"))
+        while (event := root.next_for(events))["event"] == "task":
+            ended += [event["task"]] if event["state"] == "done" else []
+        self.assertEqual((event["error"]["code"], set(tasks) - set(ended)), ("shutting_down", set()))
+        self.assertEqual(self.daemon.process.wait(60), 0)
+
     def jail_inits(self):
         table = process_table()
         return [pid for pid in processes_of(self.daemon.stage.bin, table) if table[pid][1] == "dayfly-init"]
