@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "daemon/jobs.h"
+#include "daemon/journal_anew.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -13,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Of the worker: it reads into memory, and calls nothing deep. */
+/* Of the worker: what it reads is on the heap, and it calls nothing deep. */
 #define WORKER_STACK_BYTES (256u << 10)
 
 static void pump(struct journal *j);
@@ -191,26 +192,22 @@ static void prune(struct journal_image *m)
 
 static void work_compact(struct journal *j)
 {
-	struct journal_image m;
-	struct buf bytes;
-	size_t good;
+	struct journal_image index;
+	uint64_t good;
 	uint32_t version;
-	journal_image_init(&m);
-	buf_init(&bytes, JOURNAL_FILE_MAX);
-	int r = journal_file_read(j->work_fd, j->work_end, &m, &good, &version);
+	journal_image_init(&index);
+	index.is_index = true;
+	int r = journal_read(j->work_fd, j->work_end, &index, &good, &version);
 	if (r == JOURNAL_WHOLE) {
-		prune(&m);
-		r = journal_put_image(&bytes, &m);
+		prune(&index);
+		r = journal_anew_copy(&j->file, j->work_fd, j->work_end, &index);
 	} else if (r > 0) {
 		r = -EIO;
 	}
-	if (r == 0)
-		r = journal_file_make(&j->file, &bytes);
 	j->work_new_fd = r < 0 ? -1 : r;
 	j->work_errno = r < 0 ? -r : 0;
-	buf_finish(&bytes);
-	journal_image_finish(&m);
-	/* Megabytes, and the next time is far: back to the system with them. */
+	journal_image_finish(&index);
+	/* The next time is far: back to the system with it. */
 	malloc_trim(0);
 }
 
@@ -357,17 +354,12 @@ int journal_open(struct journal *j, const char *dir, struct journal_image *m, st
 
 static void begin_file(struct journal *j, const struct journal_image *m)
 {
-	struct buf bytes;
-	buf_init(&bytes, JOURNAL_FILE_MAX);
-	int r = journal_put_image(&bytes, m);
-	if (r == 0)
-		r = journal_file_make(&j->file, &bytes);
+	int r = journal_anew_write(&j->file, m);
 	if (r >= 0)
 		r = journal_file_adopt(&j->file, r, j->file.end);
 	if (r < 0)
 		note_fault(j, -r); /* the old one goes on */
 	j->is_name_new = true;
-	buf_finish(&bytes);
 }
 
 static int start_worker(struct journal *j, uv_loop_t *loop)

@@ -6,7 +6,7 @@
  * Appending is a write on the loop, into the page cache: it survives the daemon's death. What has
  * to survive the machine's is synced by a worker, many records at once; who must not go on before
  * that has a journal_wait. When the file has grown the worker writes a new one without what is too
- * old. Everything else happens on the loop's thread.
+ * old (journal_anew.h). Everything else happens on the loop's thread.
  *
  * Without space in the directory a task is not accepted, and records of those that are there wait
  * in memory until there is space again.

@@ -202,23 +202,6 @@ static int find_file(struct journal_file *f, struct err *e)
 	return busy(f, e);
 }
 
-int journal_file_read(
-	int fd, uint64_t len, struct journal_image *m, size_t *ret_good, uint32_t *ret_version)
-{
-	auto_free char *data = malloc(len ? len : 1);
-	if (!data)
-		return -ENOMEM;
-	for (uint64_t at = 0; at < len;) {
-		ssize_t n = pread(fd, data + at, len - at, (off_t)at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		at += (uint64_t)n;
-	}
-	return journal_read(m, data, len, ret_good, ret_version);
-}
-
 /* Another takes its place. */
 static int drop_file(struct journal_file *f, const char *why, struct err *e)
 {
@@ -237,7 +220,7 @@ static int cut_tail(struct journal_file *f, uint64_t size)
 int journal_file_load(struct journal_file *f, struct journal_image *m, struct err *e)
 {
 	struct stat st;
-	size_t good = 0;
+	uint64_t good = 0;
 	uint32_t version = 0;
 	char why[64];
 	int r = find_file(f, e);
@@ -245,7 +228,7 @@ int journal_file_load(struct journal_file *f, struct journal_image *m, struct er
 		return r;
 	r = fstat(f->fd, &st) < 0 ? -errno : 0;
 	if (r == 0)
-		r = journal_file_read(f->fd, (uint64_t)st.st_size, m, &good, &version);
+		r = journal_read(f->fd, (uint64_t)st.st_size, m, &good, &version);
 	f->end = good;
 	switch (r) {
 	case JOURNAL_TORN:
@@ -253,7 +236,7 @@ int journal_file_load(struct journal_file *f, struct journal_image *m, struct er
 		break;
 	case JOURNAL_CORRUPT:
 		/* What stands before that is good. */
-		snprintf(why, sizeof(why), "is damaged after byte %zu", good);
+		snprintf(why, sizeof(why), "is damaged after byte %llu", (unsigned long long)good);
 		return drop_file(f, why, e);
 	case JOURNAL_NONE:
 		return drop_file(f, "is not a journal", e);
@@ -284,7 +267,39 @@ static void new_name(const struct journal_file *f, char *out, size_t size)
 	snprintf(out, size, "%s.new", f->name);
 }
 
-int journal_file_make(const struct journal_file *f, const struct buf *bytes)
+static int write_block(struct journal_out *out)
+{
+	size_t len = buf_len(&out->block);
+	/* The next daemon would not read it. */
+	if (out->end + len > JOURNAL_FILE_MAX)
+		return -EFBIG;
+	int r = len ? fd_write_at(out->fd, buf_data(&out->block), len, out->end) : 0;
+	if (r < 0)
+		return r;
+	out->end += len;
+	buf_clear(&out->block);
+	return 0;
+}
+
+int journal_out_pass(struct journal_out *out)
+{
+	return buf_len(&out->block) < JOURNAL_BLOCK_BYTES ? 0 : write_block(out);
+}
+
+static int fill_file(int fd, journal_fill_fn fill, void *arg)
+{
+	struct journal_out out = { .fd = fd };
+	buf_init(&out.block, 0);
+	int r = journal_put_head(&out.block);
+	if (r == 0)
+		r = fill(&out, arg);
+	if (r == 0)
+		r = write_block(&out);
+	buf_finish(&out.block);
+	return r;
+}
+
+int journal_file_make(const struct journal_file *f, journal_fill_fn fill, void *arg)
 {
 	char name[sizeof(f->name) + 8];
 	new_name(f, name, sizeof(name));
@@ -294,7 +309,7 @@ int journal_file_make(const struct journal_file *f, const struct buf *bytes)
 		return -errno;
 	int r = flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
 	if (r == 0)
-		r = fd_write_at(fd, buf_data(bytes), buf_len(bytes), 0);
+		r = fill_file(fd, fill, arg);
 	if (r == 0 && f->needs_sync && fdatasync(fd) < 0)
 		r = -errno;
 	if (r < 0) {

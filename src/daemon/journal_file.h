@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "daemon/journal_reader.h"
 #include "daemon/journal_record.h"
 
 #include <stdbool.h>
@@ -26,6 +27,13 @@ struct journal_file {
 	bool needs_sync; /* not in memory only */
 };
 
+/* A file that is being made. */
+struct journal_out {
+	int fd;
+	uint64_t end;
+	struct buf block; /* to be written there */
+};
+
 /* The directory must be there, and nobody but us and root may write to it. Call
  * journal_file_close() in both cases. */
 int journal_file_init(struct journal_file *f, const char *dir, struct err *e);
@@ -37,18 +45,20 @@ void journal_file_close(struct journal_file *f);
  */
 int journal_file_load(struct journal_file *f, struct journal_image *m, struct err *e);
 
-/* A new file without the name, locked, with these bytes, synced: a descriptor or -errno. */
-int journal_file_make(const struct journal_file *f, const struct buf *bytes);
+/*
+ * A new file without the name, locked, filled and synced: a descriptor or -errno. fill, which
+ * returns 0 or -errno, adds records to out->block and calls journal_out_pass() after each.
+ */
+typedef int (*journal_fill_fn)(struct journal_out *out, void *arg);
+int journal_file_make(const struct journal_file *f, journal_fill_fn fill, void *arg);
+/* Writes the block when it is full: it never gets much longer than JOURNAL_BLOCK_BYTES. */
+int journal_out_pass(struct journal_out *out);
 /* It takes the name, and what was appended to the old one since `from`. Takes the descriptor over
  * also on failure, which leaves the old one as it was. */
 int journal_file_adopt(struct journal_file *f, int take_fd, uint64_t from);
 
 /* Returns 0, or -errno: then nothing was appended. */
 int journal_file_append(struct journal_file *f, const void *data, size_t len);
-
-/* Reads [0, len) of an open journal. Returns what journal_read() does, or -errno. */
-int journal_file_read(
-	int fd, uint64_t len, struct journal_image *m, size_t *ret_good, uint32_t *ret_version);
 
 /* Removes the file. */
 void journal_file_remove(struct journal_file *f);

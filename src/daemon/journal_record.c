@@ -10,11 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAGIC	   "dayflyj\n"
-#define HEAD_BYTES 16
-
-enum record_type { RECORD_ACCEPT = 1, RECORD_STATE, RECORD_FINISH };
-
 /* ---- the image ---- */
 
 void journal_image_init(struct journal_image *m)
@@ -23,15 +18,23 @@ void journal_image_init(struct journal_image *m)
 	for (size_t i = 0; i < JOURNAL_BUCKETS; i++)
 		list_init(&m->buckets[i]);
 	m->n_tasks = 0;
+	m->is_index = false;
 }
 
-static void destroy_task(struct journal_task *t)
+static void free_texts(struct journal_task *t)
 {
 	free(t->name);
 	strv_free(t->labels);
 	strv_free(t->argv);
 	free(t->idempotency_key);
 	free(t->result);
+	t->name = t->idempotency_key = t->result = NULL;
+	t->labels = t->argv = NULL;
+}
+
+static void destroy_task(struct journal_task *t)
+{
+	free_texts(t);
 	free(t);
 }
 
@@ -114,11 +117,16 @@ static size_t fair_part(const struct list *owners, size_t keep_count)
 	return low;
 }
 
+static bool is_done(const struct journal_task *t)
+{
+	return t->state == TASK_STATE_DONE;
+}
+
 static void drop_old(struct journal_image *m, uint64_t now_real_ns, uint64_t keep_ns)
 {
 	list_for_each_safe (pos, &m->tasks) {
 		struct journal_task *t = list_entry(pos, struct journal_task, link);
-		if (t->result && t->finished_ns < now_real_ns &&
+		if (is_done(t) && t->finished_ns < now_real_ns &&
 			now_real_ns - t->finished_ns > keep_ns)
 			journal_image_drop(m, t);
 	}
@@ -128,8 +136,8 @@ static int count_owners(const struct journal_image *m, struct list *owners)
 {
 	list_for_each (pos, &m->tasks) {
 		const struct journal_task *t = list_entry(pos, struct journal_task, link);
-		struct owner *o = t->result ? get_owner(owners, t->uid) : NULL;
-		if (t->result && !o)
+		struct owner *o = is_done(t) ? get_owner(owners, t->uid) : NULL;
+		if (is_done(t) && !o)
 			return -ENOMEM;
 		if (o)
 			o->n_done++;
@@ -142,7 +150,7 @@ static void drop_too_many(struct journal_image *m, struct list *owners, size_t k
 	size_t most = fair_part(owners, keep_count);
 	list_for_each_safe (pos, &m->tasks) {
 		struct journal_task *t = list_entry(pos, struct journal_task, link);
-		struct owner *o = t->result ? get_owner(owners, t->uid) : NULL;
+		struct owner *o = is_done(t) ? get_owner(owners, t->uid) : NULL;
 		if (o && o->n_done > most) {
 			o->n_done--;
 			journal_image_drop(m, t);
@@ -180,7 +188,7 @@ int journal_cut_argv(struct journal_task *t, char *const *argv)
 
 int journal_put_head(struct buf *b)
 {
-	int r = buf_add(b, MAGIC, strlen(MAGIC));
+	int r = buf_add(b, JOURNAL_MAGIC, strlen(JOURNAL_MAGIC));
 	if (r == 0)
 		r = buf_put_u32(b, JOURNAL_VERSION);
 	return r < 0 ? r : buf_put_u32(b, 0);
@@ -212,7 +220,7 @@ static int put_strv(struct buf *b, char *const *v)
 	return r;
 }
 
-static int begin(struct buf *record, enum record_type type, const char *id)
+static int begin(struct buf *record, enum journal_type type, const char *id)
 {
 	buf_init(record, 0);
 	int r = buf_put_u8(record, (uint8_t)type);
@@ -222,7 +230,7 @@ static int begin(struct buf *record, enum record_type type, const char *id)
 int journal_put_accept(struct buf *b, const struct journal_task *t)
 {
 	struct buf record;
-	int r = begin(&record, RECORD_ACCEPT, t->id);
+	int r = begin(&record, JOURNAL_ACCEPT, t->id);
 	if (r == 0)
 		r = buf_put_u32(&record, t->uid);
 	if (r == 0)
@@ -245,7 +253,7 @@ int journal_put_accept(struct buf *b, const struct journal_task *t)
 int journal_put_state(struct buf *b, const char *id, enum task_state state, uint64_t at_ns)
 {
 	struct buf record;
-	int r = begin(&record, RECORD_STATE, id);
+	int r = begin(&record, JOURNAL_STATE, id);
 	if (r == 0)
 		r = buf_put_u8(&record, (uint8_t)state);
 	if (r == 0)
@@ -256,7 +264,7 @@ int journal_put_state(struct buf *b, const char *id, enum task_state state, uint
 int journal_put_finish(struct buf *b, const char *id, uint64_t at_ns, const char *result)
 {
 	struct buf record;
-	int r = begin(&record, RECORD_FINISH, id);
+	int r = begin(&record, JOURNAL_FINISH, id);
 	if (r == 0)
 		r = buf_put_u64(&record, at_ns);
 	if (r == 0)
@@ -264,18 +272,20 @@ int journal_put_finish(struct buf *b, const char *id, uint64_t at_ns, const char
 	return put_record(b, &record, r);
 }
 
-int journal_put_image(struct buf *b, const struct journal_image *m)
+int journal_put_progress(struct buf *b, const struct journal_task *t)
 {
-	int r = journal_put_head(b);
-	list_for_each (pos, &m->tasks) {
-		const struct journal_task *t = list_entry(pos, struct journal_task, link);
-		if (r == 0)
-			r = journal_put_accept(b, t);
-		if (r == 0 && t->state != TASK_STATE_QUEUED && t->state != TASK_STATE_DONE)
-			r = journal_put_state(b, t->id, t->state, t->started_ns);
-		if (r == 0 && t->result)
-			r = journal_put_finish(b, t->id, t->finished_ns, t->result);
-	}
+	if (t->state == TASK_STATE_QUEUED || t->state == TASK_STATE_DONE)
+		return 0;
+	return journal_put_state(b, t->id, t->state, t->started_ns);
+}
+
+int journal_put_task(struct buf *b, const struct journal_task *t)
+{
+	int r = journal_put_accept(b, t);
+	if (r == 0)
+		r = journal_put_progress(b, t);
+	if (r == 0 && t->result)
+		r = journal_put_finish(b, t->id, t->finished_ns, t->result);
 	return r;
 }
 
@@ -316,6 +326,8 @@ static void read_accept(struct journal_image *m, struct buf_reader *r, const cha
 		destroy_task(t);
 		return;
 	}
+	if (m->is_index)
+		free_texts(t);
 	list_append(&m->tasks, &t->link);
 	list_append(bucket_of(m, id), &t->bucket);
 	m->n_tasks++;
@@ -327,111 +339,63 @@ static void read_state(struct journal_task *t, struct buf_reader *r)
 	uint64_t at_ns = buf_get_u64(r);
 	if (r->left || state >= TASK_STATE_DONE)
 		r->failed = true;
-	if (r->failed || !t || t->result)
+	if (r->failed || !t || t->state == TASK_STATE_DONE)
 		return;
 	t->state = (enum task_state)state;
 	if (state == TASK_STATE_RUNNING)
 		t->started_ns = at_ns;
 }
 
-static void read_finish(struct journal_task *t, struct buf_reader *r)
+static void read_finish(const struct journal_image *m, struct journal_task *t, struct buf_reader *r)
 {
 	uint64_t at_ns = buf_get_u64(r);
 	auto_free char *result = buf_get_str(r, JOURNAL_RESULT_BYTES);
 	if (!result || r->left)
 		r->failed = true;
-	if (r->failed || !t || t->result)
+	if (r->failed || !t || t->state == TASK_STATE_DONE)
 		return;
 	t->finished_ns = at_ns;
 	t->state = TASK_STATE_DONE;
-	t->result = take_ptr(result);
+	if (!m->is_index)
+		t->result = take_ptr(result);
 }
 
-/* Returns whether it was a record. One about a task that is not known any more is one too. */
-static bool read_record(struct journal_image *m, struct buf_reader r)
+/* The beginning that all records have. */
+static bool read_begin(struct buf_reader *r, uint8_t *ret_type, char ret_id[ID_TASK_SIZE])
 {
-	uint8_t type = buf_get_u8(&r);
-	auto_free char *id = buf_get_str(&r, ID_TASK_SIZE - 1);
+	*ret_type = buf_get_u8(r);
+	auto_free char *id = buf_get_str(r, ID_TASK_SIZE - 1);
 	if (!id || !id_is_task(id))
 		return false;
-	struct journal_task *t = journal_image_find(m, id);
-	if (type == RECORD_ACCEPT)
-		read_accept(m, &r, id);
-	else if (type == RECORD_STATE)
-		read_state(t, &r);
-	else if (type == RECORD_FINISH)
-		read_finish(t, &r);
-	else
-		return false;
-	return !r.failed;
-}
-
-/* The next record. Returns false at what is none. */
-static bool next_record(struct buf_reader *r, struct buf_reader *ret)
-{
-	struct buf_reader at = *r;
-	uint32_t len = buf_get_u32(&at), sum = buf_get_u32(&at);
-	if (at.failed || !len || len > JOURNAL_RECORD_BYTES || len > at.left ||
-		crc32_add(0, at.p, len) != sum)
-		return false;
-	*ret = (struct buf_reader){ .p = at.p, .left = len };
-	r->p = at.p + len;
-	r->left = at.left - len;
+	snprintf(ret_id, ID_TASK_SIZE, "%s", id);
 	return true;
 }
 
-/*
- * Whether what is left looks like a write that was cut short: less than the record that it begins
- * with, or the zeros that a file system leaves where data never came; or one whole record, the
- * last, not all of whose bytes came.
- */
-static bool is_torn(struct buf_reader r)
+bool journal_image_add(struct journal_image *m, struct buf_reader record)
 {
-	struct buf_reader at = r;
-	uint32_t len = buf_get_u32(&at);
-	buf_get_u32(&at);
-	if (at.failed || (len && len <= JOURNAL_RECORD_BYTES && len >= at.left))
-		return true;
-	while (r.left && !*r.p) {
-		r.p++;
-		r.left--;
-	}
-	return !r.left;
+	uint8_t type;
+	char id[ID_TASK_SIZE];
+	if (!read_begin(&record, &type, id))
+		return false;
+	struct journal_task *t = journal_image_find(m, id);
+	if (type == JOURNAL_ACCEPT)
+		read_accept(m, &record, id);
+	else if (type == JOURNAL_STATE)
+		read_state(t, &record);
+	else if (type == JOURNAL_FINISH)
+		read_finish(m, t, &record);
+	else
+		return false;
+	return !record.failed;
 }
 
-static enum journal_end read_head(struct buf_reader *r, uint32_t *ret_version)
+const struct journal_task *journal_image_task_of(
+	const struct journal_image *m, struct buf_reader record, enum journal_type *ret_type)
 {
-	if (!r->left)
-		return JOURNAL_WHOLE; /* was just made */
-	if (r->left < HEAD_BYTES)
-		return memcmp(r->p, MAGIC, r->left < strlen(MAGIC) ? r->left : strlen(MAGIC))
-			       ? JOURNAL_NONE
-			       : JOURNAL_TORN;
-	if (memcmp(r->p, MAGIC, strlen(MAGIC)))
-		return JOURNAL_NONE;
-	r->p += strlen(MAGIC);
-	r->left -= strlen(MAGIC);
-	*ret_version = buf_get_u32(r);
-	buf_get_u32(r);
-	return *ret_version == JOURNAL_VERSION ? JOURNAL_WHOLE : JOURNAL_OTHER;
-}
-
-int journal_read(struct journal_image *m, const void *data, size_t len, size_t *ret_good,
-	uint32_t *ret_version)
-{
-	struct buf_reader r = { .p = data, .left = len }, record;
-	*ret_good = 0;
-	enum journal_end end = read_head(&r, ret_version);
-	if (end != JOURNAL_WHOLE)
-		return end;
-	*ret_good = len - r.left;
-	while (r.left) {
-		struct buf_reader before = r;
-		if (!next_record(&r, &record))
-			return is_torn(before) ? JOURNAL_TORN : JOURNAL_CORRUPT;
-		if (!read_record(m, record))
-			return JOURNAL_CORRUPT;
-		*ret_good = len - r.left;
-	}
-	return JOURNAL_WHOLE;
+	uint8_t type;
+	char id[ID_TASK_SIZE];
+	if (!read_begin(&record, &type, id))
+		return NULL;
+	*ret_type = (enum journal_type)type;
+	return journal_image_find(m, id);
 }

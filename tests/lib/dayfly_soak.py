@@ -82,8 +82,8 @@ class Health:
 
 def steady_health(daemon, wanted=None, grown_kib=1 << 30):
     """
-    What is on its way out is given a moment: without an earlier look, until two looks agree. A journal that is made anew is in memory
-    for so long.
+    What is on its way out is given a moment: without an earlier look, until two looks agree. The index of a journal that is made
+    anew is in memory for so long.
     """
     looks = [wanted or Health(daemon)]
 

@@ -1,14 +1,17 @@
-"""What the next daemon tells of the tasks of one that died: J3, J5, J6, J12."""
+"""What the next daemon tells of the tasks of one that died, and the journal that is made anew: J3, J5, J6, J12, J15."""
+import collections
+import errno
 import glob
 import os
 import signal
 import subprocess
 import time
 
-from dayfly_host import Daemon
+from dayfly_host import Daemon, rss_kib
 from dayfly_test import DaemonError, USER, in_modes
 
-from common import OwnDaemons, Traces, forget_service_dir, kill_daemon, wait_until
+from common import OwnDaemons, Traces, forget_service_dir, kill_daemon, status_field, wait_until
+from test_shim import Shim
 
 
 class Journaled(OwnDaemons):
@@ -250,6 +253,104 @@ class StateFile(Journaled):
         with self.assertRaises(DaemonError) as caught:
             self.restart(daemon).call("inspect", task=task)
         self.assertEqual(caught.exception.code, "not_found")
+
+
+@in_modes
+class MadeAnew(Journaled):
+    """The file when it has grown to 4 MiB. Labels make that some 600 tasks, all of which are kept."""
+
+    TASK = {"argv": ["true"], "labels": {"label%d" % i: "x" * 256 for i in range(16)}}
+    BYTES = 4 << 20
+
+    def setUp(self):
+        super().setUp()
+        self.shim = None
+
+    def tearDown(self):
+        if self.shim:
+            self.shim.set_sync()
+        super().tearDown()
+
+    def grow(self, daemon, is_enough):
+        """Tasks, some at once, until there are enough."""
+        client, running, n = daemon.client(), collections.deque(), 0
+        while not is_enough() and n < 3000:
+            running.append(client.start(self.TASK))
+            n += 1
+            if len(running) == 12:
+                client.finish(*running.popleft())
+        while running:
+            client.finish(*running.popleft())
+        self.assertTrue(is_enough(), "%d tasks" % n)
+
+    def grow_to(self, daemon, path, size):
+        self.grow(daemon, lambda: os.stat(path).st_size > size)
+
+    def shimmed_daemon(self):
+        if os.environ.get("ASAN_OPTIONS"):
+            self.skipTest("AddressSanitizer has an allocator of its own, which comes first")
+        self.shim = Shim(self)
+        daemon = self.new_daemon(env=self.shim.env())
+        if subprocess.check_output(["stat", "-f", "-c", "%T", daemon.state_dir]) == b"tmpfs\n":
+            self.skipTest("nothing is synced in %s, which is in memory" % daemon.state_dir)
+        return daemon
+
+    def listed(self, daemon):
+        return {t["task"]: tuple(t.get(k) for k in ("state", "cause", "code", "created", "finished")) for t in daemon.client().call("list", all=True)["tasks"]}
+
+    def assert_all_known_after_a_kill(self, daemon, path, nap):
+        before, traces = self.listed(daemon), Traces(self.stage)
+        kill_daemon(daemon)
+        self.shim.set_sync()
+        daemon.close_client()
+        self.assertEqual(traces.wait_gone(), {})
+        daemon.start()
+        after = self.listed(daemon)
+        self.assertEqual(before.pop(nap)[0], "running")
+        self.assertEqual(after.pop(nap)[:2], ("done", "daemon_crash"))
+        self.assertGreater(len(before), 100)
+        self.assertEqual({task: after.get(task) for task in before}, before)
+        self.assertEqual(glob.glob(path + ".*"), [])
+        self.assertEqual(os.stat(path).st_mode & 0o7777, 0o600)
+        self.assertNotIn("cut off", daemon.log())
+
+    def test_J15_a_file_that_is_made_anew_is_never_in_memory_as_a_whole(self):
+        daemon = self.new_daemon()
+        path, pid = self.journal_of(daemon), daemon.process.pid
+        first = os.stat(path).st_ino
+        self.grow_to(daemon, path, self.BYTES * 7 // 8)
+        self.assertEqual(os.stat(path).st_ino, first)
+        before = rss_kib(pid)
+        self.grow(daemon, lambda: os.stat(path).st_ino != first)
+        self.assertGreater(os.stat(path).st_size, self.BYTES // 2)
+        if not os.environ.get("ASAN_OPTIONS"):  # whose own memory says nothing
+            self.assertLess(int(status_field(pid, "VmHWM")[0]) - before, self.BYTES // 2 >> 10)
+
+    def test_J3_a_kill_while_it_is_made_anew_loses_nothing(self):
+        daemon = self.shimmed_daemon()
+        client, path = daemon.client(), self.journal_of(daemon)
+        nap = self.detached(client, ["sleep", "97531"])
+        self.wait_inspect(client, nap, "running")
+        self.shim.set_sync(".journal.new", hangs=True)
+        self.grow(daemon, lambda: self.shim.syncs() > 0)
+        self.assertGreater(os.stat(path + ".new").st_size, self.BYTES // 2)
+        # Nobody waits for it.
+        self.assertEqual(client.run({"argv": ["sh", "-c", "exit 3"]})[1]["exit"]["code"], 3)
+        self.assertTrue(os.path.exists(path + ".new"))
+        self.assert_all_known_after_a_kill(daemon, path, nap)
+
+    def test_J6_one_that_cannot_be_made_for_want_of_space_leaves_the_old_one(self):
+        daemon = self.shimmed_daemon()
+        client, path = daemon.client(), self.journal_of(daemon)
+        first = os.stat(path).st_ino
+        nap = self.detached(client, ["sleep", "97531"])
+        self.wait_inspect(client, nap, "running")
+        self.shim.set_sync(".journal.new", errno=errno.ENOSPC)
+        self.grow(daemon, lambda: "cannot be made anew: No space left" in daemon.log())
+        self.assertEqual(client.run({"argv": ["sh", "-c", "exit 3"]})[1]["exit"]["code"], 3)
+        self.assertEqual(os.stat(path).st_ino, first)
+        self.assertEqual(glob.glob(path + ".*"), [])
+        self.assert_all_known_after_a_kill(daemon, path, nap)
 
 
 class PrivateDaemon(Daemon):

@@ -11,11 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* ---- a file system with faults ---- */
 
 static int write_errno, sync_errno, make_errno;
 static size_t n_syncs;
+/* The worker's new file, which is any but this one, has room for so many bytes. */
+static int old_fd = -1;
+static off_t new_room;
+static size_t n_refused;
 
 ssize_t __real_pwrite(int fd, const void *buf, size_t count, off_t offset);
 ssize_t __wrap_pwrite(int fd, const void *buf, size_t count, off_t offset);
@@ -27,6 +32,11 @@ int __wrap_openat(int dirfd, const char *path, int flags, ...);
 /* The first half of a record fits. */
 ssize_t __wrap_pwrite(int fd, const void *buf, size_t count, off_t offset)
 {
+	if (old_fd >= 0 && fd != old_fd && offset + (off_t)count > new_room) {
+		n_refused++;
+		errno = ENOSPC;
+		return -1;
+	}
 	if (!write_errno)
 		return __real_pwrite(fd, buf, count, offset);
 	if (count > 1)
@@ -102,6 +112,8 @@ static int setup(void **state)
 	struct world *w = calloc(1, sizeof(*w));
 	log_init("test", LOG_LEVEL_ERROR);
 	write_errno = sync_errno = make_errno = 0;
+	old_fd = -1;
+	n_refused = 0;
 	snprintf(w->dir, sizeof(w->dir), "/tmp/dayfly-unit-XXXXXX");
 	assert_non_null(mkdtemp(w->dir));
 	uv_loop_init(&w->loop);
@@ -299,17 +311,22 @@ TEST(a_sync_that_fails_is_told_and_a_new_file_is_made)
 	assert_int_equal(w->image.n_tasks, 4);
 }
 
+/* A long one. */
+static void run_task(struct world *w, unsigned n)
+{
+	char id[ID_TASK_SIZE], result[8001] = "";
+	memset(result, ' ', sizeof(result) - 1);
+	accept_good(w, n);
+	name_task(id, n);
+	journal_finish(&w->journal, id, clock_real_ns(), result);
+}
+
 TEST(a_file_that_has_grown_is_made_anew_and_loses_nothing)
 {
 	struct world *w = *state;
-	auto_free char *result = calloc(1, 8001);
-	char id[ID_TASK_SIZE];
-	memset(result, ' ', 8000);
 	accept_good(w, 0); /* is never done */
 	for (unsigned i = 1; i <= 3000; i++) {
-		accept_good(w, i);
-		name_task(id, i);
-		journal_finish(&w->journal, id, clock_real_ns(), result);
+		run_task(w, i);
 		if (i % 500 == 0)
 			loop_run_until(&w->loop, w->journal.doing == JOURNAL_IDLE);
 	}
@@ -323,6 +340,78 @@ TEST(a_file_that_has_grown_is_made_anew_and_loses_nothing)
 	list_for_each (pos, &w->image.tasks)
 		n_done += list_entry(pos, struct journal_task, link)->result != NULL;
 	assert_true(n_done >= JOURNAL_KEEP_COUNT);
+}
+
+static ino_t inode_of(const struct world *w)
+{
+	struct stat st;
+	assert_int_equal(fstatat(w->journal.file.dir_fd, w->journal.file.name, &st, 0), 0);
+	return st.st_ino;
+}
+
+/* Until the worker makes it anew. Returns the last task. */
+static unsigned grow(struct world *w)
+{
+	for (unsigned n = 1;; n++) {
+		run_task(w, n);
+		/* What it has done is heard of in the loop only. */
+		if (w->journal.doing != JOURNAL_COMPACT)
+			uv_run(&w->loop, UV_RUN_NOWAIT);
+		if (w->journal.doing == JOURNAL_COMPACT)
+			return n;
+	}
+}
+
+TEST(J6_without_space_for_a_new_file_the_old_one_goes_on)
+{
+	struct world *w = *state;
+	ino_t inode = inode_of(w);
+	/* Some blocks of it come to the disk. */
+	new_room = 4 * JOURNAL_BLOCK_BYTES;
+	old_fd = w->journal.file.fd;
+	unsigned n = grow(w);
+	run_task(w, ++n); /* beside the worker */
+	loop_run_until(&w->loop, w->journal.doing != JOURNAL_COMPACT);
+	assert_int_equal(n_refused, 1);
+	assert_int_equal(inode_of(w), inode);
+	assert_int_equal(w->journal.file.fd, old_fd);
+	assert_true(w->journal.compact_at > w->journal.file.end);
+	run_task(w, ++n);
+	old_fd = -1;
+	restart(w);
+	assert_int_equal(w->image.n_tasks, n);
+	for (unsigned i = 1; i <= n; i++)
+		assert_non_null(find(w, i)->result);
+}
+
+TEST(what_comes_beside_the_worker_is_in_the_new_file)
+{
+	struct world *w = *state;
+	ino_t inode = inode_of(w);
+	unsigned n = grow(w);
+	accept_good(w, n + 1);
+	finish(w, n + 1);
+	accept_good(w, n + 2);
+	loop_run_until(&w->loop, w->journal.doing != JOURNAL_COMPACT);
+	assert_int_not_equal(inode_of(w), inode);
+	restart(w);
+	assert_int_equal(w->image.n_tasks, n + 2);
+	assert_non_null(find(w, n + 1)->result);
+	assert_null(find(w, n + 2)->result);
+}
+
+TEST(J3_a_new_file_that_was_made_halfway_is_no_part_of_the_journal)
+{
+	struct world *w = *state;
+	char name[64];
+	accept_good(w, 1);
+	snprintf(name, sizeof(name), "%s.new", w->journal.file.name);
+	auto_close int fd =
+		__real_openat(w->journal.file.dir_fd, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(fd_write_all(fd, "half of a record", 16), 0);
+	restart(w);
+	assert_int_equal(w->image.n_tasks, 1);
+	assert_int_equal(faccessat(w->journal.file.dir_fd, name, F_OK, 0), -1);
 }
 
 TEST(a_file_at_its_bound_takes_no_task_until_it_is_made_anew)
@@ -383,6 +472,9 @@ int main(void)
 		T(J6_without_space_at_the_start_the_file_comes_later),
 		T(a_sync_that_fails_is_told_and_a_new_file_is_made),
 		T(a_file_that_has_grown_is_made_anew_and_loses_nothing),
+		T(J6_without_space_for_a_new_file_the_old_one_goes_on),
+		T(what_comes_beside_the_worker_is_in_the_new_file),
+		T(J3_a_new_file_that_was_made_halfway_is_no_part_of_the_journal),
 		T(a_file_at_its_bound_takes_no_task_until_it_is_made_anew),
 		T(a_private_file_goes_when_all_is_well),
 		T(without_a_journal_everything_is_accepted),

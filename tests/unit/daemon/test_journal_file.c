@@ -238,19 +238,68 @@ TEST(J5_one_has_the_file_at_a_time)
 	journal_file_close(&other);
 }
 
+#define FILLED_BYTES (3 * JOURNAL_BLOCK_BYTES + 3)
+
+static int fill_blocks(struct journal_out *out, void *arg)
+{
+	for (size_t i = 0; i < FILLED_BYTES; i++) {
+		assert_int_equal(buf_put_u8(&out->block, (uint8_t)i), 0);
+		assert_int_equal(journal_out_pass(out), 0);
+		assert_true(buf_len(&out->block) < JOURNAL_BLOCK_BYTES);
+	}
+	return arg ? *(int *)arg : 0;
+}
+
+TEST(a_new_file_has_all_that_was_passed_on)
+{
+	struct world *w = *state;
+	load(w, 0);
+	auto_close int fd = journal_file_make(&w->file, fill_blocks, NULL);
+	auto_free uint8_t *data = malloc(FILLED_BYTES + 1);
+	assert_int_equal(
+		pread(fd, data, FILLED_BYTES + 1, JOURNAL_HEAD_BYTES), (ssize_t)FILLED_BYTES);
+	for (size_t i = 0; i < FILLED_BYTES; i++)
+		assert_int_equal(data[i], (uint8_t)i);
+}
+
+TEST(a_new_file_that_cannot_be_filled_is_gone)
+{
+	struct world *w = *state;
+	int fault = -EIO;
+	load(w, 0);
+	assert_int_equal(journal_file_make(&w->file, fill_blocks, &fault), -EIO);
+	assert_int_equal(for_each_name(w, false), 1);
+}
+
+static int fill_too_much(struct journal_out *out, void *arg)
+{
+	out->end = JOURNAL_FILE_MAX - *(uint64_t *)arg;
+	return buf_put_u8(&out->block, 1);
+}
+
+TEST(a_new_file_is_never_longer_than_one_that_is_read)
+{
+	struct world *w = *state;
+	uint64_t room = JOURNAL_HEAD_BYTES;
+	load(w, 0);
+	assert_int_equal(journal_file_make(&w->file, fill_too_much, &room), -EFBIG);
+	room++;
+	auto_close int fd = journal_file_make(&w->file, fill_too_much, &room);
+	assert_true(fd >= 0);
+}
+
 TEST(J5_a_new_file_is_locked_before_it_has_the_name)
 {
 	struct world *w = *state;
 	struct journal_file other;
 	struct err e;
 	load(w, 0);
-	journal_put_head(&w->bytes);
-	int fd = journal_file_make(&w->file, &w->bytes);
+	int fd = journal_file_make(&w->file, fill_blocks, NULL);
 	assert_true(fd >= 0);
 	assert_int_equal(journal_file_append(&w->file, "late", 4), 0);
 	uint64_t from = 0;
 	assert_int_equal(journal_file_adopt(&w->file, fd, from), 0);
-	assert_int_equal(w->file.end, buf_len(&w->bytes) + 4);
+	assert_int_equal(w->file.end, JOURNAL_HEAD_BYTES + FILLED_BYTES + 4);
 	assert_int_equal(journal_file_init(&other, w->dir, &e), 0);
 	assert_int_equal(journal_file_load(&other, &w->image, &e), -EBUSY);
 	journal_file_close(&other);
@@ -294,6 +343,9 @@ int main(void)
 		T(J12_a_second_name_a_directory_and_a_fifo_are_set_aside),
 		T(J12_the_number_of_files_set_aside_is_bounded),
 		T(J5_one_has_the_file_at_a_time),
+		T(a_new_file_has_all_that_was_passed_on),
+		T(a_new_file_that_cannot_be_filled_is_gone),
+		T(a_new_file_is_never_longer_than_one_that_is_read),
 		T(J5_a_new_file_is_locked_before_it_has_the_name),
 		T(a_directory_that_is_not_ours_is_refused),
 	};

@@ -1,8 +1,7 @@
 /* The bytes of the journal: what is written is read, and nothing else is. */
-#include "harness.h"
+#include "journal_bytes.h"
 
 #include "base/str.h"
-#include "daemon/journal_record.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -47,20 +46,10 @@ static void put_task(struct world *w, const char *id, uint64_t created_ns)
 	assert_int_equal(journal_put_accept(&w->bytes, &t), 0);
 }
 
-static int read_bytes(struct world *w, size_t len, size_t *ret_good)
-{
-	uint32_t version;
-	journal_image_finish(&w->image);
-	/* Of just its size, so that a sanitizer sees a step beyond it. */
-	auto_free char *exact = malloc(len ? len : 1);
-	memcpy(exact, buf_data(&w->bytes), len);
-	return journal_read(&w->image, exact, len, ret_good, &version);
-}
-
 static int read_all(struct world *w)
 {
-	size_t good;
-	int r = read_bytes(w, buf_len(&w->bytes), &good);
+	uint64_t good;
+	int r = journal_bytes_read(&w->image, &w->bytes, buf_len(&w->bytes), &good);
 	if (r == JOURNAL_WHOLE)
 		assert_int_equal(good, buf_len(&w->bytes));
 	return r;
@@ -102,89 +91,16 @@ TEST(an_image_written_anew_says_the_same)
 	assert_int_equal(read_all(w), JOURNAL_WHOLE);
 	struct buf again;
 	buf_init(&again, 0);
-	assert_int_equal(journal_put_image(&again, &w->image), 0);
+	assert_int_equal(journal_put_head(&again), 0);
+	list_for_each (pos, &w->image.tasks)
+		assert_int_equal(
+			journal_put_task(&again, list_entry(pos, struct journal_task, link)), 0);
 	buf_clear(&w->bytes);
 	buf_add(&w->bytes, buf_data(&again), buf_len(&again));
 	assert_int_equal(read_all(w), JOURNAL_WHOLE);
 	assert_int_equal(journal_image_find(&w->image, ID_A)->state, TASK_STATE_STARTING);
 	assert_string_equal(journal_image_find(&w->image, ID_B)->result, "{\"x\":1}");
 	buf_finish(&again);
-}
-
-TEST(a_tail_cut_anywhere_is_torn_and_what_is_before_it_is_good)
-{
-	struct world *w = *state;
-	journal_put_head(&w->bytes);
-	put_task(w, ID_A, 7);
-	size_t first = buf_len(&w->bytes), good;
-	put_task(w, ID_B, 8);
-	for (size_t len = first + 1; len < buf_len(&w->bytes); len++) {
-		assert_int_equal(read_bytes(w, len, &good), JOURNAL_TORN);
-		assert_int_equal(good, first);
-		assert_int_equal(w->image.n_tasks, 1);
-	}
-}
-
-TEST(a_head_cut_anywhere_is_torn)
-{
-	struct world *w = *state;
-	size_t good;
-	journal_put_head(&w->bytes);
-	for (size_t len = 1; len < buf_len(&w->bytes); len++)
-		assert_int_equal(read_bytes(w, len, &good), JOURNAL_TORN);
-	assert_int_equal(read_bytes(w, 0, &good), JOURNAL_WHOLE);
-}
-
-TEST(zeros_at_the_end_are_a_torn_tail)
-{
-	struct world *w = *state;
-	char zeros[5000] = "";
-	journal_put_head(&w->bytes);
-	put_task(w, ID_A, 7);
-	buf_add(&w->bytes, zeros, sizeof(zeros));
-	assert_int_equal(read_all(w), JOURNAL_TORN);
-	assert_int_equal(w->image.n_tasks, 1);
-}
-
-TEST(any_changed_bit_is_noticed)
-{
-	struct world *w = *state;
-	journal_put_head(&w->bytes);
-	size_t head = buf_len(&w->bytes), good;
-	put_task(w, ID_A, 7);
-	put_task(w, ID_B, 8);
-	for (size_t bit = head * 8; bit < buf_len(&w->bytes) * 8; bit++) {
-		char *at = buf_data(&w->bytes) + bit / 8;
-		*at = (char)(*at ^ 1 << bit % 8);
-		assert_int_not_equal(read_bytes(w, buf_len(&w->bytes), &good), JOURNAL_WHOLE);
-		*at = (char)(*at ^ 1 << bit % 8);
-	}
-	assert_int_equal(read_all(w), JOURNAL_WHOLE);
-}
-
-TEST(damage_in_the_middle_is_not_taken_for_a_torn_tail)
-{
-	struct world *w = *state;
-	journal_put_head(&w->bytes);
-	put_task(w, ID_A, 7);
-	size_t first = buf_len(&w->bytes), good;
-	put_task(w, ID_B, 8);
-	journal_put_state(&w->bytes, ID_B, TASK_STATE_RUNNING, 1);
-	buf_data(&w->bytes)[first + 20] ^= 1;
-	assert_int_equal(read_bytes(w, buf_len(&w->bytes), &good), JOURNAL_CORRUPT);
-	assert_int_equal(good, first);
-	assert_int_equal(w->image.n_tasks, 1);
-}
-
-TEST(other_files_and_other_versions_are_told_apart)
-{
-	struct world *w = *state;
-	buf_add_str(&w->bytes, "#!/bin/sh\nexit 0\n# and more than a head\n");
-	assert_int_equal(read_all(w), JOURNAL_NONE);
-	buf_clear(&w->bytes);
-	journal_put_head(&w->bytes);
-	buf_data(&w->bytes)[8] = JOURNAL_VERSION + 1;
-	assert_int_equal(read_all(w), JOURNAL_OTHER);
 }
 
 TEST(records_about_unknown_tasks_are_passed_over)
@@ -286,24 +202,50 @@ TEST(pruning_takes_from_the_uid_that_has_most)
 	}
 }
 
+TEST(an_index_knows_the_same_tasks_without_their_texts_and_is_pruned_alike)
+{
+	struct world *w = *state;
+	char id[] = ID_A;
+	journal_put_head(&w->bytes);
+	for (int i = 0; i < 8; i++) {
+		id[2] = (char)('0' + i);
+		put_task(w, id, 1);
+		journal_put_state(&w->bytes, id, TASK_STATE_RUNNING, 50);
+		if (i)
+			journal_put_finish(&w->bytes, id, 100 + (uint64_t)i, "{}");
+		if (i == 7)
+			journal_put_finish(&w->bytes, id, 1, "{}");
+	}
+	w->image.is_index = true;
+	assert_int_equal(read_all(w), JOURNAL_WHOLE);
+	assert_int_equal(w->image.n_tasks, 8);
+	const struct journal_task *last = journal_image_find(&w->image, id);
+	assert_true(!last->name && !last->labels && !last->argv && !last->result);
+	assert_int_equal(last->uid, 1000);
+	assert_int_equal(last->finished_ns, 107);
+	journal_image_prune(&w->image, 112, 10, 4);
+	assert_int_equal(w->image.n_tasks, 5);
+	id[2] = '3';
+	assert_null(journal_image_find(&w->image, id));
+	id[2] = '0';
+	const struct journal_task *first = journal_image_find(&w->image, id);
+	assert_int_equal(first->state, TASK_STATE_RUNNING);
+	assert_int_equal(first->started_ns, 50);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(what_is_written_is_read),
 		T(an_image_written_anew_says_the_same),
-		T(a_tail_cut_anywhere_is_torn_and_what_is_before_it_is_good),
-		T(a_head_cut_anywhere_is_torn),
-		T(zeros_at_the_end_are_a_torn_tail),
-		T(any_changed_bit_is_noticed),
-		T(damage_in_the_middle_is_not_taken_for_a_torn_tail),
-		T(other_files_and_other_versions_are_told_apart),
 		T(records_about_unknown_tasks_are_passed_over),
 		T(the_first_finish_is_the_end),
 		T(a_long_command_is_cut_between_words),
 		T(a_result_too_long_for_a_record_adds_nothing),
 		T(pruning_drops_what_is_old_or_too_much_and_never_what_is_not_done),
 		T(pruning_takes_from_the_uid_that_has_most),
+		T(an_index_knows_the_same_tasks_without_their_texts_and_is_pruned_alike),
 	};
 	return RUN_TESTS(tests);
 }
