@@ -78,6 +78,8 @@ const struct config_key config_keys[] = {
 		.doc = "how much dayflyd tells" },
 	{ KEY("daemon", "idle_exit", CONFIG_DURATION, idle_exit_ms), .min = 0, .max = YEAR_MS, .may_be_none = true, .option = "idle-exit",
 		.fallback = "none", .is_live = true, .doc = "leave after so long without connection and task" },
+	{ KEY("daemon", "setup_timeout", CONFIG_DURATION, setup_ms), .min = 1000, .max = 3600000, .fallback = "30s", .is_live = true,
+		.doc = "how long making a jail may take, from 1s to 1h; then its task ends with an error. Unpacking tars may take the task's `limits.wall` more" },
 	{ NUMBER("daemon", "max_tasks", max_tasks, 1, 10000), .option = "max-tasks", .fallback = "64", .is_live = true,
 		.doc = "tasks at one time" },
 	{ NUMBER("daemon", "max_queue", max_queue, 1, 1000000), .option = "max-queue", .fallback = "1024", .is_live = true,

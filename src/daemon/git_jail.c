@@ -355,6 +355,7 @@ int git_jails_init(struct git_jails *js, struct server *s)
 		.loop = s->loop,
 		.deadlines = &s->deadlines,
 		.scratch = s->scratch,
+		.setup_ms = &s->options->setup_ms,
 		.part = "git",
 		.owner = js,
 		.new_jail = host_new_jail,

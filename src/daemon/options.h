@@ -87,6 +87,7 @@ struct options {
 	struct upload_options uploads;
 	struct git_options git;
 	uint64_t idle_exit_ms; /* 0: never */
+	uint64_t setup_ms;     /* for making a jail */
 	uint64_t ids_base, ids_count;
 	struct plan_limits total; /* of all tasks together: memory, swap, cpus, pids */
 	bool allow_all;		  /* any uid may connect */

@@ -182,6 +182,7 @@ int task_host_init(struct server *s)
 		.log_dir = s->start->log_dir,
 		.spare_log = &s->spare_log,
 		.scratch = s->scratch,
+		.setup_ms = &s->options->setup_ms,
 		.owner = s,
 		.new_jail = host_new_jail,
 		.open_spool = host_open_spool,

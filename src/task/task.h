@@ -34,11 +34,12 @@ struct task;
 struct task_host {
 	uv_loop_t *loop;
 	struct deadline_heap *deadlines;
-	const char *log_dir; /* NULL: logs are kept in memory */
-	int *spare_log;	     /* a file for the next log, or -1; NULL: there never is one */
-	char *scratch;	     /* OUTPUT_RECORD_MAX bytes */
-	const char *part;    /* its tasks are this of a user's with the same id; NULL: are they */
-	void *owner;	     /* first argument of the functions below */
+	const char *log_dir;	  /* NULL: logs are kept in memory */
+	int *spare_log;		  /* a file for the next log, or -1; NULL: there never is one */
+	char *scratch;		  /* OUTPUT_RECORD_MAX bytes */
+	const uint64_t *setup_ms; /* how long making a jail may take; looked at for each */
+	const char *part; /* its tasks are this of a user's with the same id; NULL: are they */
+	void *owner;	  /* first argument of the functions below */
 
 	/* A number for a jail that was never used in this connection to the warden. */
 	uint64_t (*new_jail)(void *owner);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/units.h"
 #include "task/closer.h"
 
 #include <errno.h>
@@ -13,7 +14,6 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#define SETUP_MS   30000
 #define KILL_MS	   1000
 #define COLLECT_MS 1000
 #define US_PER_S   (NS_PER_S / NS_PER_US)
@@ -27,10 +27,14 @@ static void act_unexpected(struct task *t, const struct occurrence *o)
 static void explain_late_setup(struct task *t)
 {
 	struct err e;
+	char time[UNITS_TEXT_SIZE];
 	bool has_tars = t->spec->n_tars > 0;
-	err_set(&e, ERR_SETUP, ETIMEDOUT, "the jail was not made within %d seconds%s",
-		SETUP_MS / 1000, has_tars ? " and the time limit of the task, for its tars" : "");
-	err_hint(&e, "the host may be overloaded, or a directory %sof the request does not answer",
+	units_format_duration(*t->host->setup_ms * NS_PER_MS, time);
+	err_set(&e, ERR_SETUP, ETIMEDOUT, "the jail was not made within %s%s", time,
+		has_tars ? " and the time limit of the task, for its tars" : "");
+	err_hint(&e,
+		"the host may be overloaded, or a directory %sof the request does not answer; "
+		"where it is only slow, set a higher setup_timeout in [daemon] of dayflyd.conf",
 		has_tars ? "or tar " : "");
 	result_set_error(t->result, &e);
 }
@@ -319,8 +323,8 @@ void task_arm(struct task *t, enum task_event event, uint64_t ms)
 static void act_arm_setup(struct task *t, const struct occurrence *o)
 {
 	/* Tars are unpacked meanwhile, at the pace of who writes them. */
-	uint64_t more = t->spec->n_tars ? t->build.wall_ms : 0;
-	task_arm(t, EVENT_DEADLINE_SETUP, more < UINT64_MAX - SETUP_MS ? SETUP_MS + more : more);
+	uint64_t ms = *t->host->setup_ms, more = t->spec->n_tars ? t->build.wall_ms : 0;
+	task_arm(t, EVENT_DEADLINE_SETUP, more < UINT64_MAX - ms ? ms + more : more);
 }
 
 static void act_arm_run(struct task *t, const struct occurrence *o)

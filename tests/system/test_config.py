@@ -310,6 +310,21 @@ class Reload(Configured):
         client.wait_output(second, b"up")
         client.close()
 
+    def test_making_a_jail_may_take_so_long_after_a_reload(self):
+        daemon = self.configured("[daemon]\nsetup_timeout = 1h\n")
+        self.write_config(daemon, "[daemon]\nsetup_timeout = 1s\n")
+        self.reload(daemon, "configuration: read again")
+        client = self.connect_to(daemon)
+        r, w = os.pipe()
+        self.addCleanup(os.close, w)
+        # A tar that never comes.
+        tag, task = client.start({"argv": ["true"], "tars": [{"fd": 0}], "limits": {"wall": "1s"}}, fds=[r])
+        os.close(r)
+        result = client.finish(tag, task)[1]
+        self.assertEqual((result["outcome"], result["cause"], result["phase"]), ("error", "setup", "setup"))
+        self.assertIn("within 1.0 s and the time limit", result["error"]["message"])
+        self.assertIn("setup_timeout in [daemon]", result["error"]["hint"])
+
     def test_an_option_stays_above_the_file(self):
         daemon = self.configured("[ceilings]\nwall = 1m\n", "--max-wall", "5m")
         self.write_config(daemon, "[ceilings]\nwall = 2m\n")

@@ -38,7 +38,9 @@ static int setup(void **state)
 	log_init("test", LOG_LEVEL_ERROR);
 	uv_loop_init(&w->loop);
 	deadline_heap_init_manual(&w->deadlines);
+	static const uint64_t setup_ms = 30000;
 	w->host = (struct task_host){ .loop = &w->loop,
+		.setup_ms = &setup_ms,
 		.deadlines = &w->deadlines,
 		.scratch = w->scratch,
 		.owner = w,

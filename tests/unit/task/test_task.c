@@ -85,9 +85,11 @@ static int setup(void **state)
 	log_init("test", LOG_LEVEL_ERROR);
 	uv_loop_init(&w->loop);
 	deadline_heap_init_manual(&w->deadlines);
+	static const uint64_t setup_ms = 90000;
 	w->host = (struct task_host){
 		.loop = &w->loop,
 		.deadlines = &w->deadlines,
+		.setup_ms = &setup_ms,
 		.scratch = w->scratch,
 		.owner = w,
 		.new_jail = new_jail,
@@ -317,6 +319,7 @@ static void a_jail_that_is_not_made_in_time_is_an_error_that_says_so(void **stat
 	assert_verdict(w, OUTCOME_ERROR, CAUSE_SETUP);
 	assert_true(w->t->result->has_error);
 	assert_int_equal(w->t->result->error.errnum, ETIMEDOUT);
+	assert_non_null(strstr(w->t->result->error.msg, "within 1 min 30 s"));
 }
 
 static void the_wall_limit_asks_and_then_kills(void **state)
