@@ -93,7 +93,7 @@ static int wait_for_warden(struct jail *j, struct err *e)
 	size_t n_fds;
 	ssize_t n = fd_recv(j->status_fd, &rq, sizeof(rq), fds, &n_fds);
 	if (n <= 0)
-		_exit(1);
+		_exit(JAIL_EXIT_NO_START);
 	if (wire_request_check(&rq, (size_t)n) < 0 || rq.type != WIRE_START)
 		return err_set(e, ERR_INTERNAL, EPROTO, "unexpected word from the warden");
 	return 0;

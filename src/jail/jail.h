@@ -30,6 +30,9 @@ struct jail_source {
 	char *path; /* owned: where fd points; used in rootless mode, checked against dev and ino */
 };
 
+/* The exit status of a jail init that was never told to start. */
+#define JAIL_EXIT_NO_START 98
+
 /* One directory of the host that the image `host` shows. */
 #define JAIL_SHOWN_MAX 12
 struct jail_shown {

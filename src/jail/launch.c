@@ -20,6 +20,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
+
+/* A process that ends needs some ms; a machine may have no time for it. */
+#define END_WAIT_MS 1000
 
 /* Everything that a launch opens and the child inherits; closed in the warden when the child
  * exists. */
@@ -239,6 +243,24 @@ static void go_first(pid_t pid)
 	fd_write_file(AT_FDCWD, path, "500");
 }
 
+/* Whether jail init had a reason of its own to end, which it tells, or its end does. What is done
+ * to a process that ends fails in many ways. Call it only for one that cannot go on anyway. */
+static bool had_its_own_end(const struct warden_jail *j)
+{
+	struct pollfd end = { .fd = j->pidfd, .events = POLLIN };
+	siginfo_t how = { 0 };
+	char word;
+	/* One that still waits for its start leaves now, and says nothing. */
+	shutdown(j->status_fd, SHUT_WR);
+	if (poll(&end, 1, END_WAIT_MS) <= 0)
+		return false;
+	if (recv(j->status_fd, &word, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+		return true;
+	if (waitid(P_PIDFD, (id_t)j->pidfd, &how, WEXITED | WNOHANG | WNOWAIT) < 0)
+		return false;
+	return how.si_code != CLD_EXITED || how.si_status != JAIL_EXIT_NO_START;
+}
+
 static int release_jail(struct warden *w, struct warden_jail *j, struct err *e)
 {
 	struct wire_request rq;
@@ -247,12 +269,9 @@ static int release_jail(struct warden *w, struct warden_jail *j, struct err *e)
 	if (w->ids.mode != WARDEN_MODE_SINGLE)
 		r = ids_write_maps(&w->ids, j->slot, j->pid, j->plan->user, e);
 	wire_request_init(&rq, WIRE_START, j->id);
-	/* A jail that has died already says why itself, or its end does. */
-	struct pollfd end = { .fd = j->pidfd, .events = POLLIN };
-	bool is_dead = r < 0 && poll(&end, 1, 0) > 0;
 	if (r == 0)
 		fd_send(j->status_fd, &rq, sizeof(rq), NULL, 0);
-	if (r < 0 && !is_dead) {
+	if (r < 0 && !had_its_own_end(j)) {
 		snprintf(e->step, sizeof(e->step), "ids");
 		return r;
 	}

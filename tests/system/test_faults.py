@@ -82,6 +82,14 @@ class Faults:
                 self.assert_did_not_run(run, step)
                 self.assertEqual((run.error["step"], run.error["errno"]), (step, errno.EIO), str(run))
 
+    def test_D10_a_jail_that_ends_before_its_ids_are_written_says_why_itself(self):
+        """Its end may come at any moment of what the warden does to it."""
+        for how, told in (("fail", ("ids", errno.EIO)), ("kill", (None, None))):
+            for _ in range(60):
+                run = self.attempt("ids", how)
+                self.assert_did_not_run(run, how)
+                self.assertEqual((run.error.get("step"), run.error.get("errno")), told, str(run))
+
     def test_D10_J3_death_at_every_step_stops_the_task(self):
         self.image = self.make_image()
         for step in setup_steps(self.stage):
