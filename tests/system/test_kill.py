@@ -10,8 +10,9 @@ from common import start_time, wait_until
 
 # Beyond deadline and grace; the promise is 1 s.
 LATE = 3.0 * SCALE
-# Milliseconds in which a shell has set its traps.
+# Milliseconds in which a shell has mostly set its traps: it says so, and where it was too slow for that it gets longer.
 WALL = 1000 * SCALE
+READY = "echo ready; "
 BOMB = """
 import os, signal
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -30,6 +31,16 @@ class Deadlines:
         run = self.shell(script, limits={"wall": "%dms" % wall, "grace": "%dms" % grace}, **more)
         return run, run.result["time"]["run"] / 1e6
 
+    def timed_ready(self, script, grace, **more):
+        """One that says "ready" first, when its traps are set. Returns also the limit, in seconds."""
+        for wall in (WALL, 4 * WALL, 16 * WALL):
+            run, seconds = self.timed(script, wall, grace, **more)
+            if run.stdout.startswith(b"ready\n"):
+                break
+        self.assertEqual(run.stdout[:6], b"ready\n", str(run))
+        run.stdout = run.stdout[6:]
+        return run, seconds, wall / 1000
+
     def assert_timeout(self, run, signo=None):
         self.assertEqual((run.outcome, run.cause, run.result["phase"]), ("killed", "timeout_wall", "run"), str(run))
         if signo:
@@ -42,16 +53,16 @@ class Deadlines:
         self.assertLess(seconds, 0.2 + LATE)
 
     def test_I1_ignored_sigterm_dies_within_grace(self):
-        run, seconds = self.timed("trap '' TERM INT HUP QUIT; while :; do :; done", WALL, 300)
+        run, seconds, wall = self.timed_ready("trap '' TERM INT HUP QUIT; " + READY + "while :; do :; done", 300)
         self.assert_timeout(run, signal.SIGKILL)
-        self.assertGreaterEqual(seconds, WALL / 1000 + 0.29)
-        self.assertLess(seconds, WALL / 1000 + 0.3 + LATE)
+        self.assertGreaterEqual(seconds, wall + 0.29)
+        self.assertLess(seconds, wall + 0.3 + LATE)
 
     def test_I1_a_task_that_cleans_up_on_sigterm_has_its_grace(self):
-        run, seconds = self.timed("trap 'echo cleaning; sleep 0.2; echo clean; exit 3' TERM; while :; do sleep 0.02; done", WALL, 60000)
+        run, seconds, wall = self.timed_ready("trap 'echo cleaning; sleep 0.2; echo clean; exit 3' TERM; " + READY + "while :; do sleep 0.02; done", 60000)
         self.assert_timeout(run)
         self.assertEqual((run.stdout, run.code), (b"cleaning\nclean\n", 3))
-        self.assertLess(seconds, WALL / 1000 + 0.2 + LATE)
+        self.assertLess(seconds, wall + 0.2 + LATE)
 
     def test_I1_counting_changes_does_not_delay_the_end(self):
         """A sparse file of any size costs a task nothing and takes for ever to compare."""
@@ -60,23 +71,28 @@ class Deadlines:
             f.truncate(1 << 40)
         os.chmod(f.name, 0o666)
         self.stage.give(f.name)
-        script = "echo x >new; exec 3>>sparse; echo ready; trap 'sleep 0.2; exit 0' TERM; while :; do sleep 0.01; done"
-        begin = time.monotonic()
-        run, _ = self.timed(script, WALL, 400, workspace={"path": place, "mode": "cow"})
-        took = time.monotonic() - begin
+        script = "echo x >new; exec 3>>sparse; trap 'sleep 0.2; exit 0' TERM; " + READY + "while :; do sleep 0.01; done"
+        # The grace is time that counting could take, but does not.
+        grace = 8000 * SCALE
+
+        def run_it():
+            return self.timed_ready(script, grace, workspace={"path": place, "mode": "cow"})
+
+        run, seconds, wall = run_it()
         self.assert_timeout(run)
-        self.assertLess(took, WALL / 1000 + 0.4 + LATE)
+        self.assertLess(seconds + (run.result["time"]["destroy"] + run.result["time"]["collect"]) / 1e6, wall + 0.4 + LATE)
         self.assertIsNone(run.result["changes"]["added"])
         if not self.daemon.is_upper_on_disk:  # there nobody counts it
             self.assertIsNotNone(run.result["disk"]["bytes"], "what else jail init knows is told all the same")
         # Without the big file all is counted.
         os.unlink(f.name)
-        run, _ = self.timed(script, WALL, 400, workspace={"path": place, "mode": "cow"})
-        self.assertEqual(run.result["changes"]["added"], 2)
+        self.assertEqual(run_it()[0].result["changes"]["added"], 2)
 
     def test_I1_sigterm_comes_before_sigkill_and_to_the_whole_group(self):
-        run, _ = self.timed("sh -c 'trap \"echo child; exit\" TERM; while :; do sleep 0.02; done' & "
-                            "trap 'echo parent; wait; exit 0' TERM; while :; do sleep 0.02; done", WALL, 30000)
+        # The child says it, when both have their traps.
+        run, _, _ = self.timed_ready("trap 'echo parent; wait; exit 0' TERM; "
+                                     "sh -c 'trap \"echo child; exit\" TERM; " + READY + "while :; do sleep 0.02; done' & "
+                                     "while :; do sleep 0.02; done", 30000)
         self.assert_timeout(run)
         self.assertEqual(sorted(run.text().split()), ["child", "parent"])
 
@@ -85,16 +101,16 @@ class Deadlines:
         self.assert_timeout(run)
         self.assertLess(seconds, 0.2 + LATE, "SIGCONT lets the SIGTERM through: no need to wait for the grace to be over")
         # One that ignores SIGTERM and stops again and again.
-        run, seconds = self.timed("trap '' TERM; while :; do kill -STOP $$; done", WALL, 300)
+        run, seconds, wall = self.timed_ready("trap '' TERM; " + READY + "while :; do kill -STOP $$; done", 300)
         self.assert_timeout(run, signal.SIGKILL)
-        self.assertLess(seconds, WALL / 1000 + 0.3 + LATE)
+        self.assertLess(seconds, wall + 0.3 + LATE)
 
     def test_I3_double_forks_and_new_sessions_die_with_the_task(self):
         script = ("trap '' TERM; setsid sh -c 'trap \"\" TERM HUP; sh -c \"trap \\\"\\\" TERM; sleep 97531; :\" & sleep 97531; :' & "
-                  "(setsid setsid sleep 97531 &) ; while :; do sleep 0.05; done")
-        run, seconds = self.timed(script, WALL, 200)
+                  "(setsid setsid sleep 97531 &) ; " + READY + "while :; do sleep 0.05; done")
+        run, seconds, wall = self.timed_ready(script, 200)
         self.assert_timeout(run, signal.SIGKILL)
-        self.assertLess(seconds, WALL / 1000 + 0.2 + LATE)
+        self.assertLess(seconds, wall + 0.2 + LATE)
 
     def test_I5_limits_out_of_bounds_are_refused_by_name(self):
         bad = [
@@ -162,11 +178,18 @@ class Cancel:
             self.assertEqual((result["outcome"], result["cause"]), ("cancelled", "cancel"), result)
 
     def test_I7_cancel_twice_and_cancel_of_a_finished_task(self):
-        tag, task = self.client.start({"argv": ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"],
-                                       "limits": {"grace": "300ms"}})
+        deaf = {"argv": ["sh", "-c", "trap '' TERM; echo up; read x; exit 5"], "stdin": "stream"}
+        tag, task = self.client.start(dict(deaf, limits={"grace": "60s"}))
         self.client.wait_output(tag, b"up")
         for _ in range(5):
             self.assertEqual(self.cancel(task), "stopping")
+        self.client.call("input", task=task, text="\n")
+        result = self.finish(tag, task)
+        self.assertEqual((result["outcome"], result["cause"], result["exit"]["code"]), ("cancelled", "cancel", 5), "no sooner by a second one")
+        tag, task = self.client.start(dict(deaf, limits={"grace": "300ms"}))
+        self.client.wait_output(tag, b"up")
+        self.assertEqual(self.cancel(task), "stopping")
+        self.cancel(task)
         result = self.finish(tag, task)
         self.assertEqual((result["outcome"], result["cause"], result["exit"]["signal"]), ("cancelled", "cancel", 9))
         for _ in range(3):
@@ -234,17 +257,16 @@ class Stragglers:
         self.assertLess(time.monotonic() - began, 12 * SCALE)
 
     def test_G2_fork_storm_that_races_the_kill(self):
-        script = "f() { while :; do (exit 0) & (setsid sh -c 'exit 0' &) ; done; }; f & f & f & sleep 0.3; exit 5"
+        # The first shell has forked what it needs before the others take all that there is.
+        script = "f() { while :; do (exit 0) & (setsid sh -c 'exit 0' &) ; done; }; sleep 0.3 & s=$!; (f & f & f & wait) & wait $s; exit 5"
         began = time.monotonic()
         run = self.shell(script, limits={"pids": 200}, best_effort=["pids"])
         self.assertEqual((run.cause, run.code), ("exit", 5), str(run))
         self.assertLess(time.monotonic() - began, 15 * SCALE)
 
     def test_G1_fork_bomb_is_bounded_and_others_go_on(self):
-        tag, task = self.client.start({"argv": ["python3", "-c", BOMB], "limits": {"pids": 100, "wall": "2s", "grace": "100ms"},
-                                       "best_effort": ["pids"]})
-        self.client.wait_state(tag, "running")
-        time.sleep(0.5)
+        tag, task = self.client.start({"argv": ["python3", "-c", BOMB], "limits": {"pids": 100, "grace": "100ms"}, "best_effort": ["pids"]})
+        self.assertTrue(wait_until(lambda: len(self.daemon.processes()) > 60, 30), "it was no bomb")
         most = 0
         other = self.new_client()
         for _ in range(8):
@@ -254,25 +276,28 @@ class Stragglers:
             self.assert_ok(self.run_bare({"argv": ["true"]}, client=other))
             most = max(most, len(self.daemon.processes()))
         self.assertLess(most, 100 + 20)
-        self.assertGreater(most, 20, "it was no bomb")
+        self.assertGreater(most, 20, "it goes on")
+        began = time.monotonic()
+        self.client.call("cancel", task=task)
         _, result, _, _, _ = self.client.finish(tag, task, timeout=20)
-        self.assertEqual(result["cause"], "timeout_wall", result)
-        self.assertLess(result["time"]["run"], 2.1e6 + LATE * 1e6 + 2e6)
+        self.assertEqual(result["cause"], "cancel", result)
+        self.assertLess(time.monotonic() - began, 0.1 + LATE + 2)
 
     def test_G1_processes_of_one_task_do_not_count_for_another(self):
         """The limit is one jail's own, also where both have the same host user."""
         many = "i=0; while [ $i -lt 60 ]; do sleep 30 & i=$((i+1)); done; echo up; wait"
         tags = [self.client.start({"argv": ["sh", "-c", many], "limits": {"pids": 80}, "best_effort": ["pids"]}) for _ in range(3)]
         for tag, _ in tags:
-            self.client.wait_output(tag, b"up")
+            self.client.wait_output(tag, b"up", 60)
         for tag, task in tags:
             self.client.call("cancel", task=task)
             self.client.finish(tag, task)
 
     def test_G13_orphans_are_reaped(self):
         """Children whose parents are gone are init's."""
-        run = self.shell("i=0; while [ $i -lt 500 ]; do (exec sh -c : &) ; i=$((i+1)); done; sleep 0.2; "
-                         "grep -l '^State:.*Z' /proc/[0-9]*/status 2>/dev/null | wc -l", timeout=60)
+        run = self.shell("i=0; while [ $i -lt 500 ]; do (exec sh -c : &) ; i=$((i+1)); done; n=0; "
+                         "while dead=$(grep -l '^State:.*Z' /proc/[0-9]*/status 2>/dev/null | wc -l); [ $dead -gt 0 ] && [ $n -lt 100 ]; do "
+                         "n=$((n+1)); sleep 0.1; done; echo $dead", timeout=60)
         self.assert_ok(run)
         self.assertEqual(run.text().strip(), "0")
 
