@@ -11,6 +11,7 @@ from dayfly_test import INSIDE, in_modes, parse_rows
 
 from common import start_time, wait_until
 from pooled import Pooled
+from test_pool import without_dying
 
 PROBE = "/bin/probe"
 
@@ -114,7 +115,10 @@ class Kinds(Pooled):
         kinds = [{}, {"user": "root"}, {"network": "host"}] + [{"image": image}, {"image": image, "user": "root", "cwd": "/"}]
         seen, hits = set(), [0] * len(kinds)
         n = int(os.environ.get("DAYFLY_POOL_TASKS", 300)) // 3
-        for i in range(n):
+        # On a busy machine it takes longer until each kind had a hit.
+        for i in range(10 * n):
+            if i >= n and all(hits):
+                break
             kind = kinds[i * 7 // 3 % len(kinds)]
             _, result, output, errors, _ = self.run_one("sh", "-c", "[ -e /tmp/left ] && echo LEFT; echo x >/tmp/left; " + script, **kind)
             self.assertEqual(result["outcome"], "ok", (result, errors))
@@ -124,7 +128,7 @@ class Kinds(Pooled):
             hits[kinds.index(kind)] += result["pool"] == "hit"
             if i % 5 == 0:
                 time.sleep(0.02)
-        self.assertEqual(len(seen), n)
+        self.assertGreaterEqual(len(seen), n)
         self.assertTrue(all(hits), hits)
 
     def make_shell_image(self):
@@ -143,15 +147,14 @@ class Kinds(Pooled):
     def test_odd_requests_take_nothing_from_the_usual_ones(self):
         self.pool(size=3)
         self.warm_kind()
+        (usual,) = self.kinds()
         hits = 0
         for i in range(12):
             self.run_one(limits={"pids": 100 + i % 6}, best_effort=["pids"])
-            usual = [k for k in self.kinds().values() if k["hits"] == max(k["hits"] for k in self.kinds().values())]
-            self.assertTrue(usual)
-            self.assertTrue(wait_until(self.parked))
-            time.sleep(0.05)
+            self.assertTrue(wait_until(lambda: self.kinds()[usual]["parked"]), self.kinds())
+            before = self.uses(self.kinds()[usual])
             hits += self.run_one()[1]["pool"] == "hit"
-            time.sleep(0.05)
+            self.assertTrue(wait_until(lambda: self.uses(self.kinds()[usual]) == before + 1), self.kinds())
         self.assertGreaterEqual(hits, 10)
 
     def test_there_are_never_more_than_the_size_allows(self):
@@ -162,7 +165,7 @@ class Kinds(Pooled):
             self.run_one(*([PROBE, "id"] if "image" in kind else ["true"]), **kind)
             deadline = time.monotonic() + 0.03
             while time.monotonic() < deadline:
-                most = max(most, len(self.parked_at_once()))
+                most = max(most, len(without_dying(self.parked_at_once())))
                 time.sleep(0.002)
         self.assertLessEqual(most, 2)
         self.assertGreater(most, 0)
@@ -183,8 +186,8 @@ class Drained(Pooled):
 
     def test_a_kind_that_nobody_asks_for_goes(self):
         self.configured("[pool]\nmax_age = 1s\n")
-        self.warm_kind(user="root")
-        self.assertTrue(wait_until(self.parked), "the control")
+        # As a user's first kind it is made from its first request on. It may have come and gone before we look.
+        self.assertTrue(wait_until(lambda: self.run_one(user="root") and wait_until(self.parked, 1)), "the control")
         self.assertTrue(wait_until(lambda: not self.parked() and not self.kinds(), 5), self.kinds())
         time.sleep(0.1)
         self.assertEqual(self.parked(), set(), "and is not made anew")
@@ -192,14 +195,14 @@ class Drained(Pooled):
 
     def test_one_that_is_asked_for_stays_while_another_goes(self):
         self.configured("[pool]\nmax_age = 1s\n")
-        self.warm_kind(user="root")
-        self.warm_kind()
-        deadline = time.monotonic() + 5
-        while self.kind(user="root") and time.monotonic() < deadline:
+        self.assertTrue(wait_until(lambda: self.run_one(user="root") and wait_until(lambda: self.kind(user="root"), 0.5)), "the control")
+
+        def is_alone():
+            """Asked for once more, the one is ready again, and the other is not known any more."""
             self.run_one()
-            time.sleep(0.05)
-        self.assertIsNone(self.kind(user="root"))
-        self.assertTrue(self.wait_ready())
+            return wait_until(lambda: (self.kind() or {"parked": 0})["parked"], 0.5) and not self.kind(user="root")
+
+        self.assertTrue(wait_until(is_alone, 10, 0.05), self.kinds())
 
     def test_a_reload_drains_what_is_not_allowed_any_more(self):
         image = self.make_image()
@@ -361,12 +364,14 @@ class Unmount(Pooled):
         if not (self.run_one(PROBE, "id", image=image)[1]["enforced"] or {}).get("idmapped_image"):
             self.skipTest("this kernel has no idmapped tmpfs")
         self.warm_kind(PROBE, "id", image=image)
-        time.sleep(0.1)
-        holders = [pid for pid in self.parked() if "dayfly-test" in read("/proc/%d/mountinfo" % pid)]
-        self.assertTrue(holders, "the control: what is parked has it")
+
+        def holders():
+            return [pid for pid in self.parked() if "dayfly-test" in read("/proc/%d/mountinfo" % pid)]
+
+        self.assertTrue(wait_until(holders), "the control: what is parked has it")
         done = subprocess.run(["umount", place], stderr=subprocess.PIPE)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertTrue(wait_until(lambda: not [pid for pid in self.parked() if "dayfly-test" in read("/proc/%d/mountinfo" % pid)], 5))
+        self.assertTrue(wait_until(lambda: not holders(), 5))
 
 
 if is_possible():
