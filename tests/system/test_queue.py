@@ -109,7 +109,7 @@ class Order(Queue):
         self.in_state(client, first, "running")
         tag, _ = client.start({"argv": ["true"]})
         others, told = [], []
-        end = time.monotonic() + 2 * SCALE
+        end = time.monotonic() + 20 * SCALE
         # A steady stream of others, closer together than the time after which one is told.
         while not told and time.monotonic() < end:
             others.append(client.start(LONG)[0])

@@ -1,5 +1,6 @@
 """The queue where things meet: shares of the CPU, a key's next task while the last one starts, stops or is collected, the same request from two
 sides at once, draining while tasks wait, the time to wait beside priorities."""
+import json
 import os
 import signal
 import time
@@ -10,7 +11,7 @@ from dayfly_test import in_modes
 from common import fault_warden, wait_until
 from test_queue import LONG, OTHERS, Queue
 
-DEAF = {"argv": ["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.05; done"], "limits": {"grace": "%dms" % (1000 * SCALE)}}
+DEAF = {"argv": ["sh", "-c", "trap '' TERM; echo deaf; read x"], "stdin": "stream", "limits": {"grace": "60s"}}
 # A large layer on disk, which is removed after the task's end.
 LAYER = {"argv": ["sh", "-c", "mkdir /tmp/d && cd /tmp/d && seq 20000 | xargs touch; echo made; read x"], "stdin": "stream"}
 
@@ -92,6 +93,7 @@ class Superseded(Queue):
         self.in_state(client, old, "stopping")
         new = self.start(client, concurrency=self.NEWEST)
         self.assertEqual((self.state(client, old), self.state(client, new)), ("stopping", "queued"))
+        client.call("input", task=old, text="\n")
         # It was cancelled before it was superseded, and that is what it is told.
         result = self.assert_one_after_the_other(client, old, new)
         self.assertEqual((result["outcome"], result["cause"], result["error"]), ("cancelled", "cancel", None), result)
@@ -181,13 +183,34 @@ class Drained(Queue):
 
 @in_modes
 class TimeToWait(Queue):
+    @staticmethod
+    def start_all(client, tasks):
+        client.send_bytes(b"".join(json.dumps({"op": "run", "id": "all%d" % i, "detach": True, "task": task}).encode() + b"\n"
+                                   for i, task in enumerate(tasks)))
+        return [next(client.events("all%d" % i))["task"] for i in range(len(tasks))]
+
+    def counts_while(self, daemon, client, act):
+        """How many wait, as it is told in one turn of the loop after the other while act() has its effect. The questions are there before
+        the daemon looks, since it may be done before we are heard: of one connection it reads 32 lines in a turn."""
+        daemon.process.send_signal(signal.SIGSTOP)
+        try:
+            client.send_bytes(b"".join(b'{"op":"ping","id":"p"}\n' * 31 + b'{"op":"info","id":"n%d"}\n' % i for i in range(40)))
+            act()
+        finally:
+            daemon.process.send_signal(signal.SIGCONT)
+        seen = {client.next_for("n%d" % i)["result"]["counts"]["queued"] for i in range(40)}
+        client.queue = [e for e in client.queue if e["id"] != "p"]
+        wait_until(lambda: seen.add(client.call("info")["counts"]["queued"]) or 0 in seen, 20, 0)
+        return seen
+
     def test_who_is_pushed_back_ends_at_its_time_and_is_told_how_many_were_before_it(self):
         client = self.connect_to(self.new_daemon("--max-tasks", "1"), 0 if self.mode == "root" else None)
         first = self.start(client)
         self.in_state(client, first, "running")
         patient = self.start(client, {"argv": ["true"]}, priority=-9)
-        low = self.start(client, priority=-10, limits={"queue": "%dms" % (800 * SCALE)})
-        above = [self.start(client, {"argv": ["true"]}, priority=p) for p in (0, 10, 10)]
+        # In one piece: all of them are there long before its time is over.
+        low, *above = self.start_all(client, [dict(LONG, priority=-10, limits={"queue": "%dms" % (800 * SCALE)})] +
+                                     [{"argv": ["true"], "priority": p} for p in (0, 10, 10)])
         result = client.call("wait", task=low, timeout=20)
         self.assertEqual((result["cause"], result["phase"], result["error"]["code"]), ("timeout_queue", "queue", "busy"), result)
         self.assertIn("4 tasks were before it", result["error"]["message"])
@@ -202,16 +225,23 @@ class TimeToWait(Queue):
         client, other = self.connect_to(daemon), self.connect_to(daemon)
         first = self.start(client)
         self.in_state(client, first, "running")
-        end = time.monotonic() + 4 * SCALE
-        for _ in range(1000):
-            client.send("run", detach=True, task=dict(LONG, limits={"queue": "%dms" % (1000 * (end - time.monotonic()))}))
-        self.assertTrue(wait_until(lambda: other.call("info")["counts"]["queued"] == 1000, 3))
+
+        def wait_for_all(seconds):
+            """A thousand that wait until one moment. Returns it; None: it came before all of them were there."""
+            end = time.monotonic() + seconds
+            for _ in range(1000):
+                client.send("run", detach=True, task=dict(LONG, limits={"queue": "%dms" % max(1, 1000 * (end - time.monotonic()))}))
+            self.assertTrue(wait_until(lambda: other.call("info")["counts"]["queued"] == 1000 or time.monotonic() > end, seconds))
+            return end if other.call("info")["counts"]["queued"] == 1000 else None
+
+        for seconds in (4 * SCALE, 16 * SCALE, 64 * SCALE):
+            end = wait_for_all(seconds)
+            if end:
+                break
+            self.assertTrue(wait_until(lambda: other.call("info")["counts"]["queued"] == 0, 60))
+        self.assertTrue(end)
         # It is over for all of them while the daemon does not look.
-        daemon.process.send_signal(signal.SIGSTOP)
-        time.sleep(max(0, end - time.monotonic()) + 0.1)
-        daemon.process.send_signal(signal.SIGCONT)
-        seen = set()
-        wait_until(lambda: seen.add(other.call("info")["counts"]["queued"]) or 0 in seen, 20, 0)
+        seen = self.counts_while(daemon, other, lambda: time.sleep(max(0, end - time.monotonic()) + 0.1))
         self.assertIn(0, seen)
         # Not all in one turn of the loop.
         self.assertGreater(len(seen), 6, sorted(seen))
@@ -225,9 +255,7 @@ class TimeToWait(Queue):
         for _ in range(1000):
             client.send("run", task=LONG)
         self.assertTrue(wait_until(lambda: other.call("info")["counts"]["queued"] == 1000, 10))
-        client.close()
-        seen = set()
-        wait_until(lambda: seen.add(other.call("info")["counts"]["queued"]) or 0 in seen, 20, 0)
+        seen = self.counts_while(daemon, other, client.close)
         self.assertIn(0, seen)
         self.assertGreater(len(seen - {1000}), 6, sorted(seen))
         self.assertEqual([t["task"] for t in other.call("list")["tasks"]], [first])
