@@ -1,4 +1,5 @@
 """Credentials that a request brings for its uploads (M7, M9): only where policy says so, and nowhere but where they are needed."""
+import contextlib
 import json
 import os
 import re
@@ -33,7 +34,8 @@ class Brought(Sending):
             for name in names:
                 if not os.path.isfile(os.path.join(at, name)):
                     continue  # the socket
-                with open(os.path.join(at, name), "rb") as f:
+                # Those of the journal and of the history may go meanwhile.
+                with contextlib.suppress(FileNotFoundError), open(os.path.join(at, name), "rb") as f:
                     found += [name] if text.encode() in f.read() else []
         return found
 

@@ -206,7 +206,7 @@ class Failing(Sending):
             self.assertIn(self.uploads(daemon, stuck["task"])[0]["state"], ("queued", "sending"))
         tarpit.default = OK
         for stuck in self.uploads(daemon):
-            self.assertEqual(self.ended(daemon, stuck["task"])["a.txt"]["state"], "done")
+            self.assertEqual(self.ended(daemon, stuck["task"], 60)["a.txt"]["state"], "done")
         self.assert_nothing_waits(daemon)
 
     def test_M3_killed_half_way_the_next_daemon_goes_on(self):
