@@ -104,7 +104,7 @@ class Output:
         process = start_cli(self, "run", "--", "yes")
         self.assertEqual(process.stdout.read(2), b"y\n")
         process.stdout.close()
-        process.wait(timeout=10)
+        process.wait(timeout=10 * SCALE)
         self.assertTrue(wait_until(lambda: not self.client.call("list")["tasks"], 7))
 
     def test_stdout_closed_by_the_task_is_no_end(self):
@@ -120,8 +120,9 @@ class SlowReaders:
         deaf = [self.new_client() for _ in range(3)]
         for client in deaf:
             client.send("run", id="flood", task={"argv": ["yes"], "limits": {"wall": "60s", "output": "1GiB"}})
-        time.sleep(0.7)
         other = self.client
+        self.assertTrue(wait_until(lambda: [t["state"] for t in other.call("list")["tasks"]] == ["running"] * 3))
+        time.sleep(0.7)
         for _ in range(20):
             began = time.monotonic()
             other.call("ping")
@@ -312,10 +313,17 @@ class Signals:
         tag, task = self.client.start({"argv": ["sh", "-c", "while :; do echo tick; sleep 0.02; done"]})
         self.client.wait_output(tag, b"tick")
         self.client.call("signal", task=task, signal="STOP")
-        time.sleep(0.2)
-        seq = self.client.call("inspect", task=task)["last_seq"]
-        time.sleep(0.2)
-        self.assertEqual(self.client.call("inspect", task=task)["last_seq"], seq)
+        # A child of the shell may be there that has not become sleep yet.
+        self.assertTrue(wait_until(lambda: {state for _, comm, state in self.daemon.processes().values() if comm == "sh"} == {"T"}))
+        seqs = []
+
+        def is_silent():
+            seqs.append(self.client.call("inspect", task=task)["last_seq"])
+            return seqs[-1] in seqs[:-1]
+
+        # What it had written before may still be on its way.
+        self.assertTrue(wait_until(is_silent, 5, 0.2), seqs)
+        seq = seqs[-1]
         self.client.call("signal", task=task, signal="CONT")
         self.assertTrue(wait_until(lambda: self.client.call("inspect", task=task)["last_seq"] > seq, 3))
         self.client.call("cancel", task=task)
@@ -349,7 +357,7 @@ class Terminal:
         tag, task = self.client.start({"argv": ["sh", "-c", "trap 'echo interrupted' INT; echo up; cat; echo status $?; cat; echo over"],
                                        "tty": True})
         self.client.wait_output(tag, b"up")
-        time.sleep(0.2)
+        self.assertTrue(wait_until(lambda: "cat" in [comm for _, comm, _ in self.daemon.processes().values()]))
         self.client.call("input", task=task, text="\x03")
         self.client.wait_output(tag, b"status")
         self.client.call("input", task=task, eof=True)
@@ -384,7 +392,7 @@ class Terminal:
         got = self.read_terminal(master, b"31 71")
         os.write(master, b"word\r")
         got += self.read_terminal(master, b"got word")
-        self.assertEqual(process.wait(timeout=10), 4)
+        self.assertEqual(process.wait(timeout=10 * SCALE), 4)
         after = subprocess.run(["stty", "-g"], stdin=slave, stdout=subprocess.PIPE, check=True).stdout
         os.close(slave)
         self.assertEqual(after, before)
@@ -396,11 +404,11 @@ class Terminal:
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.stdout.readline(), b"once\n")
         process.send_signal(signal.SIGINT)
-        self.assertEqual(process.wait(timeout=10), 130)
+        self.assertEqual(process.wait(timeout=10 * SCALE), 130)
 
     def read_terminal(self, master, text, seconds=10):
         got = b""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * SCALE
         while text not in got:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([master], [], [], left)[0]:
