@@ -8,7 +8,7 @@ import stat
 from dayfly_host import count_fds, read, rss_kib
 from dayfly_test import IS_ROOT, PROBE, in_modes, parse_rows
 
-from common import Gate, assert_grown_less, namespaces_of, wait_until
+from common import Gate, assert_grown_less, namespaces_of, start_time, wait_until
 
 SLOT_BASE = 1879048192 + 65536
 SLOT_SIZE = 65536
@@ -86,10 +86,10 @@ class Unchanged:
     def test_D1_namespaces_are_new_and_go(self):
         client = self.client
         # The tasks say it themselves: of a process of another id they could not always be read.
-        script = "readlink /proc/self/ns/*; echo up; sleep 30"
+        script = "readlink /proc/self/ns/*; echo over; sleep 30"
         started = [client.start({"argv": ["sh", "-c", script]}) for _ in range(5)]
-        told = [client.wait_output(tag, b"up").decode().split() for tag, _ in started]
-        inits = [pid for pid, (_, comm, _) in self.daemon.processes().items() if comm == "dayfly-init"]
+        told = [client.wait_output(tag, b"over").decode().split() for tag, _ in started]
+        inits = {pid: start_time(pid) for pid, (_, comm, _) in self.daemon.processes().items() if comm == "dayfly-init"}
         mine = namespaces_of(os.getpid())
         seen = {}
         for links in told:
@@ -102,7 +102,7 @@ class Unchanged:
             client.call("cancel", task=task)
             client.finish(tag, task)
         self.daemon.settle()
-        self.assertTrue(wait_until(lambda: not [pid for pid in inits if os.path.exists("/proc/%d" % pid)], 2))
+        self.assertTrue(wait_until(lambda: not [pid for pid, born in inits.items() if born and start_time(pid) == born], 2))
 
     def test_C2_descriptors_of_many_concurrent_tasks(self):
         """With connections, attachments and logs open, each task has its own three and no more."""

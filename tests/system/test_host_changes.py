@@ -59,6 +59,9 @@ class Changing(Pooled):
         thread.start()
         try:
             results = [self.run_one()[1] for _ in range(100)]
+            # The control, also where the thread had little time.
+            while len(turns) <= 60 and thread.is_alive():
+                results.append(self.run_one()[1])
         finally:
             over.set()
             thread.join()

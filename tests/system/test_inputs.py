@@ -1,5 +1,6 @@
 """Files and secrets that come with a request: where they are made, for whom, and where nothing of them is found."""
 import base64
+import contextlib
 import glob
 import io
 import json
@@ -205,6 +206,13 @@ def of_process(pid, name):
         return io.BytesIO()
 
 
+def text_of_process(pid, name):
+    """All of such a file: the process may go while it is read."""
+    with of_process(pid, name) as f, contextlib.suppress(ProcessLookupError):
+        return f.read()
+    return b""
+
+
 @in_modes
 class Nowhere(Watched):
     def files_of_daemon(self, daemon):
@@ -225,12 +233,12 @@ class Nowhere(Watched):
         self.assert_clean(json.dumps(self.conn.call("list", all=True)), "list")
         for pid in processes_of(self.stage.bin):
             for name in ("cmdline", "environ"):
-                with of_process(pid, name) as f:
-                    self.assert_clean(f.read().decode("latin-1"), (pid, name))
+                self.assert_clean(text_of_process(pid, name).decode("latin-1"), (pid, name))
         for path in self.files_of_daemon(daemon):
             if not layer and "/dayfly-upper-" in path:
                 continue
-            with open(path, "rb") as f:
+            # Those of the journal and of the history may go meanwhile.
+            with contextlib.suppress(FileNotFoundError), open(path, "rb") as f:
                 self.assert_clean(f.read().decode("latin-1"), path)
         self.assert_clean(daemon.log(), "log")
 
@@ -286,8 +294,8 @@ class Nowhere(Watched):
 
 def in_memory(pid, needle):
     """Whether a process has these bytes in what it may write."""
-    with of_process(pid, "maps") as maps, of_process(pid, "mem") as mem:
-        for line in maps:
+    with of_process(pid, "mem") as mem:
+        for line in text_of_process(pid, "maps").splitlines():
             found = re.match(rb"([0-9a-f]+)-([0-9a-f]+) rw", line)
             if not found or b"[v" in line:
                 continue

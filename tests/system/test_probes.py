@@ -79,10 +79,15 @@ class OwnDaemonsBase:
 @in_modes
 class OwnDaemons(OwnDaemonsBase):
     def test_the_first_task_does_not_wait_for_them(self):
-        with self.running() as daemon:
-            self.assertEqual(daemon.client().call("info")["probes"], [])
-            self.assert_ok(daemon.client().run({"argv": ["true"]}, timeout=30, make=Run))
-            self.assertTrue(probes_of(daemon))
+        # They begin a moment after the start: where we are slower than that, another daemon is asked.
+        for _ in range(10):
+            with self.running() as daemon:
+                has_probes = daemon.client().call("info")["probes"] != []
+                self.assert_ok(daemon.client().run({"argv": ["true"]}, timeout=30, make=Run))
+                self.assertTrue(probes_of(daemon))
+            if not has_probes:
+                return
+        self.fail("they are there before any task")
 
     def test_they_are_made_with_the_daemons_own_limits(self):
         for limit, status in ((400, "degraded"), (4000, "ok")):

@@ -54,7 +54,15 @@ class Document:
         found = sessions()
         self.assertGreaterEqual(len(found), 4)
         for steps in found:
-            self.play(steps)
+            # Two writes of a task may come as one output: where an example sleeps between them, a busy machine may need another try.
+            tries = 5 if any("sleep" in json.dumps(request) for request, _ in steps) else 1
+            for left in reversed(range(tries)):
+                try:
+                    self.play(steps)
+                    break
+                except AssertionError:
+                    if not left:
+                        raise
 
     def test_the_result_record_has_the_members_of_the_document(self):
         with open(ROOT + "/docs/protocol.md", encoding="utf-8") as f:

@@ -21,15 +21,26 @@ class Soak:
         pids = sorted(self.daemon.processes())
         return {pid: (count_fds(pid), int(status_field(pid, "Threads")[0])) for pid in pids}
 
+    def steady_look(self):
+        """What is on its way out is given a moment: until two looks agree."""
+        looks = [self.look()]
+        wait_until(lambda: looks.append(self.look()) or looks[-1] == looks[-2], 5, 0.2)
+        return looks[-1]
+
+    def is_as_before(self, before):
+        """A journal that was being made anew at the first look had a descriptor more."""
+        now = self.look()
+        return set(now) == set(before) and all(now[pid][0] <= fds and now[pid][1] == threads for pid, (fds, threads) in before.items())
+
     def test_J15_thousands_of_tasks_leave_every_number_as_it_was(self):
         """The leak check of the harness compares mounts, cgroups, files, namespaces, sockets and IPC objects."""
         client = self.client
         run_some(client, 300, time.monotonic() + self.SECONDS * SCALE)  # caches, kept id maps and results are full now
-        before = self.look()
+        before = self.steady_look()
         sizes = {pid: rss_kib(pid) for pid in before}
         done = run_some(client, self.TASKS, time.monotonic() + self.SECONDS * SCALE)
         self.assertGreater(done, 100)
-        self.assertTrue(wait_until(lambda: self.look() == before, 5, 0.2), "%d tasks: %s, before %s" % (done, self.look(), before))
+        self.assertTrue(wait_until(lambda: self.is_as_before(before), 5, 0.2), "%d tasks: %s, before %s" % (done, self.look(), before))
         for pid, size in sizes.items():
             assert_grown_less(self, pid, size, 2048)
         left = self.daemon.state_files()
@@ -47,7 +58,7 @@ class Lag:
         """How long each answer of the daemon took, and of `other` in the same time."""
         client, own, others = self.new_client(), [], []
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline or len(own) < 40:
             began = time.monotonic()
             client.call("ping")
             own.append(time.monotonic() - began)
@@ -117,7 +128,6 @@ class Lag:
             self.client.call("cancel", task=task)
         for (_, task) in started:
             self.client.call("wait", task=task)
-        self.assertGreater(len(own), 20)
         self.assertLess(self.p95(own), max(0.05 * SCALE, 20 * self.p95(machine)), "the machine alone: %.4f s" % self.p95(machine))
 
 

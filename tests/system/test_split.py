@@ -27,7 +27,9 @@ def needed(path):
 @in_modes
 class Split:
     def pid_of(self, comm):
-        pid, = (pid for pid, (_, name, _) in self.daemon.processes().items() if name == comm)
+        """Without the short-lived children that it forks of itself."""
+        found = {pid: ppid for pid, (ppid, name, _) in self.daemon.processes().items() if name == comm}
+        pid, = (pid for pid, ppid in found.items() if ppid not in found)
         return pid
 
     def test_dayflyd_is_not_root_and_has_no_capability(self):
