@@ -26,10 +26,10 @@
 static inline void loop_run_ms(uv_loop_t *loop, unsigned ms)
 {
 	uint64_t end = clock_mono_ns() + ms * NS_PER_MS;
-	while (clock_mono_ns() < end) {
+	do {
 		uv_run(loop, UV_RUN_NOWAIT);
 		usleep(200);
-	}
+	} while (clock_mono_ns() < end);
 }
 
 /* A leaked handle keeps the loop from closing. */

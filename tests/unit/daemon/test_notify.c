@@ -136,10 +136,14 @@ TEST(counts_are_told_when_they_change_and_not_too_often)
 		loop_run_ms(&loop, 1);
 	}
 	notify_counts(&n, 7, 3);
-	loop_run_until(&loop, *(text = heard()));
-	/* All those changes are one message, a second after the one before: the last of them. */
-	assert_true(clock_mono_ns() - ready_ns >= (NOTIFY_STATUS_MS - 50) * NS_PER_MS);
-	assert_string_equal(text, "STATUS=7 running, 3 waiting");
+	/* All those changes are one message, a second after the one before: the last of them.
+	 * Where they took longer than that, one for each second. */
+	unsigned n_told = 0;
+	do {
+		loop_run_until(&loop, *(text = heard()));
+		n_told++;
+	} while (strcmp(text, "STATUS=7 running, 3 waiting"));
+	assert_true(clock_mono_ns() - ready_ns >= n_told * (NOTIFY_STATUS_MS - 50) * NS_PER_MS);
 	notify_counts(&n, 7, 3);
 	loop_run_ms(&loop, 20);
 	assert_string_equal(heard(), "");
@@ -185,12 +189,12 @@ TEST(the_watchdog_is_fed_at_twice_its_pace_as_long_as_the_loop_turns)
 	uv_loop_t loop;
 	struct notify n;
 	set_watchdog(100000, getpid());
+	uint64_t start_ns = clock_mono_ns();
 	begin(&n, &loop);
 	assert_int_equal(n.watchdog_ms, 100);
 	assert_null(getenv("WATCHDOG_USEC"));
 	assert_null(getenv("WATCHDOG_PID"));
 	assert_string_equal(heard(), "WATCHDOG=1");
-	uint64_t start_ns = clock_mono_ns();
 	const char *text = "";
 	for (int i = 0; i < 3; i++) {
 		loop_run_until(&loop, *(text = heard()));

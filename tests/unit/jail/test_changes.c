@@ -327,7 +327,8 @@ static void a_file_that_takes_too_long_to_compare_is_not_counted(void **state)
 	struct changes c;
 	uint64_t left_out, now = clock_mono_ns();
 	assert_int_equal(count(&c, now + 20 * NS_PER_MS, &left_out), -ETIME);
-	assert_true(clock_mono_ns() - now < NS_PER_S);
+	/* Comparing all of it takes minutes. */
+	assert_true(clock_mono_ns() - now < 20 * NS_PER_S);
 	changes_finish(&c);
 }
 

@@ -150,7 +150,7 @@ static void test_time_limit_kills(void **state)
 	uint64_t begin = clock_mono_ns();
 	int before = count_fds();
 	assert_int_equal(throwaway_run(&t, &e), -ETIMEDOUT);
-	assert_true(clock_mono_ns() - begin < 3 * NS_PER_S);
+	assert_true(clock_mono_ns() - begin < 30 * NS_PER_S);
 	assert_true(is_gone(w.pid));
 	assert_non_null(strstr(e.msg, "did not end in time"));
 	assert_int_equal(count_fds(), before);
