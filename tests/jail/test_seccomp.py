@@ -120,7 +120,7 @@ class Filter:
 
     def check_call_is_named(self, place):
         """The kernel writes ten such records in five seconds: this may not be the first today."""
-        for _ in range(8):
+        for _ in range(20):
             run = self.run_task(["/srv/x/program"], workspace={"path": place, "mode": "ro", "target": "/srv/x"})
             if run.error:
                 break
@@ -240,11 +240,12 @@ os.waitpid(pid, 0)"""
         self.assertEqual(self.outside("self-filter").errno("mount_after"), "EFAULT")
 
     def test_E18_calls_are_not_slow(self):
-        ratio = None
-        for _ in range(5):
-            inside = self.probe("bench", 300000).one("bench")["ps_per_call"]
-            outside = self.outside("bench", 300000).one("bench")["ps_per_call"]
-            ratio = min(inside / outside, ratio or 100)
+        # The least of each: what else the machine does makes both slower.
+        inside, outside = [], []
+        for _ in range(15):
+            inside.append(self.probe("bench", 300000).one("bench")["ps_per_call"])
+            outside.append(self.outside("bench", 300000).one("bench")["ps_per_call"])
+            ratio = min(inside) / min(outside)
             if ratio < 1.5:
                 return
         self.assertLess(ratio, 1.5, "a call inside costs %.2f of one outside" % ratio)
