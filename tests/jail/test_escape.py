@@ -331,7 +331,7 @@ class Propagation:
         sub = os.path.join(shared, "sub")
         os.mkdir(sub)
         self.stage.give(sub)
-        task = self.task(["sh", "-c", "echo ready; sleep 1.5; exec %s mounts" % PROBE],
+        task = self.task(["sh", "-c", "echo ready; read x; exec %s mounts" % PROBE], stdin="stream",
                          workspace={"path": shared, "mode": "rw", "target": "/srv/shared"})
         tag, task_id = self.client.start(task)
         self.client.wait_output(tag, b"ready")
@@ -340,6 +340,7 @@ class Propagation:
         if IS_ROOT:
             subprocess.run(["mount", "-t", "tmpfs", "none", sub], check=True)
         try:
+            self.client.call("input", task=task_id, text="\n")
             run = self.client.finish(tag, task_id, make=lambda *a: a)
         finally:
             if IS_ROOT:

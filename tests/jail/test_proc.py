@@ -169,7 +169,7 @@ ln -sf /etc/passwd /dev/null; %s stat %s /dev/null; exec %s open r %s""" % (
     def test_B9_shared_memory_is_private(self):
         for place in ("/dev/shm", "/tmp", "/var/tmp", "/run/lock"):
             marker = place + "/marker-of-one-task"
-            tag, task_id = self.client.start(self.task(["sh", "-c", "echo x >%s; echo ready; sleep 2" % marker]))
+            tag, task_id = self.client.start(self.task(["sh", "-c", "echo x >%s; echo ready; sleep 60" % marker]))
             self.client.wait_output(tag, b"ready")
             other = self.probe("stat", marker, client=self.new_client()).one("path")
             self.assertEqual(errno_name(other["errno"]), "ENOENT", place)
@@ -188,7 +188,7 @@ ln -sf /etc/passwd /dev/null; %s stat %s /dev/null; exec %s open r %s""" % (
         self.assertEqual(self.outside("userns").all("unshare")[0]["errno"], 0, "the host allows them")
 
     def test_B11_memory_of_the_own_child_only(self):
-        script = "%s sleep 5 >/dev/null & p=$!; sleep 0.1; %s mem $p 1; kill $p" % (PROBE, PROBE)
+        script = "%s sleep 60 >/dev/null & p=$!; sleep 0.1; %s mem $p 1; kill $p" % (PROBE, PROBE)
         rows = parse_rows(self.assert_ok(self.shell(script)).stdout).all("mem")
         by_path = {r["path"]: errno_name(r["errno"]) for r in rows if r["path"].endswith("/mem")}
         self.assertEqual(by_path.pop("/proc/1/mem"), "EACCES")
