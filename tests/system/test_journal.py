@@ -4,6 +4,7 @@ import errno
 import glob
 import os
 import signal
+import subprocess
 
 from dayfly_host import Daemon, rss_kib
 from dayfly_test import DaemonError, USER, in_modes
