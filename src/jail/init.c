@@ -161,29 +161,28 @@ static void enforce_task_controls(struct jail *j)
 		jail_enforce(j, CONTROL_LANDLOCK_SCOPE);
 }
 
-static pid_t start_task(struct jail *j, struct err *e, bool *ret_phase_exec)
+static pid_t start_task(struct jail *j, struct task_start *s, struct err *e)
 {
-	struct task_start s;
-	pid_t pid = task_start(j, &s);
+	pid_t pid = task_start(j, s);
 	if (pid < 0)
 		return err_set(e, ERR_SETUP, -pid, "clone the task");
-	*ret_phase_exec = s.phase == TASK_PHASE_EXEC;
-	if (s.has_failed) {
-		*e = s.err;
+	if (s->has_failed) {
+		*e = s->err;
 		return -EIO;
 	}
 	/* Killed on its way, by the host's want of memory for one: it has never been the task. */
-	if (!*ret_phase_exec)
+	if (s->phase != TASK_PHASE_EXEC)
 		return err_set(e, ERR_SETUP, 0,
 			"the task's process died before it could execute the command");
 	enforce_task_controls(j);
 	return pid;
 }
 
-static void report_started(struct jail *j)
+static void report_started(struct jail *j, uint64_t exec_ns)
 {
 	struct wire_event ev;
 	wire_event_init(&ev, WIRE_STARTED, j->id);
+	ev.started.at_ns = exec_ns;
 	ev.started.enforced = j->enforced;
 	ev.started.n_degraded = j->n_degraded;
 	memcpy(ev.started.degraded, j->degraded, sizeof(ev.started.degraded));
@@ -321,7 +320,7 @@ static int open_signal_fd(void)
 void jail_init_main(struct jail *j)
 {
 	struct err e = { 0 };
-	bool phase_exec = false;
+	struct task_start start;
 	title_name(j->is_parked ? "dayfly-making" : "dayfly-init");
 	sig_reset();
 	int signal_fd = open_signal_fd();
@@ -331,13 +330,13 @@ void jail_init_main(struct jail *j)
 	}
 	if (set_up(j, &e) < 0)
 		fail(j, false, &e);
-	pid_t main_pid = start_task(j, &e, &phase_exec);
+	pid_t main_pid = start_task(j, &start, &e);
 	close_task_fds(j);
 	if (main_pid < 0) {
 		kill_all();
-		fail(j, phase_exec, &e);
+		fail(j, start.phase == TASK_PHASE_EXEC, &e);
 	}
-	report_started(j);
+	report_started(j, start.exec_ns);
 
 	int status = 0;
 	if (serve(j, signal_fd, main_pid, &status)) {

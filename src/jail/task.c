@@ -5,6 +5,7 @@
 #include "jail/sys.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/str.h"
@@ -294,6 +295,7 @@ static int task_main(void *arg)
 		return 127;
 	}
 	s->phase = TASK_PHASE_EXEC;
+	s->exec_ns = clock_mono_ns();
 	const char *name = s->jail->plan->argv[0];
 	if (s->jail->exec_fd >= 0) {
 		static const char *const no_env[] = { NULL };

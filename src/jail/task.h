@@ -11,6 +11,7 @@
 #include "jail/jail.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* TASK_PHASE_EXEC and no failure: the task runs. TASK_PHASE_SETUP and none: the process died on its
@@ -23,7 +24,8 @@ struct task_start {
 	char **env;
 	enum task_phase phase;
 	bool has_failed;
-	struct err err; /* where it has failed */
+	struct err err;	  /* where it has failed */
+	uint64_t exec_ns; /* CLOCK_MONOTONIC, at the beginning of TASK_PHASE_EXEC */
 };
 
 /* Clones, runs the steps, executes the command. Returns the pid or -errno; s says the rest. */

@@ -261,7 +261,8 @@ static bool forward_status(struct warden *w, struct warden_jail *j)
 				ev.started.pool_why = w->pool.max && !j->is_pooled
 							      ? j->pool_why
 							      : WIRE_POOL_WHY_NOTHING;
-				ev.started.setup_ns = clock_mono_ns() - j->received_ns;
+				if (ev.started.at_ns > j->received_ns)
+					ev.started.setup_ns = ev.started.at_ns - j->received_ns;
 			}
 			if (ev.type == WIRE_STARTED)
 				cpu_time_start(j);

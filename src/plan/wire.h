@@ -40,7 +40,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 10
+#define WIRE_VERSION 11
 
 enum wire_type {
 	WIRE_START = 1,
@@ -182,6 +182,7 @@ struct wire_event {
 			uint32_t pool;	   /* enum wire_pool */
 			uint32_t pool_why; /* enum wire_pool_why */
 			uint64_t enforced; /* bits by enum control */
+			uint64_t at_ns;	   /* CLOCK_MONOTONIC, of execve */
 			uint64_t setup_ns; /* from receipt of START to execve */
 			char degraded[WIRE_DEGRADED_MAX][WIRE_DEGRADED_SIZE]; /* "control: why" */
 		} started;

@@ -69,7 +69,8 @@ static void release_sources(struct task *t)
 
 static void act_record_started(struct task *t, const struct occurrence *o)
 {
-	t->started_ns = clock_mono_ns();
+	const uint64_t now_ns = clock_mono_ns(), at_ns = o->wire->started.at_ns;
+	t->started_ns = at_ns && at_ns < now_ns ? at_ns : now_ns;
 	t->jail_pid = o->wire->started.pid;
 	t->facts.started = true;
 	release_sources(t);

@@ -156,7 +156,9 @@ static void tell(struct world *w, enum wire_type type, int status)
 	struct wire_event ev;
 	int none = -1;
 	wire_event_init(&ev, type, w->t->jail);
-	if (type == WIRE_EXITED) {
+	if (type == WIRE_STARTED) {
+		ev.started.at_ns = clock_mono_ns() - (uint64_t)status * NS_PER_MS;
+	} else if (type == WIRE_EXITED) {
 		ev.exited.status = status;
 		ev.exited.at_ns = clock_mono_ns();
 	} else if (type == WIRE_LIMIT) {
@@ -211,6 +213,17 @@ static void assert_verdict(const struct world *w, enum outcome outcome, enum cau
 {
 	assert_string_equal(outcome_name(w->t->result->verdict.outcome), outcome_name(outcome));
 	assert_string_equal(cause_name(w->t->result->verdict.cause), cause_name(cause));
+}
+
+static void a_run_begins_with_the_execution_and_not_when_it_is_told(void **state)
+{
+	struct world *w = *state;
+	create(w);
+	start(w);
+	tell(w, WIRE_STARTED, 300);
+	tell(w, WIRE_EXITED, 0);
+	end(w);
+	assert_true(w->t->result->run_us.value >= 300000);
 }
 
 static void a_task_goes_through_its_states_to_one_result(void **state)
@@ -607,6 +620,7 @@ static void what_could_not_be_held_stands_behind_what_the_warden_says(void **sta
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		IN_WORLD(a_run_begins_with_the_execution_and_not_when_it_is_told),
 		IN_WORLD(a_task_goes_through_its_states_to_one_result),
 		IN_WORLD(the_plan_that_is_sent_can_be_decoded_and_not_be_changed),
 		IN_WORLD(the_sources_come_last_and_in_order),
