@@ -257,8 +257,8 @@ def main():
     parser.add_argument("--list", action="store_true", help="print the tests, run none")
     parser.add_argument("-x", action="store_true", help="stop a file at its first failure")
     parser.add_argument("-v", "--verbose", action="store_true")
-    parser.add_argument("--time-limit", type=int, default=int(os.environ.get("DAYFLY_TEST_SECONDS") or 600 * SCALE),
-                        help="seconds for one file (default 600, times DAYFLY_TEST_SCALE)")
+    parser.add_argument("--time-limit", type=int, default=int(os.environ.get("DAYFLY_TEST_SECONDS") or 1800 * SCALE),
+                        help="seconds for one file (default 1800, times DAYFLY_TEST_SCALE)")
     parser.add_argument("--jobs", type=int, default=1, help="so many files at a time (default 1; 0: as many as CPUs, at most 4)")
     parser.add_argument("--file", help=argparse.SUPPRESS)
     parser.add_argument("--report", type=int, help=argparse.SUPPRESS)

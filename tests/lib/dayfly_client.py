@@ -142,7 +142,7 @@ class Client:
             raise DaemonError(event["error"], [event])
         return tag, event["task"]
 
-    def wait_state(self, tag, state, timeout=10):
+    def wait_state(self, tag, state, timeout=30):
         deadline = clock() + timeout
         while True:
             event = self.next_for(tag, max(0.001, deadline - clock()))
@@ -151,7 +151,7 @@ class Client:
             if event["event"] in ("result", "error"):
                 raise AssertionError("ended before it was %s: %r" % (state, event))
 
-    def wait_output(self, tag, text, timeout=10):
+    def wait_output(self, tag, text, timeout=30):
         """Until this text has come on stdout. Returns everything up to then."""
         deadline = clock() + timeout
         got = b""

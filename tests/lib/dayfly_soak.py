@@ -49,9 +49,12 @@ class Health:
         self.exact = {"mounts": len(Leaks.mounts()), "cgroups": len(Leaks.cgroups()), "state files": len(daemon.state_files())}
         self.rss = {}
         for pid in pids:
+            threads, fds = status_field(pid, "Threads"), count_fds(pid)
+            if not threads or fds is None:
+                continue  # it has just ended
             name = "%s %d" % (table[pid][1], pid) if pid in table else str(pid)
             self.rss[name] = rss_kib(pid)
-            self.exact[name] = {"fds": count_fds(pid), "threads": int(status_field(pid, "Threads")[0]),
+            self.exact[name] = {"fds": fds, "threads": int(threads[0]),
                                 "mounts": read("/proc/%d/mountinfo" % pid).count("\n"),
                                 "zombies": sum(ppid == pid and state == "Z" for ppid, _, state in table.values())}
 
@@ -90,7 +93,7 @@ def steady_health(daemon, wanted=None, grown_kib=1 << 30):
     def is_steady():
         looks.append(Health(daemon))
         return not looks[-1].changes(looks[0] if wanted else looks[-2], grown_kib)
-    wait_until(is_steady, 5, 0.2)
+    wait_until(is_steady, step=0.2)
     return looks[-1]
 
 
@@ -349,7 +352,7 @@ class Killer:
         def left():
             return {p: n for p, n in traces.left().items() if p in traces.processes and p not in keep}
 
-        wait_until(lambda: not left(), 5, 0.005)
+        wait_until(lambda: not left(), step=0.005)
         self.times[victim].append(time.monotonic() - began)
         if left():
             self.problems.append("%s: processes are left: %r" % (victim, left()))
@@ -366,7 +369,7 @@ class Killer:
         self.daemon.close_client()
 
     def end(self):
-        if not wait_until(lambda: Leaks.mounts() == self.mounts, 5):
+        if not wait_until(lambda: Leaks.mounts() == self.mounts):
             self.problems.append("mounts are left")
         if not self.daemon.is_delegated and Leaks.cgroups() != self.cgroups:
             self.problems.append("cgroups are left: %r, before %r" % (Leaks.cgroups(), self.cgroups))

@@ -21,7 +21,7 @@ from common import Traces, fault_warden, kill_daemon, wait_until  # noqa: E402
 from dayfly_host import Daemon, Leaks, Stage  # noqa: E402
 from dayfly_test import IS_ROOT, MODES  # noqa: E402
 
-PATIENCE = 5.0
+PATIENCE = 20.0
 STATES = {
     "running": {"argv": ["sleep", "97531"]},
     "stopping": {"argv": ["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.05; done"], "limits": {"grace": "60s"}},
@@ -61,10 +61,10 @@ class Fault:
         return self.client.call("inspect", task=task)["state"]
 
     def in_state(self, task, state):
-        wait_until(lambda: self.state(task) == state, 10)
+        wait_until(lambda: self.state(task) == state)
 
     def expect(self, client, task, causes):
-        cause = client.call("wait", task=task, timeout=20)["cause"]
+        cause = client.call("wait", task=task, timeout=60)["cause"]
         if cause not in causes:
             self.problems.append("task told as %s, not %s" % (cause, "/".join(causes)))
 
@@ -97,7 +97,7 @@ class Fault:
         return ms
 
     def works(self):
-        if self.daemon.client().run({"argv": ["true"]}, timeout=20)[1]["outcome"] != "ok":
+        if self.daemon.client().run({"argv": ["true"]}, timeout=60)[1]["outcome"] != "ok":
             self.problems.append("the next task does not run")
 
     def end(self):
@@ -114,7 +114,7 @@ def kill_dayflyd_in_state(state):
             tasks.append(fault.detach({"argv": ["true"]}))
         fault.in_state(first, "running")
         if state == "stopping":
-            wait_until(lambda: fault.client.call("inspect", task=first)["last_seq"] > 0, 10)
+            wait_until(lambda: fault.client.call("inspect", task=first)["last_seq"] > 0)
             fault.client.call("cancel", task=first)
         traces = Traces(stage)
         kill_daemon(fault.daemon)
@@ -130,7 +130,7 @@ def try_collecting(stage, mode):
     fault.client.wait_output(tag, b"made", timeout=30)
     fault.client.send("input", task=task, eof=True)
     other = fault.daemon.connect()
-    wait_until(lambda: other.call("inspect", task=task)["state"] in ("collecting", "done"), 10, 0)
+    wait_until(lambda: other.call("inspect", task=task)["state"] in ("collecting", "done"), step=0)
     if other.call("inspect", task=task)["state"] == "done":
         return None, fault.end()  # too quick for us
     other.close()
@@ -165,7 +165,7 @@ def stalled_at_step(stage, mode, step):
             return "stalled" in f.read()
 
     if step == "seccomp":  # behind close-fds it cannot say so; every task comes to it
-        wait_until(lambda: Traces(stage).named("dayfly-init"), 5)
+        wait_until(lambda: Traces(stage).named("dayfly-init"))
         time.sleep(0.2)
     else:
         wait_until(lambda: is_there() or fault.state(task) == "done", 20)

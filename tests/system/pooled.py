@@ -49,7 +49,7 @@ class Pooled(OwnDaemons):
         return done
 
     def wait_ready(self, conn=None, **what):
-        return wait_until(lambda: (self.kind(conn=conn, **what) or {"parked": 0})["parked"], 5)
+        return wait_until(lambda: (self.kind(conn=conn, **what) or {"parked": 0})["parked"])
 
     def warm_kind(self, *argv, conn=None, **task):
         """Until one of that kind is parked: all but a user's first are made from their second request on."""
