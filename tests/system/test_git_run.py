@@ -140,7 +140,7 @@ class Run(OwnDaemons, WithGit):
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
             self.assertEqual(run.stdout.readline(), b"here\n")
             self.assertTrue(wait_until(lambda: not os.listdir(runtime)))
-            self.assertEqual(run.communicate(b"\n", timeout=60), (b"broken\n", b""))
+            self.assertEqual(run.communicate(b"\n", timeout=60 * SCALE), (b"broken\n", b""))
             self.assertEqual(run.returncode, 0)
 
     def test_a_run_that_is_killed_leaves_no_socket_of_the_agent(self):
@@ -155,7 +155,7 @@ class Run(OwnDaemons, WithGit):
                 self.assertEqual(run.stdout.readline(), b"here\n")
                 self.assertEqual(len(os.listdir(runtime)), 1)
                 run.send_signal(signo)
-                run.communicate(timeout=60)
+                run.communicate(timeout=60 * SCALE)
                 self.assertTrue(wait_until(lambda: not os.listdir(runtime)))
 
     def test_without_an_agent_there_is_no_task(self):

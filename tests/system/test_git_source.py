@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 
-from dayfly_client import DaemonError
+from dayfly_client import SCALE, DaemonError
 from dayfly_host import read
 from dayfly_test import in_modes
 
@@ -211,7 +211,7 @@ class Silent(Repos):
 
     def begin(self, client, **more):
         got = client.start({"argv": ["true"], "source": self.source(self.url, **more)})
-        self.listener.settimeout(20)
+        self.listener.settimeout(20 * SCALE)
         peer, _ = self.listener.accept()
         self.addCleanup(peer.close)
         return got
@@ -241,9 +241,12 @@ class Silent(Repos):
         self.addCleanup(os.close, master)
         start_cli(self, "run", "--git", self.url, "--", "true", stderr=slave)
         os.close(slave)
-        self.listener.settimeout(20)
+        self.listener.settimeout(20 * SCALE)
         self.addCleanup(self.listener.accept()[0].close)
-        self.assertIn(b"fetching " + self.url.encode(), os.read(master, 1000))
+        said = b""
+        while b"\n" not in said:
+            said += os.read(master, 1000)
+        self.assertIn(b"fetching " + self.url.encode(), said)
 
     def git_processes(self):
         return [pid for pid in os.listdir("/proc") if pid.isdigit() and self.url.encode() in command_line(pid)]
