@@ -1,4 +1,5 @@
 """What a user does with a daemon that others use too costs the others nothing."""
+import contextlib
 import json
 import os
 import select
@@ -9,7 +10,7 @@ from dayfly_client import SCALE
 from dayfly_host import process_table, processes_of, rss_kib
 from dayfly_test import DaemonError, in_modes
 
-from common import OwnDaemons, assert_grown_less, wait_until
+from common import OwnDaemons, assert_grown_less, cpu_seconds, wait_until
 
 OTHERS = (61401, 61402)
 
@@ -64,7 +65,7 @@ class Greedy(OwnDaemons):
         self.greedy.start(self.memory_task(1), detach=True)
         self.greedy.start(self.memory_task(87), detach=True)
         for _ in range(30):
-            self.other.run(self.memory_task(10, ["true"]), timeout=10)
+            self.other.run(self.memory_task(10, ["true"]), timeout=60)
 
     def test_one_user_never_has_all_of_a_sum_nor_all_places(self):
         self.limited("admit_memory = 80MiB\nadmit_cpus = 8\nmax_tasks = 8\n")
@@ -77,8 +78,8 @@ class Greedy(OwnDaemons):
         for _ in range(20):
             self.greedy.start(self.memory_task(1), detach=True)
             self.greedy.start({"argv": ["sleep", "1000"], "limits": {"grace": "50ms"}}, detach=True)
-        self.other.run(self.memory_task(10, ["true"]), timeout=10)
-        self.other.run({"argv": ["true"]}, timeout=10)
+        self.other.run(self.memory_task(10, ["true"]), timeout=60)
+        self.other.run({"argv": ["true"]}, timeout=60)
 
     def fill_queue(self, n):
         """So that its list is long."""
@@ -86,8 +87,9 @@ class Greedy(OwnDaemons):
         for _ in range(n):
             self.greedy.start({"argv": ["sleep", "1000"], "labels": labels, "limits": {"queue": "1h", "grace": "50ms"}}, detach=True)
 
+    @contextlib.contextmanager
     def flood(self, n, request):
-        """A process that sends this over n connections as fast as it can, and reads the answers."""
+        """Meanwhile a process sends this over n connections as fast as it can, and reads the answers."""
         clients = [self.connect_to(self.daemon, OTHERS[0]) for _ in range(n)]
         pid = os.fork()
         if pid == 0:
@@ -103,21 +105,23 @@ class Greedy(OwnDaemons):
                         at[s] = (at[s] + s.send(memoryview(lines)[at[s]:])) % len(lines)
             finally:
                 os._exit(1)
-
-        def end():
+        try:
+            yield
+        finally:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-        self.addCleanup(end)
+            for client in clients:
+                client.close()
 
     def assert_served(self, request):
-        """While the flood lasts others have their answers."""
-        self.flood(160, request)
-        time.sleep(2)
-        start = time.monotonic()
-        for _ in range(10):
-            self.other.call("ping", timeout=60)
-        self.assertLess(time.monotonic() - start, 3 * SCALE)
-        self.other.run({"argv": ["true"]}, timeout=20)
+        """While the flood lasts others have their answers: between two of them the daemon does little else, however long that takes here."""
+        with self.flood(160, request):
+            time.sleep(2)
+            start = cpu_seconds(self.daemon.process.pid)
+            for _ in range(10):
+                self.other.call("ping", timeout=60)
+            self.assertLess(cpu_seconds(self.daemon.process.pid) - start, 3 * SCALE)
+            self.other.run({"argv": ["true"]}, timeout=60)
 
     def test_K8_a_flood_of_long_answers_leaves_time_for_others(self):
         self.start_daemon("--max-tasks", "8")
@@ -187,6 +191,10 @@ class Greedy(OwnDaemons):
         self.greedy.call("cancel", task=task)
         self.assertEqual(self.greedy.next_for(tag)["result"]["cause"], "cancel")
 
+    def assert_time_for_others(self, pings_meanwhile):
+        """In one of three tries. Who does not get the CPU, as on a busy machine, asks less often; and where there was no time, it is none or one each time."""
+        self.assertTrue(any(pings_meanwhile() > 2 for _ in range(3)))
+
     def pings_between_ends(self, tasks, end):
         """How often another user is answered after the first of them has ended and before the last has."""
         told = select.poll()
@@ -205,13 +213,18 @@ class Greedy(OwnDaemons):
         self.start_daemon("--max-tasks", "1")
         self.daemon.connect(0).start({"argv": ["sleep", "1000"], "limits": {"wall": "1h", "grace": "50ms"}}, detach=True)
         task = {"argv": ["sleep", "1000"], "concurrency": {"key": "k"}, "limits": {"queue": "1h", "grace": "50ms"}}
-        tasks = [self.greedy.start(task, detach=True)[1] for _ in range(500)]
-        task["concurrency"]["mode"] = "supersede"
-        self.assertGreater(self.pings_between_ends(tasks, lambda: self.greedy.send("run", task=task, detach=True)), 2)
-        for n in (0, 250, -1):
-            result = self.greedy.call("wait", task=tasks[n])
-            self.assertEqual((result["outcome"], result["cause"], result["phase"], result["error"]["code"]), ("cancelled", "cancel", "queue", "superseded"))
-        self.greedy.call("cancel", task=self.greedy.call("list")["tasks"][0]["task"])
+        last = dict(task, concurrency={"key": "k", "mode": "supersede"})
+
+        def supersede():
+            tasks = [self.greedy.start(task, detach=True)[1] for _ in range(500)]
+            meanwhile = self.pings_between_ends(tasks, lambda: self.greedy.send("run", task=last, detach=True))
+            for n in (0, 250, -1):
+                result = self.greedy.call("wait", task=tasks[n])
+                self.assertEqual((result["outcome"], result["cause"], result["phase"], result["error"]["code"]), ("cancelled", "cancel", "queue", "superseded"))
+            self.greedy.call("cancel", task=self.greedy.call("list")["tasks"][0]["task"])
+            return meanwhile
+
+        self.assert_time_for_others(supersede)
 
     def test_tasks_that_were_superseded_say_so_where_the_daemon_stops(self):
         self.start_daemon("--max-tasks", "1")
@@ -228,16 +241,30 @@ class Greedy(OwnDaemons):
         self.assertEqual((result["outcome"], result["cause"], result["error"]["code"]), ("cancelled", "cancel", "superseded"))
 
     def test_many_tasks_that_a_reload_leaves_no_room_for_leave_time_for_others(self):
-        self.limited("admit_memory = 100MiB\nadmit_memory_per_user = 100MiB\n", "--max-tasks", "1")
+        room = "admit_memory = 100MiB\nadmit_memory_per_user = 100MiB\n"
+        self.limited(room, "--max-tasks", "1")
         self.daemon.connect(0).start({"argv": ["sleep", "1000"], "limits": {"wall": "1h", "grace": "50ms"}}, detach=True)
-        tasks = [self.greedy.start(self.memory_task(60), detach=True)[1] for _ in range(500)]
-        args = self.daemon.args
-        with open(args[args.index("--config") + 1], "w") as f:
-            f.write("[daemon]\nadmit_memory = 50MiB\n")
-        self.assertGreater(self.pings_between_ends(tasks, lambda: self.daemon.process.send_signal(signal.SIGHUP)), 2)
-        for n in (0, 250, -1):
-            result = self.greedy.call("wait", task=tasks[n])
-            self.assertEqual((result["outcome"], result["error"]["code"]), ("cancelled", "not_allowed"))
+
+        def reload(text):
+            args = self.daemon.args
+            with open(args[args.index("--config") + 1], "w") as f:
+                f.write("[daemon]\n" + text)
+            self.daemon.process.send_signal(signal.SIGHUP)
+
+        def is_taken():
+            with contextlib.suppress(DaemonError):
+                return self.greedy.start(self.memory_task(60), detach=True)[1]
+
+        def take_room():
+            reload(room)
+            tasks = [wait_until(is_taken)] + [self.greedy.start(self.memory_task(60), detach=True)[1] for _ in range(500)]
+            meanwhile = self.pings_between_ends(tasks, lambda: reload("admit_memory = 50MiB\n"))
+            for n in (0, 250, -1):
+                result = self.greedy.call("wait", task=tasks[n])
+                self.assertEqual((result["outcome"], result["error"]["code"]), ("cancelled", "not_allowed"))
+            return meanwhile
+
+        self.assert_time_for_others(take_room)
 
     def test_where_the_daemon_stops_those_that_run_are_told_before_those_that_wait_end(self):
         self.start_daemon("--max-tasks", "2")
@@ -329,6 +356,7 @@ class Greedy(OwnDaemons):
         self.other.run({"argv": ["true", "x" * 100000]})
         for client in clients:
             client.close()
+        self.assertTrue(wait_until(lambda: self.greedy.call("info")["counts"]["connections"] == 2))
         self.greedy.run({"argv": ["true", "x" * 100000]})
 
     def test_K6_answers_that_nobody_reads_take_bounded_room(self):
