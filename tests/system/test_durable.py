@@ -3,6 +3,7 @@ import errno
 import os
 import time
 
+from dayfly_client import SCALE
 from dayfly_test import in_modes
 
 from common import wait_until
@@ -25,7 +26,7 @@ class Disk:
         super().tearDown()
 
     def assert_hangs(self):
-        self.assertTrue(wait_until(lambda: self.shim.syncs() > 0, 10), "it has begun")
+        self.assertTrue(wait_until(lambda: self.shim.syncs() > 0), "it has begun")
         time.sleep(0.3)
 
 
@@ -81,7 +82,7 @@ class Uploads(Disk, Sending):
         time.sleep(0.2)
         self.shim.set_sync()
         self.assertEqual(client.finish(tag, task)[1]["artifacts"]["list"][0]["upload"]["state"], "queued")
-        self.assertEqual(daemon.process.wait(10), 0)
+        self.assertEqual(daemon.process.wait(20 * SCALE), 0)
         daemon.close_client()
         daemon.start()
         self.assertEqual(self.ended(daemon, task)["a.txt"]["state"], "done")
@@ -102,7 +103,7 @@ class Webhooks(Disk, Hooked):
         self.assertEqual([e for e in client.queue if e.get("id") == tag], [], "not accepted yet")
         self.shim.set_sync()
         self.assertEqual(client.next_for(tag)["event"], "accepted")
-        self.assertTrue(wait_until(lambda: receiver.events("finished"), 10))
+        self.assertTrue(wait_until(lambda: receiver.events("finished")))
 
     def test_J12_a_promise_that_fails_is_told_in_the_log_and_the_task_runs(self):
         receiver = self.receiver()
@@ -111,7 +112,7 @@ class Webhooks(Disk, Hooked):
         result = self.detached(daemon, receiver)
         self.assertEqual(result["outcome"], "ok")
         self.assertIn("if the machine dies before its end, nobody is told of that: Input/output error", self.whole_log(daemon))
-        self.assertTrue(wait_until(lambda: receiver.events("finished"), 10))
+        self.assertTrue(wait_until(lambda: receiver.events("finished")))
 
     def detached(self, daemon, receiver):
         client = daemon.client()
@@ -132,5 +133,5 @@ class Webhooks(Disk, Hooked):
 
         self.assertEqual((len(left(".promise")), len(left(".event"))), (1, 1))
         self.shim.set_sync()
-        self.assertTrue(wait_until(lambda: not left(".promise"), 10))
+        self.assertTrue(wait_until(lambda: not left(".promise")))
         self.assertEqual(len(left(".event")), 1)

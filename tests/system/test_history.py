@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import time
 
+from dayfly_client import SCALE
 from dayfly_host import Daemon
 from dayfly_test import DaemonError, USER, in_modes
 
@@ -40,7 +41,11 @@ class Remembering(OwnDaemons):
 
     def written(self, daemon, n):
         """Until n rows were written since the start."""
-        self.assertTrue(wait_until(lambda: self.info(daemon)["written"] >= n, 10), self.info(daemon))
+        self.assertTrue(wait_until(lambda: self.info(daemon)["written"] >= n), self.info(daemon))
+
+    def assert_logged(self, daemon, text):
+        """The loop tells what the thread of the history has done a moment after that."""
+        self.assertTrue(wait_until(lambda: text in daemon.log()), (text, daemon.log()))
 
     def restart(self, daemon, signo=signal.SIGKILL, change=None):
         traces = Traces(self.stage)
@@ -235,19 +240,21 @@ class AfterACrash(Remembering):
         for keeps_journal, age in ((True, 0), (True, 2), (False, 2)):
             daemon = self.configured(daemon="" if keeps_journal else "journal = no")
             task = self.detached(daemon.client(), ["sleep", "97531"], name="nap", labels={"team": "ci"}, cwd="/tmp")
+            path, has_row = self.path_of(daemon), []
             if age:
-                self.assertTrue(wait_until(lambda: self.ids(daemon.client(), state="active") == [task], 10))
+                self.assertTrue(wait_until(lambda: self.ids(daemon.client(), state="active") == [task]))
                 self.assertEqual(self.tasks(daemon.client())[0]["state"], "active")
             else:
-                self.assertTrue(wait_until(lambda: daemon.client().call("inspect", task=task)["state"] == "running", 10))
-            client = self.restart(daemon)
-            self.assertTrue(wait_until(lambda: self.ids(client, cause="daemon_crash") == [task], 10), self.tasks(client))
+                self.assertTrue(wait_until(lambda: daemon.client().call("inspect", task=task)["state"] == "running"))
+            client = self.restart(daemon, change=lambda: has_row.append(task.encode() in self.raw(path)))
+            self.assertTrue(wait_until(lambda: self.ids(client, cause="daemon_crash") == [task]), self.tasks(client))
             row = self.tasks(client)[0]
             self.assertEqual((row["state"], row["outcome"], row["name"], row["labels"]), ("done", "lost", "nap", {"team": "ci"}))
             client = self.restart(daemon, signal.SIGTERM, self.without_journal(daemon))
             shown = client.call("inspect", task="nap")
             self.assertEqual((shown["result"]["cause"], shown["result"]["error"]["code"]), ("daemon_crash", "daemon_crash"))
-            self.assertEqual(shown["request_is_cut"], not age)
+            # On a slow machine one that has just begun may have had a row too.
+            self.assertEqual(shown["request_is_cut"], not (age or has_row[0]))
             if age:
                 self.assertEqual(shown["spec"]["cwd"], "/tmp")
             gone, last = client.events(client.send("logs", task=task))
@@ -309,7 +316,7 @@ class Secrets(Remembering):
         self.assertTrue(b"word-to-forget" in self.raw(path))
         time.sleep(2.5)
         client = self.restart(daemon, signal.SIGTERM, self.without_journal(daemon))
-        self.assertTrue(wait_until(lambda: self.ids(client) == [], 10))
+        self.assertTrue(wait_until(lambda: self.ids(client) == []))
         kill_daemon(daemon, signal.SIGTERM)
         daemon.close_client()
         self.assertFalse(b"word-to-forget" in self.raw(path))
@@ -345,7 +352,7 @@ class StateFile(Remembering):
             daemon, task, path = self.prepared(write(data))
             self.written(daemon, 1)
             self.assertEqual(len(glob.glob(path + ".bad1")), 1, what)
-            self.assertIn("it is set aside as history.db.bad1, and a new one begins", daemon.log(), what)
+            self.assert_logged(daemon, "it is set aside as history.db.bad1, and a new one begins")
             self.assertEqual(self.info(daemon)["state"], "on")
             self.assert_error("not_found", daemon.client(), "inspect", task=task)
             self.assertEqual(len(self.ids(daemon.client())), 1)
@@ -361,9 +368,9 @@ class StateFile(Remembering):
 
         daemon, task, path = self.prepared(hit)
         client = daemon.client()
-        self.assertTrue(wait_until(lambda: glob.glob(path + ".bad1"), 10), daemon.log())
+        self.assertTrue(wait_until(lambda: glob.glob(path + ".bad1")), daemon.log())
         client.run({"argv": ["true"]})
-        self.assertTrue(wait_until(lambda: self.ids(client), 10))
+        self.assertTrue(wait_until(lambda: self.ids(client)))
         self.assertEqual(self.info(daemon)["state"], "on")
 
     def test_a_link_is_not_followed(self):
@@ -381,7 +388,7 @@ class StateFile(Remembering):
 
     def test_a_folder_that_others_could_change_is_not_used(self):
         daemon, _, path = self.prepared(lambda path: os.chmod(os.path.dirname(path), 0o777))
-        self.assertTrue(wait_until(lambda: self.info(daemon)["state"] == "faulty", 10), self.info(daemon))
+        self.assertTrue(wait_until(lambda: self.info(daemon)["state"] == "faulty"), self.info(daemon))
         info = self.info(daemon)
         self.assertIn("can be changed by others", info["fault"])
         error = self.assert_error("no_history", daemon.client(), "history")
@@ -394,7 +401,7 @@ class StateFile(Remembering):
                 with open(path, "r+b") as f:
                     f.write(b"x" * 200)
             self.restart(daemon, signal.SIGTERM, spoil)
-            self.assertTrue(wait_until(lambda: self.info(daemon)["state"] == "on", 10))
+            self.assertTrue(wait_until(lambda: self.info(daemon)["state"] == "on"))
         self.assertEqual(len(glob.glob(path + ".bad?")), 5)
 
     def test_an_older_version_is_brought_to_this_one(self):
@@ -421,10 +428,10 @@ class StateFile(Remembering):
             self.before = self.raw(path)
 
         daemon, task, path = self.prepared(to_version_99)
-        self.assertTrue(wait_until(lambda: self.info(daemon)["state"] == "refused", 10), self.info(daemon))
+        self.assertTrue(wait_until(lambda: self.info(daemon)["state"] == "refused"), self.info(daemon))
         info = self.info(daemon)
         self.assertIn("version 99, and this dayflyd knows 2", info["fault"])
-        self.assertIn("is left as it is: it is of version 99", daemon.log())
+        self.assert_logged(daemon, "is left as it is: it is of version 99")
         self.assert_error("no_history", daemon.client(), "history")
         self.assert_error("no_history", daemon.client(), "inspect", task=task)
         kill_daemon(daemon, signal.SIGTERM)
@@ -442,7 +449,7 @@ class StateFile(Remembering):
         task = daemon.client().run({"argv": ["true"]})[0]
         self.written(daemon, 1)
         other = self.configured("dir = " + place)
-        self.assertTrue(wait_until(lambda: self.info(other)["state"] == "faulty", 10))
+        self.assertTrue(wait_until(lambda: self.info(other)["state"] == "faulty"))
         self.assertIn("locked", self.info(other)["fault"])
         self.assertEqual(other.client().run({"argv": ["true"]})[1]["outcome"], "ok")
         self.assertEqual(self.ids(daemon.client()), [task])
@@ -474,7 +481,7 @@ class Retention(Remembering):
             client.run(task)
         last = client.run({"argv": ["true"]})[0]
         self.written(daemon, 81)
-        self.assertTrue(wait_until(lambda: self.info(daemon)["bytes"] <= 1 << 20, 10), self.info(daemon))
+        self.assertTrue(wait_until(lambda: self.info(daemon)["bytes"] <= 1 << 20), self.info(daemon))
         rows = self.tasks(client, limit=1000)
         # About as many as fit, and not far fewer.
         self.assertTrue(20 < len(rows) < 40, len(rows))
@@ -494,9 +501,9 @@ class Retention(Remembering):
             f.write("[history]\nmax_age = 1s\n")
         time.sleep(1.1)
         daemon.process.send_signal(signal.SIGHUP)
-        self.assertTrue(wait_until(lambda: "history.max_age" in daemon.log(), 5), daemon.log())
+        self.assertTrue(wait_until(lambda: "history.max_age" in daemon.log()), daemon.log())
         daemon.client().run({"argv": ["true"]})
-        self.assertTrue(wait_until(lambda: self.info(daemon)["tasks"] <= 1, 10), self.info(daemon))
+        self.assertTrue(wait_until(lambda: self.info(daemon)["tasks"] <= 1), self.info(daemon))
 
 
 @in_modes
@@ -544,7 +551,7 @@ class OtherUsers(Remembering):
         for _ in range(120):
             flood.run({"argv": ["true"] + ["x" * 1000] * 30})
         self.written(daemon, 125)
-        self.assertTrue(wait_until(lambda: self.info(daemon)["bytes"] <= 1 << 20, 10))
+        self.assertTrue(wait_until(lambda: self.info(daemon)["bytes"] <= 1 << 20))
         self.assertEqual(self.ids(daemon.client()), own[::-1])
         self.assertLess(len(self.ids(flood, limit=1000)), 60)
 
@@ -601,7 +608,7 @@ class Flood(Remembering):
         for result in full:
             self.assertLessEqual(len(json.dumps(result)), 400 << 10)
         # Not a time, but an order: a task does not wait for questions of a second each.
-        self.assertLess(slowest, 10)
+        self.assertLess(slowest, 10 * SCALE)
         self.written(daemon, 20)
 
     def test_who_leaves_before_the_answer_harms_nobody(self):
@@ -679,18 +686,18 @@ class NoSpace(Remembering):
         self.tell(broken)
         during = [client.run({"argv": ["true", "x" * 100000]}) for _ in range(6)]
         self.assertEqual({r[1]["outcome"] for r in during}, {"ok"})
-        self.assertTrue(wait_until(lambda: self.info(daemon)["state"] == "faulty", 10), self.info(daemon))
+        self.assertTrue(wait_until(lambda: self.info(daemon)["state"] == "faulty"), self.info(daemon))
         info = self.info(daemon)
         self.assertTrue(any(w in info["fault"] for w in words), info)
-        self.assertIn("cannot be written", daemon.log())
-        self.assertIn("tasks run all the same", daemon.log())
+        self.assert_logged(daemon, "cannot be written")
+        self.assert_logged(daemon, "tasks run all the same")
         self.assertEqual(client.run({"argv": ["true"]})[1]["outcome"], "ok")
         # What is there can be read.
         self.assertEqual(self.ids(client), [first])
         self.tell(mended)
         self.assertTrue(wait_until(lambda: self.info(daemon)["state"] == "on", 20), self.info(daemon))
         self.assertTrue(wait_until(lambda: len(self.ids(client)) == 8, 20), self.info(daemon))
-        self.assertIn("can be written again", daemon.log())
+        self.assert_logged(daemon, "can be written again")
         self.assertEqual(self.info(daemon)["dropped"], 0)
         self.tell("end")
 
@@ -703,7 +710,7 @@ class NoSpace(Remembering):
         client = daemon.client()
         for _ in range(60):
             client.run({"argv": ["true"] + ["x" * 1000] * 30})
-        self.assertTrue(wait_until(lambda: self.info(daemon)["state"] == "faulty", 10), self.info(daemon))
+        self.assertTrue(wait_until(lambda: self.info(daemon)["state"] == "faulty"), self.info(daemon))
         self.assertEqual(client.run({"argv": ["true"]})[1]["outcome"], "ok")
         self.tell("end")
 
@@ -722,16 +729,16 @@ class NoSpace(Remembering):
         daemon.process.send_signal(signal.SIGHUP)
         # Nobody makes room there.
         self.assertTrue(wait_until(lambda: self.info(daemon)["state"] == "on" and self.info(daemon)["waiting"] == 0, 40), self.info(daemon))
-        self.assertTrue(wait_until(lambda: self.info(daemon)["bytes"] <= 1 << 20, 10), self.info(daemon))
+        self.assertTrue(wait_until(lambda: self.info(daemon)["bytes"] <= 1 << 20), self.info(daemon))
         last = client.run({"argv": ["true"]})[0]
-        self.assertTrue(wait_until(lambda: last in self.ids(client), 10), self.info(daemon))
+        self.assertTrue(wait_until(lambda: last in self.ids(client)), self.info(daemon))
         self.tell("end")
 
     def test_J6_full_from_the_start(self):
         daemon = self.on_tmpfs("size=256k,mode=700", "dd if=/dev/zero of=%(place)s/ballast bs=4k 2>/dev/null")
         client = daemon.client()
         task = client.run({"argv": ["true"]})[0]
-        self.assertTrue(wait_until(lambda: self.info(daemon)["state"] == "faulty", 10), self.info(daemon))
+        self.assertTrue(wait_until(lambda: self.info(daemon)["state"] == "faulty"), self.info(daemon))
         self.tell("empty")
         self.assertTrue(wait_until(lambda: self.info(daemon)["state"] == "on", 20), self.info(daemon))
         self.assertTrue(wait_until(lambda: self.ids(client) == [task], 20))
@@ -741,7 +748,7 @@ class NoSpace(Remembering):
         daemon = self.on_tmpfs("size=8m,mode=700", "mount -o remount,bind,ro %(place)s")
         client = daemon.client()
         task = client.run({"argv": ["true"]})[0]
-        self.assertTrue(wait_until(lambda: self.info(daemon)["state"] == "faulty", 10), self.info(daemon))
+        self.assertTrue(wait_until(lambda: self.info(daemon)["state"] == "faulty"), self.info(daemon))
         self.assertIn("Read-only file system", self.info(daemon)["fault"])
         self.assert_error("no_history", client, "history")
         self.assertEqual(client.run({"argv": ["true"]})[1]["outcome"], "ok")
