@@ -14,7 +14,7 @@ import termios
 from dayfly_client import SCALE, clock
 from dayfly_test import in_modes
 
-from common import read, start_cli
+from common import Gate, read, start_cli
 from edits import CHANGES, Cases, whole
 
 
@@ -307,7 +307,7 @@ class Terminal:
     """`dayfly run --apply=ask` with a terminal of its own."""
 
     def __init__(self, case, script, *options):
-        self.case, self.seen = case, b""
+        self.case, self.seen, self.is_shut = case, b"", False
         self.master, slave = pty.openpty()
         os.fchmod(slave, 0o666)  # another user's program opens it as /dev/tty
         case.addCleanup(os.close, self.master)
@@ -327,11 +327,12 @@ class Terminal:
         try:
             self.seen += os.read(self.master, 65536)
         except OSError:
+            self.is_shut = True
             return False
         return True
 
     def wait(self, text):
-        deadline = clock() + 20
+        deadline = clock() + 30
         while text not in self.seen:
             self.case.assertLess(clock(), deadline, self.seen)
             self.fill()
@@ -341,12 +342,11 @@ class Terminal:
         os.write(self.master, data)
 
     def ended(self, code):
-        deadline = clock() + 20
-        while self.process.poll() is None:
+        deadline = clock() + 30
+        # What it has written last may come when it is gone, and then the end.
+        while self.process.poll() is None or not self.is_shut:
             self.case.assertLess(clock(), deadline, self.seen)
             self.fill()
-        while self.fill():
-            pass
         self.case.assertEqual(self.process.returncode, code, self.seen)
         return self.seen
 
@@ -398,9 +398,13 @@ class Ask(Applying):
         self.kept(seen)
 
     def test_what_was_typed_before_is_no_answer(self):
-        terminal = Terminal(self, "echo up; sleep 0.3; " + self.SCRIPT)
+        place = self.make_dir()
+        gate = Gate(place)
+        terminal = Terminal(self, "echo up; %s; %s" % (gate.wait, self.SCRIPT), "--mount", place + ":/mnt/w")
         terminal.wait(b"up")
         os.write(terminal.master, b"y\ny\n")
+        with gate.opened(1):
+            terminal.wait(b"[y/N] ")
         terminal.answer(b"n\n")
         self.assertIn(b"nothing was written", terminal.ended(0))
         self.assertEqual(read(self.in_work("del")), "1\n")

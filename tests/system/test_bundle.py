@@ -2,6 +2,7 @@
 import os
 import subprocess
 
+from dayfly_client import SCALE
 from dayfly_host import read
 from dayfly_test import in_modes
 
@@ -161,7 +162,7 @@ class Bundle(Bundles):
                         "echo 2 > del; echo up; read line", stdin=subprocess.PIPE, env=dict(self.daemon.client_env(), TMPDIR=self.temporary))
         self.assertEqual(run.stdout.readline(), b"up\n")
         self.sh("git branch late", self.work)
-        err = run.communicate(b"\n", timeout=120)[1]
+        err = run.communicate(b"\n", timeout=120 * SCALE)[1]
         self.assertEqual(run.returncode, 125)
         self.assertIn(b"--changes-branch late", err)
         self.assertEqual(self.said("git rev-parse there late | uniq", self.work), tip)

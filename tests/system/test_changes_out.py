@@ -123,7 +123,7 @@ head -c 1000 /dev/zero > new; mkdir -m 700 empty; ln -s /etc/passwd newlink; cp 
     def test_it_comes_after_failure_timeout_and_cancel(self):
         run, data = self.collect("echo x > new; exit 3")
         self.assertEqual((run.code, sorted(members(data))), (3, ["new"]))
-        run, data = self.collect("trap '' TERM; echo x > new; while :; do sleep 0.1; done", limits={"wall": "%dms" % (1000 * SCALE), "grace": "100ms"})
+        run, data = self.collect("trap '' TERM; echo x > new; while :; do sleep 0.1; done", limits={"wall": "%ds" % (2 * SCALE), "grace": "100ms"})
         self.assertEqual((run.cause, sorted(members(data))), ("timeout_wall", ["new"]))
         out, into = os.pipe()
         reader = Reader(out)
@@ -200,7 +200,7 @@ open("far", "w").close()'; echo near > near""")
         begin = time.monotonic()
         self.assertEqual(self.client.call("ping")["protocol"], 1)
         run = self.client.finish(tag, task, make=Run)
-        self.assertLess(time.monotonic() - begin, 5 * SCALE)
+        self.assertLess(time.monotonic() - begin, 15 * SCALE)
         a = run.result["changes"]["archive"]
         self.assertEqual((run.code, a["complete"], a["error"]), (0, False, "it took too long"))
         os.close(out)
@@ -218,7 +218,7 @@ open("far", "w").close()'; echo near > near""")
         try:
             begin = time.monotonic()
             run = self.client.finish(tag, task, make=Run)
-            self.assertLess(time.monotonic() - begin, 5 * SCALE)
+            self.assertLess(time.monotonic() - begin, 15 * SCALE)
         finally:
             end.set()
             spoiler.join()
@@ -234,7 +234,7 @@ open("far", "w").close()'; echo near > near""")
         os.close(out)
         begin = time.monotonic()
         run = self.client.finish(tag, task, make=Run)
-        self.assertLess(time.monotonic() - begin, 5 * SCALE)
+        self.assertLess(time.monotonic() - begin, 15 * SCALE)
         self.assertEqual((run.result["changes"]["archive"]["error"], run.result["changes"]["added"]), ("nobody reads it any more", 1))
 
     def test_a_socket_does_too(self):
