@@ -145,9 +145,15 @@ class Manager:
                 self.heard.append(self.incoming.get_nowait())
         return self.heard
 
-    def hears(self, pattern, seconds=10):
+    def hear_all(self):
+        """What was sent before now, however late the thread reads it."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
+            own.sendto(b"now", self.notify_path)
+        self.case.assertTrue(self.hears("^now$"))
+
+    def hears(self, pattern, seconds=20):
         """Whether a message of this kind comes; those up to it are forgotten."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * SCALE
         while True:
             for i, text in enumerate(self.hear(0.05)):
                 if re.search(pattern, text, re.M):
@@ -187,12 +193,13 @@ class Base(OwnDaemons):
 
     def forget(self, daemon):
         """One that has ended. Returns what it has logged."""
-        daemon.process.wait(timeout=10)
+        daemon.process.wait(timeout=20 * SCALE)
         log = daemon.log()
         self.daemons.remove(daemon)
         self.assertTrue(wait_until(lambda: all("populated 0" in read(c.path + "/cgroup.events") for c in daemon.cgroups)))
         self.assertEqual(daemon.remove_cgroups(), [])
-        shutil.rmtree(daemon.place)
+        # Its keeper and warden may still be removing what is theirs.
+        shutil.rmtree(daemon.place, ignore_errors=True)
         return log
 
 
@@ -214,17 +221,19 @@ class Socket(Base):
             self.assert_served(daemon)
 
     def test_a_removed_or_replaced_socket_is_noticed(self):
+        client = plain_socket(self.manager.path)  # so that it is not idle
+        self.addCleanup(client.close)
         daemon = self.manager.new_daemon("--idle-exit", "400ms")
-        client = self.connect_to(daemon)  # so that it is not idle
         os.unlink(self.manager.path)
-        self.assertEqual(daemon.process.wait(timeout=10), 0)
+        self.assertEqual(daemon.process.wait(timeout=20 * SCALE), 0)
         self.assertIn("the socket was removed or replaced", daemon.log())
-        client.close()
 
     def test_idle_it_leaves_and_the_socket_starts_it_again(self):
+        first = plain_socket(self.manager.path)  # it is not idle before we have come
         daemon = self.manager.new_daemon("--idle-exit", "200ms")
         self.assert_served(daemon)
-        self.assertEqual(daemon.process.wait(timeout=10), 0)
+        first.close()
+        self.assertEqual(daemon.process.wait(timeout=20 * SCALE), 0)
         self.assertIn("stopping: nothing to do", self.forget(daemon))
         client = plain_socket(self.manager.path)
         self.addCleanup(client.close)
@@ -276,12 +285,18 @@ class Socket(Base):
     def test_a_restart_under_load_loses_no_client(self):
         """Each client ends as its task did, or with the daemon's stop: none is turned away, whatever the moment at which it came."""
         daemon = self.manager.new_daemon()
-        stop, codes = time.monotonic() + 4 * SCALE, []
+        begin, codes = time.monotonic(), []
         running, restarts = [], 0
-        while time.monotonic() < stop or running:
-            if time.monotonic() < stop and len(running) < 4:
+
+        def goes_on():
+            seconds = (time.monotonic() - begin) / SCALE
+            return seconds < 4 or (restarts < 3 and seconds < 120)
+
+        while goes_on() or running:
+            if goes_on() and len(running) < 4:
                 running.append(start_cli(self, "run", "--socket", self.manager.path, "--no-autostart", "--", "sh", "-c", "exit 7"))
-            if restarts < 8 and len(codes) > 5 * restarts:
+            # Of the four that there are it may stop each: between two there are more that run to their end.
+            if restarts < 8 and codes.count(7) > 5 * restarts:
                 daemon.process.terminate()
                 self.forget(daemon)
                 restarts += 1
@@ -303,7 +318,7 @@ class Socket(Base):
         client.send(b'{"op":"ping","id":"p"}\n')
         self.assertIn(b'"id":"p"', client.recv(4096))
         daemon.process.terminate()
-        daemon.process.wait(timeout=10)
+        daemon.process.wait(timeout=20 * SCALE)
         said = client.recv(4096)
         self.assertIn(b'"id":null', said)
         self.assertIn(b'"shutting_down"', said)
@@ -323,7 +338,7 @@ class Notify(Base):
 
     def test_ready_comes_when_it_serves_and_from_the_main_process(self):
         daemon = self.manager.new_daemon()
-        self.assertEqual(self.manager.hear(5), ["READY=1\nSTATUS=0 running, 0 waiting"])
+        self.assertEqual(self.manager.hear(20 * SCALE), ["READY=1\nSTATUS=0 running, 0 waiting"])
         self.assert_served(daemon)
 
     def test_the_status_follows_the_tasks(self):
@@ -368,16 +383,15 @@ class Notify(Base):
             self.assertTrue(text, self.manager.heard)
             self.assertGreater(int(text.partition("=")[2]), 5000000)
         self.assertEqual(client.finish(tag, task)[1]["cause"], "shutdown")
-        self.assertEqual(daemon.process.wait(timeout=20), 0)
+        self.assertEqual(daemon.process.wait(timeout=20 * SCALE), 0)
 
     def test_the_watchdog_is_fed_by_the_loop_and_a_stopped_one_is_silent(self):
         daemon = self.manager.new_daemon(WATCHDOG_USEC="400000")
         for _ in range(3):
             self.assertTrue(self.manager.hears("^WATCHDOG=1$"), self.manager.heard)
         daemon.process.send_signal(signal.SIGSTOP)
-        wait_until(lambda: status_field(daemon.process.pid, "State")[0] == "T")
-        self.manager.hear(0.1)
-        self.manager.heard.clear()
+        self.assertTrue(wait_until(lambda: status_field(daemon.process.pid, "State")[0] == "T"))
+        self.manager.hear_all()
         time.sleep(1)
         self.assertEqual(self.manager.hear(), [])
         daemon.process.send_signal(signal.SIGCONT)
@@ -404,7 +418,7 @@ class Notify(Base):
                 return True
             return False
 
-        self.assertTrue(wait_until(is_full, 20))
+        self.assertTrue(wait_until(is_full, step=0))
         for _ in range(5):
             time.sleep(0.05)
             self.assert_served(daemon)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 
+from dayfly_client import SCALE
 from dayfly_host import as_user, daemon_owner
 from dayfly_test import DaemonError, IS_ROOT, in_modes, open_dir
 
@@ -53,12 +54,12 @@ class Configured(OwnDaemons):
         with self.stage.as_process(root=self.mode == "root") as kwargs:
             kwargs["env"] = daemon.environ()
             return subprocess.run([os.path.join(self.stage.bin, "dayflyd")] + list(args), stdout=subprocess.PIPE,
-                                  stderr=subprocess.PIPE, text=True, timeout=20, stdin=subprocess.DEVNULL, **kwargs)
+                                  stderr=subprocess.PIPE, text=True, timeout=60 * SCALE, stdin=subprocess.DEVNULL, **kwargs)
 
     def assert_start_fails(self, daemon):
         with self.assertRaises(AssertionError) as caught:
             daemon.start()
-        self.assertEqual(daemon.process.wait(timeout=5), 2)
+        self.assertEqual(daemon.process.wait(timeout=20 * SCALE), 2)
         daemon.process.returncode = 0  # for the harness: as expected
         return str(caught.exception)
 
@@ -101,11 +102,11 @@ class Limits(Configured):
     def test_defaults_are_what_a_task_gets_that_asks_for_nothing(self):
         daemon = self.configured("[defaults]\nwall = 1s\ngrace = 1s\nopen_files = 77\nfile_size = 1MiB\n")
         client = self.connect_to(daemon)
-        _, _, out, _, _ = client.run({"argv": ["sh", "-c", "ulimit -n; ulimit -f"]})
+        _, _, out, _, _ = client.run({"argv": ["sh", "-c", "ulimit -n; ulimit -f"], "limits": {"wall": "1m"}})
         self.assertEqual(out.split(), [b"77", b"2048"])
         _, result, _, _, _ = client.run({"argv": ["sleep", "30"]})
         self.assertEqual(result["cause"], "timeout_wall")
-        _, _, out, _, _ = client.run({"argv": ["sh", "-c", "ulimit -n"], "limits": {"open_files": 99}})
+        _, _, out, _, _ = client.run({"argv": ["sh", "-c", "ulimit -n"], "limits": {"open_files": 99, "wall": "1m"}})
         self.assertEqual(out.split(), [b"99"])
         self.assertEqual(client.call("info")["defaults"]["wall"], "1000ms")
 
@@ -195,7 +196,7 @@ class Policy(Configured):
         script = script.format(top, "/usr/bin/python3", lib, daemon.socket)
         with self.stage.as_process() as kwargs:
             out = subprocess.run(["unshare", "-Urm", "--", "sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                 text=True, timeout=30, stdin=subprocess.DEVNULL, **kwargs)
+                                 text=True, timeout=60 * SCALE, stdin=subprocess.DEVNULL, **kwargs)
         if "unshare" in out.stderr:
             self.skipTest("no user namespaces here: " + out.stderr.strip())
         self.assertEqual(out.stdout.strip(), "error", out)

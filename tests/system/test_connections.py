@@ -9,6 +9,7 @@ import struct
 import threading
 import time
 
+from dayfly_client import SCALE
 from dayfly_host import USER, count_fds
 from dayfly_test import DaemonError, IS_ROOT, MODES, in_modes, open_dir
 
@@ -80,9 +81,10 @@ class Groups:
                     os.setresgid(gid, gid, gid)
                     os.setresuid(61296, 61296, 61296)
                     s = socket.socket(socket.AF_UNIX)
-                    s.settimeout(5)
                     s.connect(self.daemon.socket)
-                    s.sendall(b'{"op":"ping","id":"x"}\n')
+                    s.settimeout(20 * SCALE)
+                    with contextlib.suppress(BrokenPipeError):  # who is not allowed may be told so before
+                        s.sendall(b'{"op":"ping","id":"x"}\n')
                     os.write(write_fd, s.recv(4096))
                 finally:
                     os._exit(0)
@@ -108,7 +110,7 @@ class Slow:
         began = time.monotonic()
         closed = {}
         clients = {"silent": silent, "slow": slow, "raw": raw}
-        while len(closed) < 3 and time.monotonic() - began < 16:
+        while len(closed) < 3 and time.monotonic() - began < 60 * SCALE:
             if "slow" not in closed:
                 try:
                     slow.send_bytes(b" ")
@@ -139,7 +141,7 @@ class Disconnect:
         queued = client.start({"argv": ["sleep", "30"]})[1]
         client.close()
         for name in (task, queued):
-            result = self.client.call("wait", task=name, timeout=10)
+            result = self.client.call("wait", task=name, timeout=60)
             self.assertEqual((result["outcome"], result["cause"]), ("cancelled", "client_gone"))
 
     def test_K7_keep_and_detach_survive(self):
@@ -166,13 +168,13 @@ class Disconnect:
         _, task = client.start({"argv": ["yes"]})
         time.sleep(0.2)
         client.close()
-        self.assertEqual(self.client.call("wait", task=task, timeout=10)["cause"], "client_gone")
+        self.assertEqual(self.client.call("wait", task=task, timeout=60)["cause"], "client_gone")
 
     def test_K7_the_command_line_killed_kills_its_task(self):
         process = start_cli(self, "run", "--name", "orphan", "--", "sleep", "60")
         self.assertTrue(wait_until(lambda: any(t["state"] == "running" for t in self.client.call("list")["tasks"])))
         process.kill()
-        self.assertEqual(self.client.call("wait", task="orphan", timeout=10)["cause"], "client_gone")
+        self.assertEqual(self.client.call("wait", task="orphan", timeout=60)["cause"], "client_gone")
 
     def test_out_of_band_data_ends_the_connection_only(self):
         client = self.new_client()
@@ -210,20 +212,22 @@ class Storm:
         self.new_client().call("ping")
 
     def test_K8_connect_and_close_in_a_storm(self):
+        self.client.call("ping")
         before = count_fds(self.daemon.process.pid)
         for i in range(3000):
             sock = plain_socket(self.daemon.socket)
-            if i % 3 == 0:
-                sock.send(b'{"op":"ping","id":"x"}\n')
-            elif i % 3 == 1:
-                sock.send(b'{"op":')
+            with contextlib.suppress(BrokenPipeError):  # where those before have not been looked at yet there may be too many
+                if i % 3 == 0:
+                    sock.send(b'{"op":"ping","id":"x"}\n')
+                elif i % 3 == 1:
+                    sock.send(b'{"op":')
             sock.close()
         self.client.call("ping")
-        self.assertTrue(wait_until(lambda: count_fds(self.daemon.process.pid) <= before + 1))
+        self.assertTrue(wait_until(lambda: count_fds(self.daemon.process.pid) <= before))
 
     def test_K13_a_queue_that_is_full_says_busy(self):
         client = self.client
-        tags = [client.send("run", task={"argv": ["sleep", "20"], "limits": {"grace": "100ms"}}) for _ in range(300)]
+        tags = [client.send("run", task={"argv": ["sleep", "97531"], "limits": {"grace": "100ms"}}) for _ in range(300)]
         tasks = [client.next_for(tag)["task"] for tag in tags]
         self.assertLessEqual(len([1 for t in client.call("list")["tasks"] if t["state"] != "queued"]), 64)
         for task in tasks:
@@ -241,7 +245,7 @@ class SmallQueue:
         tags, busy = [], 0
         for _ in range(20):
             try:
-                tags.append(client.start({"argv": ["sleep", "20"]}))
+                tags.append(client.start({"argv": ["sleep", "97531"]}))
             except DaemonError as e:
                 self.assertEqual(e.code, "busy")
                 busy += 1
@@ -339,7 +343,7 @@ class Descriptors:
             self.assertEqual(client.next_for("in")["event"], "result")
             client.call("input", task=task, eof=True)
             self.assertEqual(client.finish(tag, task)[2], b"abc")
-        self.assertTrue(wait_until(lambda: count_fds(self.daemon.process.pid) == before), (count_fds(self.daemon.process.pid), before))
+        self.assertTrue(wait_until(lambda: count_fds(self.daemon.process.pid) <= before), (count_fds(self.daemon.process.pid), before))
 
     def test_K9_descriptors_belong_to_the_request_they_came_with(self):
         one, two = self.make_dir(), self.make_dir()
@@ -363,10 +367,12 @@ class Descriptors:
         before = count_fds(self.daemon.process.pid)
         with open_dir("/") as fd:
             client = self.new_client()
-            for _ in range(100):
-                client.send_bytes(b"nonsense\n", [fd] * 200)
-            for _ in range(100):
-                self.assertEqual(client.read_event()["event"], "error")
+            for _ in range(25):
+                # A plain user may have no more on their way than he may have open, which often are 1024.
+                for _ in range(4):
+                    client.send_bytes(b"nonsense\n", [fd] * 200)
+                for _ in range(4):
+                    self.assertEqual(client.read_event()["event"], "error")
             half = self.new_client()
             half.send_bytes(b'{"op":', [fd] * 16)
             half.close()
@@ -429,11 +435,11 @@ class SlowCloses(LingeringSockets):
 
     def assert_answers(self):
         for _ in range(3):
-            self.assertEqual(self.client.call("ping", timeout=20)["protocol"], 1)
+            self.assertEqual(self.client.call("ping", timeout=60)["protocol"], 1)
 
     def waiting(self):
         owner = self.new_client(0) if self.mode == "root" else self.new_client()
-        found = [m["value"] for m in owner.call("stats", timeout=20)["metrics"] if m["name"] == "closes_waiting"]
+        found = [m["value"] for m in owner.call("stats", timeout=60)["metrics"] if m["name"] == "closes_waiting"]
         owner.close()
         return found[0]
 
@@ -467,7 +473,7 @@ class SlowCloses(LingeringSockets):
                     self.assertTrue(wait_until(lambda: self.waiting() == 4), self.waiting())
                 # Those who do not send such ones have theirs closed.
                 with open_dir("/") as fd:
-                    self.client.call("ping", fds=[fd], timeout=20)
+                    self.client.call("ping", fds=[fd], timeout=60)
                 self.assert_all_close()
                 client.close()
 
@@ -512,7 +518,7 @@ class SlowEnd(OwnDaemons, LingeringSockets):
             tag = client.send("ping", fds=[sock.fileno()])
         self.assertEqual(client.next_for(tag)["event"], "result")
         daemon.process.terminate()
-        self.assertEqual(daemon.process.wait(20), 0)
+        self.assertEqual(daemon.process.wait(20 * SCALE), 0)
 
 
 @in_modes

@@ -10,10 +10,11 @@ import stat
 import subprocess
 import time
 
+from dayfly_client import SCALE
 from dayfly_host import Daemon, read
 from dayfly_test import DaemonError, IS_ROOT, in_modes
 
-from common import Gate, OwnDaemons, Traces, kill_daemon, plain_socket, raise_open_files, read_all, wait_until
+from common import Gate, OwnDaemons, Traces, cpu_seconds, kill_daemon, plain_socket, raise_open_files, read_all, wait_until
 
 
 class Own(OwnDaemons):
@@ -32,7 +33,7 @@ class Own(OwnDaemons):
         """Starts it; returns what it said, and its status."""
         with self.assertRaises(AssertionError) as caught:
             daemon.start()
-        daemon.process.wait(timeout=5)
+        daemon.process.wait(timeout=20 * SCALE)
         code, daemon.process.returncode = daemon.process.returncode, 0  # for the harness: as expected
         return str(caught.exception), code
 
@@ -47,7 +48,7 @@ class Place(Own):
         self.assertIn("another dayflyd runs here", text)
         self.assertEqual(code, 1)
         self.assert_works(first)
-        self.assertTrue(wait_until(lambda: len(first.processes()) == 3, 2), "nothing of the second is left")
+        self.assertTrue(wait_until(lambda: len(first.processes()) == 3), "nothing of the second is left")
         self.assertEqual(second.remove_cgroups(), [])
 
     def test_K12_a_stale_socket_is_taken_over_and_anything_else_is_not(self):
@@ -63,6 +64,8 @@ class Place(Own):
         daemon.start()
         self.assert_works(daemon)
         kill_daemon(daemon, signal.SIGTERM)
+        # Where dayflyd may not remove the name, its keeper does, a moment later.
+        self.assertTrue(wait_until(lambda: not daemon.processes()))
         self.assertEqual(os.listdir(folder), [])
         for make in (lambda: open(daemon.socket, "w").close(), lambda: os.mkdir(daemon.socket),
                      lambda: os.symlink("/tmp/elsewhere", daemon.socket)):
@@ -130,7 +133,7 @@ class Place(Own):
         self.assertEqual(client.read_event(15)["error"]["code"], "shutting_down")
         with self.assertRaises(EOFError):
             client.read_event(15)
-        self.assertEqual(daemon.process.wait(timeout=10), 0)
+        self.assertEqual(daemon.process.wait(timeout=20 * SCALE), 0)
         self.assertIn("removed or replaced", daemon.log())
         self.assertTrue(os.path.exists(daemon.socket))
         os.unlink(daemon.socket)
@@ -162,7 +165,7 @@ class Ending(Own):
         self.assertEqual((result["outcome"], result["cause"], result["phase"]), ("rejected", "shutdown", "queue"))
         with self.assertRaises(EOFError):
             client.read_event(10)
-        self.assertEqual(daemon.process.wait(timeout=10), 0)
+        self.assertEqual(daemon.process.wait(timeout=20 * SCALE), 0)
 
     def test_J11_no_new_task_while_it_drains(self):
         daemon = self.new_daemon()
@@ -180,18 +183,18 @@ class Ending(Own):
             late.send(b'{"op":"run","id":"late","task":{"argv":["true"]}}\n')
         self.assertEqual(client.finish(tag, task)[1]["cause"], "shutdown")
         self.assertNotIn(b"accepted", read_all(late))
-        self.assertEqual(daemon.process.wait(timeout=10), 0)
+        self.assertEqual(daemon.process.wait(timeout=20 * SCALE), 0)
 
     def test_J11_sigterm_twice_ends_at_once(self):
         daemon = self.new_daemon()
         client = self.connect_to(daemon)
-        tag, _ = client.start({"argv": ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.02; done"], "limits": {"grace": "60s"}})
+        tag, _ = client.start({"argv": ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.02; done"], "limits": {"grace": "10m"}})
         client.wait_output(tag, b"up")
         traces = Traces(self.stage)
         daemon.process.send_signal(signal.SIGTERM)
         client.wait_state(tag, "stopping")
         daemon.process.send_signal(signal.SIGTERM)
-        self.assertEqual(daemon.process.wait(timeout=5), 0)
+        self.assertEqual(daemon.process.wait(timeout=20 * SCALE), 0)
         self.assert_nothing_left(daemon, traces)
 
     def test_J11_sighup_and_sigpipe_are_ignored_and_sigint_is_sigterm(self):
@@ -200,7 +203,7 @@ class Ending(Own):
             daemon.process.send_signal(signo)
             self.assert_works(daemon)
         daemon.process.send_signal(signal.SIGINT)
-        self.assertEqual(daemon.process.wait(timeout=5), 0)
+        self.assertEqual(daemon.process.wait(timeout=20 * SCALE), 0)
 
     def test_J11_a_flood_of_ends_at_once_loses_none(self):
         daemon = self.new_daemon("--max-tasks", "100")
@@ -216,21 +219,21 @@ class Ending(Own):
                 self.assertEqual(client.finish(tag, task)[1]["exit"]["code"], i % 7)
 
     def test_idle_exit_waits_for_tasks_and_connections(self):
-        daemon = self.new_daemon("--idle-exit", "1s")
+        daemon = self.new_daemon("--idle-exit", "3s")
         client = self.connect_to(daemon)
         tag = client.send("run", task={"argv": ["sleep", "97531"], "name": "nap"}, detach=True)
         list(client.events(tag))
         client.close()
-        time.sleep(1.7)
+        time.sleep(4)
         self.assertIsNone(daemon.process.poll(), "a task runs")
         client = self.connect_to(daemon)
         client.call("cancel", task="nap")
         client.call("wait", task="nap")
-        time.sleep(1.7)
+        time.sleep(4)
         self.assertIsNone(daemon.process.poll(), "somebody is connected")
         traces = Traces(self.stage)
         client.close()
-        self.assertEqual(daemon.process.wait(timeout=5), 0)
+        self.assertEqual(daemon.process.wait(timeout=20 * SCALE), 0)
         self.assert_nothing_left(daemon, traces)
 
 
@@ -247,10 +250,7 @@ class FewDescriptors(Own):
             s = plain_socket(daemon.socket)
             s.setblocking(False)
             sockets.append(s)
-        time.sleep(0.5)
-        before = self.cpu(daemon.process.pid)
-        time.sleep(0.5)
-        self.assertLess(self.cpu(daemon.process.pid) - before, 0.25, "it spins")
+        self.assertTrue(wait_until(lambda: self.is_at_rest(daemon)), "it spins")
         self.assertEqual(worker.call("ping")["protocol"], 1)
         try:
             worker.run({"argv": ["true"]})
@@ -265,12 +265,12 @@ class FewDescriptors(Own):
             s.close()
         self.assertGreater(refusals, 0, "those who cannot be served are told")
         # Those who had hung up while they waited are met first.
-        self.assertTrue(wait_until(lambda: self.works(daemon), 5, 0.1))
+        self.assertTrue(wait_until(lambda: self.works(daemon), step=0.1))
 
     def works(self, daemon):
         try:
             return self.run_one(daemon, "true")[0]["outcome"] == "ok"
-        except DaemonError:
+        except (DaemonError, ConnectionError):  # told so, perhaps before it has asked
             return False
 
     def test_J7_finished_tasks_do_not_use_the_descriptors_up(self):
@@ -280,10 +280,11 @@ class FewDescriptors(Own):
         for _ in range(100):
             self.assertEqual(client.run({"argv": ["true"]})[1]["outcome"], "ok")
 
-    @staticmethod
-    def cpu(pid):
-        fields = read("/proc/%d/stat" % pid).rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    def is_at_rest(self, daemon):
+        """It may still be turning some away, but not for ever."""
+        before = cpu_seconds(daemon.process.pid)
+        time.sleep(0.5)
+        return cpu_seconds(daemon.process.pid) - before < 0.25
 
     def test_J7_a_daemon_with_very_few_says_so_or_works(self):
         for limit in (8, 16, 24, 32):
@@ -292,7 +293,7 @@ class FewDescriptors(Own):
                 daemon.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
             except AssertionError as e:
                 self.assertIn("did not start", str(e))
-                daemon.process.wait(timeout=5)
+                daemon.process.wait(timeout=20 * SCALE)
                 daemon.process.returncode = 0
                 self.assertEqual(daemon.stop(), [])
                 continue
@@ -300,7 +301,7 @@ class FewDescriptors(Own):
             try:
                 self.assertEqual(client.call("ping")["protocol"], 1)
                 client.run({"argv": ["true"]})
-            except (DaemonError, EOFError):
+            except (DaemonError, EOFError, ConnectionError):
                 pass
             client.close()
             self.assertEqual(daemon.stop(), [])
@@ -331,8 +332,14 @@ class Surroundings(Own):
         os.close(ready_write)
         self.assertEqual(os.read(ready_read, 100), b"1\n")
         os.close(ready_read)
+        daemon.wait_probed()
+        daemon.close_client()
+        self.assertEqual(len(daemon.processes()), 3)
         for pid in daemon.processes():
-            links = {int(fd): os.readlink("/proc/%d/fd/%s" % (pid, fd)) for fd in os.listdir("/proc/%d/fd" % pid)}
+            links = {}
+            for fd in os.listdir("/proc/%d/fd" % pid):
+                with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                    links[int(fd)] = os.readlink("/proc/%d/fd/%s" % (pid, fd))
             for fd in (0, 1, 2):
                 self.assertEqual(links[fd], "/dev/null", (pid, links))
             self.assertFalse({"/", place, "/etc/passwd"} & set(links.values()), links)
@@ -373,7 +380,7 @@ class Surroundings(Own):
             self.assert_works(daemon)
         self.assertEqual(os.readlink("/proc/%d/cwd" % daemon.process.pid), "/")
         daemon.process.send_signal(signal.SIGTERM)
-        self.assertEqual(daemon.process.wait(timeout=5), 0, "SIGTERM is not ignored, although it was inherited so")
+        self.assertEqual(daemon.process.wait(timeout=20 * SCALE), 0, "SIGTERM is not ignored, although it was inherited so")
 
     def test_C4_low_limits_of_the_daemon_are_not_the_tasks(self):
         """What the daemon may not open, its tasks may not either; everything else is as documented."""
@@ -425,20 +432,20 @@ class Options(Own):
                            (["--max-wall", "soon"], "max-wall"), (["extra"], "extra"), (["--idle-exit", "x"], "--idle-exit"),
                            (["--log-level", "loud"], "--log-level")):
             done = subprocess.run([os.path.join(self.stage.bin, "dayflyd")] + args, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                  timeout=5)
+                                  timeout=60 * SCALE)
             self.assertEqual(done.returncode, 2, args)
             self.assertIn(word, done.stderr.decode())
 
     def test_help_and_version(self):
         for arg in ("--help", "--version"):
-            done = subprocess.run([os.path.join(self.stage.bin, "dayflyd"), arg], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=5)
+            done = subprocess.run([os.path.join(self.stage.bin, "dayflyd"), arg], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60 * SCALE)
             self.assertEqual((done.returncode, done.stderr), (0, b""))
             self.assertIn(b"dayflyd", done.stdout)
 
     def test_every_help_fits_100_columns(self):
         def print_help(*words):
             return subprocess.run([os.path.join(self.stage.bin, words[0]), *words[1:], "--help"], stdout=subprocess.PIPE, check=True,
-                                  timeout=5).stdout.decode()
+                                  timeout=60 * SCALE).stdout.decode()
 
         verbs = re.findall(r"^  ([a-z]+) +\S", print_help("dayfly"), re.M)
         self.assertIn("run", verbs)
@@ -459,7 +466,7 @@ class Options(Own):
         text, _ = self.start_and_fail(daemon)
         daemon.state_dir = daemon.state_dir_was
         self.assertIn("/no/such/dir", text)
-        self.assertTrue(wait_until(lambda: not daemon.processes(), 2))
+        self.assertTrue(wait_until(lambda: not daemon.processes()))
 
 
 @in_modes
@@ -490,7 +497,7 @@ class Autostart(Own):
         self.assertNotEqual(int(fields[3]), os.getsid(0))
         self.assertEqual(fields[4], "0")
         os.kill(first[0], signal.SIGTERM)
-        self.assertTrue(wait_until(lambda: not self.place.processes() and not self.runtime_files(self.place), 5))
+        self.assertTrue(wait_until(lambda: not self.place.processes() and not self.runtime_files(self.place)))
 
     def test_many_at_once_share_one(self):
         self.place = self.new_daemon(start=False)
@@ -502,9 +509,9 @@ class Autostart(Own):
                                      stderr=subprocess.PIPE, cwd="/", **kwargs)
                     for i in range(8)]
         for i, run in enumerate(runs):
-            out, err = run.communicate(timeout=40)
+            out, err = run.communicate(timeout=60 * SCALE)
             self.assertEqual((run.returncode, out), (0, b"%d\n" % i), err)
-        pids = self.daemon_of(self.place)
-        self.assertEqual(len(pids), 1)
-        os.kill(pids[0], signal.SIGTERM)
-        self.assertTrue(wait_until(lambda: not self.place.processes() and not self.runtime_files(self.place), 5))
+        # Those that came second may still be leaving.
+        self.assertTrue(wait_until(lambda: len(self.daemon_of(self.place)) == 1), self.daemon_of(self.place))
+        os.kill(self.daemon_of(self.place)[0], signal.SIGTERM)
+        self.assertTrue(wait_until(lambda: not self.place.processes() and not self.runtime_files(self.place)))

@@ -80,7 +80,7 @@ class ExitCodes:
         start = ("import ctypes, os, signal, threading, time\ncaught = []\nsignal.signal(signal.SIGUSR1, lambda n, _: caught.append(n))\n"
                  "assert ctypes.CDLL(None).ptrace(0, 0, 0, 0) == 0\n")
         for script, how, text in self.TRACED:
-            run = self.run_task(["python3", "-c", start + script], limits={"wall": "10s"})
+            run = self.run_task(["python3", "-c", start + script], limits={"wall": "1m"})
             self.assertEqual(((run.code, run.signal), run.text().strip()), (how, text), "%s: %s" % (script, run))
         # And one that is killed while it is stopped so.
         tag, task = self.client.start({"argv": ["python3", "-c", start + "print('up', flush=True)\nwhile True: os.kill(os.getpid(), signal.SIGUSR1)"],
@@ -94,7 +94,7 @@ class ExitCodes:
         for key in ("queued", "setup", "run", "collect", "destroy"):
             self.assertIsInstance(result["time"][key], int)
         self.assertGreaterEqual(result["time"]["run"], 190000)
-        self.assertLess(result["time"]["run"], 5000000)
+        self.assertLess(result["time"]["run"], 60000000)
         stamps = [result["time"][key] for key in ("created", "started", "finished")]
         self.assertEqual(stamps, sorted(stamps))
         self.assertEqual(result["memory"]["oom_kills"], 0 if self.daemon.cgroup else None, "unknown is null, not 0")

@@ -61,7 +61,7 @@ class Faults:
         self.set_fault("%s %s" % (step, how))
         try:
             with open(os.path.join(self.stage.bin, "probe"), "rb") as f:
-                return self.run_bare(self.task_for(step), fds=[f.fileno()] if step == "tars" else [], timeout=20)
+                return self.run_bare(self.task_for(step), fds=[f.fileno()] if step == "tars" else [], timeout=60)
         finally:
             self.set_fault("")
 
@@ -110,7 +110,7 @@ class Faults:
             tag, task = self.client.start(self.task_for(step))
             self.assertTrue(wait_until(lambda: any(name == "dayfly-init" for _, name, _ in self.daemon.processes().values())))
             self.client.call("cancel", task=task)
-            run = self.client.finish(tag, task, timeout=10, make=Run)
+            run = self.client.finish(tag, task, timeout=60, make=Run)
             self.assertEqual((run.outcome, run.cause), ("cancelled", "cancel"), (step, str(run)))
             self.assertFalse(os.path.exists(self.mark))
             self.assertEqual(self.inner.check(), [], step)
