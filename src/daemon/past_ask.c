@@ -230,13 +230,15 @@ void past_explain_gone(const struct server *s, const char *id, uint64_t finished
 bool past_is_silent(const struct task_result *r)
 {
 	static const char *const streams[] = { "stdout", "stderr" };
-	const json_t *output = json_object_get(r->stored, "output");
+	json_t *full = r->stored ? result_to_json(r) : NULL;
+	const json_t *output = json_object_get(full, "output");
+	bool is_silent = true;
 	for (size_t i = 0; i < 2; i++) {
 		const json_t *n = json_object_get(json_object_get(output, streams[i]), "bytes");
-		if (!json_is_integer(n) || json_integer_value(n))
-			return false;
+		is_silent = is_silent && json_is_integer(n) && !json_integer_value(n);
 	}
-	return true;
+	json_decref(full);
+	return is_silent;
 }
 
 static void send_text(struct connection *c, const struct past_wait *w)

@@ -8,12 +8,12 @@
 #include "base/str.h"
 #include "daemon/jobs.h"
 #include "daemon/server.h"
-#include "proto/json_load.h"
 #include "task/restore.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,11 +186,11 @@ static int set_lost(struct journal_task *t)
 }
 
 /* What lists show stands in the result, by name. */
-static void read_verdict(struct task_result *r)
+static void read_verdict(struct task_result *r, const json_t *full)
 {
-	const char *outcome = json_string_value(json_object_get(r->stored, "outcome"));
-	const char *cause = json_string_value(json_object_get(r->stored, "cause"));
-	const json_t *code = json_object_get(json_object_get(r->stored, "exit"), "code");
+	const char *outcome = json_string_value(json_object_get(full, "outcome"));
+	const char *cause = json_string_value(json_object_get(full, "cause"));
+	const json_t *code = json_object_get(json_object_get(full, "exit"), "code");
 	r->verdict.outcome = OUTCOME_ERROR;
 	r->verdict.cause = CAUSE_INTERNAL;
 	for (unsigned i = 0; outcome && i < OUTCOME_COUNT; i++)
@@ -212,12 +212,14 @@ static struct task_result *stored_result(const struct journal_task *t)
 	r->created_ns = t->created_ns;
 	r->started_ns = t->started_ns;
 	r->finished_ns = t->finished_ns;
-	r->stored = json_load_whole(t->result, strlen(t->result), 0, NULL);
-	if (!r->stored) {
+	r->stored = strdup(t->result);
+	json_t *full = r->stored ? result_to_json(r) : NULL;
+	if (!full) {
 		result_destroy(r);
 		return NULL;
 	}
-	read_verdict(r);
+	read_verdict(r, full);
+	json_decref(full);
 	return r;
 }
 
@@ -279,7 +281,11 @@ int recovery_start(struct server *s, struct journal_image *m)
 	if (n_before)
 		log_info("the journal: %zu tasks of an earlier daemon, %zu of them lost",
 			m->n_tasks, n_lost);
-	return journal_start(&s->start->journal, s->loop, m);
+	int r = journal_start(&s->start->journal, s->loop, m);
+	/* Megabytes, and not looked at again. */
+	journal_image_finish(m);
+	malloc_trim(0);
+	return r;
 }
 
 /* ---- telling ---- */

@@ -31,8 +31,8 @@ int recovery_make_service_dir(
 int recovery_choose_dir(const struct options *o, const char *socket_path,
 	const struct identity *become, char **ret_dir, struct err *e);
 
-/* Takes the tasks of the image in, with a result for each; begins the journal. Returns 0 or
- * -errno. */
+/* Takes the tasks of the image in, with a result for each, and begins the journal: the image is
+ * empty then. Returns 0 or -errno. */
 int recovery_start(struct server *s, struct journal_image *m);
 
 /* A result as the journal and the history keep it: without its details where it is too long. On the

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/str.h"
+#include "proto/json_load.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,7 @@ void result_destroy(struct task_result *r)
 	buf_finish(&r->artifacts_list);
 	strv_free(r->artifact_globs);
 	json_decref(r->artifact_uploads);
-	json_decref(r->stored);
+	free(r->stored);
 	free(r);
 }
 
@@ -410,7 +411,7 @@ static json_t *source_to_json(const struct result_source *s)
 json_t *result_to_json(const struct task_result *r)
 {
 	if (r->stored)
-		return json_incref(r->stored);
+		return json_load_whole(r->stored, strlen(r->stored), 0, NULL);
 	bool failed = false;
 	json_t *object = json_object();
 	put(object, "task", json_string(r->task), &failed);

@@ -98,7 +98,8 @@ struct task_result {
 	struct result_source source;
 	enum pool_use pool;
 	enum wire_pool_why pool_why; /* of a miss */
-	json_t *stored; /* the result as an earlier daemon told it, in place of all this; or NULL */
+	char *stored; /* JSON: the result as an earlier daemon told it, in place of all this; or
+			 NULL */
 };
 
 struct task_result *result_create(void);

@@ -327,6 +327,18 @@ class MadeAnew(Journaled):
         if not os.environ.get("ASAN_OPTIONS"):  # whose own memory says nothing
             self.assertLess(int(status_field(pid, "VmHWM")[0]) - before, self.BYTES // 2 >> 10)
 
+    def test_J15_results_of_an_earlier_daemon_are_kept_as_their_text(self):
+        """Their text is kept, and not what a parser makes of it."""
+        daemon, n, each_kib = self.new_daemon(), 500, 22
+        client = daemon.client()
+        before = rss_kib(daemon.process.pid)
+        for _ in range(n):
+            client.run({"argv": ["true"]})
+        client = self.restart(daemon)
+        self.assertEqual(len(client.call("list", all=True)["tasks"]), n)
+        if not os.environ.get("ASAN_OPTIONS"):
+            self.assertLess(rss_kib(daemon.process.pid) - before, n * each_kib)
+
     def test_J3_a_kill_while_it_is_made_anew_loses_nothing(self):
         daemon = self.shimmed_daemon()
         client, path = daemon.client(), self.journal_of(daemon)

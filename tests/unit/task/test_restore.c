@@ -19,7 +19,7 @@ TEST(a_restored_task_is_done_and_has_its_result)
 	struct task_spec *spec = calloc(1, sizeof(*spec));
 	struct task_result *result = result_create();
 	memcpy(result->task, ID, sizeof(ID));
-	result->stored = json_pack("{s:s}", "outcome", "ok");
+	result->stored = strdup("{\"outcome\":\"ok\"}");
 
 	struct task *t = task_restore(&host, 1000, spec, result);
 	assert_non_null(t);
