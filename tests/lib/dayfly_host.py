@@ -176,6 +176,9 @@ def patiently(seconds):
     yield
 
 
+# Seconds after an end in which everything is gone: what the contract says of a kill.
+GONE = 2.0
+
 # The size of each daemon's pool: the same tests then run in jails that were made before their task.
 POOL = os.environ.get("DAYFLY_TEST_POOL")
 
@@ -411,7 +414,7 @@ class Daemon:
             problems.append("dayflyd did not end on SIGTERM: %s" % self.log())
         if "Sanitizer" in read(self.log_path):
             problems.append("a sanitizer complained: %s" % self.log())
-        for _ in patiently(10):
+        for _ in patiently(GONE):
             processes = self.processes()
             if not processes:
                 break
@@ -560,8 +563,8 @@ class Leaks:
                 problems.append("%s: new %r, gone %r" % (name, more, gone))
         return problems
 
-    def check(self, seconds=10.0):
-        """Soon everything is as it was. Returns what is not."""
+    def check(self, seconds=GONE):
+        """In time everything is as it was. Returns what is not."""
         for _ in patiently(seconds):
             problems = self.differences()
             if not problems:

@@ -352,7 +352,7 @@ class Killer:
         def left():
             return {p: n for p, n in traces.left().items() if p in traces.processes and p not in keep}
 
-        wait_until(lambda: not left(), step=0.005)
+        wait_until(lambda: not left(), 5, 0.005)
         self.times[victim].append(time.monotonic() - began)
         if left():
             self.problems.append("%s: processes are left: %r" % (victim, left()))

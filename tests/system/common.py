@@ -12,7 +12,7 @@ import subprocess
 import time
 
 from dayfly_client import SCALE
-from dayfly_host import Daemon, Leaks, as_user, build_dir, process_table, processes_of, read, rss_kib
+from dayfly_host import GONE, Daemon, Leaks, as_user, build_dir, process_table, processes_of, read, rss_kib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -87,7 +87,7 @@ class Traces:
                 found[pid] = comm
         return found
 
-    def wait_gone(self, seconds=10.0, successor=None):
+    def wait_gone(self, seconds=GONE, successor=None):
         """Returns what is still there after so long. successor: the pid of a new dayflyd, whose processes may have such numbers too."""
         left = {}
 
@@ -161,10 +161,10 @@ class OwnDaemons:
         return client
 
     def assert_nothing_left(self, daemon, traces, socket_may_stay=False):
-        """No process, no mount, no file."""
+        """In time no process, no mount, no file."""
         self.assertEqual(traces.wait_gone(), {})
         if not socket_may_stay:
-            self.assertEqual(wait_until(lambda: not self.runtime_files(daemon)) or self.runtime_files(daemon), True)
+            self.assertEqual(wait_until(lambda: not self.runtime_files(daemon), GONE) or self.runtime_files(daemon), True)
         if not (daemon.nobody_was_left and daemon.is_upper_on_disk):  # the next start sweeps it
             self.assertEqual(daemon.state_files(), [])
         self.assertEqual(Leaks.mounts(), self.leaks.before["mounts"])
@@ -174,7 +174,7 @@ class OwnDaemons:
         daemon.close_client()
         if daemon.process.poll() is None:
             kill_daemon(daemon, signal.SIGTERM)
-        self.assertEqual(wait_until(lambda: not self.runtime_files(daemon)) or self.runtime_files(daemon), True)
+        self.assertEqual(wait_until(lambda: not self.runtime_files(daemon), GONE) or self.runtime_files(daemon), True)
         self.assertEqual(daemon.stop(), [])
 
     @staticmethod

@@ -11,7 +11,7 @@ import subprocess
 import time
 
 from dayfly_client import SCALE
-from dayfly_host import Daemon, read
+from dayfly_host import GONE, Daemon, read
 from dayfly_test import DaemonError, IS_ROOT, in_modes
 
 from common import Gate, OwnDaemons, Traces, cpu_seconds, kill_daemon, plain_socket, raise_open_files, read_all, wait_until
@@ -48,7 +48,7 @@ class Place(Own):
         self.assertIn("another dayflyd runs here", text)
         self.assertEqual(code, 1)
         self.assert_works(first)
-        self.assertTrue(wait_until(lambda: len(first.processes()) == 3), "nothing of the second is left")
+        self.assertTrue(wait_until(lambda: len(first.processes()) == 3, GONE), "nothing of the second is left")
         self.assertEqual(second.remove_cgroups(), [])
 
     def test_K12_a_stale_socket_is_taken_over_and_anything_else_is_not(self):
@@ -65,7 +65,7 @@ class Place(Own):
         self.assert_works(daemon)
         kill_daemon(daemon, signal.SIGTERM)
         # Where dayflyd may not remove the name, its keeper does, a moment later.
-        self.assertTrue(wait_until(lambda: not daemon.processes()))
+        self.assertTrue(wait_until(lambda: not daemon.processes(), GONE))
         self.assertEqual(os.listdir(folder), [])
         for make in (lambda: open(daemon.socket, "w").close(), lambda: os.mkdir(daemon.socket),
                      lambda: os.symlink("/tmp/elsewhere", daemon.socket)):
@@ -466,7 +466,7 @@ class Options(Own):
         text, _ = self.start_and_fail(daemon)
         daemon.state_dir = daemon.state_dir_was
         self.assertIn("/no/such/dir", text)
-        self.assertTrue(wait_until(lambda: not daemon.processes()))
+        self.assertTrue(wait_until(lambda: not daemon.processes(), GONE))
 
 
 @in_modes

@@ -7,7 +7,7 @@ import time
 from dayfly_client import SCALE
 from dayfly_test import in_modes
 
-from common import OwnDaemons, Traces, fault_warden, kill_daemon, status_field, wait_until
+from common import GONE, OwnDaemons, Traces, fault_warden, kill_daemon, status_field, wait_until
 
 STUBBORN = "trap '' TERM INT HUP; setsid sh -c 'trap \"\" HUP TERM; sleep 97531; :' & (setsid sleep 97531 &); echo up; while :; do sleep 0.05; done"
 
@@ -130,7 +130,7 @@ class WardenDeath(Running):
                 self.assertEqual((result["outcome"], result["cause"], result["error"]["code"]), ("lost", "warden_lost", "warden_lost"),
                                  result)
             keep = {daemon.process.pid} | set(traces.named("dayfly-keeper"))
-            self.assertTrue(wait_until(lambda: not {p: n for p, n in traces.left().items() if p in traces.processes and p not in keep}),
+            self.assertTrue(wait_until(lambda: not {p: n for p, n in traces.left().items() if p in traces.processes and p not in keep}, GONE),
                             traces.left())
             self.assertEqual(client.run({"argv": ["true"]}, timeout=60)[1]["outcome"], "ok")
             self.assertNotEqual(daemon.wardens(), [warden])
@@ -236,7 +236,7 @@ class OtherDeaths(Running):
         for tag, task in tags:
             result = client.finish(tag, task)[1]
             self.assertEqual((result["outcome"], result["cause"]), ("error", "internal"), result)
-        self.assertTrue(wait_until(lambda: len(traces.left()) == 3), traces.left())
+        self.assertTrue(wait_until(lambda: len(traces.left()) == 3, GONE), traces.left())
         self.assert_works(daemon)
 
     def test_J1_kill_9_of_the_tasks_main_process_from_outside(self):

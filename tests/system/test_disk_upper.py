@@ -7,7 +7,7 @@ import time
 from dayfly_client import SCALE
 from dayfly_test import DaemonError, in_modes
 
-from common import OwnDaemons, Traces, kill_daemon, wait_until
+from common import GONE, OwnDaemons, Traces, kill_daemon, wait_until
 
 MESS = ("mkdir -p a/b/c; head -c 300000 /dev/zero >a/b/c/file; mkdir locked; touch locked/x; chmod 000 locked a/b; "
         "i=0; while [ $i -lt 60 ]; do mkdir -p d; cd d; i=$((i+1)); done; touch deep; ")
@@ -41,7 +41,7 @@ class OnDisk(OwnDaemons):
         client = daemon.client()
         for script in (MESS + "exit 0", MESS + "exit 4", MESS + "kill -9 $$", "exec no-such-command", "sleep 97531 & " + MESS):
             client.run({"argv": ["sh", "-c", script]}, timeout=60)
-            self.assertTrue(wait_until(lambda: self.layers(daemon) == ([], 1)), self.layers(daemon))
+            self.assertTrue(wait_until(lambda: self.layers(daemon) == ([], 1), GONE), self.layers(daemon))
 
     def test_a_limit_that_nothing_holds_here_is_refused_unless_the_best_is_good_enough(self):
         client = self.new().client()
@@ -90,7 +90,7 @@ class OnDisk(OwnDaemons):
         traces = Traces(self.stage)
         kill_daemon(daemon)
         self.assertEqual(traces.wait_gone(), {})
-        self.assertTrue(wait_until(lambda: not daemon.state_files()), daemon.state_files())
+        self.assertTrue(wait_until(lambda: not daemon.state_files(), GONE), daemon.state_files())
         self.assert_nothing_left(daemon, traces)
 
     def test_J1_kill_9_of_the_warden_its_layers_are_swept_by_the_next(self):
@@ -101,10 +101,10 @@ class OnDisk(OwnDaemons):
         for tag, task in tags:
             self.assertEqual(client.finish(tag, task)[1]["cause"], "warden_lost")
         self.assertEqual(client.run({"argv": ["true"]}, timeout=60)[1]["outcome"], "ok")
-        self.assertTrue(wait_until(lambda: self.layers(daemon) == ([], 1)), self.layers(daemon))
+        self.assertTrue(wait_until(lambda: self.layers(daemon) == ([], 1), GONE), self.layers(daemon))
         daemon.close_client()
         kill_daemon(daemon, signal.SIGTERM)
-        self.assertTrue(wait_until(lambda: not daemon.state_files()))
+        self.assertTrue(wait_until(lambda: not daemon.state_files(), GONE))
 
     def test_J1_kill_9_of_everything_is_swept_at_the_next_start(self):
         daemon = self.new()
@@ -121,7 +121,7 @@ class OnDisk(OwnDaemons):
         self.assertEqual(len(self.layers(daemon)[0]), 3, "nobody was left to remove them")
         daemon.close_client()
         daemon.start()
-        self.assertTrue(wait_until(lambda: self.layers(daemon) == ([], 1)), self.layers(daemon))
+        self.assertTrue(wait_until(lambda: self.layers(daemon) == ([], 1), GONE), self.layers(daemon))
         kill_daemon(daemon, signal.SIGTERM)
         self.remove_runtime_dir(daemon)
 
@@ -130,7 +130,7 @@ class OnDisk(OwnDaemons):
         self.running(daemon.client(), 2)
         daemon.close_client()
         kill_daemon(daemon, signal.SIGTERM)
-        self.assertTrue(wait_until(lambda: not daemon.state_files()))
+        self.assertTrue(wait_until(lambda: not daemon.state_files(), GONE))
 
     # Two trees, of long and of many names, each closed at its end; never is a whole path said.
     DEEP = """import os
