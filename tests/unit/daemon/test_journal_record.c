@@ -1,37 +1,11 @@
 /* The bytes of the journal: what is written is read, and nothing else is. */
-#include "journal_bytes.h"
+#include "daemon/journal_world.h"
 
 #include "base/str.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define ID_A "t-0123456789abcdef0123456789abcdef"
-#define ID_B "t-fedcba9876543210fedcba9876543210"
-
-struct world {
-	struct buf bytes;
-	struct journal_image image;
-};
-
-static int setup(void **state)
-{
-	struct world *w = calloc(1, sizeof(*w));
-	buf_init(&w->bytes, 0);
-	journal_image_init(&w->image);
-	*state = w;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct world *w = *state;
-	buf_finish(&w->bytes);
-	journal_image_finish(&w->image);
-	free(w);
-	return 0;
-}
 
 static void put_task(struct world *w, const char *id, uint64_t created_ns)
 {
